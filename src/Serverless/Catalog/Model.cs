@@ -1,0 +1,35 @@
+namespace Serverless.Catalog;
+
+/// <summary>A served model: what OpenModel and its Playground say, validated and joined.</summary>
+public sealed record Model
+{
+    /// <summary>The name clients ask for.</summary>
+    public required ModelName Name { get; init; }
+
+    /// <summary>Family, as in OpenModel (<c>qwen2.5</c>).</summary>
+    public required string Family { get; init; }
+
+    /// <summary><c>owned_by</c> in <c>/v1/models</c>.</summary>
+    public string OwnedBy { get; init; } = "serverless";
+
+    /// <summary><c>created</c> in <c>/v1/models</c>.</summary>
+    public DateTimeOffset CreatedAt { get; init; } = DateTimeOffset.UnixEpoch;
+
+    /// <summary>Where its files are.</summary>
+    public required ModelSource Source { get; init; }
+
+    /// <summary>Longest prompt plus output in tokens.</summary>
+    public required int ContextTokens { get; init; }
+
+    /// <summary>Recipe for the engine: <c>in-process</c>, <c>simulated</c>, <c>llamacpp</c>, <c>vllm</c>, …</summary>
+    public required string Backend { get; init; }
+
+    /// <summary>Ways to run it, the preferred first; at least one.</summary>
+    public required IReadOnlyList<Flavor> Flavors { get; init; }
+
+    /// <summary>Bounds for its replicas.</summary>
+    public ScalingConfig Scaling { get; init; } = new();
+
+    /// <summary>Its pools, one per flavor and in that order.</summary>
+    public IReadOnlyList<Pool> Pools => field ??= [.. Flavors.Select(flavor => new Pool(new PoolName($"{Name}-{flavor.Name}"), this, flavor))];
+}

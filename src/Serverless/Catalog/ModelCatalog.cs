@@ -1,0 +1,34 @@
+using System.Collections.Frozen;
+
+namespace Serverless.Catalog;
+
+/// <summary>An immutable view of all served models. Thread-safe.</summary>
+public sealed class ModelCatalog
+{
+    private readonly FrozenDictionary<string, Model> _models;
+    private readonly FrozenDictionary<string, Pool> _pools;
+
+    /// <summary>Takes models with distinct names.</summary>
+    /// <exception cref="ArgumentException">Two models or two pools share a name.</exception>
+    public ModelCatalog(IEnumerable<Model> models)
+    {
+        Models = [.. models.OrderBy(model => model.Name.Value, StringComparer.Ordinal)];
+        _models = Models.ToFrozenDictionary(model => model.Name.Value, StringComparer.Ordinal);
+        _pools = Models.SelectMany(model => model.Pools).ToFrozenDictionary(pool => pool.Name.Value, StringComparer.Ordinal);
+    }
+
+    /// <summary>All models by name.</summary>
+    public IReadOnlyList<Model> Models { get; }
+
+    /// <summary>All pools.</summary>
+    public IEnumerable<Pool> Pools => Models.SelectMany(model => model.Pools);
+
+    /// <summary>The model of that name, or null.</summary>
+    public Model? Find(ModelName name) => name.Value is null ? null : _models.GetValueOrDefault(name.Value);
+
+    /// <summary>The model whose name is <paramref name="name"/> in UTF-16, without making a string; or null.</summary>
+    public Model? Find(ReadOnlySpan<char> name) => _models.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(name, out var model) ? model : null;
+
+    /// <summary>The pool of that name, or null.</summary>
+    public Pool? Find(PoolName name) => name.Value is null ? null : _pools.GetValueOrDefault(name.Value);
+}

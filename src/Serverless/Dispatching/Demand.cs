@@ -1,0 +1,46 @@
+using Serverless.Catalog;
+
+namespace Serverless.Dispatching;
+
+/// <summary>What the scaler sees of one model, published by its dispatcher. Immutable; all counts ≥ 0 and all rates finite.</summary>
+public sealed record Demand
+{
+    /// <summary>Which model.</summary>
+    public required ModelName Model { get; init; }
+
+    /// <summary>When it was true.</summary>
+    public required DateTimeOffset At { get; init; }
+
+    /// <summary>Requests accepted and not yet assigned.</summary>
+    public int PendingRequests { get; init; }
+
+    /// <summary>Their prompt tokens.</summary>
+    public long PendingPromptTokens { get; init; }
+
+    /// <summary>Their expected output tokens: the cap, or less once output lengths are learned.</summary>
+    public long PendingOutputTokens { get; init; }
+
+    /// <summary>When the oldest pending one was accepted; null if none is pending.</summary>
+    public DateTimeOffset? OldestPendingAt { get; init; }
+
+    /// <summary>Requests assigned and not ended.</summary>
+    public int RunningRequests { get; init; }
+
+    /// <summary>Tokens the running ones hold or may come to hold: prompt and output cap.</summary>
+    public long RunningTokens { get; init; }
+
+    /// <summary>Output tokens the running ones are still expected to generate.</summary>
+    public long RunningOutputTokens { get; init; }
+
+    /// <summary>Arrival rate of prompt tokens per second, smoothed.</summary>
+    public double PromptTokensPerSecond { get; init; }
+
+    /// <summary>Arrival rate of expected output tokens per second, smoothed.</summary>
+    public double OutputTokensPerSecond { get; init; }
+
+    /// <summary>The model's connected replicas.</summary>
+    public IReadOnlyList<ReplicaDemand> Replicas { get; init; } = [];
+
+    /// <summary>Whether anything is pending or running.</summary>
+    public bool HasWork => PendingRequests > 0 || RunningRequests > 0;
+}

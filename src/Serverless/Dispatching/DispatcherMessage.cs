@@ -1,0 +1,26 @@
+using Serverless.Requests;
+
+namespace Serverless.Dispatching;
+
+/// <summary>What a dispatcher tells a worker.</summary>
+public abstract record DispatcherMessage
+{
+    private DispatcherMessage()
+    {
+    }
+
+    /// <summary>Run this.</summary>
+    /// <param name="Assignment">What to run.</param>
+    public sealed record Assign(Assignment Assignment) : DispatcherMessage;
+
+    /// <summary>Stop it: the request has ended elsewhere. Within two engine steps.</summary>
+    /// <param name="Id">Which.</param>
+    public sealed record Cancel(RequestId Id) : DispatcherMessage;
+
+    /// <summary>Give it back: something more urgent needs the room.</summary>
+    /// <param name="Id">Which.</param>
+    public sealed record Preempt(RequestId Id) : DispatcherMessage;
+
+    /// <summary>Take no more work; finish what runs and leave.</summary>
+    public sealed record Drain : DispatcherMessage;
+}

@@ -1,0 +1,16 @@
+using Serverless.Catalog;
+
+namespace Serverless.Dispatching;
+
+/// <summary>Port: demand from dispatchers to scalers; the latest of each model counts. In memory; Redis.</summary>
+public interface IDemandFeed
+{
+    /// <summary>Replaces the model's demand. Never blocks, never throws.</summary>
+    void Publish(Demand demand);
+
+    /// <summary>The model's latest demand, or null.</summary>
+    Demand? Latest(ModelName model);
+
+    /// <summary>The model's demand now (if any) and whenever it changes; a slow reader sees only the latest.</summary>
+    IAsyncEnumerable<Demand> WatchAsync(ModelName model, CancellationToken cancellationToken);
+}

@@ -1,0 +1,14 @@
+namespace Serverless.Dispatching;
+
+/// <summary>The dispatcher's end of one connected worker.</summary>
+public interface IWorkerSession
+{
+    /// <summary>Who it is.</summary>
+    WorkerDescription Worker { get; }
+
+    /// <summary>Tells the worker something. Never waits for the worker: false when the session has ended or its outbox (bounded above slots) is full.</summary>
+    bool TrySend(DispatcherMessage message);
+
+    /// <summary>What the worker says; ends when the session does. Read by one reader.</summary>
+    IAsyncEnumerable<WorkerMessage> ReadAsync(CancellationToken cancellationToken);
+}

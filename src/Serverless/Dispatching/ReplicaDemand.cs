@@ -1,0 +1,24 @@
+using Serverless.Catalog;
+
+namespace Serverless.Dispatching;
+
+/// <summary>One connected replica in a <see cref="Demand"/>.</summary>
+/// <param name="Replica">The worker's name.</param>
+/// <param name="Pool">Its pool.</param>
+/// <param name="Draining">Takes no more work.</param>
+/// <param name="Running">Requests assigned to it.</param>
+/// <param name="Slots">Requests it runs at once.</param>
+/// <param name="KvUsedTokens">Tokens in its KV cache.</param>
+/// <param name="KvCapacityTokens">Tokens its KV cache holds.</param>
+/// <param name="PrefillTokensPerSecond">Measured; 0 while unknown.</param>
+/// <param name="DecodeTokensPerSecond">Measured; 0 while unknown.</param>
+public sealed record ReplicaDemand(
+    string Replica,
+    PoolName Pool,
+    bool Draining,
+    int Running,
+    int Slots,
+    long KvUsedTokens,
+    long KvCapacityTokens,
+    double PrefillTokensPerSecond,
+    double DecodeTokensPerSecond);

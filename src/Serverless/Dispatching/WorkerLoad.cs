@@ -1,0 +1,12 @@
+namespace Serverless.Dispatching;
+
+/// <summary>A worker's load as it reports it, at 5 Hz or more and after each end.</summary>
+/// <param name="Running">Requests in the engine.</param>
+/// <param name="KvUsedTokens">Tokens in the KV cache.</param>
+/// <param name="PrefillTokensPerSecond">Measured rate of prefill; 0 while unknown.</param>
+/// <param name="DecodeTokensPerSecond">Measured rate of decoding over all running requests; 0 while unknown.</param>
+public sealed record WorkerLoad(int Running, long KvUsedTokens, double PrefillTokensPerSecond, double DecodeTokensPerSecond)
+{
+    /// <summary>Nothing running, nothing known.</summary>
+    public static WorkerLoad Idle { get; } = new(0, 0, 0, 0);
+}

@@ -1,0 +1,24 @@
+using Serverless.Requests;
+
+namespace Serverless.Dispatching;
+
+/// <summary>What a worker tells its dispatcher.</summary>
+public abstract record WorkerMessage
+{
+    private WorkerMessage()
+    {
+    }
+
+    /// <summary>Its load now.</summary>
+    /// <param name="Load">The figures.</param>
+    public sealed record Report(WorkerLoad Load) : WorkerMessage;
+
+    /// <summary>An attempt left the worker.</summary>
+    /// <param name="Id">Which request.</param>
+    /// <param name="Outcome">How.</param>
+    /// <param name="OutputTokens">Tokens it generated, for learning; 0 if none.</param>
+    public sealed record AttemptEnded(RequestId Id, AttemptOutcome Outcome, int OutputTokens) : WorkerMessage;
+
+    /// <summary>It takes no more work: it was told to stop and finishes what runs.</summary>
+    public sealed record Draining : WorkerMessage;
+}

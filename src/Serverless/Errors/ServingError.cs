@@ -1,0 +1,53 @@
+namespace Serverless.Errors;
+
+/// <summary>Why a request was not served: who failed, and when. <see cref="ServingErrors"/> says what each caller is told.</summary>
+public enum ServingError
+{
+    /// <summary>The client's body is not what the endpoint takes: malformed JSON, a wrong type, a value out of range. Found at admission.</summary>
+    InvalidRequest,
+
+    /// <summary>The client's body is longer than the gateway reads. Found while reading it.</summary>
+    BodyTooLarge,
+
+    /// <summary>The client's content type is not JSON. Found before reading the body.</summary>
+    UnsupportedContentType,
+
+    /// <summary>The route exists, the method does not.</summary>
+    MethodNotAllowed,
+
+    /// <summary>No such route.</summary>
+    RouteNotFound,
+
+    /// <summary>The catalogue has no such model. Found at admission.</summary>
+    ModelNotFound,
+
+    /// <summary>The prompt, with at least one token of output, does not fit the model's context. Found at admission.</summary>
+    ContextTooLong,
+
+    /// <summary>The backlog of the model is full in requests, tokens or bytes. Found at enqueue; nothing was accepted.</summary>
+    QueueFull,
+
+    /// <summary>The request's deadline passed before it ended, queued or running. Found by the dispatcher.</summary>
+    DeadlineExceeded,
+
+    /// <summary>No pool of the model can start a replica: it failed to load or no class has capacity.</summary>
+    NoCapacity,
+
+    /// <summary>The engine failed this request while running it.</summary>
+    EngineFailed,
+
+    /// <summary>Three attempts in a row were lost with their worker without a token: the request is taken to be the cause.</summary>
+    Poisoned,
+
+    /// <summary>The log no longer holds what a follower asked to read from.</summary>
+    LogExpired,
+
+    /// <summary>Whoever held the request's promise gave it up: the client went away or cancelled.</summary>
+    Cancelled,
+
+    /// <summary>This process is stopping and takes no new work.</summary>
+    ShuttingDown,
+
+    /// <summary>A fault of ours.</summary>
+    Internal,
+}

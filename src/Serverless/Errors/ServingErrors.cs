@@ -1,0 +1,41 @@
+using System.Collections.Frozen;
+
+namespace Serverless.Errors;
+
+/// <summary>The one table from an error to what HTTP, OpenAI clients, gRPC, brokers and the log are told.</summary>
+public static class ServingErrors
+{
+    private const string Invalid = "invalid_request_error";
+    private const string Server = "server_error";
+    private const string Unavailable = "service_unavailable_error";
+
+    /// <summary>Every row, in the order of <see cref="ServingError"/>.</summary>
+    public static IReadOnlyList<ErrorRow> All { get; } =
+    [
+        Row(ServingError.InvalidRequest, 400, Invalid, null, 3, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.BodyTooLarge, 413, Invalid, "body_too_large", 8, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.UnsupportedContentType, 415, Invalid, "unsupported_content_type", 3, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.MethodNotAllowed, 405, Invalid, "method_not_allowed", 12, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.RouteNotFound, 404, Invalid, "unknown_url", 12, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.ModelNotFound, 404, Invalid, "model_not_found", 5, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.ContextTooLong, 400, Invalid, "context_length_exceeded", 3, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.QueueFull, 429, "rate_limit_error", "queue_full", 8, BrokerAnswer.Retry, ErrorSeverity.Information, 5),
+        Row(ServingError.DeadlineExceeded, 504, Server, "deadline_exceeded", 4, BrokerAnswer.DeadLetter, ErrorSeverity.Information),
+        Row(ServingError.NoCapacity, 503, Unavailable, "no_capacity", 14, BrokerAnswer.Retry, ErrorSeverity.Warning, 30),
+        Row(ServingError.EngineFailed, 502, Server, "engine_failed", 13, BrokerAnswer.Retry, ErrorSeverity.Error, 1),
+        Row(ServingError.Poisoned, 500, Server, "request_poisoned", 10, BrokerAnswer.DeadLetter, ErrorSeverity.Error),
+        Row(ServingError.LogExpired, 410, Invalid, "events_expired", 11, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.Cancelled, 499, Invalid, "request_cancelled", 1, BrokerAnswer.Acknowledge, ErrorSeverity.Debug),
+        Row(ServingError.ShuttingDown, 503, Unavailable, "shutting_down", 14, BrokerAnswer.Retry, ErrorSeverity.Information, 1),
+        Row(ServingError.Internal, 500, Server, "internal_error", 13, BrokerAnswer.Retry, ErrorSeverity.Error, 1),
+    ];
+
+    private static readonly FrozenDictionary<ServingError, ErrorRow> ByError = All.ToFrozenDictionary(row => row.Error);
+
+    /// <summary>The row of <paramref name="error"/>; every value has one.</summary>
+    public static ErrorRow Row(ServingError error) => ByError[error];
+
+    private static ErrorRow Row(
+        ServingError error, int http, string type, string? code, int grpc, BrokerAnswer broker, ErrorSeverity severity, int? retrySeconds = null) =>
+        new(error, http, type, code, grpc, broker, severity, retrySeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null);
+}

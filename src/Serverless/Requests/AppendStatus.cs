@@ -1,0 +1,20 @@
+namespace Serverless.Requests;
+
+/// <summary>The log's answer to an append.</summary>
+public enum AppendStatus
+{
+    /// <summary>Written, or already there from an earlier try.</summary>
+    Accepted,
+
+    /// <summary>A newer attempt has the right: drop the work.</summary>
+    Fenced,
+
+    /// <summary>The request has ended: drop the work.</summary>
+    Ended,
+
+    /// <summary>The first sequence lies beyond the end of the log: append from there again.</summary>
+    Gap,
+
+    /// <summary>No such log.</summary>
+    Unknown,
+}

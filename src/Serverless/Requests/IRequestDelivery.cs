@@ -1,0 +1,22 @@
+using Serverless.Errors;
+
+namespace Serverless.Requests;
+
+/// <summary>A request as its queue delivered it; exactly one of the three answers is given, once.</summary>
+public interface IRequestDelivery
+{
+    /// <summary>The request.</summary>
+    InferenceRequest Request { get; }
+
+    /// <summary>Whether it may have been delivered before.</summary>
+    bool Redelivered { get; }
+
+    /// <summary>Done with: the request has ended and its end is reported.</summary>
+    ValueTask CompleteAsync(CancellationToken cancellationToken);
+
+    /// <summary>Back into the queue: this consumer stops.</summary>
+    ValueTask ReturnAsync(CancellationToken cancellationToken);
+
+    /// <summary>To the dead letters, with the reason, and then done with.</summary>
+    ValueTask DeadLetterAsync(ServingFault reason, CancellationToken cancellationToken);
+}

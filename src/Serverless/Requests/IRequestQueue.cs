@@ -1,0 +1,19 @@
+using Serverless.Catalog;
+
+namespace Serverless.Requests;
+
+/// <summary>
+/// Port: work goes down through here. Per model a transient queue (promised by a connection) and a durable one (promised by an id: on disk before
+/// <see cref="EnqueueAsync"/> returns). Bounded in requests, tokens and bytes at enqueue, so a consumer may hold all of it. At least once.
+/// </summary>
+public interface IRequestQueue
+{
+    /// <summary>Puts a request in the queue of its model. Enqueuing an id that is there replaces nothing and succeeds.</summary>
+    ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Deliveries of a model, both queues, until cancelled. One consumer per model; what a cancelled one left unanswered is delivered again.</summary>
+    IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, CancellationToken cancellationToken);
+
+    /// <summary>What the queue holds of a model.</summary>
+    ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken);
+}
