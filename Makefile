@@ -1,0 +1,32 @@
+.DEFAULT_GOAL := help
+CONFIGURATION := Release
+
+.PHONY: help build test unit bench run ci fmt house
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-8s %s\n", $$1, $$2 }'
+
+build: ## build everything
+	dotnet build Serverless.sln -c $(CONFIGURATION)
+
+test: ## every test (the README's command)
+	dotnet test -c $(CONFIGURATION)
+
+unit: ## unit and functional tests: no rig, under a minute
+	dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION)
+	dotnet test --project tests/Serverless.FunctionalTests -c $(CONFIGURATION)
+
+bench: ## figures as ratios against their anchors; BENCH=engine|gateway|memory for one
+	dotnet run -c Release --project tests/Serverless.Benchmarks -- $(BENCH)
+
+run: ## serve the default model on http://127.0.0.1:8080
+	dotnet run -c Release --project src/Serverless.Cli -- up
+
+ci: ## what CI runs
+	.ci/run
+
+fmt: ## format the code
+	dotnet format Serverless.sln
+
+house: ## the structure of the tree: rooms, circles, long files (needs ../shared)
+	python3 ../shared/tools/house .
