@@ -1,1 +1,27 @@
-return 0;
+using System.CommandLine;
+using Serverless.Cli.Client;
+using Serverless.Cli.Commands;
+using Spectre.Console;
+
+var console = AnsiConsole.Console;
+var root = new RootCommand("Serverless: LLMs from zero, on this machine or a cluster.")
+{
+    UpCommand.Create(console),
+    RunCommand.Create(console, TimeProvider.System),
+    ChatCommand.Create(console, TimeProvider.System),
+    PoolsCommand.Create(console),
+};
+
+try
+{
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+}
+catch (OperationCanceledException)
+{
+    return 130;
+}
+catch (ServingClientException exception)
+{
+    Console.Error.WriteLine(exception.Message);
+    return 1;
+}
