@@ -1,0 +1,145 @@
+using Serverless.Requests;
+
+namespace Serverless.Dispatching;
+
+/// <summary>
+/// (c) Accepted and not yet assigned requests of one model, in the order in which they are served. Lanes are strict: batch takes what interactive leaves.
+/// Inside a lane organizations, their teams and their keys share by tokens: an output token weighs as two prompt tokens. Requests of one conversation come one at a time.
+/// Pure: no clock, no I/O. Not thread-safe. Every operation is O(log n).
+/// </summary>
+internal sealed class Backlog
+{
+    private const double PromptWeight = 1;
+    private const double OutputWeight = 2;
+
+    private readonly FairNode[] _lanes = [new(), new(), new()];
+    private readonly Dictionary<RequestId, BacklogEntry> _pending = [];
+    private readonly LinkedList<BacklogEntry> _arrivals = new();
+    private readonly Dictionary<(string Owner, string Conversation), LinkedList<BacklogEntry>> _conversations = [];
+
+    /// <summary>Requests that wait.</summary>
+    public int Count => _pending.Count;
+
+    /// <summary>Their prompt tokens.</summary>
+    public long PromptTokens { get; private set; }
+
+    /// <summary>Output tokens they are expected to generate.</summary>
+    public long OutputTokens { get; private set; }
+
+    /// <summary>When the one that waits longest was accepted.</summary>
+    public DateTimeOffset? OldestAt => _arrivals.First?.Value.Request.AcceptedAt;
+
+    /// <summary>Whether that request waits here.</summary>
+    public bool Contains(RequestId id) => _pending.ContainsKey(id);
+
+    /// <summary>Puts a new request in. It must not be pending already.</summary>
+    public void Add(BacklogEntry entry)
+    {
+        var owner = entry.Request.Owner;
+        entry.Leaf = _lanes[(int)entry.Request.Lane].Child(owner.Organization).Child(owner.Team).Child(owner.Key);
+        Track(entry, first: false);
+        if (Conversation(entry) is not { } turns)
+        {
+            Enter(entry, first: false);
+            return;
+        }
+
+        turns.AddLast(entry);
+        if (turns.Count == 1) Enter(entry, first: false);
+    }
+
+    /// <summary>The request whose turn it is; null if none waits.</summary>
+    public BacklogEntry? Peek()
+    {
+        foreach (var lane in _lanes)
+        {
+            if (lane.NextLeaf() is { } leaf) return leaf.Entries.First!.Value;
+        }
+
+        return null;
+    }
+
+    /// <summary>Takes a request out to run it, and charges its tenants with its prompt and expected output.</summary>
+    public void Take(BacklogEntry entry)
+    {
+        Leave(entry);
+        entry.Leaf!.Hold(1);
+        entry.Leaf.Charge(Cost(entry, entry.ExpectedOutputTokens));
+    }
+
+    /// <summary>Puts a taken request back at the head of its tenant's line: its attempt did not end it. The charge is given back.</summary>
+    public void Return(BacklogEntry entry)
+    {
+        entry.Leaf!.Charge(-Cost(entry, entry.ExpectedOutputTokens));
+        entry.Leaf.Hold(-1);
+        Track(entry, first: true);
+        Enter(entry, first: true);
+    }
+
+    /// <summary>A taken request has ended: its tenants are charged with what it really generated, and its conversation goes on.</summary>
+    public void Settle(BacklogEntry entry, int outputTokens)
+    {
+        entry.Leaf!.Charge(OutputWeight * (outputTokens - entry.ExpectedOutputTokens));
+        entry.Leaf.Hold(-1);
+        EndTurn(entry);
+    }
+
+    /// <summary>Takes a waiting request out for good, uncharged. False if it does not wait.</summary>
+    public bool Remove(BacklogEntry entry)
+    {
+        if (!_pending.ContainsKey(entry.Request.Id)) return false;
+        Leave(entry);
+        EndTurn(entry);
+        return true;
+    }
+
+    private static double Cost(BacklogEntry entry, int outputTokens) => (PromptWeight * entry.Request.PromptTokens) + (OutputWeight * outputTokens);
+
+    private static void Enter(BacklogEntry entry, bool first)
+    {
+        var leaf = entry.Leaf!;
+        entry.Place = first ? leaf.Entries.AddFirst(entry) : leaf.Entries.AddLast(entry);
+        if (leaf.Entries.Count == 1) leaf.Activate();
+    }
+
+    private void Leave(BacklogEntry entry)
+    {
+        _pending.Remove(entry.Request.Id);
+        _arrivals.Remove(entry.Arrival!);
+        entry.Arrival = null;
+        PromptTokens -= entry.Request.PromptTokens;
+        OutputTokens -= entry.ExpectedOutputTokens;
+
+        if (entry.Place is not { } place) return; // waits for its conversation's turn
+        entry.Leaf!.Entries.Remove(place);
+        entry.Place = null;
+        if (entry.Leaf.Entries.Count == 0) entry.Leaf.Deactivate();
+    }
+
+    private void Track(BacklogEntry entry, bool first)
+    {
+        _pending.Add(entry.Request.Id, entry);
+        entry.Arrival = first ? _arrivals.AddFirst(entry) : _arrivals.AddLast(entry);
+        PromptTokens += entry.Request.PromptTokens;
+        OutputTokens += entry.ExpectedOutputTokens;
+    }
+
+    private LinkedList<BacklogEntry>? Conversation(BacklogEntry entry)
+    {
+        if (entry.Request.Conversation is not { } conversation) return null;
+
+        var key = (entry.Request.Owner.Key, conversation);
+        if (!_conversations.TryGetValue(key, out var turns)) _conversations[key] = turns = new LinkedList<BacklogEntry>();
+        return turns;
+    }
+
+    private void EndTurn(BacklogEntry entry)
+    {
+        if (Conversation(entry) is not { } turns) return;
+
+        var hadTheTurn = turns.First?.Value == entry;
+        turns.Remove(entry);
+        if (turns.First is null) _conversations.Remove((entry.Request.Owner.Key, entry.Request.Conversation!));
+        else if (hadTheTurn) Enter(turns.First.Value, first: false);
+    }
+}

@@ -1,0 +1,56 @@
+using Serverless.Catalog;
+
+namespace Serverless.Dispatching;
+
+/// <summary>Turns a dispatcher's state into <see cref="Demand"/>: at once when work comes or goes, ten times a second while there is some, once a second as a sign of life. Not thread-safe.</summary>
+internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimeProvider time)
+{
+    private static readonly TimeSpan BusyInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan IdleInterval = TimeSpan.FromSeconds(1);
+
+    private readonly ArrivalRate _prompt = new();
+    private readonly ArrivalRate _output = new();
+    private DateTimeOffset _publishedAt;
+    private bool _hadWork;
+
+    public void Arrived(int promptTokens, int outputTokens, DateTimeOffset now)
+    {
+        _prompt.Add(promptTokens, now);
+        _output.Add(outputTokens, now);
+    }
+
+    public void Publish(Backlog backlog, IReadOnlyCollection<TrackedRequest> requests, IReadOnlyList<ReplicaState> replicas)
+    {
+        var now = time.GetUtcNow();
+        var hasWork = requests.Count > 0;
+        if (hasWork == _hadWork && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval)) return;
+
+        (_publishedAt, _hadWork) = (now, hasWork);
+        feed.Publish(new Demand
+        {
+            Model = model,
+            At = now,
+            PendingRequests = backlog.Count,
+            PendingPromptTokens = backlog.PromptTokens,
+            PendingOutputTokens = backlog.OutputTokens,
+            OldestPendingAt = backlog.OldestAt,
+            RunningRequests = requests.Count - backlog.Count,
+            RunningTokens = replicas.Sum(replica => replica.ReservedTokens),
+            RunningOutputTokens = replicas.Sum(replica => replica.Running.Values.Sum(request => (long)request.Entry.ExpectedOutputTokens)),
+            PromptTokensPerSecond = _prompt.PerSecond(now),
+            OutputTokensPerSecond = _output.PerSecond(now),
+            Replicas = [.. replicas.Select(Snapshot)],
+        });
+    }
+
+    private static ReplicaDemand Snapshot(ReplicaState replica) => new(
+        replica.Worker.Worker,
+        replica.Worker.Pool,
+        replica.Draining,
+        replica.Running.Count,
+        replica.Worker.Slots,
+        replica.Load.KvUsedTokens,
+        replica.Worker.KvCapacityTokens,
+        replica.Load.PrefillTokensPerSecond,
+        replica.Load.DecodeTokensPerSecond);
+}

@@ -1,0 +1,28 @@
+using Serverless.Requests;
+
+namespace Serverless.Dispatching;
+
+/// <summary>What happens to a dispatcher, one thing after another.</summary>
+internal abstract record DispatchInput
+{
+    private DispatchInput()
+    {
+    }
+
+    public sealed record Delivered(IRequestDelivery Delivery) : DispatchInput;
+
+    public sealed record Opened(ReplicaState Replica) : DispatchInput;
+
+    public sealed record Said(ReplicaState Replica, WorkerMessage Message) : DispatchInput;
+
+    public sealed record Closed(ReplicaState Replica) : DispatchInput;
+
+    public sealed record Ended(RequestId Id) : DispatchInput;
+
+    public sealed record Began(TrackedRequest Request, BeginResult Result) : DispatchInput;
+
+    public sealed record Tick : DispatchInput;
+
+    /// <summary>A source of inputs failed: the dispatcher stops with that fault.</summary>
+    public sealed record Faulted(Exception Exception) : DispatchInput;
+}

@@ -1,0 +1,117 @@
+namespace Serverless.Requests;
+
+/// <summary>One request's log in memory. Thread-safe.</summary>
+internal sealed class MemoryLogEntry(LogHead head, string storeRun)
+{
+    private readonly Lock _lock = new();
+    private readonly List<RequestEvent> _events = new(4);
+    private TaskCompletionSource? _more;
+    private Guid _nonce;
+    private int _attempt;
+    private int _withoutProgress;
+    private bool _progressed = true;
+    private bool _accepted;
+    private bool _ended;
+
+    public LogHead Head { get; } = head;
+
+    public bool Accept(DateTimeOffset at)
+    {
+        TaskCompletionSource? wake;
+        lock (_lock)
+        {
+            if (_accepted || _ended) return false;
+            _accepted = true;
+            _events.Add(new RequestEvent.Accepted(at));
+            wake = TakeWaiterNeedsLock();
+        }
+
+        wake?.SetResult();
+        return true;
+    }
+
+    public BeginResult Begin(Guid nonce)
+    {
+        lock (_lock)
+        {
+            if (_ended) return BeginResult.Refused(BeginStatus.Ended);
+
+            if (_attempt == 0 || nonce != _nonce)
+            {
+                _withoutProgress = _progressed ? 0 : _withoutProgress + 1;
+                _progressed = false;
+                _nonce = nonce;
+                _attempt++;
+            }
+
+            var output = _attempt == 1 ? [] : _events.OfType<RequestEvent.Chunk>().SelectMany(chunk => chunk.Choices).ToArray();
+            return new BeginResult(BeginStatus.Begun, new Fence(storeRun, _attempt), _events.Count, output, _withoutProgress);
+        }
+    }
+
+    public AppendStatus Append(Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, out bool ended)
+    {
+        TaskCompletionSource? wake;
+        ended = false;
+        lock (_lock)
+        {
+            if (fence.StoreRun != storeRun || fence.Attempt != _attempt) return AppendStatus.Fenced;
+            if (fromSequence > _events.Count + 1) return AppendStatus.Gap;
+
+            var known = (int)(_events.Count + 1 - fromSequence);
+            if (known >= events.Count) return AppendStatus.Accepted;
+            if (_ended) return AppendStatus.Ended;
+
+            for (var i = known; i < events.Count && !ended; i++)
+            {
+                _events.Add(events[i]);
+                _progressed |= events[i] is RequestEvent.Chunk;
+                ended = _ended = events[i].IsTerminal;
+            }
+
+            wake = TakeWaiterNeedsLock();
+        }
+
+        wake?.SetResult();
+        return AppendStatus.Accepted;
+    }
+
+    public bool End(RequestEvent end)
+    {
+        TaskCompletionSource? wake;
+        lock (_lock)
+        {
+            if (_ended) return false;
+            _ended = true;
+            _events.Add(end);
+            wake = TakeWaiterNeedsLock();
+        }
+
+        wake?.SetResult();
+        return true;
+    }
+
+    /// <summary>Copies what follows <paramref name="afterSequence"/>; where there is nothing yet, <paramref name="more"/> completes when there is.</summary>
+    public bool TryRead(long afterSequence, List<RequestEvent> into, out Task more)
+    {
+        lock (_lock)
+        {
+            if (afterSequence < _events.Count)
+            {
+                for (var i = (int)afterSequence; i < _events.Count; i++) into.Add(_events[i]);
+                more = Task.CompletedTask;
+                return true;
+            }
+
+            more = (_more ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+            return false;
+        }
+    }
+
+    private TaskCompletionSource? TakeWaiterNeedsLock()
+    {
+        var wake = _more;
+        _more = null;
+        return wake;
+    }
+}

@@ -1,0 +1,131 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Serverless.Catalog;
+using Serverless.Errors;
+
+namespace Serverless.Requests;
+
+/// <summary>
+/// The request log of the embedded shape. Thread-safe; a lock per request, none over all of them.
+/// An open log is never trimmed. An ended one goes once a follower has read its end, if a connection held it; else with its deadline, at the latest when
+/// <see cref="MaxEnded"/> others have ended after it.
+/// </summary>
+public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
+{
+    /// <summary>Ended logs that are kept at most.</summary>
+    public const int MaxEnded = 1024;
+
+    private const int MaxEndHints = 65536;
+
+    private readonly ConcurrentDictionary<RequestId, MemoryLogEntry> _entries = new();
+    private readonly ConcurrentDictionary<ModelName, long> _epochs = new();
+    private readonly ConcurrentDictionary<ModelName, ConcurrentDictionary<Channel<RequestId>, bool>> _watchers = new();
+    private readonly ConcurrentQueue<(RequestId Id, DateTimeOffset KeepUntil)> _ended = new();
+    private readonly string _storeRun = Guid.NewGuid().ToString("n");
+
+    /// <summary>Logs held now, open and ended.</summary>
+    public int Count => _entries.Count;
+
+    /// <inheritdoc/>
+    public ValueTask OpenAsync(RequestId id, LogHead head, CancellationToken cancellationToken)
+    {
+        _entries.TryAdd(id, new MemoryLogEntry(head, _storeRun));
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<bool> AcceptAsync(RequestId id, DateTimeOffset at, CancellationToken cancellationToken) =>
+        new(_entries.TryGetValue(id, out var entry) && entry.Accept(at));
+
+    /// <inheritdoc/>
+    public ValueTask<BeginResult> BeginAsync(RequestId id, long epoch, Guid nonce, CancellationToken cancellationToken)
+    {
+        if (!_entries.TryGetValue(id, out var entry)) return new(BeginResult.Refused(BeginStatus.Unknown));
+
+        var highest = _epochs.AddOrUpdate(entry.Head.Model, epoch, (_, seen) => Math.Max(seen, epoch));
+        return new(epoch < highest ? BeginResult.Refused(BeginStatus.StaleEpoch) : entry.Begin(nonce));
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<AppendStatus> AppendAsync(
+        RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken)
+    {
+        if (!_entries.TryGetValue(id, out var entry)) return new(AppendStatus.Unknown);
+
+        var status = entry.Append(fence, fromSequence, events, out var ended);
+        if (ended) Retain(id, entry);
+        return new(status);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<bool> EndAsync(RequestId id, RequestEvent end, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(end);
+        if (!end.IsTerminal) throw new ArgumentException($"{end.GetType().Name} does not end a request; give Finished, Failed or Cancelled.", nameof(end));
+        if (!_entries.TryGetValue(id, out var entry) || !entry.End(end)) return new(false);
+
+        Retain(id, entry);
+        if (_watchers.TryGetValue(entry.Head.Model, out var watchers))
+        {
+            foreach (var watcher in watchers.Keys) watcher.Writer.TryWrite(id);
+        }
+
+        return new(true);
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (!_entries.TryGetValue(id, out var entry)) throw Expired(id);
+
+        var batch = new List<RequestEvent>();
+        for (var read = afterSequence; ;)
+        {
+            batch.Clear();
+            if (!entry.TryRead(read, batch, out var more))
+            {
+                await more.WaitAsync(cancellationToken);
+                continue;
+            }
+
+            foreach (var next in batch)
+            {
+                if (next.IsTerminal && entry.Head.Promise == Promise.Connection) _entries.TryRemove(id, out _);
+                yield return new LoggedEvent(++read, next);
+                if (next.IsTerminal) yield break;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<RequestId> WatchEndsAsync(ModelName model, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        // A lost hint costs work, not truth: the worker's next append is refused. So the channel may drop.
+        var channel = Channel.CreateBounded<RequestId>(new BoundedChannelOptions(MaxEndHints) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
+        var watchers = _watchers.GetOrAdd(model, _ => new ConcurrentDictionary<Channel<RequestId>, bool>());
+        watchers[channel] = true;
+        try
+        {
+            await foreach (var id in channel.Reader.ReadAllAsync(cancellationToken)) yield return id;
+        }
+        finally
+        {
+            watchers.TryRemove(channel, out _);
+        }
+    }
+
+    private static ServingException Expired(RequestId id) =>
+        new(new ServingFault(ServingError.LogExpired, $"Nothing is kept of request '{id}': it ended and its events were read or expired, or it never was. Send it again."));
+
+    private void Retain(RequestId id, MemoryLogEntry entry)
+    {
+        _ended.Enqueue((id, entry.Head.Deadline));
+
+        var now = time.GetUtcNow();
+        while (_ended.TryPeek(out var oldest) && (_ended.Count > MaxEnded || oldest.KeepUntil <= now || !_entries.ContainsKey(oldest.Id)))
+        {
+            if (_ended.TryDequeue(out var gone)) _entries.TryRemove(gone.Id, out _);
+        }
+    }
+}
