@@ -1,0 +1,61 @@
+namespace Serverless.Inference.Gguf;
+
+/// <summary>One tensor of a file. Its bytes are mapped, valid until the file is disposed.</summary>
+public sealed unsafe class GgufTensor
+{
+    private readonly byte* _data;
+
+    internal GgufTensor(string name, int[] dimensions, GgufTensorType type, byte* data, long byteLength)
+    {
+        Name = name;
+        Dimensions = dimensions;
+        Type = type;
+        ByteLength = byteLength;
+        _data = data;
+    }
+
+    /// <summary>Numbers in a block of the quantized types.</summary>
+    public const int BlockSize = 32;
+
+    /// <summary>Its name, as in <c>blk.0.attn_q.weight</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>One to four sizes, the one that is contiguous in memory first.</summary>
+    public IReadOnlyList<int> Dimensions { get; }
+
+    /// <summary>How it is stored.</summary>
+    public GgufTensorType Type { get; }
+
+    /// <summary>Its length in bytes.</summary>
+    public long ByteLength { get; }
+
+    /// <summary>Length of a row: the first dimension.</summary>
+    public int Columns => Dimensions[0];
+
+    /// <summary>All other dimensions multiplied.</summary>
+    public int Rows => Dimensions.Skip(1).Aggregate(1, (product, size) => product * size);
+
+    /// <summary>Bytes of a row.</summary>
+    public int RowBytes => (int)RowLength(Type, Columns);
+
+    /// <summary>The first byte.</summary>
+    internal byte* Data => _data;
+
+    /// <summary>The bytes of row <paramref name="row"/>.</summary>
+    public ReadOnlySpan<byte> Row(int row)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(row);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, Rows);
+        return new ReadOnlySpan<byte>(_data + ((long)row * RowBytes), RowBytes);
+    }
+
+    internal static long RowLength(GgufTensorType type, long columns) => type switch
+    {
+        GgufTensorType.F32 => columns * 4,
+        GgufTensorType.F16 => columns * 2,
+        GgufTensorType.Q4_0 => columns / BlockSize * 18,
+        GgufTensorType.Q4_1 => columns / BlockSize * 20,
+        GgufTensorType.Q8_0 => columns / BlockSize * 34,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, null),
+    };
+}

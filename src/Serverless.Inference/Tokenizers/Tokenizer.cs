@@ -1,0 +1,169 @@
+using System.Text;
+using Serverless.Inference.Gguf;
+
+namespace Serverless.Inference.Tokenizers;
+
+/// <summary>
+/// A model's own tokenizer: byte-level BPE (<c>gpt2</c>) with the <c>smollm</c> pre-tokenizer. Text never becomes a control token unless the caller says that it is
+/// the template's own. Thread-safe.
+/// </summary>
+public sealed class Tokenizer
+{
+    private const int ControlType = 3;
+    private const int UserDefinedType = 4;
+
+    private readonly byte[][] _bytes;
+    private readonly bool[] _control;
+    private readonly BytePairEncoder _encoder;
+    private readonly SpecialTokens _special;
+
+    private Tokenizer(byte[][] bytes, bool[] control, BytePairEncoder encoder, SpecialTokens special)
+    {
+        (_bytes, _control, _encoder, _special) = (bytes, control, encoder, special);
+    }
+
+    /// <summary>Size of the vocabulary.</summary>
+    public int VocabularySize => _bytes.Length;
+
+    /// <summary>The tokens that end an answer.</summary>
+    public required IReadOnlySet<int> EndTokens { get; init; }
+
+    /// <summary>The token a prompt begins with where the model wants one; else null.</summary>
+    public required int? BeginToken { get; init; }
+
+    /// <summary>Reads the tokenizer of a file.</summary>
+    /// <exception cref="TokenizerException">It is of a kind that is not known, or does not fit together.</exception>
+    /// <exception cref="GgufException">A field is missing or of another kind.</exception>
+    public static Tokenizer Load(GgufFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        Require(file, "tokenizer.ggml.model", "gpt2");
+        Require(file, "tokenizer.ggml.pre", "smollm");
+        var entries = file.Get<string[]>("tokenizer.ggml.tokens");
+        var types = file.Get<int[]>("tokenizer.ggml.token_type");
+        if (types.Length != entries.Length) throw new TokenizerException($"tokenizer.ggml.token_type has {types.Length} entries, tokenizer.ggml.tokens {entries.Length}; they must be as many.");
+
+        var ids = new Dictionary<string, int>(entries.Length, StringComparer.Ordinal);
+        var bytes = new byte[entries.Length][];
+        var control = new bool[entries.Length];
+        var special = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (var id = 0; id < entries.Length; id++)
+        {
+            ids.TryAdd(entries[id], id);
+            control[id] = types[id] == ControlType;
+            if (types[id] is ControlType or UserDefinedType && entries[id].Length > 0) special.TryAdd(entries[id], id);
+            bytes[id] = (types[id] is ControlType or UserDefinedType ? null : ByteAlphabet.Decode(entries[id])) ?? Encoding.UTF8.GetBytes(entries[id]);
+        }
+
+        return new Tokenizer(bytes, control, Encoder(file, ids), new SpecialTokens(special))
+        {
+            EndTokens = EndsOf(file, ids, entries.Length),
+            BeginToken = file.Find<bool>("tokenizer.ggml.add_bos_token") ? Id(file, "tokenizer.ggml.bos_token_id", entries.Length) : null,
+        };
+    }
+
+    /// <summary>The tokens of <paramref name="text"/>.</summary>
+    /// <param name="text">Any UTF-16; a lone surrogate reads as U+FFFD.</param>
+    /// <param name="parseSpecial">Whether control tokens written out (<c>&lt;|im_end|&gt;</c>) become those tokens: only for the template's own text, never for a user's.</param>
+    public List<int> Encode(ReadOnlySpan<char> text, bool parseSpecial)
+    {
+        var output = new List<int>((text.Length / 4) + 8);
+        Encode(text, parseSpecial, output);
+        return output;
+    }
+
+    /// <summary>Appends the tokens of <paramref name="text"/> to <paramref name="output"/>.</summary>
+    public void Encode(ReadOnlySpan<char> text, bool parseSpecial, List<int> output)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        while (!text.IsEmpty)
+        {
+            if (!parseSpecial || !_special.TryFind(text, out var at, out var length, out var token))
+            {
+                EncodeText(text, output);
+                return;
+            }
+
+            EncodeText(text[..at], output);
+            output.Add(token);
+            text = text[(at + length)..];
+        }
+    }
+
+    /// <summary>The bytes of a token; none for a control token, which has no text.</summary>
+    public ReadOnlyMemory<byte> Bytes(int token) => _control[token] ? default(ReadOnlyMemory<byte>) : _bytes[token];
+
+    /// <summary>The bytes of a token as its vocabulary writes it, control tokens included.</summary>
+    public ReadOnlyMemory<byte> Name(int token) => _bytes[token];
+
+    /// <summary>The text of tokens; bytes that are no UTF-8 read as U+FFFD.</summary>
+    public string Decode(IEnumerable<int> tokens)
+    {
+        ArgumentNullException.ThrowIfNull(tokens);
+        using var bytes = new MemoryStream();
+        foreach (var token in tokens) bytes.Write(Bytes(token).Span);
+        return Encoding.UTF8.GetString(bytes.GetBuffer(), 0, (int)bytes.Length);
+    }
+
+    private static void Require(GgufFile file, string key, string wanted)
+    {
+        var value = file.Get<string>(key);
+        if (value != wanted) throw new TokenizerException($"{key} is '{value}'; known is '{wanted}'.");
+    }
+
+    private static int Id(GgufFile file, string key, int count)
+    {
+        var id = file.Get<long>(key);
+        return id >= 0 && id < count ? (int)id : throw new TokenizerException($"{key} is {id}; the vocabulary has {count} tokens.");
+    }
+
+    private static HashSet<int> EndsOf(GgufFile file, Dictionary<string, int> ids, int count)
+    {
+        HashSet<int> ends = [Id(file, "tokenizer.ggml.eos_token_id", count)];
+        foreach (var name in (string[])["<|im_end|>", "<|endoftext|>", "<|eot_id|>"])
+        {
+            if (ids.TryGetValue(name, out var id)) ends.Add(id);
+        }
+
+        return ends;
+    }
+
+    private static BytePairEncoder Encoder(GgufFile file, Dictionary<string, int> ids)
+    {
+        var byteTokens = new int[256];
+        for (var value = 0; value < 256; value++)
+        {
+            // A vocabulary may lack bytes that never occur in UTF-8; what cannot occur cannot be asked for.
+            byteTokens[value] = ids.GetValueOrDefault(ByteAlphabet.Character((byte)value).ToString(), -1);
+        }
+
+        var merges = new Dictionary<long, (int Rank, int Token)>();
+        var lines = file.Get<string[]>("tokenizer.ggml.merges");
+        for (var rank = 0; rank < lines.Length; rank++)
+        {
+            var space = lines[rank].IndexOf(' ', 1);
+            if (space < 0) throw new TokenizerException($"Merge {rank} is '{lines[rank]}'; it must be two tokens with a space between.");
+
+            var (left, right) = (lines[rank][..space], lines[rank][(space + 1)..]);
+            if (!ids.TryGetValue(left, out var leftId) || !ids.TryGetValue(right, out var rightId) || !ids.TryGetValue(left + right, out var merged))
+                throw new TokenizerException($"Merge {rank} joins '{left}' and '{right}', but the vocabulary lacks one of them or what they make.");
+
+            merges.TryAdd(BytePairEncoder.Pair(leftId, rightId), (rank, merged));
+        }
+
+        return new BytePairEncoder(byteTokens, merges);
+    }
+
+    private void EncodeText(ReadOnlySpan<char> text, List<int> output)
+    {
+        Span<byte> buffer = stackalloc byte[256];
+        while (!text.IsEmpty)
+        {
+            var length = PreTokenizer.Next(text);
+            var piece = text[..length];
+            text = text[length..];
+            var bytes = piece.Length * 3 <= buffer.Length ? buffer : new byte[Encoding.UTF8.GetMaxByteCount(piece.Length)];
+            _encoder.Encode(bytes[..Encoding.UTF8.GetBytes(piece, bytes)], output);
+        }
+    }
+}
