@@ -1,0 +1,37 @@
+using Serverless.Requests;
+
+namespace Serverless.Gateway.OpenAI;
+
+/// <summary>What of a request decides how its answer looks on the wire. Immutable.</summary>
+internal sealed record AnswerShape
+{
+    public required RequestId Id { get; init; }
+
+    public required RequestKind Kind { get; init; }
+
+    /// <summary>The model's name as the catalogue writes it.</summary>
+    public required string Model { get; init; }
+
+    /// <summary><c>created</c>: Unix seconds.</summary>
+    public required long Created { get; init; }
+
+    /// <summary>The tier really used: <c>default</c>, <c>priority</c> or <c>flex</c>.</summary>
+    public required string ServiceTier { get; init; }
+
+    /// <summary>Changes when the same seed may give another text.</summary>
+    public required string SystemFingerprint { get; init; }
+
+    public required int Choices { get; init; }
+
+    /// <summary>Whether log-probabilities were asked for.</summary>
+    public bool LogProbs { get; init; }
+
+    /// <summary>Alternatives asked for at each position.</summary>
+    public int TopLogProbs { get; init; }
+
+    /// <summary>Whether a stream ends with its usage.</summary>
+    public bool IncludeUsage { get; init; }
+
+    /// <summary>The prompts a completion repeats before its output; empty unless <c>echo</c>.</summary>
+    public IReadOnlyList<string> Echo { get; init; } = [];
+}

@@ -1,0 +1,50 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Serverless.Errors;
+
+namespace Serverless.Gateway.OpenAI;
+
+/// <summary>A fault as OpenAI writes it: status, <c>Retry-After</c>, and a body with all four keys.</summary>
+internal static class ErrorBody
+{
+    public const string ContentType = "application/json";
+
+    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>The body.</summary>
+    public static byte[] Encode(ServingFault fault)
+    {
+        var row = ServingErrors.Row(fault.Error);
+        var body = new ArrayBufferWriter<byte>(256);
+        using var json = new Utf8JsonWriter(body, WriterOptions);
+        json.WriteStartObject();
+        json.WriteStartObject("error");
+        json.WriteString("message", fault.Message);
+        json.WriteString("type", row.Type);
+        json.WriteString("param", fault.Param);
+        json.WriteString("code", fault.Code ?? row.Code);
+        json.WriteEndObject();
+        json.WriteEndObject();
+        json.Flush();
+        return body.WrittenSpan.ToArray();
+    }
+
+    /// <summary>Answers with a fault. Nothing may have been sent.</summary>
+    public static async Task SendAsync(HttpContext context, ServingFault fault, CancellationToken cancellationToken)
+    {
+        var body = Encode(fault);
+        var response = context.Response;
+        response.StatusCode = ServingErrors.Row(fault.Error).HttpStatus;
+        response.ContentType = ContentType;
+        response.ContentLength = body.Length;
+        if (RetryAfterSeconds(fault) is { } seconds) response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
+        await response.Body.WriteAsync(body, cancellationToken);
+    }
+
+    /// <summary>Whole seconds, 1 to 60: clients ignore more; null where a retry cannot help.</summary>
+    public static int? RetryAfterSeconds(ServingFault fault) =>
+        (fault.RetryAfter ?? ServingErrors.Row(fault.Error).RetryAfter) is { } delay ? (int)Math.Clamp(Math.Ceiling(delay.TotalSeconds), 1, 60) : null;
+}
