@@ -1,0 +1,21 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Serverless.Gateway.Routes;
+
+namespace Serverless.Gateway;
+
+/// <summary>The gateway as a process of its own.</summary>
+public static class GatewayHost
+{
+    /// <summary>Builds it; <paramref name="configure"/> adds the ports (<see cref="GatewayServices.AddGateway"/> names them) and may set addresses.</summary>
+    public static WebApplication Build(string[] args, Action<WebApplicationBuilder> configure)
+    {
+        var builder = WebApplication.CreateSlimBuilder(args);
+        builder.Services.AddGateway();
+        configure(builder);
+
+        var app = builder.Build();
+        app.MapGateway();
+        return app;
+    }
+}

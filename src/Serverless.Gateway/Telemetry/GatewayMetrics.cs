@@ -1,0 +1,79 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Serverless.Errors;
+using Serverless.Requests;
+
+namespace Serverless.Gateway.Telemetry;
+
+/// <summary>What the gateway counts. Names of OpenTelemetry's GenAI conventions where they have one; seconds; tags from closed sets only.</summary>
+internal sealed class GatewayMetrics
+{
+    public const string MeterName = "Serverless.Gateway";
+
+    /// <summary>Stands for every model name that is not in the catalogue: clients must not make series.</summary>
+    public const string OtherModel = "_other";
+
+    // Buckets as the conventions advise: github.com/open-telemetry/semantic-conventions, docs/gen-ai/gen-ai-metrics.md.
+    private static readonly InstrumentAdvice<double> Durations = new() { HistogramBucketBoundaries = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92] };
+    private static readonly InstrumentAdvice<double> FirstTokens = new() { HistogramBucketBoundaries = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60] };
+    private static readonly InstrumentAdvice<double> TokenTimes = new() { HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5] };
+
+    private readonly Histogram<double> _duration;
+    private readonly Histogram<double> _firstToken;
+    private readonly Histogram<double> _tokenTime;
+    private readonly Counter<long> _tokens;
+    private readonly Counter<long> _refusals;
+    private readonly Counter<long> _retries;
+    private readonly UpDownCounter<long> _open;
+    private readonly UpDownCounter<long> _waiting;
+
+    public GatewayMetrics(IMeterFactory meters)
+    {
+        var meter = meters.Create(MeterName);
+        _duration = meter.CreateHistogram("gen_ai.server.request.duration", "s", "Time from a request's first byte to the last of its answer.", null, Durations);
+        _firstToken = meter.CreateHistogram("gen_ai.server.time_to_first_token", "s", "Time from a request's first byte to its first output.", null, FirstTokens);
+        _tokenTime = meter.CreateHistogram("gen_ai.server.time_per_output_token", "s", "Mean time of an output token after the first of its request.", null, TokenTimes);
+        _tokens = meter.CreateCounter<long>("serverless.gateway.tokens", "{token}", "Tokens of finished requests.");
+        _refusals = meter.CreateCounter<long>("serverless.gateway.refusals", "{request}", "Requests that were refused before they were queued.");
+        _retries = meter.CreateCounter<long>("serverless.gateway.client_retries", "{request}", "Requests that a client's SDK sent again.");
+        _open = meter.CreateUpDownCounter<long>("serverless.gateway.open_requests", "{request}", "Requests being answered.");
+        _waiting = meter.CreateUpDownCounter<long>("serverless.gateway.waiting_requests", "{request}", "Queued requests without output yet.");
+    }
+
+    public void Opened(RequestKind kind) => _open.Add(1, Operation(kind));
+
+    public void Closed(RequestKind kind, string model, ServingError? error, TimeSpan duration)
+    {
+        _open.Add(-1, Operation(kind));
+        if (!_duration.Enabled) return;
+
+        var tags = new TagList { Operation(kind), ModelTag(model) };
+        if (error is { } value) tags.Add("error.type", ErrorTag(value));
+        _duration.Record(duration.TotalSeconds, tags);
+    }
+
+    public void Refused(RequestKind kind, string model, ServingError error) =>
+        _refusals.Add(1, Operation(kind), ModelTag(model), new("error.type", ErrorTag(error)));
+
+    public void Retried(RequestKind kind) => _retries.Add(1, Operation(kind));
+
+    public void WaitBegan(string model) => _waiting.Add(1, ModelTag(model));
+
+    public void WaitEnded(string model) => _waiting.Add(-1, ModelTag(model));
+
+    public void FirstOutput(RequestKind kind, string model, TimeSpan sinceArrival) => _firstToken.Record(sinceArrival.TotalSeconds, Operation(kind), ModelTag(model));
+
+    public void Finished(RequestKind kind, string model, TokenUsage usage, TimeSpan sinceFirstOutput)
+    {
+        _tokens.Add(usage.PromptTokens, Operation(kind), ModelTag(model), new("gen_ai.token.type", "input"));
+        _tokens.Add(usage.CompletionTokens, Operation(kind), ModelTag(model), new("gen_ai.token.type", "output"));
+        if (usage.CompletionTokens > 1) _tokenTime.Record(sinceFirstOutput.TotalSeconds / (usage.CompletionTokens - 1), Operation(kind), ModelTag(model));
+    }
+
+    private static KeyValuePair<string, object?> ModelTag(string model) => new("gen_ai.request.model", model);
+
+    private static KeyValuePair<string, object?> Operation(RequestKind kind) => new("gen_ai.operation.name", kind == RequestKind.ChatCompletion ? "chat" : "text_completion");
+
+    /// <summary>The table's code, a closed set: never what a client wrote.</summary>
+    private static string ErrorTag(ServingError error) => ServingErrors.Row(error).Code ?? "invalid_request";
+}
