@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Serverless.Gateway.Routes;
+using Serverless.Hosting.Telemetry;
 
 namespace Serverless.Gateway;
 
@@ -11,11 +12,12 @@ public static class GatewayHost
     public static WebApplication Build(string[] args, Action<WebApplicationBuilder> configure)
     {
         var builder = WebApplication.CreateSlimBuilder(args);
-        builder.Services.AddGateway();
+        builder.Services.AddGateway().AddServerlessTelemetry();
         configure(builder);
 
         var app = builder.Build();
         app.MapGateway();
+        app.MapServerlessMetrics();
         return app;
     }
 }

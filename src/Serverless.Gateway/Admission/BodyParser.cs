@@ -17,7 +17,6 @@ internal static class BodyParser
             var json = JsonFields.Open(bytes);
             if (kind == RequestKind.ChatCompletion) ChatFields.Read(ref json, body, bytes);
             else CompletionFields.Read(ref json, body, bytes);
-            json.Close();
             return body;
         }
         catch (JsonException e)

@@ -13,6 +13,7 @@ internal static class ChatFields
             if (!TryReadOwn(field, ref json, body) && !CommonFields.TryRead(field, ref json, body)) json.Skip();
         }
 
+        json.Close();
         CommonFields.Complete(ref json, body, bytes);
         if (!body.HasMessages) throw json.Missing(0, "messages");
         if (body.TopLogProbsAt is { } at && !body.LogProbs) throw BodyFault.At(bytes, at, "is given without 'logprobs': true; add that or leave it out");

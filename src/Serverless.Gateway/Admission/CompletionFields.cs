@@ -20,6 +20,7 @@ internal static class CompletionFields
             if (!TryReadOwn(field, ref json, body) && !CommonFields.TryRead(field, ref json, body)) json.Skip();
         }
 
+        json.Close();
         CommonFields.Complete(ref json, body, bytes);
         if (body.Prompts.Count == 0) throw json.Missing(0, "prompt");
         if (body.BestOf < body.ChoicesPerPrompt) throw BodyFault.At(bytes, body.BestOfAt!.Value, $"is {body.BestOf}; it must be at least 'n', {body.ChoicesPerPrompt}");

@@ -1,0 +1,114 @@
+using System.Net;
+using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Serverless.Catalog;
+using Serverless.Dispatching;
+using Serverless.Gateway;
+using Serverless.Requests;
+using Serverless.Scaling;
+
+namespace Serverless.FunctionalTests.Gateway;
+
+/// <summary>The gateway on real Kestrel, a loopback port of its own, and a backend the test holds.</summary>
+internal sealed class GatewayUnderTest : IAsyncDisposable
+{
+    public const string ModelName = "tiny";
+
+    private readonly WebApplication _app;
+
+    private GatewayUnderTest(WebApplication app, HeldQueue queue, MemoryRequestLog log)
+    {
+        _app = app;
+        Queue = queue;
+        Log = log;
+        Client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri(app.Urls.Single()), Timeout = TestTimeouts.Default };
+    }
+
+    public HttpClient Client { get; }
+
+    public HeldQueue Queue { get; }
+
+    public MemoryRequestLog Log { get; }
+
+    public IServiceProvider Services => _app.Services;
+
+    public static Model Model { get; } = new()
+    {
+        Name = new ModelName(ModelName),
+        Family = "test",
+        OwnedBy = "tests",
+        CreatedAt = DateTimeOffset.FromUnixTimeSeconds(1_700_000_000),
+        Source = new ModelSource("simulated", "tiny"),
+        ContextTokens = 1000,
+        Backend = "simulated",
+        Flavors = [new Flavor { Name = "cpu", AcceleratorClass = "cpu" }],
+    };
+
+    public static async Task<GatewayUnderTest> StartAsync(Dictionary<string, string?>? settings = null, Action<IServiceCollection>? configure = null)
+    {
+        var time = TimeProvider.System;
+        var queue = new HeldQueue();
+        var log = new MemoryRequestLog(time);
+        var app = GatewayHost.Build([], builder =>
+        {
+            builder.Logging.ClearProviders();
+            builder.Configuration.AddInMemoryCollection(settings ?? []);
+            builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+            builder.Services.AddSingleton<IRequestQueue>(queue);
+            builder.Services.AddSingleton<IRequestLog>(log);
+            builder.Services.AddSingleton<ICatalogSource>(new FixedCatalog(new ModelCatalog([Model])));
+            builder.Services.AddSingleton<ITokenCounter, BytesAsTokens>();
+            builder.Services.AddSingleton<IDemandFeed, MemoryDemandFeed>();
+            builder.Services.AddSingleton<ICapacityFeed, MemoryCapacityFeed>();
+            builder.Services.AddSingleton<IScaleJournal, NoDecisions>();
+            configure?.Invoke(builder.Services);
+        });
+        await app.StartAsync(TestContext.Current.CancellationToken);
+        return new GatewayUnderTest(app, queue, log);
+    }
+
+    /// <summary>Sends a body; returns once the response's headers are there.</summary>
+    public Task<HttpResponseMessage> PostAsync(string path, string json, CancellationToken cancellationToken, string contentType = "application/json")
+    {
+        var content = new ByteArrayContent(Encoding.UTF8.GetBytes(json));
+        content.Headers.TryAddWithoutValidation("Content-Type", contentType);
+        return Client.SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = content }, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+    }
+
+    /// <summary>The next request to reach the queue.</summary>
+    public async Task<HeldRequest> TakeAsync() =>
+        new(await Queue.Requests.ReadAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TestTimeouts.Default, TimeProvider.System, TestContext.Current.CancellationToken), Log);
+
+    public Task StopAsync() => _app.StopAsync(CancellationToken.None);
+
+    /// <summary>Tells the host to stop, as a signal would, without waiting for it.</summary>
+    public void BeginStop() => _app.Lifetime.StopApplication();
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await _app.DisposeAsync();
+    }
+
+    private sealed class FixedCatalog(ModelCatalog catalog) : ICatalogSource
+    {
+        public ModelCatalog Current => catalog;
+    }
+
+    /// <summary>A tenth of the body's bytes: enough to be over the context with a long prompt.</summary>
+    private sealed class BytesAsTokens : ITokenCounter
+    {
+        public int CountPrompt(Model model, RequestKind kind, ReadOnlyMemory<byte> body) => body.Length / 10;
+    }
+
+    private sealed class NoDecisions : IScaleJournal
+    {
+        public ScaleDecision? Latest(PoolName pool) => null;
+
+        public IReadOnlyList<ScaleDecision> History(PoolName pool) => [];
+    }
+}

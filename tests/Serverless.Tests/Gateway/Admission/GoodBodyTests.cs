@@ -1,0 +1,101 @@
+using System.Text;
+using Serverless.Catalog;
+using Serverless.Gateway.Admission;
+using Serverless.Requests;
+using Shouldly;
+
+namespace Serverless.Tests.Gateway.Admission;
+
+/// <summary>Bodies that are taken, and what is read of them.</summary>
+public sealed class GoodBodyTests
+{
+    private const string Messages = "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]";
+
+    private static readonly Model Model = new()
+    {
+        Name = new ModelName("m"),
+        Family = "test",
+        Source = new ModelSource("simulated", "m"),
+        ContextTokens = 100,
+        Backend = "simulated",
+        Flavors = [new Flavor { Name = "cpu", AcceleratorClass = "cpu" }],
+    };
+
+    [Theory]
+    [InlineData("\"temperature\":0,\"top_p\":1,\"n\":128,\"stop\":null,\"seed\":-9223372036854775808,\"user\":\"é😀\"")]
+    [InlineData("\"temperature\":2.0,\"stop\":[\"a\",\"b\",\"c\",\"d\"],\"presence_penalty\":0,\"frequency_penalty\":0.0,\"logit_bias\":{}")]
+    [InlineData("\"stop\":[],\"logit_bias\":null,\"metadata\":{},\"metadata2\":{\"a\":[{}]},\"user\":\"\\ud83d\\ude00\\n\"")]
+    [InlineData("\"stream\":true,\"stream_options\":{\"include_usage\":false,\"include_obfuscation\":true,\"continuous_usage_stats\":true}")]
+    [InlineData("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\"}}}],\"tool_choice\":\"auto\",\"parallel_tool_calls\":true")]
+    [InlineData("\"response_format\":{\"type\":\"text\"},\"modalities\":[\"text\"],\"store\":false,\"service_tier\":\"auto\"")]
+    [InlineData("\"top_k\":-1,\"min_p\":0.05,\"chat_template_kwargs\":{\"enable_thinking\":false},\"reasoning_effort\":\"low\",\"verbosity\":\"high\"")]
+    [InlineData("\"logprobs\":true,\"top_logprobs\":0,\"max_tokens\":9223372036854775807,\"prediction\":{\"type\":\"content\",\"content\":\"x\"}")]
+    public void A_chat_with_legal_fields_is_taken(string fields) => Refusal(RequestKind.ChatCompletion, $"{{\"model\":\"m\",{fields},{Messages}}}").ShouldBeNull();
+
+    [Theory]
+    [InlineData("""{"role":"developer","content":"be brief"},{"role":"user","content":[{"type":"text","text":"hi"}]}""")]
+    [InlineData("""{"role":"user","content":"2+2"},{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"add","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"4"}""")]
+    [InlineData("""{"role":"user","content":""},{"role":"assistant","content":"","refusal":null,"audio":null,"name":"bot"}""")]
+    public void Conversations_of_every_kind_are_taken(string messages) => Refusal(RequestKind.ChatCompletion, $"{{\"model\":\"m\",\"messages\":[{messages}]}}").ShouldBeNull();
+
+    [Theory]
+    [InlineData("\"a\"", 1, false)]
+    [InlineData("[\"a\",\"b\"]", 2, false)]
+    [InlineData("[1,2,3]", 1, true)]
+    [InlineData("[[1,2],[3]]", 2, true)]
+    public void Prompts_of_all_four_kinds_are_found(string prompt, int count, bool tokens)
+    {
+        var json = $"{{\"model\":\"m\",\"prompt\": {prompt} ,\"n\":2}}";
+        var body = BodyParser.Parse(RequestKind.Completion, Encoding.UTF8.GetBytes(json));
+
+        body.Prompts.Count.ShouldBe(count);
+        body.PromptsAreTokens.ShouldBe(tokens);
+        body.ChoicesPerPrompt.ShouldBe(2);
+        if (count == 1) json[body.Prompts[0]].ShouldBe(prompt);
+        else json[body.Prompts[1]].ShouldBe(tokens ? "[3]" : "\"b\"");
+    }
+
+    [Theory]
+    [InlineData("\"response_format\":{\"type\":\"json_object\"}", "response_format.type")]
+    [InlineData("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{}}", "response_format.type")]
+    [InlineData("\"tool_choice\":\"required\"", "tool_choice")]
+    [InlineData("\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "tool_choice")]
+    [InlineData("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true}}]", "tools[0].function.strict")]
+    [InlineData("\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"f\"}}]", "tools[0].type")]
+    [InlineData("\"functions\":[{\"name\":\"f\"}]", "functions")]
+    [InlineData("\"logit_bias\":{\"5\":1,\"6\":2}", "logit_bias")]
+    [InlineData("\"presence_penalty\":0.5", "presence_penalty")]
+    [InlineData("\"modalities\":[\"text\",\"audio\"]", "modalities[1]")]
+    [InlineData("\"audio\":{\"voice\":\"alloy\"}", "audio")]
+    [InlineData("\"store\":true", "store")]
+    [InlineData("\"web_search_options\":{}", "web_search_options")]
+    public void What_no_engine_honours_is_refused_and_named(string fields, string param) =>
+        Refusal(RequestKind.ChatCompletion, $"{{\"model\":\"m\",{fields},{Messages}}}").ShouldBe(param);
+
+    [Theory]
+    [InlineData("image_url")]
+    [InlineData("input_audio")]
+    [InlineData("file")]
+    public void Parts_that_are_not_text_are_refused(string type) =>
+        Refusal(RequestKind.ChatCompletion, $"{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"type\":\"{type}\"}}]}}]}}").ShouldBe("messages[0].content[0].type");
+
+    [Theory]
+    [InlineData("\"prompt\":\"a\",\"suffix\":\"b\"", "suffix")]
+    [InlineData("\"prompt\":\"a\",\"best_of\":2", "best_of")]
+    [InlineData("\"prompt\":[1],\"echo\":true", "echo")]
+    [InlineData("\"prompt\":\"a\",\"echo\":true,\"logprobs\":1", "echo")]
+    [InlineData("\"prompt\":\"a\",\"echo\":true,\"best_of\":1,\"suffix\":\"\"", null)]
+    public void What_no_engine_honours_of_a_completion_is_refused(string fields, string? param) => Refusal(RequestKind.Completion, $"{{\"model\":\"m\",{fields}}}").ShouldBe(param);
+
+    [Fact]
+    public void Every_feature_has_its_refusal()
+    {
+        foreach (var feature in Enum.GetValues<Feature>()) Capabilities.Check(Model, "{}"u8, [(feature, 0)]).ShouldNotBeNull(feature.ToString());
+    }
+
+    private static string? Refusal(RequestKind kind, string json)
+    {
+        var bytes = Encoding.UTF8.GetBytes(json);
+        return Capabilities.Check(Model, bytes, BodyParser.Parse(kind, bytes).Asked)?.Param;
+    }
+}
