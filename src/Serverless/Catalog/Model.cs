@@ -31,5 +31,5 @@ public sealed record Model
     public ScalingConfig Scaling { get; init; } = new();
 
     /// <summary>Its pools, one per flavor and in that order.</summary>
-    public IReadOnlyList<Pool> Pools => field ??= [.. Flavors.Select(flavor => new Pool(new PoolName($"{Name}-{flavor.Name}"), this, flavor))];
+    public IReadOnlyList<Pool> Pools => field ??= [.. Flavors.Select(flavor => new Pool(PoolName.Of(Name, flavor.Name), this, flavor))];
 }

@@ -1,0 +1,40 @@
+namespace Serverless.Catalog.Manifests;
+
+/// <summary>Known engines, and the flavor params each takes.</summary>
+internal static class Backends
+{
+    public const string InProcess = "in-process";
+    public const string Simulated = "simulated";
+
+    /// <summary>llmaz's default.</summary>
+    public const string Default = "vllm";
+
+    /// <summary>Recipes that run in containers.</summary>
+    public static readonly string[] Containers = [Default, "sglang", "llamacpp", "tgi", "tensorrt-llm", "ollama"];
+
+    private static readonly FlavorParam[] OfEveryEngine = [new("slots", 1, 4096, Whole: true), new("kvTokens", 64, int.MaxValue, Whole: true)];
+
+    private static readonly FlavorParam[] OfInProcess = [.. OfEveryEngine, new("threads", 1, 1024, Whole: true)];
+
+    private static readonly FlavorParam[] OfSimulated =
+    [
+        .. OfEveryEngine,
+        new("prefillTokensPerSecond", 0, 1e9, Whole: false),
+        new("decodeTokensPerSecond", 0, 1e9, Whole: false),
+        new("loadSeconds", 0, 86_400, Whole: false),
+        new("failLoads", 0, int.MaxValue, Whole: true),
+        new("failEvery", 0, int.MaxValue, Whole: true),
+        new("failAfterTokens", 0, int.MaxValue, Whole: true),
+    ];
+
+    private static readonly FlavorParam[] OfContainers = [new("TP", 1, 1024, Whole: true), new("PP", 1, 1024, Whole: true), new("INSTANCE-TYPE", null, null, Whole: false)];
+
+    public static bool InThisProcess(string backend) => backend is InProcess or Simulated;
+
+    public static IReadOnlyList<FlavorParam> ParamsOf(string backend) => backend switch
+    {
+        InProcess => OfInProcess,
+        Simulated => OfSimulated,
+        _ => OfContainers,
+    };
+}

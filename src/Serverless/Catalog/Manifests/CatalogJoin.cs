@@ -1,0 +1,123 @@
+using System.Globalization;
+
+namespace Serverless.Catalog.Manifests;
+
+/// <summary>Joins a claimed model with what serves it. One per reading.</summary>
+internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string> runtimes)
+{
+    /// <summary>Of a model whose manifest does not say and whose file is not at hand.</summary>
+    private const int AssumedContextTokens = 32_768;
+
+    private readonly Dictionary<string, Model> _pools = new(StringComparer.Ordinal);
+
+    /// <summary>Models claimed so far, and by whom.</summary>
+    public Dictionary<string, Deployment> Claimed { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Null where something is wrong, which is reported.</summary>
+    public Model? Join(Deployment deployment, Dictionary<string, DeclaredModel> models)
+    {
+        if (!models.TryGetValue(deployment.Model, out var declared))
+        {
+            deployment.Claim.Error(deployment.Claim.Has("models") ? "models" : "modelName", $"claims the model '{deployment.Model}', which no OpenModel declares");
+            return null;
+        }
+
+        if (!Claimed.TryAdd(deployment.Model, deployment))
+        {
+            var other = Claimed[deployment.Model];
+            deployment.Claim.Error("", $"claims '{deployment.Model}', which {other.Kind} '{other.Name}' in {other.Spec.Manifest.Source} serves; one Playground or Service per model");
+            return null;
+        }
+
+        var backend = BackendOf(deployment, declared);
+        var flavors = FlavorsOf(deployment, declared, backend);
+        var context = ContextOf(declared, backend);
+        BackendRules.Check(deployment, declared, backend);
+        if (declared.Source is null || declared.Family is null || flavors.Count == 0) return null;
+
+        var model = new Model
+        {
+            Name = new ModelName(declared.Name),
+            Family = declared.Family,
+            OwnedBy = declared.OwnedBy ?? "serverless",
+            CreatedAt = declared.CreatedAt ?? DateTimeOffset.UnixEpoch,
+            Source = declared.Source,
+            ContextTokens = context,
+            Backend = backend,
+            Flavors = flavors,
+            Scaling = deployment.Scaling,
+        };
+        return PoolsAreNew(model, declared) ? model : null;
+    }
+
+    private string BackendOf(Deployment deployment, DeclaredModel declared)
+    {
+        if (deployment.Backend is not { } backend)
+        {
+            return declared.Source?.Scheme switch
+            {
+                ModelSourceReader.Host => Backends.InProcess,
+                Backends.Simulated => Backends.Simulated,
+                _ => Backends.Default,
+            };
+        }
+
+        if (!runtimes.Contains(backend)) deployment.BackendConfig!.Error("backendName", $"is no known backend; known are {string.Join(", ", runtimes.Order(StringComparer.Ordinal))}");
+        return backend;
+    }
+
+    private static List<Flavor> FlavorsOf(Deployment deployment, DeclaredModel declared, string backend)
+    {
+        if (declared.Flavors.Count == 0)
+        {
+            foreach (var unknown in deployment.InferenceFlavors) deployment.Claim.Error("inferenceFlavors", $"names '{unknown}', and the model declares no flavors");
+            var name = backend switch { Backends.InProcess => "cpu", Backends.Simulated => backend, _ => "default" };
+            return [new Flavor { Name = name, AcceleratorClass = name }];
+        }
+
+        if (deployment.InferenceFlavors.Count == 0) return [.. declared.Flavors.Select(flavor => flavor.Flavor)];
+
+        var chosen = new List<Flavor>();
+        foreach (var name in deployment.InferenceFlavors)
+        {
+            if (declared.Flavors.FirstOrDefault(flavor => flavor.Flavor.Name == name) is not { } found) deployment.Claim.Error("inferenceFlavors", $"names '{name}', which is no flavor of the model; it has {string.Join(", ", declared.Flavors.Select(flavor => flavor.Flavor.Name))}");
+            else if (chosen.Contains(found.Flavor)) deployment.Claim.Error("inferenceFlavors", $"names '{name}' twice");
+            else chosen.Add(found.Flavor);
+        }
+
+        return chosen;
+    }
+
+    private int ContextOf(DeclaredModel declared, string backend)
+    {
+        if (backend != Backends.InProcess)
+        {
+            if (declared.ContextTokens is null && backend != Backends.Simulated)
+            {
+                declared.Spec.Warn("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is not given and the model's files are not at hand; {AssumedContextTokens} is assumed"));
+            }
+
+            return declared.ContextTokens ?? AssumedContextTokens;
+        }
+
+        if (declared.Source is not { Scheme: ModelSourceReader.Host } source) return declared.ContextTokens ?? AssumedContextTokens;
+
+        var facts = inspector.Inspect(source.Location, out var fault);
+        if (facts is null) declared.Spec.Error("source", $"cannot be served: {fault}");
+        else if (declared.ContextTokens > facts.ContextTokens) declared.Spec.Error("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is more than the model's file allows, {facts.ContextTokens}"));
+        return declared.ContextTokens ?? facts?.ContextTokens ?? AssumedContextTokens;
+    }
+
+    /// <summary>Model and flavor are joined by a dash, and both may hold one: <c>a-b</c> on <c>c</c> is <c>a</c> on <c>b-c</c>.</summary>
+    private bool PoolsAreNew(Model model, DeclaredModel declared)
+    {
+        foreach (var pool in model.Pools)
+        {
+            if (_pools.TryAdd(pool.Name.Value, model)) continue;
+            declared.Spec.Error("inferenceConfig", $"makes the pool '{pool.Name}', which model '{_pools[pool.Name.Value].Name}' makes too; rename a model or a flavor");
+            return false;
+        }
+
+        return true;
+    }
+}

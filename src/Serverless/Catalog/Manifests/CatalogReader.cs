@@ -1,0 +1,48 @@
+namespace Serverless.Catalog.Manifests;
+
+/// <summary>
+/// Manifests become a catalogue: each OpenModel that a Playground or Service claims is served. Everything wrong is found in one reading, and no field is silently ignored:
+/// what is unknown or cannot work is an error, what has no effect in this shape a warning. Pure but for <paramref name="inspector"/>.
+/// </summary>
+public sealed class CatalogReader(IModelInspector inspector)
+{
+    /// <summary>Reads all manifests of a catalogue.</summary>
+    public CatalogReading Read(IEnumerable<Manifest> manifests)
+    {
+        ArgumentNullException.ThrowIfNull(manifests);
+        var findings = new Findings();
+        var documents = new List<ManifestFields>();
+        var models = new Dictionary<string, DeclaredModel>(StringComparer.Ordinal);
+        var deployments = new List<Deployment>();
+        var runtimes = new HashSet<string>(Backends.Containers, StringComparer.Ordinal) { Backends.InProcess, Backends.Simulated };
+        foreach (var manifest in manifests)
+        {
+            var document = new ManifestFields(manifest, manifest.Content, "", findings);
+            var kind = ManifestKinds.Of(document);
+            if (kind is null) continue;
+
+            documents.Add(document);
+            switch (kind)
+            {
+                case ManifestKinds.OpenModel:
+                    if (OpenModelReader.Read(document) is { } model && !models.TryAdd(model.Name, model)) Duplicate(document, models[model.Name].Spec);
+                    break;
+                case ManifestKinds.BackendRuntime:
+                    if (BackendRuntimeReader.Read(document) is { } runtime) runtimes.Add(runtime);
+                    break;
+                default:
+                    if (DeploymentReader.Read(document, kind) is { } deployment) deployments.Add(deployment);
+                    break;
+            }
+        }
+
+        var join = new CatalogJoin(inspector, runtimes);
+        var served = deployments.Select(deployment => join.Join(deployment, models)).OfType<Model>().ToList();
+        foreach (var model in models.Values.Where(model => !join.Claimed.ContainsKey(model.Name))) model.Spec.Warn("", "is of a model that no Playground or Service claims; it is not served");
+        foreach (var document in documents) document.Finish();
+        return new CatalogReading(findings.Errors.Count == 0 ? new ModelCatalog(served) : null, findings.Errors, findings.Warnings);
+    }
+
+    private static void Duplicate(ManifestFields document, ManifestFields first) =>
+        document.Error("metadata", $"names a model that {first.Manifest.Source} declares too; names must differ");
+}

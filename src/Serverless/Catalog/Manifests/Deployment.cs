@@ -1,0 +1,17 @@
+namespace Serverless.Catalog.Manifests;
+
+/// <summary>What a Playground or Service asks for: which model is served, how and how many.</summary>
+internal sealed record Deployment(string Kind, string Name, string Model, ManifestFields Spec)
+{
+    /// <summary>Flavors to use, in that order; empty for all of the model's.</summary>
+    public IReadOnlyList<string> InferenceFlavors { get; init; } = [];
+
+    /// <summary>The object that lists <see cref="InferenceFlavors"/>.</summary>
+    public required ManifestFields Claim { get; init; }
+
+    public ManifestFields? BackendConfig { get; init; }
+
+    public string? Backend { get; init; }
+
+    public ScalingConfig Scaling { get; init; } = new();
+}

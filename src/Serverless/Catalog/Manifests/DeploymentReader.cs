@@ -1,0 +1,96 @@
+using System.Globalization;
+
+namespace Serverless.Catalog.Manifests;
+
+/// <summary>Reads <c>inference.llmaz.io/v1alpha1 Playground</c> and <c>Service</c>: both say that a model is served.</summary>
+internal static class DeploymentReader
+{
+    private const int MaxReplicas = 10_000;
+    private const int MaxCooldownSeconds = 7 * 24 * 3600;
+
+    /// <summary>Null where it claims no model, which is reported.</summary>
+    public static Deployment? Read(ManifestFields document, string kind)
+    {
+        var (name, _) = ManifestMetadata.Read(document);
+        document.Has("status");
+        if (document.Object("spec") is not { } spec)
+        {
+            if (!document.Has("spec")) document.Error("spec", "is missing; it says which model is served");
+            return null;
+        }
+
+        var (model, claim) = ReadClaim(spec, kind);
+        var scaling = ReadScaling(spec, kind);
+        var backend = kind == ManifestKinds.Playground ? spec.Object("backendRuntimeConfig") : null;
+        var backendName = backend?.Text("backendName", 128);
+        if (kind == ManifestKinds.Service) ReadWorkload(spec);
+        var flavors = claim?.Texts("inferenceFlavors", 8) ?? [];
+        if (name is null || model is null || claim is null) return null;
+
+        return new Deployment(kind, name, model, spec) { Claim = claim, InferenceFlavors = flavors, BackendConfig = backend, Backend = backendName, Scaling = scaling };
+    }
+
+    private static (string? Model, ManifestFields? Claim) ReadClaim(ManifestFields spec, string kind)
+    {
+        var one = kind == ManifestKinds.Playground ? spec.Object("modelClaim") : null;
+        var many = spec.Object("modelClaims");
+        if (one is not null && many is not null)
+        {
+            spec.Error("modelClaims", "is given beside modelClaim; give one of the two");
+            return default;
+        }
+
+        if (one is not null) return (one.RequiredText("modelName", 128), one);
+        if (many is not null) return (MainOf(many), many);
+
+        var wanted = kind == ManifestKinds.Playground ? "modelClaim" : "modelClaims";
+        if (!spec.Has(wanted)) spec.Error(wanted, "is missing; it names the model that is served");
+        return default;
+    }
+
+    private static string? MainOf(ManifestFields claims)
+    {
+        string? main = null;
+        var models = claims.Objects("models", 8);
+        if (models.Count == 0) claims.Error("models", "must name a model");
+        foreach (var model in models)
+        {
+            var name = model.RequiredText("name", 128);
+            var role = model.Text("role") ?? "main";
+            if (role == "draft") model.Error("role", "asks for speculative decoding, which no engine here does; leave the draft model out");
+            else if (role != "main") model.Error("role", "must be main or draft");
+            else if (main is not null) model.Error("name", $"is a second main model beside '{main}'; one is served by one {ManifestKinds.Playground}");
+            else main = name;
+        }
+
+        return main;
+    }
+
+    private static ScalingConfig ReadScaling(ManifestFields spec, string kind)
+    {
+        var replicas = spec.Integer("replicas", 0, MaxReplicas);
+        var elastic = kind == ManifestKinds.Playground ? spec.Object("elasticConfig") : null;
+        if (elastic is null)
+        {
+            if (replicas == 0) spec.Error("replicas", "would never serve; for a model that starts on demand write elasticConfig: {minReplicas: 0, maxReplicas: 1}");
+            var count = Math.Max(1, replicas ?? 1);
+            return new ScalingConfig { MinReplicas = count, MaxReplicas = count };
+        }
+
+        if (replicas is not null) spec.Warn("replicas", "has no effect beside elasticConfig: the scaler alone sets the count");
+        var min = elastic.Integer("minReplicas", 0, MaxReplicas) ?? 1;
+        if (!elastic.Has("maxReplicas")) elastic.Error("maxReplicas", "is missing; it bounds the replicas");
+        var max = elastic.Integer("maxReplicas", 1, MaxReplicas);
+        if (min > max) elastic.Error("minReplicas", string.Create(CultureInfo.InvariantCulture, $"is above maxReplicas, {max}"));
+        elastic.WithoutEffect("scaleTrigger", "has no effect here: pending tokens, running work and KV pressure are the trigger");
+        var cooldown = elastic.Integer("cooldownPeriod", 0, MaxCooldownSeconds);
+        return new ScalingConfig { MinReplicas = Math.Min(min, max ?? min), MaxReplicas = max ?? Math.Max(1, min), Cooldown = cooldown is { } seconds ? TimeSpan.FromSeconds(seconds) : null };
+    }
+
+    private static void ReadWorkload(ManifestFields spec)
+    {
+        // The seed's slide elides the template as "...", which YAML reads as that text.
+        if (spec.Has("workloadTemplate")) spec.Warn("workloadTemplate", "has no effect here: the runtime's default is used");
+        spec.WithoutEffect("rolloutStrategy", "has no effect outside a cluster");
+    }
+}

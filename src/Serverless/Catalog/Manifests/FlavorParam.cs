@@ -1,0 +1,17 @@
+using System.Globalization;
+
+namespace Serverless.Catalog.Manifests;
+
+/// <summary>A param that flavors may set: a number within bounds, or any text where there are none.</summary>
+internal sealed record FlavorParam(string Name, double? Min, double? Max, bool Whole)
+{
+    /// <summary>Null if <paramref name="value"/> is allowed, else what is.</summary>
+    public string? Check(string value)
+    {
+        if (Min is not { } min || Max is not { } max) return null;
+
+        var styles = Whole ? NumberStyles.AllowLeadingSign : NumberStyles.Float;
+        if (double.TryParse(value, styles, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max) return null;
+        return string.Create(CultureInfo.InvariantCulture, $"must be a {(Whole ? "whole " : "")}number from {min} to {max}");
+    }
+}

@@ -1,0 +1,72 @@
+using System.Text.RegularExpressions;
+
+namespace Serverless.Catalog.Manifests;
+
+/// <summary>Reads <c>llmaz.io/v1alpha1 OpenModel</c>.</summary>
+internal static partial class OpenModelReader
+{
+    private const int MaxFlavors = 8;
+
+    /// <summary>Null where it has no name or spec, which is reported.</summary>
+    public static DeclaredModel? Read(ManifestFields document)
+    {
+        var (name, created) = ManifestMetadata.Read(document);
+        document.Has("status"); // written by clusters, for people
+        if (document.Object("spec") is not { } spec)
+        {
+            if (!document.Has("spec")) document.Error("spec", "is missing; it says what the model is");
+            return null;
+        }
+
+        var family = spec.RequiredText("familyName", 128);
+        var source = ModelSourceReader.Read(spec);
+        var model = new DeclaredModel(name ?? "", spec)
+        {
+            Family = family,
+            Source = source,
+            OwnedBy = spec.Text("ownedBy", 128),
+            CreatedAt = spec.Timestamp("createdAt") ?? created,
+            ContextTokens = spec.Integer("contextTokens", 16, 1 << 24),
+            Flavors = ReadFlavors(spec),
+        };
+        return name is null ? null : model;
+    }
+
+    private static List<DeclaredFlavor> ReadFlavors(ManifestFields spec)
+    {
+        var flavors = new List<DeclaredFlavor>();
+        if (spec.Object("inferenceConfig") is not { } config) return flavors;
+
+        foreach (var fields in config.Objects("flavors", MaxFlavors))
+        {
+            if (ReadFlavor(fields) is not { } flavor) continue;
+            if (flavors.Exists(other => other.Flavor.Name == flavor.Name)) fields.Error("name", "is the name of an earlier flavor; names must differ");
+            else flavors.Add(new DeclaredFlavor(flavor, fields));
+        }
+
+        return flavors;
+    }
+
+    private static Flavor? ReadFlavor(ManifestFields fields)
+    {
+        var name = fields.RequiredText("name", 63);
+        var valid = name is not null && NamePattern().IsMatch(name);
+        if (name is not null && !valid) fields.Error("name", "must begin and end with a lower-case letter or digit and hold only those and -");
+
+        var limits = fields.Map("limits", numbers: true);
+        foreach (var (resource, quantity) in limits)
+        {
+            if (!QuantityPattern().IsMatch(quantity)) fields.Error("limits", $"gives {resource} the quantity '{quantity}'; write a number, with a unit if needed (1, 500m, 16Gi)");
+        }
+
+        var selector = fields.Map("nodeSelector", numbers: false);
+        var parameters = fields.Map("params", numbers: true);
+        return valid ? new Flavor { Name = name!, AcceleratorClass = name!, Limits = limits, NodeSelector = selector, Params = parameters } : null;
+    }
+
+    [GeneratedRegex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex NamePattern();
+
+    [GeneratedRegex("^[0-9]+([.][0-9]+)?([eE][0-9]{1,2}|m|k|[MGTPE]|[KMGTPE]i)?$", RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex QuantityPattern();
+}

@@ -1,0 +1,83 @@
+using Serverless.Catalog;
+using Serverless.Hosting.Manifests;
+using Shouldly;
+
+namespace Serverless.Tests.Manifests;
+
+public sealed class FileCatalogSourceTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("manifests-");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public void The_shipped_model_is_served_from_a_clone_by_its_own_manifests()
+    {
+        var source = new FileCatalogSource(Path.Combine(Repository.Root, "models"));
+
+        var model = source.Current.Find(new ModelName("smollm2-135m-instruct")).ShouldNotBeNull();
+        model.ContextTokens.ShouldBe(8192);
+        model.Backend.ShouldBe("in-process");
+        model.Source.Location.ShouldBe(Repository.ModelPath);
+        model.Pools.Single().Name.Value.ShouldBe("smollm2-135m-instruct-cpu");
+        model.Scaling.ShouldBe(new ScalingConfig { MinReplicas = 0, MaxReplicas = 2 });
+        source.Warnings.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Files_below_the_folder_are_read_and_others_left_alone()
+    {
+        Write("a/model.yaml", ManifestText.Simulated());
+        Write("b/playground.yml", ManifestText.Playground());
+        Write("readme.md", "no manifest");
+        Write(".hidden/broken.yaml", "a: [");
+
+        new FileCatalogSource(_folder.FullName).Current.Models.Single().Name.Value.ShouldBe("sim");
+    }
+
+    [Fact]
+    public void A_reload_with_an_error_keeps_the_last_good_catalogue()
+    {
+        Write("model.yaml", ManifestText.Simulated());
+        Write("playground.yaml", ManifestText.Playground());
+        var source = new FileCatalogSource(_folder.FullName);
+        var before = source.Current;
+
+        Write("playground.yaml", ManifestText.Playground(spec: "replica: 3"));
+        var reading = source.Reload();
+
+        reading.Errors.Single().Field.ShouldBe("spec.replica");
+        source.Current.ShouldBeSameAs(before);
+
+        Write("playground.yaml", ManifestText.Playground(spec: "replicas: 3"));
+        source.Reload().Errors.ShouldBeEmpty();
+        source.Current.Models.Single().Scaling.MaxReplicas.ShouldBe(3);
+    }
+
+    [Fact]
+    public void A_folder_that_is_missing_or_empty_is_an_error_that_says_so()
+    {
+        Should.Throw<CatalogException>(() => new FileCatalogSource(_folder.FullName)).Message.ShouldContain("holds no *.yaml");
+        Should.Throw<CatalogException>(() => new FileCatalogSource(Path.Combine(_folder.FullName, "nowhere"))).Message.ShouldContain("cannot be read");
+    }
+
+    [Fact]
+    public void A_model_file_that_is_none_is_an_error_at_its_field()
+    {
+        Write("model.yaml", "apiVersion: llmaz.io/v1alpha1\nkind: OpenModel\nmetadata: {name: own}\nspec: {familyName: f, source: {uri: 'host://./own.gguf'}}");
+        Write("playground.yaml", ManifestText.Playground("own"));
+        Write("own.gguf", "this is no GGUF file at all, only text");
+
+        var error = Should.Throw<CatalogException>(() => new FileCatalogSource(_folder.FullName)).Errors.Single();
+
+        error.Field.ShouldBe("spec.source");
+        error.Message.ShouldContain("magic");
+    }
+
+    private void Write(string path, string text)
+    {
+        var full = Path.Combine(_folder.FullName, path);
+        Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+        File.WriteAllText(full, text);
+    }
+}
