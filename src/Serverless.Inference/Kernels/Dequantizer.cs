@@ -1,0 +1,57 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using Serverless.Inference.Gguf;
+
+namespace Serverless.Inference.Kernels;
+
+/// <summary>What the stored numbers of a tensor mean, by ggml's definitions.</summary>
+internal static class Dequantizer
+{
+    /// <summary>Reads row <paramref name="row"/> into <paramref name="output"/>, which is as long as a row.</summary>
+    public static void Read(GgufTensor tensor, int row, Span<float> output)
+    {
+        var source = tensor.Row(row);
+        switch (tensor.Type)
+        {
+            case GgufTensorType.F32:
+                MemoryMarshal.Cast<byte, float>(source).CopyTo(output);
+                break;
+            case GgufTensorType.F16:
+                var halves = MemoryMarshal.Cast<byte, Half>(source);
+                for (var i = 0; i < output.Length; i++) output[i] = (float)halves[i];
+                break;
+            case GgufTensorType.Q8_0:
+                for (; !output.IsEmpty; source = source[34..], output = output[32..])
+                {
+                    var scale = (float)BinaryPrimitives.ReadHalfLittleEndian(source);
+                    for (var i = 0; i < 32; i++) output[i] = scale * (sbyte)source[2 + i];
+                }
+
+                break;
+            case GgufTensorType.Q4_0:
+                for (; !output.IsEmpty; source = source[18..], output = output[32..])
+                {
+                    var scale = (float)BinaryPrimitives.ReadHalfLittleEndian(source);
+                    Nibbles(source[2..], scale, -8 * scale, output);
+                }
+
+                break;
+            default:
+                for (; !output.IsEmpty; source = source[20..], output = output[32..])
+                {
+                    Nibbles(source[4..], (float)BinaryPrimitives.ReadHalfLittleEndian(source), (float)BinaryPrimitives.ReadHalfLittleEndian(source[2..]), output);
+                }
+
+                break;
+        }
+    }
+
+    private static void Nibbles(ReadOnlySpan<byte> nibbles, float scale, float minimum, Span<float> output)
+    {
+        for (var i = 0; i < 16; i++)
+        {
+            output[i] = (scale * (nibbles[i] & 15)) + minimum;
+            output[16 + i] = (scale * (nibbles[i] >> 4)) + minimum;
+        }
+    }
+}

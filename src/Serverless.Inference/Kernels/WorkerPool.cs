@@ -1,0 +1,111 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Serverless.Inference.Kernels;
+
+/// <summary>
+/// Runs one function on a fixed set of threads at once (single program, multiple data), with barriers inside it. Barriers spin briefly and then yield, so that a machine
+/// shared with others loses little; work inside a phase is handed out in chunks, so that a disturbed thread holds up none.
+/// </summary>
+internal sealed class WorkerPool : IDisposable
+{
+    private const int SpinsBeforeYield = 2000;
+
+    private readonly Thread[] _threads;
+    private readonly SemaphoreSlim _start = new(0);
+    private readonly Lock _faultLock = new();
+    private Action<int> _body = _ => { };
+    private volatile Exception? _fault;
+    private int _arrived;
+    private int _running;
+    private int _phase;
+    private int _next;
+    private volatile bool _stopping;
+
+    /// <param name="threads">Threads that run the body, the caller's among them.</param>
+    public WorkerPool(int threads)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        Threads = threads;
+        _threads = new Thread[threads - 1];
+        for (var i = 0; i < _threads.Length; i++)
+        {
+            var index = i + 1;
+            _threads[i] = new Thread(() => Loop(index)) { IsBackground = true, Name = $"inference-{index}" };
+            _threads[i].Start();
+        }
+    }
+
+    public int Threads { get; }
+
+    /// <summary>Runs <paramref name="body"/> with each thread's index, and returns when all are done. One call at a time.</summary>
+    public void Run(Action<int> body)
+    {
+        (_body, _fault, _next, _arrived, _running) = (body, null, 0, 0, Threads);
+        if (_threads.Length > 0) _start.Release(_threads.Length);
+        Invoke(0);
+        for (var spins = 0; Volatile.Read(ref _running) > 0; spins++) Pause(spins);
+        if (_fault is { } fault) throw new InvalidOperationException($"A step of the engine failed: {fault.Message}", fault);
+    }
+
+    /// <summary>Waits for all threads, and starts the chunks of the next phase at 0.</summary>
+    public void Barrier()
+    {
+        var phase = Volatile.Read(ref _phase);
+        if (Interlocked.Increment(ref _arrived) == Threads)
+        {
+            _arrived = 0;
+            _next = 0;
+            Volatile.Write(ref _phase, phase + 1);
+            return;
+        }
+
+        for (var spins = 0; Volatile.Read(ref _phase) == phase; spins++)
+        {
+            // A thread that failed will not come: nobody may wait for it.
+            if (_fault is not null) throw new OperationCanceledException("Another thread of the pool failed.");
+            Pause(spins);
+        }
+    }
+
+    /// <summary>The next chunk of this phase.</summary>
+    public int Next() => Interlocked.Increment(ref _next) - 1;
+
+    public void Dispose()
+    {
+        _stopping = true;
+        if (_threads.Length > 0) _start.Release(_threads.Length);
+        foreach (var thread in _threads) thread.Join();
+        _start.Dispose();
+    }
+
+    private void Loop(int index)
+    {
+        while (true)
+        {
+            _start.Wait();
+            if (_stopping) return;
+            Invoke(index);
+        }
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "A fault on any thread is thrown by Run, on the caller's.")]
+    private void Invoke(int index)
+    {
+        try
+        {
+            _body(index);
+        }
+        catch (Exception exception)
+        {
+            lock (_faultLock) _fault ??= exception;
+        }
+
+        Interlocked.Decrement(ref _running);
+    }
+
+    private static void Pause(int spins)
+    {
+        if (spins < SpinsBeforeYield) Thread.SpinWait(8);
+        else Thread.Yield();
+    }
+}

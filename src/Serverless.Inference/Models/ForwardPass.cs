@@ -1,0 +1,201 @@
+using Serverless.Inference.Kernels;
+
+namespace Serverless.Inference.Models;
+
+/// <summary>
+/// Runs tokens of any number of sequences through the model at once. What comes out for a row depends on its own sequence alone, bit for bit: not on the other rows,
+/// on how a prompt was cut into passes, nor on the number of threads. Not thread-safe.
+/// </summary>
+internal sealed unsafe class ForwardPass : IDisposable
+{
+    private readonly InferenceModel _model;
+    private readonly ModelConfig _config;
+    private readonly WorkerPool _pool;
+    private readonly MatrixProduct _product;
+    private readonly Activations _hidden;
+    private readonly Activations _attention;
+    private readonly Activations _feed;
+    private readonly NativeMemoryBlock _residual;
+    private readonly NativeMemoryBlock _wide;
+    private readonly NativeMemoryBlock _back;
+    private readonly NativeMemoryBlock _logits;
+    private readonly NativeMemoryBlock _scores;
+    private readonly NativeMemoryBlock _angles;
+    private readonly int _context;
+    private readonly int _queryKeyValue;
+    private readonly int[] _outputs;
+    private BatchRow[] _rows = [];
+    private int _count;
+    private int _outputCount;
+
+    /// <param name="model">The model; not disposed by this.</param>
+    /// <param name="kernels">The kernels to run on.</param>
+    /// <param name="threads">Threads to run on.</param>
+    /// <param name="context">Longest sequence in tokens.</param>
+    /// <param name="maxRows">Most rows of a pass.</param>
+    /// <param name="maxOutputs">Most rows of a pass that want logits.</param>
+    public ForwardPass(InferenceModel model, KernelSet kernels, int threads, int context, int maxRows, int maxOutputs)
+    {
+        (_model, _config, _context) = (model, model.Config, context);
+        _pool = new WorkerPool(threads);
+        _product = new MatrixProduct(_pool, kernels);
+        _outputs = new int[maxOutputs];
+        _queryKeyValue = Padded((_config.Heads * _config.HeadSize) + (2 * _config.KeyValueSize));
+
+        _hidden = new Activations(_config.Embedding, maxRows);
+        _attention = new Activations(_config.Heads * _config.HeadSize, maxRows);
+        _feed = new Activations(_config.FeedForward, maxRows);
+        _residual = Floats((long)maxRows * _config.Embedding);
+        _wide = Floats((long)maxRows * Math.Max(_queryKeyValue, Padded(2 * _config.FeedForward)));
+        _back = Floats((long)maxRows * Padded(_config.Embedding));
+        _logits = Floats((long)maxOutputs * Padded(_config.Vocabulary));
+        _scores = Floats((long)threads * (context + KeyValuePage.Tokens));
+        _angles = Angles(_config, context);
+    }
+
+    /// <summary>Runs the rows; a sequence's rows come in order of position and its earlier positions have been run.</summary>
+    public void Run(ReadOnlySpan<BatchRow> rows)
+    {
+        if (_rows.Length < rows.Length) _rows = new BatchRow[rows.Length];
+        rows.CopyTo(_rows);
+        _count = rows.Length;
+        _outputCount = 0;
+        for (var i = 0; i < rows.Length; i++)
+        {
+            if (rows[i].WantsLogits) _outputs[_outputCount++] = i;
+        }
+
+        _pool.Run(Thread);
+    }
+
+    /// <summary>Logits of the n-th row that wanted them, valid until the next pass.</summary>
+    public Span<float> Logits(int index) => new(_logits.Floats + ((long)index * Padded(_config.Vocabulary)), _config.Vocabulary);
+
+    public void Dispose()
+    {
+        _pool.Dispose();
+        foreach (var part in (IDisposable[])[_hidden, _attention, _feed, _residual, _wide, _back, _logits, _scores, _angles]) part.Dispose();
+    }
+
+    private static NativeMemoryBlock Floats(long count) => new(count * sizeof(float));
+
+    private static int Padded(int rows) => (rows + PackedMatrix.GroupRows - 1) / PackedMatrix.GroupRows * PackedMatrix.GroupRows;
+
+    private static NativeMemoryBlock Angles(ModelConfig config, int context)
+    {
+        var pairs = config.HeadSize / 2;
+        var angles = Floats((long)context * pairs * 2);
+        for (var position = 0; position < context; position++)
+        {
+            var row = angles.Floats + ((long)position * pairs * 2);
+            for (var i = 0; i < pairs; i++) (row[pairs + i], row[i]) = MathF.SinCos((float)(position * Math.Pow(config.RopeBase, -2.0 * i / config.HeadSize)));
+        }
+
+        return angles;
+    }
+
+    private void Thread(int thread)
+    {
+        // Each thread owns the rows n ≡ thread; the products in between are shared out by chunks.
+        for (var n = thread; n < _count; n += _pool.Threads) Dequantizer.Read(_model.Embeddings, _rows[n].Token, new Span<float>(Residual(n), _config.Embedding));
+
+        foreach (var (layer, weights) in _model.Layers.Index())
+        {
+            Attend(layer, weights, thread);
+            Feed(weights, thread);
+        }
+
+        for (var i = thread; i < _outputCount; i += _pool.Threads) Normalize(Residual(_outputs[i]), _model.OutputNorm, i, _outputCount, _model.Output);
+        _pool.Barrier();
+        _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, Padded(_config.Vocabulary));
+    }
+
+    private void Attend(int layer, LayerWeights weights, int thread)
+    {
+        for (var n = thread; n < _count; n += _pool.Threads) Normalize(Residual(n), weights.AttentionNorm, n, _count, weights.QueryKeyValue);
+        _pool.Barrier();
+        _product.Run(weights.QueryKeyValue, _hidden, _count, _wide.Floats, _queryKeyValue);
+        _pool.Barrier();
+        for (var n = thread; n < _count; n += _pool.Threads) RotateAndStore(layer, n);
+        _pool.Barrier();
+
+        var scores = _scores.Floats + ((long)thread * (_context + KeyValuePage.Tokens));
+        var heads = _config.Heads;
+        var shared = heads / _config.KeyValueHeads;
+        for (var item = _pool.Next(); item < _count * heads; item = _pool.Next())
+        {
+            var (n, head) = (item / heads, item % heads);
+            var row = _rows[n];
+            var query = _wide.Floats + ((long)n * _queryKeyValue) + (head * _config.HeadSize);
+            Attention.Run(query, row.Pages, layer, head / shared, row.Position + 1, _config.HeadSize, scores, _attention.Vector(n) + (head * _config.HeadSize));
+        }
+
+        _pool.Barrier();
+        for (var n = thread; n < _count; n += _pool.Threads) Quantize(_attention, n, _count, weights.AttentionOutput);
+        _pool.Barrier();
+        _product.Run(weights.AttentionOutput, _attention, _count, _back.Floats, Padded(_config.Embedding));
+        _pool.Barrier();
+    }
+
+    private void Feed(LayerWeights weights, int thread)
+    {
+        for (var n = thread; n < _count; n += _pool.Threads)
+        {
+            VectorMath.Add(Residual(n), Back(n), _config.Embedding);
+            Normalize(Residual(n), weights.FeedForwardNorm, n, _count, weights.GateUp);
+        }
+
+        var wide = Padded(2 * _config.FeedForward);
+        _pool.Barrier();
+        _product.Run(weights.GateUp, _hidden, _count, _wide.Floats, wide);
+        _pool.Barrier();
+        for (var n = thread; n < _count; n += _pool.Threads)
+        {
+            var gate = _wide.Floats + ((long)n * wide);
+            VectorMath.SwiGlu(gate, gate + _config.FeedForward, _feed.Vector(n), _config.FeedForward);
+            Quantize(_feed, n, _count, weights.Down);
+        }
+
+        _pool.Barrier();
+        _product.Run(weights.Down, _feed, _count, _back.Floats, Padded(_config.Embedding));
+        _pool.Barrier();
+        for (var n = thread; n < _count; n += _pool.Threads) VectorMath.Add(Residual(n), Back(n), _config.Embedding);
+    }
+
+    private void RotateAndStore(int layer, int n)
+    {
+        var size = _config.HeadSize;
+        var row = _rows[n];
+        var cosines = _angles.Floats + ((long)row.Position * size);
+        var vector = _wide.Floats + ((long)n * _queryKeyValue);
+        var keys = vector + (_config.Heads * size);
+        var values = keys + _config.KeyValueSize;
+        for (var head = 0; head < _config.Heads; head++) VectorMath.Rotate(vector + (head * size), cosines, cosines + (size / 2), size / 2);
+
+        var page = row.Pages[row.Position / KeyValuePage.Tokens];
+        var slot = row.Position % KeyValuePage.Tokens;
+        for (var head = 0; head < _config.KeyValueHeads; head++)
+        {
+            var key = keys + (head * size);
+            VectorMath.Rotate(key, cosines, cosines + (size / 2), size / 2);
+            var target = page.Keys(layer, head) + slot;
+            for (var i = 0; i < size; i++) target[i * KeyValuePage.Tokens] = key[i];
+            new Span<float>(values + (head * size), size).CopyTo(new Span<float>(page.Values(layer, head) + (slot * size), size));
+        }
+    }
+
+    private void Normalize(float* x, NativeMemoryBlock weight, int index, int count, PackedMatrix consumer)
+    {
+        VectorMath.Normalize(x, weight.Floats, _config.Epsilon, _hidden.Vector(index), _config.Embedding);
+        Quantize(_hidden, index, count, consumer);
+    }
+
+    private static void Quantize(Activations vectors, int index, int count, PackedMatrix consumer)
+    {
+        if (consumer.Format != WeightFormat.Float) vectors.Quantize(index, count);
+    }
+
+    private float* Residual(int n) => _residual.Floats + ((long)n * _config.Embedding);
+
+    private float* Back(int n) => _back.Floats + ((long)n * Padded(_config.Embedding));
+}
