@@ -1,0 +1,33 @@
+using System.Globalization;
+
+namespace Serverless.Benchmarks;
+
+/// <summary>How busy this machine was with other things than ours, from /proc.</summary>
+internal readonly record struct ProcessorTime(double Busy, double Total)
+{
+    /// <summary>The share of all processor time above which a round does not count.</summary>
+    public const double Disturbed = 0.12;
+
+    private const double TicksPerSecond = 100;
+
+    public static ProcessorTime Now()
+    {
+        if (!File.Exists("/proc/stat")) return default;
+        var ticks = File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(text => double.Parse(text, CultureInfo.InvariantCulture)).ToArray();
+        return new ProcessorTime(ticks.Sum() - ticks[3] - ticks[4], ticks.Sum());
+    }
+
+    /// <summary>Processor time of this process and of the programs it ran to their end.</summary>
+    public static TimeSpan Ours()
+    {
+        if (!File.Exists("/proc/self/stat")) return Environment.CpuUsage.TotalTime;
+        var fields = File.ReadAllText("/proc/self/stat").Split(") ")[1].Split(' ');
+        return TimeSpan.FromSeconds(fields[11..15].Sum(ticks => double.Parse(ticks, CultureInfo.InvariantCulture)) / TicksPerSecond);
+    }
+
+    /// <summary>The share of processor time since <paramref name="before"/> that neither we nor the program we measured took.</summary>
+    public double OthersSince(ProcessorTime before, TimeSpan ours)
+    {
+        return Total > before.Total ? Math.Max(0, (Busy - before.Busy - (ours.TotalSeconds * TicksPerSecond)) / (Total - before.Total)) : 0;
+    }
+}
