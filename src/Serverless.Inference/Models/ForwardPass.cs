@@ -105,6 +105,7 @@ internal sealed unsafe class ForwardPass : IDisposable
             Feed(weights, thread);
         }
 
+        _pool.Barrier(); // outputs are shared out by their own count, so another thread may own the row
         for (var i = thread; i < _outputCount; i += _pool.Threads) Normalize(Residual(_outputs[i]), _model.OutputNorm, i, _outputCount, _model.Output);
         _pool.Barrier();
         _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, Padded(_config.Vocabulary));

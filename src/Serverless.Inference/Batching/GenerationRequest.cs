@@ -1,0 +1,31 @@
+using Serverless.Inference.Sampling;
+
+namespace Serverless.Inference.Batching;
+
+/// <summary>A sequence to generate. Immutable.</summary>
+public sealed record GenerationRequest
+{
+    /// <summary>The prompt's tokens; at least one.</summary>
+    public required IReadOnlyList<int> Prompt { get; init; }
+
+    /// <summary>Tokens that an earlier attempt has emitted already: the generation continues after them, exactly, and does not report them again.</summary>
+    public IReadOnlyList<int> Emitted { get; init; } = [];
+
+    /// <summary>Most tokens to generate, those emitted already among them.</summary>
+    public required int MaxTokens { get; init; }
+
+    /// <summary>How tokens are chosen.</summary>
+    public SamplingOptions Sampling { get; init; } = new();
+
+    /// <summary>The seed of sampling.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Texts before which the output ends.</summary>
+    public IReadOnlyList<string> Stop { get; init; } = [];
+
+    /// <summary>Alternatives to report with each token; −1: no log-probabilities at all.</summary>
+    public int TopLogProbs { get; init; } = -1;
+
+    /// <summary>Whether the model's own end is ignored.</summary>
+    public bool IgnoreEnd { get; init; }
+}
