@@ -17,17 +17,22 @@ internal readonly record struct ProcessorTime(double Busy, double Total)
         return new ProcessorTime(ticks.Sum() - ticks[3] - ticks[4], ticks.Sum());
     }
 
-    /// <summary>Processor time of this process and of the programs it ran to their end.</summary>
-    public static TimeSpan Ours()
-    {
-        if (!File.Exists("/proc/self/stat")) return Environment.CpuUsage.TotalTime;
-        var fields = File.ReadAllText("/proc/self/stat").Split(") ")[1].Split(' ');
-        return TimeSpan.FromSeconds(fields[11..15].Sum(ticks => double.Parse(ticks, CultureInfo.InvariantCulture)) / TicksPerSecond);
-    }
+    /// <summary>Servers that run for us beside this process.</summary>
+    public static HashSet<int> Servers { get; } = [];
+
+    /// <summary>Processor time of this process, of the programs it ran to their end, and of the servers that run for it.</summary>
+    public static TimeSpan Ours() =>
+        File.Exists("/proc/self/stat") ? Servers.Aggregate(Of("self"), (sum, id) => sum + Of($"{id}")) : Environment.CpuUsage.TotalTime;
 
     /// <summary>The share of processor time since <paramref name="before"/> that neither we nor the program we measured took.</summary>
     public double OthersSince(ProcessorTime before, TimeSpan ours)
     {
         return Total > before.Total ? Math.Max(0, (Busy - before.Busy - (ours.TotalSeconds * TicksPerSecond)) / (Total - before.Total)) : 0;
+    }
+
+    private static TimeSpan Of(string process)
+    {
+        var fields = File.ReadAllText($"/proc/{process}/stat").Split(") ")[1].Split(' ');
+        return TimeSpan.FromSeconds(fields[11..15].Sum(ticks => double.Parse(ticks, CultureInfo.InvariantCulture)) / TicksPerSecond);
     }
 }

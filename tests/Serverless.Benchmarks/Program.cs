@@ -3,7 +3,20 @@ using Serverless.Benchmarks;
 var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringComparer.Ordinal)
 {
     ["engine"] = EngineBenchmark.RunAsync,
+    ["gateway"] = GatewayBenchmark.RunAsync,
+    ["memory"] = MemoryBenchmark.RunAsync,
 };
+
+// The servers that the benchmarks measure are this program again, in another process.
+switch (args)
+{
+    case ["serve-embedded"]:
+        await Servers.EmbeddedAsync();
+        return 0;
+    case ["serve-bare", var body]:
+        await Servers.BareAsync(body);
+        return 0;
+}
 
 var names = args.Length > 0 ? args : [.. benchmarks.Keys];
 foreach (var name in names)

@@ -34,7 +34,7 @@ internal static class Rounds
         {
             var (mine, theirs) = (Median(rounds.Select(round => round.Ours[name])), Median(rounds.Select(round => round.Anchor[name])));
             var ratio = Median(rounds.Select(round => round.Ours[name] / round.Anchor[name]));
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} ours {mine,10:F3}   anchor {theirs,10:F3}   ratio {ratio:F2}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} ours {mine,10:F3}   anchor {theirs,10:F3}   ratio {ratio:F2}   difference {mine - theirs:F3}"));
         }
 
         Console.WriteLine($"  medians of {rounds.Count} rounds, {dropped} dropped as disturbed");

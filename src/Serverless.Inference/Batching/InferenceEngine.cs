@@ -21,6 +21,7 @@ public sealed class InferenceEngine : IAsyncDisposable
     private readonly SemaphoreSlim _work = new(0);
     private readonly BatchScheduler _scheduler;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile Exception? _fault;
     private volatile bool _stopping;
 
@@ -38,6 +39,9 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     /// <summary>Longest sequence in tokens: the model's context, or less where the KV cache is smaller.</summary>
     public int ContextTokens => _context;
+
+    /// <summary>Completes when the engine has failed and serves no more; never while it runs, nor when it is disposed.</summary>
+    public Task Failed => _failed.Task;
 
     /// <summary>What it does now.</summary>
     public EngineLoad Load => _scheduler.Load;
@@ -99,6 +103,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         while (_arrivals.TryDequeue(out var sequence)) _scheduler.Add(sequence);
         _scheduler.Fail(Gone());
         _scheduler.Dispose();
+        if (_fault is not null) _failed.SetResult();
         _stopped.SetResult();
     }
 

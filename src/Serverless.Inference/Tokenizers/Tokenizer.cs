@@ -105,6 +105,9 @@ public sealed class Tokenizer
         return Encoding.UTF8.GetString(bytes.GetBuffer(), 0, (int)bytes.Length);
     }
 
+    /// <summary>The first control token written out in a text: the leftmost, and of several there the longest.</summary>
+    internal bool TryFindSpecial(ReadOnlySpan<char> text, out int at, out int length, out int token) => _special.TryFind(text, out at, out length, out token);
+
     private static void Require(GgufFile file, string key, string wanted)
     {
         var value = file.Get<string>(key);

@@ -38,6 +38,7 @@ internal sealed class DispatchLoop(
                 break;
             case DispatchInput.Said { Message: WorkerMessage.Draining } said:
                 said.Replica.Draining = true;
+                said.Replica.Session.TrySend(new DispatcherMessage.Drain()); // what was assigned before this is the last
                 break;
             case DispatchInput.Closed closed:
                 Lose(closed.Replica);
@@ -149,7 +150,7 @@ internal sealed class DispatchLoop(
         }
 
         var assignment = new Assignment(request.Entry.Request, begun.Fence, begun.LastSequence, begun.Output);
-        if (replica.Session.TrySend(new DispatcherMessage.Assign(assignment)))
+        if (!replica.Draining && replica.Session.TrySend(new DispatcherMessage.Assign(assignment)))
         {
             observer.Assigned(request.Entry.Request, replica.Worker.Worker, begun.Fence.Attempt, time.GetUtcNow() - request.Entry.Request.AcceptedAt);
             return;

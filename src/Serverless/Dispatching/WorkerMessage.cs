@@ -19,6 +19,6 @@ public abstract record WorkerMessage
     /// <param name="OutputTokens">Tokens it generated, for learning; 0 if none.</param>
     public sealed record AttemptEnded(RequestId Id, AttemptOutcome Outcome, int OutputTokens) : WorkerMessage;
 
-    /// <summary>It takes no more work: it was told to stop and finishes what runs.</summary>
+    /// <summary>It was told to stop: it waits for the dispatcher's <see cref="DispatcherMessage.Drain"/>, finishes what was assigned before it, and leaves.</summary>
     public sealed record Draining : WorkerMessage;
 }

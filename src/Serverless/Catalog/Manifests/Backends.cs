@@ -21,9 +21,11 @@ internal static class Backends
         .. OfEveryEngine,
         new("prefillTokensPerSecond", 0, 1e9, Whole: false),
         new("decodeTokensPerSecond", 0, 1e9, Whole: false),
+        new("outputTokens", 1, 1 << 20, Whole: true),
         new("loadSeconds", 0, 86_400, Whole: false),
         new("failLoads", 0, int.MaxValue, Whole: true),
         new("failEvery", 0, int.MaxValue, Whole: true),
+        new("crashEvery", 0, int.MaxValue, Whole: true),
         new("failAfterTokens", 0, int.MaxValue, Whole: true),
     ];
 

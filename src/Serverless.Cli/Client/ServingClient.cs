@@ -1,0 +1,168 @@
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+
+namespace Serverless.Cli.Client;
+
+/// <summary>The few calls the tool makes to a gateway; any OpenAI client can make the same.</summary>
+internal sealed class ServingClient : IDisposable
+{
+    private readonly HttpClient _http;
+
+    public ServingClient(Uri server)
+    {
+        // A cold model may take minutes to its first token; the caller's cancellation is the limit.
+        _http = new HttpClient { BaseAddress = server, Timeout = Timeout.InfiniteTimeSpan };
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    public async Task<string> FirstModelAsync(CancellationToken cancellationToken)
+    {
+        using var document = await GetAsync("v1/models", cancellationToken);
+        return document.RootElement.GetProperty("data").EnumerateArray().Select(model => model.GetProperty("id").GetString()!).FirstOrDefault()
+            ?? throw new ServingClientException("The gateway serves no model; give it manifests with --manifests.");
+    }
+
+    public async Task<IReadOnlyList<PoolRow>> PoolsAsync(CancellationToken cancellationToken)
+    {
+        using var document = await GetAsync("admin/pools", cancellationToken);
+        return [.. document.RootElement.GetProperty("pools").EnumerateArray().Select(Row)];
+    }
+
+    /// <summary>Streams one answer.</summary>
+    /// <exception cref="ServingClientException">The server refused it, failed, or broke off.</exception>
+    public async IAsyncEnumerable<ChatUpdate> ChatAsync(
+        IReadOnlyList<ChatTurn> conversation, ChatSettings settings, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "v1/chat/completions") { Content = Body(conversation, settings) };
+        using var response = await SendAsync(request, cancellationToken);
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        using var reader = new StreamReader(stream);
+
+        var finish = "";
+        while (await ReadLineAsync(reader, cancellationToken) is { } line)
+        {
+            if (line.StartsWith(':')) yield return new ChatUpdate.Waiting(line[1..].Trim());
+            if (!line.StartsWith("data: ", StringComparison.Ordinal)) continue;
+            if (line == "data: [DONE]") yield break;
+
+            using var chunk = JsonDocument.Parse(line["data: ".Length..]);
+            if (chunk.RootElement.TryGetProperty("error", out var error)) throw new ServingClientException(error.GetProperty("message").GetString()!);
+
+            foreach (var choice in chunk.RootElement.GetProperty("choices").EnumerateArray())
+            {
+                if (choice.GetProperty("delta").TryGetProperty("content", out var content) && content.GetString() is { Length: > 0 } text) yield return new ChatUpdate.Text(text);
+                if (choice.TryGetProperty("finish_reason", out var reason) && reason.ValueKind == JsonValueKind.String) finish = reason.GetString()!;
+            }
+
+            if (chunk.RootElement.TryGetProperty("usage", out var usage) && usage.ValueKind == JsonValueKind.Object)
+            {
+                yield return new ChatUpdate.Done(finish, usage.GetProperty("prompt_tokens").GetInt32(), usage.GetProperty("completion_tokens").GetInt32());
+            }
+        }
+
+        throw new ServingClientException("The connection closed before the answer ended; ask again.");
+    }
+
+    private static PoolRow Row(JsonElement pool)
+    {
+        string? reason = null;
+        if (pool.TryGetProperty("lastDecision", out var decision) && decision.ValueKind == JsonValueKind.Object
+            && decision.TryGetProperty("reasons", out var reasons) && reasons.GetArrayLength() > 0) reason = reasons[0].GetString();
+
+        return new PoolRow(
+            pool.GetProperty("name").GetString()!,
+            pool.GetProperty("model").GetString()!,
+            pool.GetProperty("class").GetString()!,
+            pool.GetProperty("state").GetString()!,
+            pool.GetProperty("desired").GetInt32(),
+            pool.GetProperty("ready").GetInt32(),
+            pool.GetProperty("pendingTokens").GetInt64(),
+            pool.GetProperty("runningTokens").GetInt64(),
+            pool.GetProperty("kvUsed").GetDouble(),
+            reason);
+    }
+
+    private static ByteArrayContent Body(IReadOnlyList<ChatTurn> conversation, ChatSettings settings)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteString("model", settings.Model);
+            json.WriteNumber("temperature", settings.Temperature);
+            if (settings.MaxTokens is { } limit) json.WriteNumber("max_completion_tokens", limit);
+            json.WriteBoolean("stream", true);
+            json.WriteStartObject("stream_options");
+            json.WriteBoolean("include_usage", true);
+            json.WriteEndObject();
+            json.WriteStartArray("messages");
+            foreach (var turn in conversation)
+            {
+                json.WriteStartObject();
+                json.WriteString("role", turn.Role);
+                json.WriteString("content", turn.Content);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        return new ByteArrayContent(buffer.ToArray()) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+    }
+
+    private async Task<JsonDocument> GetAsync(string path, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        using var response = await SendAsync(request, cancellationToken);
+        return await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken);
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        HttpResponseMessage response;
+        try
+        {
+            response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        }
+        catch (HttpRequestException exception)
+        {
+            throw new ServingClientException($"No answer from {_http.BaseAddress}: {exception.Message}. Is `serverless up` running there? Give another address with --url.", exception);
+        }
+
+        if (response.IsSuccessStatusCode) return response;
+
+        using (response)
+        {
+            var body = await response.Content.ReadAsStringAsync(cancellationToken);
+            throw new ServingClientException($"{(int)response.StatusCode}: {ErrorMessage(body) ?? body}");
+        }
+    }
+
+    private static string? ErrorMessage(string body)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            return document.RootElement.TryGetProperty("error", out var error) ? error.GetProperty("message").GetString() : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static async Task<string?> ReadLineAsync(StreamReader reader, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await reader.ReadLineAsync(cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or HttpRequestException)
+        {
+            throw new ServingClientException($"The answer broke off: {exception.Message}. Ask again.", exception);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+namespace Serverless.Cli.Embedded;
+
+/// <summary>How the platform runs in this process.</summary>
+internal sealed record EmbeddedOptions
+{
+    /// <summary>HTTP port on 127.0.0.1; KEDA's contract is on the next one. 0: two free ones.</summary>
+    public int Port { get; init; }
+
+    /// <summary>Folder of manifests; null: the clone's <c>models</c>.</summary>
+    public string? Manifests { get; init; }
+
+    /// <summary>How long a pool stays up after its last work.</summary>
+    public TimeSpan Cooldown { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Whether only warnings are logged.</summary>
+    public bool Quiet { get; init; }
+}

@@ -1,0 +1,88 @@
+using System.Text.Json;
+using Serverless.Inference.Sampling;
+using Serverless.Requests;
+
+namespace Serverless.Hosting.Tokens;
+
+/// <summary>What an engine of ours reads of an OpenAI body, which admission has validated. Immutable.</summary>
+public sealed record OpenAiBody
+{
+    private const int MaxDepth = 64;
+
+    /// <summary>The whole body.</summary>
+    public required JsonElement Root { get; init; }
+
+    /// <summary>What kind it is.</summary>
+    public required RequestKind Kind { get; init; }
+
+    /// <summary>How tokens are chosen.</summary>
+    public required SamplingOptions Sampling { get; init; }
+
+    /// <summary>Stop strings.</summary>
+    public required IReadOnlyList<string> Stop { get; init; }
+
+    /// <summary>Alternatives with each token; −1: no log-probabilities.</summary>
+    public required int TopLogProbs { get; init; }
+
+    /// <summary>vLLM's <c>ignore_eos</c>.</summary>
+    public required bool IgnoreEnd { get; init; }
+
+    /// <summary>Reads a body.</summary>
+    /// <exception cref="JsonException">It is not JSON.</exception>
+    public static OpenAiBody Parse(RequestKind kind, ReadOnlyMemory<byte> body)
+    {
+        using var document = JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = MaxDepth });
+        var root = document.RootElement.Clone();
+        return new OpenAiBody
+        {
+            Root = root,
+            Kind = kind,
+            Sampling = new SamplingOptions
+            {
+                Temperature = Number(root, "temperature", 1),
+                TopP = Number(root, "top_p", 1),
+                TopK = Math.Max(0, (int)Number(root, "top_k", 0)),
+                MinP = Number(root, "min_p", 0),
+                PresencePenalty = Number(root, "presence_penalty", 0),
+                FrequencyPenalty = Number(root, "frequency_penalty", 0),
+                LogitBias = Bias(root),
+            },
+            Stop = Stops(root),
+            TopLogProbs = LogProbs(root, kind),
+            IgnoreEnd = Field(root, "ignore_eos") is { ValueKind: JsonValueKind.True },
+        };
+    }
+
+    internal static JsonElement? Field(JsonElement root, string name) =>
+        root.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+
+    private static double Number(JsonElement root, string name, double fallback) =>
+        Field(root, name) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : fallback;
+
+    private static List<string> Stops(JsonElement root) => Field(root, "stop") switch
+    {
+        { ValueKind: JsonValueKind.String } one => one.GetString() is { Length: > 0 } text ? [text] : [],
+        { ValueKind: JsonValueKind.Array } many => [.. many.EnumerateArray().Select(stop => stop.GetString() ?? "").Where(stop => stop.Length > 0)],
+        _ => [],
+    };
+
+    private static Dictionary<int, float> Bias(JsonElement root)
+    {
+        var bias = new Dictionary<int, float>();
+        if (Field(root, "logit_bias") is not { ValueKind: JsonValueKind.Object } map) return bias;
+
+        foreach (var entry in map.EnumerateObject())
+        {
+            if (int.TryParse(entry.Name, System.Globalization.CultureInfo.InvariantCulture, out var token) && entry.Value.ValueKind == JsonValueKind.Number) bias[token] = entry.Value.GetSingle();
+        }
+
+        return bias;
+    }
+
+    private static int LogProbs(JsonElement root, RequestKind kind)
+    {
+        if (Field(root, "logprobs") is not { } asked) return -1;
+        if (kind == RequestKind.Completion) return asked.ValueKind == JsonValueKind.Number ? asked.GetInt32() : -1;
+        return asked.ValueKind == JsonValueKind.True ? (int)Number(root, "top_logprobs", 0) : -1;
+    }
+}

@@ -1,0 +1,114 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Serverless.Dispatching;
+using Serverless.Hosting.Tokens;
+using Serverless.Inference.Batching;
+using Serverless.Inference.Models;
+using Serverless.Inference.Sampling;
+using Serverless.Requests;
+
+namespace Serverless.Worker.Engines;
+
+/// <summary>The engine in this process. A request's choices are sequences of one batch; each continues exactly from what is logged of it.</summary>
+internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engine, InferenceEngineOptions options, PromptReader prompts) : IEngine
+{
+    private const int LongBody = 8192;
+
+    public string Name => "in-process";
+
+    public Task Lost => engine.Failed;
+
+    public long KvCapacityTokens => options.KvTokens;
+
+    public int Slots => options.MaxSequences;
+
+    public WorkerLoad Load
+    {
+        get
+        {
+            var load = engine.Load;
+            return new WorkerLoad(load.Running + load.Waiting, load.KvTokensUsed, load.PrefillTokensPerSecond, load.DecodeTokensPerSecond);
+        }
+    }
+
+    public async IAsyncEnumerable<EngineOutput> GenerateAsync(
+        InferenceRequest request, IReadOnlyList<ChoiceChunk> output, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        // A long prompt takes a while to read; the caller has others to hear.
+        if (request.Body.Length > LongBody) await Task.Yield();
+
+        var body = OpenAiBody.Parse(request.Kind, request.Body);
+        var encoded = prompts.Encode(body);
+        var perPrompt = Math.Max(1, request.Choices / encoded.Count);
+        var sequences = new List<GenerationRequest?>(request.Choices);
+        for (var choice = 0; choice < request.Choices; choice++) sequences.Add(Sequence(request, body, encoded[choice / perPrompt], choice, output));
+
+        var tokens = output.Sum(chunk => chunk.TokenIds.Count);
+        await foreach (var chunk in RunAsync(sequences, cancellationToken))
+        {
+            tokens += chunk.TokenIds.Count;
+            yield return new EngineOutput(chunk, null);
+        }
+
+        yield return new EngineOutput(null, new TokenUsage(encoded.Sum(prompt => prompt.Count), tokens));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await engine.DisposeAsync();
+        model.Dispose();
+    }
+
+    /// <summary>The sequence of a choice; null if it ended in an earlier attempt.</summary>
+    private static GenerationRequest? Sequence(InferenceRequest request, OpenAiBody body, IReadOnlyList<int> prompt, int choice, IReadOnlyList<ChoiceChunk> output)
+    {
+        var logged = output.Where(chunk => chunk.Choice == choice).ToList();
+        if (logged.Any(chunk => chunk.Finish is not null)) return null;
+
+        return new GenerationRequest
+        {
+            Prompt = prompt,
+            Emitted = [.. logged.SelectMany(chunk => chunk.TokenIds)],
+            MaxTokens = request.MaxOutputTokens,
+            Sampling = body.Sampling,
+            Seed = request.Seed + (ulong)choice,
+            Stop = body.Stop,
+            TopLogProbs = body.TopLogProbs,
+            IgnoreEnd = body.IgnoreEnd,
+        };
+    }
+
+    private async IAsyncEnumerable<ChoiceChunk> RunAsync(List<GenerationRequest?> sequences, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (sequences is [{ } only])
+        {
+            await foreach (var step in engine.GenerateAsync(only, cancellationToken)) yield return Chunk(0, step, only.TopLogProbs >= 0);
+            yield break;
+        }
+
+        var merged = Channel.CreateBounded<ChoiceChunk>(new BoundedChannelOptions(256) { SingleReader = true });
+        var pumps = Task.WhenAll(sequences.Select((sequence, choice) => sequence is null ? Task.CompletedTask : PumpAsync(choice, sequence)));
+        _ = pumps.ContinueWith(done => merged.Writer.TryComplete(done.Exception?.GetBaseException()), TaskScheduler.Default);
+        await foreach (var chunk in merged.Reader.ReadAllAsync(cancellationToken)) yield return chunk;
+        await pumps;
+
+        async Task PumpAsync(int choice, GenerationRequest sequence)
+        {
+            await foreach (var step in engine.GenerateAsync(sequence, cancellationToken)) await merged.Writer.WriteAsync(Chunk(choice, step, sequence.TopLogProbs >= 0), cancellationToken);
+        }
+    }
+
+    private ChoiceChunk Chunk(int choice, GenerationStep step, bool logProbs) => new(choice, step.Position, [step.Token], step.Text)
+    {
+        HeldBack = step.HeldBack,
+        LogProbs = logProbs ? [new TokenLogProb(step.Token, model.Tokenizer.Name(step.Token), step.LogProb, [.. step.Top.Select(Top)])] : [],
+        Finish = step.Finish switch
+        {
+            GenerationFinish.Stop => FinishReason.Stop,
+            GenerationFinish.Length => FinishReason.Length,
+            _ => null,
+        },
+    };
+
+    private TokenLogProb Top(TokenProbability token) => new(token.Token, model.Tokenizer.Name(token.Token), token.LogProb, []);
+}

@@ -1,0 +1,42 @@
+using Serverless.Catalog;
+using Serverless.Hosting.Tokens;
+using Serverless.Inference.Batching;
+using Serverless.Inference.Gguf;
+using Serverless.Inference.Models;
+using Serverless.Inference.Tokenizers;
+
+namespace Serverless.Worker.Engines;
+
+/// <summary>Backend <c>in-process</c>: a GGUF file of this machine; parameters <c>slots</c>, <c>kvTokens</c>, <c>threads</c>.</summary>
+internal sealed class InProcessEngineFactory(TimeProvider time) : IEngineFactory
+{
+    public string Backend => "in-process";
+
+    public async Task<IEngine> LoadAsync(Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
+    {
+        var source = pool.Model.Source;
+        if (source.Scheme != "host") throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; the in-process engine reads GGUF files of this machine (host://).");
+
+        var given = new FlavorParams(pool);
+        var defaults = new InferenceEngineOptions();
+        var options = new InferenceEngineOptions
+        {
+            MaxSequences = given.Integer("slots", defaults.MaxSequences, 1, 256),
+            KvTokens = given.Integer("kvTokens", defaults.KvTokens, 64, 1 << 24),
+            Threads = given.Integer("threads", defaults.Threads, 1, 256),
+            ContextTokens = pool.Model.ContextTokens,
+        };
+        given.Finish();
+
+        try
+        {
+            // Packing the weights takes every core for a moment: off the caller's thread.
+            var model = await Task.Run(() => InferenceModel.Load(source.Location, progress, cancellationToken), cancellationToken);
+            return new InProcessEngine(model, new InferenceEngine(model, options, time), options, PromptReader.Load(model.Tokenizer, model.ChatTemplate));
+        }
+        catch (Exception exception) when (exception is GgufException or ModelException or TokenizerException)
+        {
+            throw new EngineLoadException(exception.Message, exception);
+        }
+    }
+}

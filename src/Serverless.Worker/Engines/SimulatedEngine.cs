@@ -1,0 +1,77 @@
+using System.Runtime.CompilerServices;
+using Serverless.Dispatching;
+using Serverless.Requests;
+
+namespace Serverless.Worker.Engines;
+
+/// <summary>A timing model of an engine that generates the same words every time: for load tests, demonstrations and tests of the path. Continues exactly.</summary>
+internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvider time) : IEngine
+{
+    private static readonly string[] Words = [" one", " two", " three", " four", " five", " six", " seven", " eight"];
+    private static readonly int[][] TokenIds = [.. Enumerable.Range(0, Words.Length).Select(id => new[] { id })];
+
+    private readonly TaskCompletionSource _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _requests;
+    private int _running;
+    private long _kvUsed;
+
+    public string Name => "simulated";
+
+    public Task Lost => _lost.Task;
+
+    public long KvCapacityTokens => options.KvTokens;
+
+    public int Slots => options.Slots;
+
+    public WorkerLoad Load => new(Volatile.Read(ref _running), Volatile.Read(ref _kvUsed), options.PrefillTokensPerSecond, options.DecodeTokensPerSecond);
+
+    public async IAsyncEnumerable<EngineOutput> GenerateAsync(
+        InferenceRequest request, IReadOnlyList<ChoiceChunk> output, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var number = Interlocked.Increment(ref _requests);
+        var left = options.FailAfterTokens;
+        Interlocked.Increment(ref _running);
+        Interlocked.Add(ref _kvUsed, request.PromptTokens);
+        try
+        {
+            await TakeAsync(request.PromptTokens, options.PrefillTokensPerSecond, cancellationToken);
+            var length = Math.Min(options.OutputTokens, request.MaxOutputTokens);
+            var finish = length < options.OutputTokens ? FinishReason.Length : FinishReason.Stop;
+            for (var choice = 0; choice < request.Choices; choice++)
+            {
+                var from = output.Where(chunk => chunk.Choice == choice).Sum(chunk => chunk.TokenIds.Count);
+                for (var position = from; position < length; position++)
+                {
+                    if (left-- == 0) FailOnPurpose(number);
+                    await TakeAsync(1, options.DecodeTokensPerSecond / Math.Max(1, Volatile.Read(ref _running)), cancellationToken);
+                    cancellationToken.ThrowIfCancellationRequested();
+                    var word = position % Words.Length;
+                    yield return new EngineOutput(new ChoiceChunk(choice, position, TokenIds[word], Words[word]) { Finish = position == length - 1 ? finish : null }, null);
+                }
+            }
+
+            yield return new EngineOutput(null, new TokenUsage(request.PromptTokens, length * request.Choices));
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _running);
+            Interlocked.Add(ref _kvUsed, -request.PromptTokens);
+        }
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private void FailOnPurpose(int number)
+    {
+        if (options.CrashEvery > 0 && number % options.CrashEvery == 0)
+        {
+            _lost.TrySetResult();
+            throw new InvalidOperationException($"The simulated engine was lost with request {number}, as its flavor's crashEvery asks.");
+        }
+
+        if (options.FailEvery > 0 && number % options.FailEvery == 0) throw new InvalidOperationException($"The simulated engine failed request {number}, as its flavor's failEvery asks.");
+    }
+
+    private ValueTask TakeAsync(int tokens, double rate, CancellationToken cancellationToken) =>
+        rate > 0 ? new ValueTask(Task.Delay(TimeSpan.FromSeconds(tokens / rate), time, cancellationToken)) : ValueTask.CompletedTask;
+}

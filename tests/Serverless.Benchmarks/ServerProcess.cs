@@ -1,0 +1,44 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Serverless.Benchmarks;
+
+/// <summary>A server in a process of its own: this program again, in another part. It says its address on its first line of output and ends with its standard input.</summary>
+internal sealed class ServerProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+
+    private ServerProcess(Process process, Uri address)
+    {
+        (_process, Address) = (process, address);
+        ProcessorTime.Servers.Add(process.Id);
+    }
+
+    public Uri Address { get; }
+
+    /// <summary>Resident memory in bytes.</summary>
+    public long ResidentBytes
+    {
+        get
+        {
+            var line = File.ReadLines($"/proc/{_process.Id}/status").First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal));
+            return 1024 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+        }
+    }
+
+    public static async Task<ServerProcess> StartAsync(params string[] part)
+    {
+        var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, part) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        return await process.StandardOutput.ReadLineAsync() is { } address
+            ? new ServerProcess(process, new Uri(address))
+            : throw new InvalidOperationException($"The server '{string.Join(' ', part)}' ended before it said its address.");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        ProcessorTime.Servers.Remove(_process.Id);
+        _process.StandardInput.Close();
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+    }
+}

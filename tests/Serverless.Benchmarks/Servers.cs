@@ -1,0 +1,77 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Serverless.Cli.Embedded;
+
+namespace Serverless.Benchmarks;
+
+/// <summary>The servers that benchmarks start as processes of their own.</summary>
+internal static class Servers
+{
+    public const string Model = "zero-cost";
+
+    private const string Manifests = $"""
+        apiVersion: llmaz.io/v1alpha1
+        kind: OpenModel
+        metadata:
+          name: {Model}
+        spec:
+          familyName: simulated
+          source:
+            uri: simulated://zero
+        ---
+        apiVersion: inference.llmaz.io/v1alpha1
+        kind: Playground
+        metadata:
+          name: {Model}
+        spec:
+          modelClaim:
+            modelName: {Model}
+          elasticConfig:
+            minReplicas: 1
+            maxReplicas: 1
+        """;
+
+    /// <summary>The whole embedded path with an engine that costs nothing.</summary>
+    public static async Task EmbeddedAsync()
+    {
+        var folder = Directory.CreateTempSubdirectory("serverless-bench");
+        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "zero-cost.yaml"), Manifests);
+        await using var host = EmbeddedHost.Build(new EmbeddedOptions { Port = 0, Manifests = folder.FullName, Quiet = true });
+        await RunAsync(host);
+        folder.Delete(recursive: true);
+    }
+
+    /// <summary>Kestrel alone, answering with the bytes it was given.</summary>
+    public static async Task BareAsync(string bodyFile)
+    {
+        var body = await File.ReadAllBytesAsync(bodyFile);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        await using var host = builder.Build();
+        host.Run(async context =>
+        {
+            await context.Request.Body.CopyToAsync(Stream.Null, context.RequestAborted);
+            context.Response.ContentType = "application/json";
+            context.Response.ContentLength = body.Length;
+            await context.Response.Body.WriteAsync(body, context.RequestAborted);
+        });
+        await RunAsync(host);
+    }
+
+    private static async Task RunAsync(WebApplication host)
+    {
+        await host.StartAsync(CancellationToken.None);
+        Console.WriteLine(host.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+        while (await Console.In.ReadLineAsync(CancellationToken.None) is not null)
+        {
+        }
+
+        await host.StopAsync(CancellationToken.None);
+    }
+}
