@@ -8,7 +8,7 @@ public sealed record PlannerMemory
     /// <summary>Nothing known.</summary>
     public static PlannerMemory Empty { get; } = new();
 
-    /// <summary>What was wanted within the window, oldest first.</summary>
+    /// <summary>What was wanted within the window, oldest first: each entry smaller than those before it.</summary>
     public ImmutableArray<(DateTimeOffset At, int Replicas)> Recent { get; init; } = [];
 
     /// <summary>Measured μ_p, smoothed; 0 while unknown.</summary>

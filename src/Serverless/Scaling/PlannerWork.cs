@@ -5,9 +5,11 @@ namespace Serverless.Scaling;
 /// <summary>A demand in the planner's units. Whatever is negative or not finite counts as nothing.</summary>
 internal sealed class PlannerWork(Demand demand, PlannerMemory known, PlannerOptions options)
 {
+    /// <summary>No answer is larger, whatever the inputs; the model's own bound is far below.</summary>
+    public const int MostReplicas = 1_000_000;
+
     private readonly double _prefill = known.PrefillTokensPerSecond > 0 ? known.PrefillTokensPerSecond : options.PrefillPrior;
     private readonly double _decode = known.DecodeTokensPerSecond > 0 ? known.DecodeTokensPerSecond : options.DecodePrior;
-    private readonly double _kvPerReplica = (known.KvTokens > 0 ? known.KvTokens : options.ReplicaPrior.KvTokens) * options.KvTarget;
 
     public int Pending => Math.Max(0, demand.PendingRequests);
 
@@ -22,6 +24,9 @@ internal sealed class PlannerWork(Demand demand, PlannerMemory known, PlannerOpt
     public double OutputRate => Positive(demand.OutputTokensPerSecond);
 
     public int Slots => known.Slots > 0 ? known.Slots : options.ReplicaPrior.Slots;
+
+    /// <summary>Tokens planned for in the KV cache of one replica.</summary>
+    public double KvPerReplica => (known.KvTokens > 0 ? known.KvTokens : options.ReplicaPrior.KvTokens) * options.KvTarget;
 
     /// <summary>w.</summary>
     public double ReplicaSeconds => (PendingPrompt / _prefill) + ((PendingOutput + Positive(demand.RunningOutputTokens)) / _decode);
@@ -41,9 +46,9 @@ internal sealed class PlannerWork(Demand demand, PlannerMemory known, PlannerOpt
     }
 
     /// <summary>N_kv.</summary>
-    public int KvReplicas(int replicas) => Ceiling(KvTokensNeeded(replicas) / _kvPerReplica);
+    public int KvReplicas(int replicas) => Ceiling(KvTokensNeeded(replicas) / KvPerReplica);
 
     private static double Positive(double value) => double.IsFinite(value) && value > 0 ? value : 0;
 
-    private static int Ceiling(double value) => (int)Math.Min(Math.Ceiling(value - 1e-9), 1_000_000);
+    private static int Ceiling(double value) => (int)Math.Min(Math.Ceiling(value - 1e-9), MostReplicas);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using Serverless.Catalog;
 using Serverless.Dispatching;
@@ -29,8 +30,9 @@ public sealed class PoolPlanner(PlannerOptions options)
         ArgumentNullException.ThrowIfNull(capacity);
         ArgumentNullException.ThrowIfNull(memory);
 
-        var busy = capacity.Any(pool => pool.LoadingSince.Count > 0 || pool.Draining > 0);
-        if (demand is null || now - demand.At > options.StaleAfter) return Hold(model, demand, busy, memory, now);
+        // A pool already asked down to zero must not be activated again by the very replicas that leave.
+        var busy = capacity.Any(pool => pool.Desired > 0 && (pool.LoadingSince.Count > 0 || pool.Draining > 0));
+        if (demand is null || now - demand.At > options.StaleAfter) return Hold(model, demand, capacity, busy, memory, now);
 
         var known = Learn(demand, capacity, memory);
         var work = new PlannerWork(demand, known, options);
@@ -38,13 +40,13 @@ public sealed class PoolPlanner(PlannerOptions options)
         var wanted = demand.HasWork ? Wanted(work, capacity, known, now, reasons) : 0;
         if (!demand.HasWork) reasons.Add("no work pending or running → 0");
 
-        var recent = known.Recent.RemoveAll(entry => now - entry.At >= options.Window).Add((now, wanted));
-        var steady = recent.Max(entry => entry.Replicas);
-        if (steady > wanted) reasons.Insert(0, Text($"{steady} were wanted within the last {options.Window.TotalSeconds:F0} s → stays {steady}"));
+        var allowed = Clamp(model.Scaling, wanted, reasons);
+        var recent = Remember(known.Recent, allowed, now);
+        var steady = Math.Min(recent[0].Replicas, model.Scaling.MaxReplicas);
+        if (steady > allowed) reasons.Insert(0, Text($"{steady} were wanted within the last {options.Window.TotalSeconds:F0} s → stays {steady}"));
 
-        var clamped = Clamp(model.Scaling, steady, reasons);
-        var plan = known with { Recent = Compact(recent), LastReplicas = clamped, LastHadWork = demand.HasWork };
-        return new ModelPlan(Spread(model, clamped, demand.HasWork || busy, reasons, now), plan);
+        var plan = known with { Recent = recent, LastReplicas = steady, LastHadWork = demand.HasWork };
+        return new ModelPlan(Spread(model, steady, demand.HasWork || busy, reasons, now), plan);
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
@@ -61,17 +63,6 @@ public sealed class PoolPlanner(PlannerOptions options)
         [.. model.Pools.Select((pool, index) => index == 0
             ? new ScaleDecision(pool.Name, now, replicas, active || model.Scaling.MinReplicas > 0, [.. reasons])
             : new ScaleDecision(pool.Name, now, 0, false, [Text($"{model.Pools[0].Name} is preferred and takes the load → 0")]))];
-
-    /// <summary>Only the largest of entries that follow each other within a second matters: the window stays short whatever the rate of plans.</summary>
-    private static System.Collections.Immutable.ImmutableArray<(DateTimeOffset At, int Replicas)> Compact(System.Collections.Immutable.ImmutableArray<(DateTimeOffset At, int Replicas)> recent)
-    {
-        if (recent.Length < 2) return recent;
-
-        var (previous, last) = (recent[^2], recent[^1]);
-        if (last.At - previous.At >= TimeSpan.FromSeconds(1)) return recent;
-        if (previous.Replicas > last.Replicas) return recent.Length < 3 || recent[^3].Replicas < previous.Replicas ? recent : recent.RemoveAt(recent.Length - 2);
-        return recent.RemoveAt(recent.Length - 2);
-    }
 
     private static double Smooth(double old, double measured) => measured <= 0 || !double.IsFinite(measured) ? old : old <= 0 ? measured : old + (Smoothing * (measured - old));
 
@@ -100,7 +91,7 @@ public sealed class PoolPlanner(PlannerOptions options)
         var kv = work.KvReplicas(drain);
         var slots = work.SlotReplicas;
         if (rate > 0) reasons.Add(Text($"{work.PromptRate:F0} prompt and {work.OutputRate:F0} output tokens/s arrive, {options.TargetUtilisation:P0} of a replica is planned for → {rate}"));
-        if (kv > 1) reasons.Add(Text($"{work.KvTokensNeeded(drain):N0} tokens of KV cache, {known.KvTokens * options.KvTarget:N0} a replica → {kv}"));
+        if (kv > 1) reasons.Add(Text($"{work.KvTokensNeeded(drain):N0} tokens of KV cache, {work.KvPerReplica:N0} a replica → {kv}"));
         if (slots > 1) reasons.Add(Text($"{work.Running} requests run, {work.Slots} a replica → {slots}"));
 
         var wanted = Math.Max(Math.Max(drain, rate), Math.Max(Math.Max(kv, slots), 1));
@@ -108,50 +99,55 @@ public sealed class PoolPlanner(PlannerOptions options)
         return wanted;
     }
 
+    /// <summary>
+    /// The largest of the window comes first and each later entry is smaller: an entry no larger than a newer one can never count again, so the bounds of the model bound the list
+    /// whatever the rate of plans. Entries from after <paramref name="now"/> are from before the clock jumped back; they age from now.
+    /// </summary>
+    private ImmutableArray<(DateTimeOffset At, int Replicas)> Remember(ImmutableArray<(DateTimeOffset At, int Replicas)> recent, int replicas, DateTimeOffset now) =>
+    [
+        .. recent.Where(entry => entry.Replicas > replicas && now - entry.At < options.Window).Select(entry => entry.At > now ? (now, entry.Replicas) : entry),
+        (now, replicas),
+    ];
+
     /// <summary>Step 4 with its reading notes: present replicas work from now, loading ones from when they are up, new ones after a cold start.</summary>
     private int Drain(PlannerWork work, IReadOnlyList<PoolCapacity> capacity, PlannerMemory known, DateTimeOffset now, List<string> reasons)
     {
         var coldStart = known.ColdStartSeconds > 0 ? known.ColdStartSeconds : options.ColdStartPrior.TotalSeconds;
         var drainTime = options.DrainTime.TotalSeconds;
         var horizon = coldStart + drainTime;
-        var present = new List<double>(capacity.Sum(pool => pool.Ready + pool.LoadingSince.Count));
-        foreach (var pool in capacity)
-        {
-            present.AddRange(Enumerable.Repeat(horizon, pool.Ready));
-            foreach (var since in pool.LoadingSince)
-            {
-                var age = Math.Max(0, (now - since).TotalSeconds);
-                if (age <= LoadingExpiry * coldStart) present.Add(horizon - Math.Max(0, coldStart - age));
-            }
-        }
+        var ready = (int)Math.Min(capacity.Sum(pool => (long)Math.Max(0, pool.Ready)), PlannerWork.MostReplicas);
+        var ages = capacity.SelectMany(pool => pool.LoadingSince).Select(since => Math.Max(0, (now - since).TotalSeconds)).ToArray();
+        var loading = ages.Where(age => age <= LoadingExpiry * coldStart).OrderDescending().Select(age => drainTime + Math.Min(age, coldStart)).ToArray();
+        if (loading.Length < ages.Length) reasons.Add(Text($"{ages.Length - loading.Length} replicas load for more than {LoadingExpiry} cold starts of {coldStart:F1} s and are not counted on"));
 
-        present.Sort((left, right) => right.CompareTo(left));
         var needed = work.ReplicaSeconds;
-        var usable = 0.0;
-        for (var i = 0; i < present.Count; i++)
+        var replicas = Cover();
+        reasons.Add(Text($"{work.PendingPrompt:N0} prompt and {work.PendingOutput:N0} output tokens pending, {work.Running} requests running = {needed:F1} replica-seconds; {ready + loading.Length} up or loading, cold start {coldStart:F1} s, drain in {drainTime:F0} s → {replicas}"));
+        return replicas;
+
+        int Cover()
         {
-            if (usable >= needed) return Explain(i);
-            usable += present[i];
-        }
+            var usable = ready * horizon;
+            if (usable >= needed) return Math.Min(ready, (int)Math.Ceiling(needed / horizon));
 
-        if (usable >= needed) return Explain(present.Count);
+            for (var i = 0; i < loading.Length; i++)
+            {
+                usable += loading[i];
+                if (usable >= needed) return ready + i + 1;
+            }
 
-        var fresh = Math.Ceiling((needed - usable) / drainTime);
-        var loading = capacity.Sum(pool => pool.LoadingSince.Count);
-        var economic = Math.Max(0, Math.Ceiling(needed / (options.EconomicFactor * coldStart)) - loading);
-        return Explain((int)Math.Min(present.Count + Math.Min(fresh, economic), 1_000_000));
-
-        int Explain(int replicas)
-        {
-            reasons.Add(Text($"{work.PendingPrompt:N0} prompt and {work.PendingOutput:N0} output tokens pending, {work.Running} requests running = {needed:F1} replica-seconds; {present.Count} up or loading, cold start {coldStart:F1} s, drain in {drainTime:F0} s → {replicas}"));
-            return replicas;
+            var fresh = Math.Ceiling((needed - usable) / drainTime);
+            var economic = Math.Max(0, Math.Ceiling(needed / (options.EconomicFactor * coldStart)) - loading.Length);
+            return (int)Math.Min(ready + loading.Length + Math.Min(fresh, economic), PlannerWork.MostReplicas);
         }
     }
 
-    private static ModelPlan Hold(Model model, Demand? demand, bool busy, PlannerMemory memory, DateTimeOffset now)
+    private static ModelPlan Hold(Model model, Demand? demand, IReadOnlyList<PoolCapacity> capacity, bool busy, PlannerMemory memory, DateTimeOffset now)
     {
-        var current = Math.Max(memory.LastReplicas, memory.LastHadWork ? 1 : 0);
-        List<string> reasons = [demand is null ? "no demand seen yet → holds" : Text($"demand is {(now - demand.At).TotalSeconds:F0} s old → holds {current}")];
+        // A planner that starts anew beside running replicas knows nothing of their work: what there is stays until demand is heard of.
+        var known = demand is null ? (int)Math.Min(capacity.Sum(pool => (long)Math.Max(0, pool.Desired)), PlannerWork.MostReplicas) : 0;
+        var current = Math.Max(Math.Max(memory.LastReplicas, known), memory.LastHadWork ? 1 : 0);
+        List<string> reasons = [demand is null ? Text($"no demand seen yet → holds {current}") : Text($"demand is {(now - demand.At).TotalSeconds:F0} s old → holds {current}")];
         return new ModelPlan(Spread(model, Clamp(model.Scaling, current, reasons), memory.LastHadWork || busy, reasons, now), memory);
     }
 }

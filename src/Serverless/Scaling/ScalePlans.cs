@@ -39,7 +39,7 @@ public sealed class ScalePlans(PoolPlanner planner, ICatalogSource catalog, IDem
         {
             do
             {
-                foreach (var model in catalog.Current.Models) Plan(model, demand.Latest(model.Name));
+                foreach (var model in catalog.Current.Models) Plan(model);
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));
         }
@@ -50,14 +50,14 @@ public sealed class ScalePlans(PoolPlanner planner, ICatalogSource catalog, IDem
         await Task.WhenAll(watchers);
     }
 
-    /// <summary>Plans for one model now.</summary>
-    public void Plan(Model model, Demand? latest)
+    /// <summary>Plans for one model now, by its latest demand.</summary>
+    public void Plan(Model model)
     {
         ArgumentNullException.ThrowIfNull(model);
         lock (Of(model.Pools[0].Name))
         {
             var now = time.GetUtcNow();
-            var plan = planner.Plan(model, latest, [.. model.Pools.Select(pool => capacity.Latest(pool.Name))], _memory.GetValueOrDefault(model.Name, PlannerMemory.Empty), now);
+            var plan = planner.Plan(model, demand.Latest(model.Name), [.. model.Pools.Select(pool => capacity.Latest(pool.Name))], _memory.GetValueOrDefault(model.Name, PlannerMemory.Empty), now);
             _memory[model.Name] = plan.Memory;
             foreach (var decision in plan.Decisions) Keep(decision);
             PlannedAt = now;
@@ -80,7 +80,7 @@ public sealed class ScalePlans(PoolPlanner planner, ICatalogSource catalog, IDem
     {
         try
         {
-            await foreach (var latest in demand.WatchAsync(model.Name, stoppingToken)) Plan(model, latest);
+            await foreach (var _ in demand.WatchAsync(model.Name, stoppingToken)) Plan(model);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
