@@ -1,0 +1,39 @@
+using System.Diagnostics;
+
+namespace Serverless.EndToEndTests;
+
+/// <summary>The values of one field of one object, as <c>kubectl get --watch</c> tells them; a value told again is passed over.</summary>
+internal sealed class FieldWatch(Process process, string what) : IAsyncDisposable
+{
+    /// <summary>All values so far, each with when it was told.</summary>
+    public List<(string Value, long At)> Seen { get; } = [];
+
+    /// <summary>Waits for the value that <paramref name="matches"/>; those before it are kept in <see cref="Seen"/>.</summary>
+    public async Task<string> UntilAsync(Func<string, bool> matches, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            while (await process.StandardOutput.ReadLineAsync(either.Token) is { } line)
+            {
+                if (Seen.Count > 0 && Seen[^1].Value == line) continue;
+
+                Seen.Add((line, TimeProvider.System.GetTimestamp()));
+                if (matches(line)) return line;
+            }
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+        }
+
+        throw new InvalidOperationException($"{what} did not become what was awaited within {TestTimeouts.Default.TotalSeconds:F0} s; it was: {string.Join(", ", Seen.Select(seen => seen.Value))}");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        process.Kill(entireProcessTree: true);
+        await process.WaitForExitAsync(CancellationToken.None);
+        process.Dispose();
+    }
+}

@@ -1,0 +1,78 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Serverless.EndToEndTests;
+
+/// <summary>The script that starts real foreign programs: <c>RIG</c>, else <c>../shared/rig/rig</c> beside the clone. Tests that find neither are skipped.</summary>
+internal static class Rig
+{
+    public static string? Script { get; } = Find();
+
+    public static string Absent => "No rig: set RIG to the script that starts a control plane with KEDA, or put it at ../shared/rig/rig beside the clone.";
+
+    /// <summary>The first of twenty ports nobody listens on: <c>RIG_PORT</c>, else a free block.</summary>
+    public static string FreePorts() =>
+        Environment.GetEnvironmentVariable("RIG_PORT") ?? $"{Enumerable.Range(0, 400).Select(block => 21000 + (block * 20)).First(first => Enumerable.Range(first, 20).All(IsFree))}";
+
+    /// <summary>Starts the script; the caller owns the process.</summary>
+    public static Process Start(IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(Script!, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        foreach (var (name, value) in environment) start.Environment[name] = value;
+        return Process.Start(start) ?? throw new InvalidOperationException($"{Script} did not start.");
+    }
+
+    /// <summary>Runs the script to its end and returns what it printed.</summary>
+    /// <exception cref="InvalidOperationException">It failed; the message holds what it said.</exception>
+    public static async Task<string> RunAsync(IReadOnlyDictionary<string, string> environment, string? input, params string[] arguments)
+    {
+        using var process = Start(environment, arguments);
+        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
+        try
+        {
+            if (input is not null) await process.StandardInput.WriteAsync(input.AsMemory(), limit.Token);
+            process.StandardInput.Close();
+            var output = process.StandardOutput.ReadToEndAsync(limit.Token);
+            var errors = process.StandardError.ReadToEndAsync(limit.Token);
+            await Task.WhenAll(output, errors, process.WaitForExitAsync(limit.Token));
+            if (process.ExitCode != 0) throw new InvalidOperationException($"rig {string.Join(' ', arguments)} ended with {process.ExitCode}: {await output}{await errors}");
+            return await output;
+        }
+        catch (OperationCanceledException exception)
+        {
+            process.Kill(entireProcessTree: true);
+            throw new InvalidOperationException($"rig {string.Join(' ', arguments)} did not end within {TestTimeouts.Default.TotalSeconds:F0} s.", exception);
+        }
+    }
+
+    private static bool IsFree(int port)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    private static string? Find()
+    {
+        var named = Environment.GetEnvironmentVariable("RIG");
+        if (!string.IsNullOrEmpty(named)) return File.Exists(named) ? named : throw new FileNotFoundException($"RIG is '{named}', where no file is.", named);
+
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (!File.Exists(Path.Combine(folder.FullName, "Serverless.sln"))) continue;
+
+            var beside = Path.Combine(folder.FullName, "..", "shared", "rig", "rig");
+            return File.Exists(beside) ? Path.GetFullPath(beside) : null;
+        }
+
+        return null;
+    }
+}

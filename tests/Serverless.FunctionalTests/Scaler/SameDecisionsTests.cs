@@ -1,0 +1,92 @@
+using Serverless.Scaler.Embedded;
+using Serverless.Scaling;
+using Shouldly;
+
+namespace Serverless.FunctionalTests.Scaler;
+
+/// <summary>One demand, two faces: KEDA's calls over the network and the stand-in of the embedded shape take the same decisions.</summary>
+public sealed class SameDecisionsTests
+{
+    private static readonly LocalScalerOptions Options = new() { Cooldown = TimeSpan.FromMinutes(5) };
+
+    /// <summary>Prompt tokens pending and requests running, second by second: a burst, work that runs on, silence, a second burst.</summary>
+    private static IEnumerable<(int Pending, int Running)> Timeline() =>
+    [
+        .. Enumerable.Repeat((0, 0), 3),
+        .. Enumerable.Repeat((12_000, 0), 2),
+        .. Enumerable.Repeat((40_000, 16), 4),
+        .. Enumerable.Repeat((0, 33), 45),
+        .. Enumerable.Repeat((0, 1), 45),
+        .. Enumerable.Repeat((0, 0), 15),
+        .. Enumerable.Repeat((20, 0), 2),
+        .. Enumerable.Repeat((0, 0), 12),
+    ];
+
+    [Fact]
+    public async Task Keda_and_the_embedded_stand_in_decide_alike()
+    {
+        await using var host = await ScalerHost.StartAsync();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        var target = new RecordingTarget();
+        using var local = new ScaledPool(host.Model.Pools[0], host.Service, target, Options, host.Time);
+        var keda = new KedaOperator(host.Client, ScalerHost.Reference(("scalerAddress", "127.0.0.1:1")), host.Model.Scaling.MaxReplicas, host.Model.Scaling.Cooldown!.Value, host.Time);
+        Task[] listening = [keda.ListenAsync(stop.Token), local.ListenAsync(stop.Token)];
+
+        List<(int Keda, int Local)> replicas = [];
+        foreach (var (pending, running) in Timeline())
+        {
+            host.Time.Advance(TimeSpan.FromSeconds(1));
+            host.Publish(new PoolCapacity { Pool = ScalerHost.Pool, Desired = local.Replicas, Ready = local.Replicas });
+            host.Publish(pending, running);
+
+            if (host.Plan().Active && local.Replicas == 0)
+            {
+                (await PushedAsync(keda.Pushes, stop.Token)).ShouldBe(1);
+                (await PushedAsync(target.Asked, stop.Token)).ShouldBe(1);
+                replicas.Add((keda.Replicas, local.Replicas));
+            }
+
+            await keda.SyncAsync(stop.Token);
+            await local.SyncAsync(stop.Token);
+            while (target.Asked.TryRead(out _)) { }
+            replicas.Add((keda.Replicas, local.Replicas));
+        }
+
+        await stop.CancelAsync();
+        await Task.WhenAll(listening.Select(task => task.ContinueWith(_ => { }, TaskScheduler.Default)));
+
+        replicas.ShouldAllBe(step => step.Keda == step.Local);
+        Steps(replicas.Select(step => step.Keda)).ShouldBe([0, 1, 3, 5, 3, 1, 0, 1, 0], "cold, pushed, by the metric, the most allowed, what runs, one, none, pushed, none");
+    }
+
+    [Fact]
+    public async Task A_target_that_refuses_is_asked_again_at_the_next_sync()
+    {
+        await using var host = await ScalerHost.StartAsync();
+        var target = new RecordingTarget { Refuses = true };
+        using var local = new ScaledPool(host.Model.Pools[0], host.Service, target, Options, host.Time);
+        host.Publish(20);
+        host.Plan();
+
+        await Should.ThrowAsync<InvalidOperationException>(() => local.SyncAsync(TestContext.Current.CancellationToken));
+        local.Replicas.ShouldBe(0);
+
+        target.Refuses = false;
+        await local.SyncAsync(TestContext.Current.CancellationToken);
+        local.Replicas.ShouldBe(1);
+    }
+
+    private static Task<int> PushedAsync(System.Threading.Channels.ChannelReader<int> pushes, CancellationToken cancellationToken) =>
+        pushes.ReadAsync(cancellationToken).AsTask().WaitAsync(TestTimeouts.Default, TimeProvider.System, cancellationToken);
+
+    private static List<int> Steps(IEnumerable<int> replicas)
+    {
+        List<int> steps = [];
+        foreach (var count in replicas)
+        {
+            if (steps.Count == 0 || steps[^1] != count) steps.Add(count);
+        }
+
+        return steps;
+    }
+}

@@ -1,0 +1,112 @@
+using System.Net;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+using Serverless.Catalog;
+using Serverless.Dispatching;
+using Serverless.Scaler.Keda;
+using Serverless.Scaler.Protos;
+using Serverless.Scaling;
+
+namespace Serverless.FunctionalTests.Scaler;
+
+/// <summary>The scaler as it is deployed: gRPC without TLS on a port of its own. Time is the test's; so is the planning, unless asked for.</summary>
+internal sealed class ScalerHost : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly GrpcChannel _channel;
+
+    private ScalerHost(WebApplication app, FakeTimeProvider time)
+    {
+        (_app, Time) = (app, time);
+        _channel = GrpcChannel.ForAddress(app.Urls.Single());
+        Client = new ExternalScaler.ExternalScalerClient(_channel);
+    }
+
+    public static PoolName Pool { get; } = new("m-cpu");
+
+    public FakeTimeProvider Time { get; }
+
+    public ExternalScaler.ExternalScalerClient Client { get; }
+
+    public ChannelBase Channel => _channel;
+
+    public ExternalScalerService Service => _app.Services.GetRequiredService<ExternalScalerService>();
+
+    public Model Model => _app.Services.GetRequiredService<ICatalogSource>().Current.Models[0];
+
+    public static async Task<ScalerHost> StartAsync(bool planning = false)
+    {
+        var time = new FakeTimeProvider(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.Services.AddSingleton<TimeProvider>(time);
+        builder.Services.AddSingleton<ICatalogSource>(new FixedCatalog());
+        builder.Services.AddSingleton<IDemandFeed, MemoryDemandFeed>();
+        builder.Services.AddSingleton<ICapacityFeed, MemoryCapacityFeed>();
+        builder.Services.AddScaler();
+        if (!planning) builder.Services.Remove(builder.Services.Single(service => service.ImplementationType == typeof(PlanningService)));
+
+        var app = builder.Build();
+        app.MapScaler();
+        await app.StartAsync(TestContext.Current.CancellationToken);
+        return new ScalerHost(app, time);
+    }
+
+    public static ScaledObjectRef Reference(params (string Key, string Value)[] metadata)
+    {
+        var reference = new ScaledObjectRef { Name = Pool.Value, Namespace = "serverless" };
+        foreach (var (key, value) in metadata) reference.ScalerMetadata.Add(key, value);
+        return reference;
+    }
+
+    public void Publish(int pendingPromptTokens, int running = 0) => _app.Services.GetRequiredService<IDemandFeed>().Publish(new Demand
+    {
+        Model = Model.Name,
+        At = Time.GetUtcNow(),
+        PendingRequests = pendingPromptTokens > 0 ? 1 : 0,
+        PendingPromptTokens = pendingPromptTokens,
+        RunningRequests = running,
+    });
+
+    public void Publish(PoolCapacity capacity) => _app.Services.GetRequiredService<ICapacityFeed>().Publish(capacity);
+
+    /// <summary>Plans by what was published last.</summary>
+    public ScaleDecision Plan()
+    {
+        var plans = _app.Services.GetRequiredService<ScalePlans>();
+        plans.Plan(Model);
+        return plans.Latest(Pool)!;
+    }
+
+    public Task StopAsync() => _app.StopAsync(TestContext.Current.CancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        _channel.Dispose();
+        await _app.DisposeAsync();
+    }
+
+    private sealed class FixedCatalog : ICatalogSource
+    {
+        public ModelCatalog Current { get; } = new(
+        [
+            new Model
+            {
+                Name = new ModelName("m"),
+                Family = "llama",
+                Source = new ModelSource("simulated", "m"),
+                ContextTokens = 8192,
+                Backend = "simulated",
+                Flavors = [new Flavor { Name = "cpu", AcceleratorClass = "cpu" }],
+                Scaling = new ScalingConfig { MaxReplicas = 5, Cooldown = TimeSpan.FromSeconds(10) },
+            },
+        ]);
+    }
+}
