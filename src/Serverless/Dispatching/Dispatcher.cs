@@ -66,7 +66,7 @@ internal sealed class Dispatcher(
         var open = new List<Task>();
         try
         {
-            await foreach (var session in sessions.AcceptAsync(model, cancellationToken))
+            await foreach (var session in sessions.AcceptAsync(model, epoch, cancellationToken))
             {
                 open.RemoveAll(pump => pump.IsCompleted);
                 open.Add(PumpSessionAsync(new ReplicaState(session), cancellationToken));

@@ -21,6 +21,12 @@ public abstract record DispatcherMessage
     /// <param name="Id">Which.</param>
     public sealed record Preempt(RequestId Id) : DispatcherMessage;
 
+    /// <summary>Go on under this fence: append again from after <paramref name="LastSequence"/>.</summary>
+    /// <param name="Id">Which.</param>
+    /// <param name="Fence">The new right.</param>
+    /// <param name="LastSequence">What the log holds.</param>
+    public sealed record Refence(RequestId Id, Fence Fence, long LastSequence) : DispatcherMessage;
+
     /// <summary>Take no more work; finish what runs and leave.</summary>
     public sealed record Drain : DispatcherMessage;
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Serverless.Catalog;
 
@@ -9,22 +10,31 @@ public sealed class MemoryWorkerSessions : IWorkerSessions, IDispatcherConnector
 {
     private const int MaxWaitingWorkers = 1024;
 
-    private readonly ConcurrentDictionary<ModelName, Channel<IWorkerSession>> _arrivals = new();
+    private readonly ConcurrentDictionary<ModelName, Channel<MemorySession>> _arrivals = new();
 
     /// <inheritdoc/>
-    public IAsyncEnumerable<IWorkerSession> AcceptAsync(ModelName model, CancellationToken cancellationToken) => Arrivals(model).Reader.ReadAllAsync(cancellationToken);
+    public async IAsyncEnumerable<IWorkerSession> AcceptAsync(ModelName model, long epoch, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var session in Arrivals(model).Reader.ReadAllAsync(cancellationToken))
+        {
+            if (session.TryWelcome(epoch)) yield return session;
+        }
+    }
 
     /// <inheritdoc/>
     public async ValueTask<IDispatcherLink> ConnectAsync(WorkerDescription worker, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(worker);
-        var session = new MemorySession(worker);
-        await Arrivals(worker.Model).Writer.WriteAsync(session, cancellationToken);
-        return session;
+        while (true)
+        {
+            var session = new MemorySession(worker);
+            await Arrivals(worker.Model).Writer.WriteAsync(session, cancellationToken);
+            if (await session.WelcomedAsync(cancellationToken)) return session;
+        }
     }
 
-    private Channel<IWorkerSession> Arrivals(ModelName model) =>
-        _arrivals.GetOrAdd(model, _ => Channel.CreateBounded<IWorkerSession>(new BoundedChannelOptions(MaxWaitingWorkers)));
+    private Channel<MemorySession> Arrivals(ModelName model) =>
+        _arrivals.GetOrAdd(model, _ => Channel.CreateBounded<MemorySession>(new BoundedChannelOptions(MaxWaitingWorkers)));
 
     private sealed class MemorySession(WorkerDescription worker) : IWorkerSession, IDispatcherLink
     {
@@ -32,7 +42,24 @@ public sealed class MemoryWorkerSessions : IWorkerSessions, IDispatcherConnector
         private readonly Channel<DispatcherMessage> _toWorker = Channel.CreateBounded<DispatcherMessage>(new BoundedChannelOptions((4 * worker.Slots) + 64) { SingleReader = true });
         private readonly Channel<WorkerMessage> _toDispatcher = Channel.CreateBounded<WorkerMessage>(new BoundedChannelOptions((4 * worker.Slots) + 64) { SingleReader = true });
 
+        private readonly TaskCompletionSource<bool> _welcomed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public WorkerDescription Worker => worker;
+
+        public long Epoch { get; private set; }
+
+        /// <summary>Whether the worker takes a dispatcher of that epoch, and still waits.</summary>
+        public bool TryWelcome(long epoch)
+        {
+            Epoch = epoch;
+            return _welcomed.TrySetResult(epoch >= worker.HighestEpoch) && epoch >= worker.HighestEpoch;
+        }
+
+        public async ValueTask<bool> WelcomedAsync(CancellationToken cancellationToken)
+        {
+            using var gaveUp = cancellationToken.Register(() => _welcomed.TrySetCanceled(cancellationToken));
+            return await _welcomed.Task;
+        }
 
         public bool TrySend(DispatcherMessage message) => _toWorker.Writer.TryWrite(message);
 

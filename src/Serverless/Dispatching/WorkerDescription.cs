@@ -22,4 +22,16 @@ public sealed record WorkerDescription
 
     /// <summary>Sequences it runs at once.</summary>
     public required int Slots { get; init; }
+
+    /// <summary>Whether its engine is still loading: it takes no work yet, and connects again when it is up.</summary>
+    public bool Loading { get; init; }
+
+    /// <summary>When the replica was asked for; null where nobody knows.</summary>
+    public DateTimeOffset? Since { get; init; }
+
+    /// <summary>What it runs already, begun under an earlier dispatcher: adopted, not repeated.</summary>
+    public IReadOnlyList<HeldAttempt> Running { get; init; } = [];
+
+    /// <summary>The highest epoch it has followed; a dispatcher of a lower one must not use it.</summary>
+    public long HighestEpoch { get; init; }
 }

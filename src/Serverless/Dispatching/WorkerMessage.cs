@@ -19,6 +19,11 @@ public abstract record WorkerMessage
     /// <param name="OutputTokens">Tokens it generated, for learning; 0 if none.</param>
     public sealed record AttemptEnded(RequestId Id, AttemptOutcome Outcome, int OutputTokens) : WorkerMessage;
 
+    /// <summary>The log's store has another run than the attempt's fence: adopt it anew and answer with <see cref="DispatcherMessage.Refence"/>, or cancel it.</summary>
+    /// <param name="Id">Which request.</param>
+    /// <param name="Attempt">The attempt that asks.</param>
+    public sealed record StoreChanged(RequestId Id, int Attempt) : WorkerMessage;
+
     /// <summary>It was told to stop: it waits for the dispatcher's <see cref="DispatcherMessage.Drain"/>, finishes what was assigned before it, and leaves.</summary>
     public sealed record Draining : WorkerMessage;
 }

@@ -48,6 +48,24 @@ public enum ServingError
     /// <summary>This process is stopping and takes no new work.</summary>
     ShuttingDown,
 
+    /// <summary>A store or broker that the request needs cannot be reached: what would need a promise gets none.</summary>
+    StoreUnavailable,
+
+    /// <summary>The API key is missing, unknown or revoked. Found before admission.</summary>
+    InvalidApiKey,
+
+    /// <summary>No request of that id is known to this owner: it never was, is forgotten, or is another's.</summary>
+    RequestNotFound,
+
+    /// <summary>An <c>Idempotency-Key</c> came again with another body.</summary>
+    IdempotencyConflict,
+
+    /// <summary>What is ahead in the queue takes longer than the client waits. Found at admission; nothing was accepted.</summary>
+    DeadlineUnreachable,
+
+    /// <summary>A message of a broker that is no request: not JSON, headers missing, an unknown version. Found by the consumer.</summary>
+    MalformedMessage,
+
     /// <summary>A fault of ours.</summary>
     Internal,
 }

@@ -17,4 +17,7 @@ public enum AppendStatus
 
     /// <summary>No such log.</summary>
     Unknown,
+
+    /// <summary>The store has another run than the fence and may have lost events: nothing is written until the dispatcher adopts the attempt anew (<see cref="IRequestLog.AdoptAsync"/>).</summary>
+    StoreChanged,
 }

@@ -14,4 +14,7 @@ public enum BeginStatus
 
     /// <summary>No such log: its holder never opened it, or the store lost it. The holder submits again.</summary>
     Unknown,
+
+    /// <summary>Only of an adoption: a newer attempt than the one asked for has begun.</summary>
+    Superseded,
 }

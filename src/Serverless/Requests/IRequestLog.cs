@@ -6,6 +6,7 @@ namespace Serverless.Requests;
 /// Port: events come up through here. Per request a head and events numbered 1, 2, 3 … without gaps. One attempt at a time may append, and a request ends once:
 /// dispatchers and workers may act by mistake, the log lets one of them speak. Safe for any number of callers; every call may be repeated.
 /// </summary>
+/// <remarks>A store that cannot be reached: every call throws <see cref="Errors.ServingException"/> with <see cref="Errors.ServingError.StoreUnavailable"/> after a bounded time.</remarks>
 public interface IRequestLog
 {
     /// <summary>Opens the log of <paramref name="id"/>. Opening it again changes nothing.</summary>
@@ -21,6 +22,12 @@ public interface IRequestLog
     ValueTask<BeginResult> BeginAsync(RequestId id, long epoch, Guid nonce, CancellationToken cancellationToken);
 
     /// <summary>
+    /// Lets a running attempt go on under this dispatcher: after a take-over, or because the store's run changed (<see cref="AppendStatus.StoreChanged"/>). Writes no event.
+    /// A store that lost the log opens it again with <paramref name="head"/>; one that knows a lower attempt raises it to <paramref name="attempt"/>.
+    /// </summary>
+    ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, int attempt, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Appends <paramref name="events"/>, the first of them as <paramref name="fromSequence"/>. Events that are there already are skipped, so a writer that does not
     /// know whether its write arrived writes again. A terminal event ends the request.
     /// </summary>
@@ -30,7 +37,19 @@ public interface IRequestLog
     ValueTask<bool> EndAsync(RequestId id, RequestEvent end, CancellationToken cancellationToken);
 
     /// <summary>
+    /// Ends a request that a connection promised and whose holder is gone, if <paramref name="holder"/> still holds it. Ended or not, the answer says who holds it now.
+    /// </summary>
+    ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent end, CancellationToken cancellationToken);
+
+    /// <summary>Gives the promise of an open request to another holder: a promotion to an id, or a client that came back to another gateway. Compare-and-set with the end: a request that has ended keeps its head.</summary>
+    ValueTask<HoldResult> HoldAsync(RequestId id, Promise promise, string holder, CancellationToken cancellationToken);
+
+    /// <summary>The head as it is now, or null when there is no such log.</summary>
+    ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken);
+
+    /// <summary>
     /// All events after <paramref name="afterSequence"/>, then live ones, up to and with the terminal one.
+    /// A store that lost data yields what it got again: sequences may go back, so a follower keeps what it has by token positions, which neither skip nor repeat.
     /// </summary>
     /// <exception cref="Errors.ServingException"><see cref="Errors.ServingError.LogExpired"/> when the log does not hold what follows, or does not exist.</exception>
     IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, CancellationToken cancellationToken);

@@ -6,6 +6,10 @@ namespace Serverless.Requests;
 /// Port: work goes down through here. Per model a transient queue (promised by a connection) and a durable one (promised by an id: on disk before
 /// <see cref="EnqueueAsync"/> returns). Bounded in requests, tokens and bytes at enqueue, so a consumer may hold all of it. At least once.
 /// </summary>
+/// <remarks>
+/// A broker that cannot be reached: <see cref="EnqueueAsync"/> answers <see cref="Errors.ServingError.StoreUnavailable"/> after a bounded time; <see cref="ConsumeAsync"/> waits for it and
+/// goes on, delivering anew what was unanswered; answering a delivery of a lost connection does nothing, for it is delivered again.
+/// </remarks>
 public interface IRequestQueue
 {
     /// <summary>Puts a request in the queue of its model. Enqueuing an id that is there replaces nothing and succeeds.</summary>

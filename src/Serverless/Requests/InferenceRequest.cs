@@ -32,6 +32,9 @@ public sealed record InferenceRequest
     /// <summary>Who owes the answer.</summary>
     public Promise Promise { get; init; } = Promise.Connection;
 
+    /// <summary>Who holds <see cref="Promise.Connection"/>: the gateway's instance name. When its lease as a holder lapses, the request is ended. Empty for other promises.</summary>
+    public string Holder { get; init; } = "";
+
     /// <summary>Whose it is.</summary>
     public Owner Owner { get; init; } = Owner.Local;
 

@@ -7,4 +7,14 @@ namespace Serverless.Requests;
 /// <param name="Promise">Who owes the answer.</param>
 /// <param name="Holder">Name of the holder: a gateway's for a connection.</param>
 /// <param name="Deadline">An ended log is kept at least until then.</param>
-public sealed record LogHead(ModelName Model, Promise Promise, string Holder, DateTimeOffset Deadline);
+public sealed record LogHead(ModelName Model, Promise Promise, string Holder, DateTimeOffset Deadline)
+{
+    /// <summary>Whose request it is; nobody else may read it.</summary>
+    public Owner Owner { get; init; } = Owner.Local;
+
+    /// <summary>Whether its client may come back for it: the ended log is then kept to its deadline though its end was read.</summary>
+    public bool Resumable { get; init; }
+
+    /// <summary>How its answer is rendered, as its gateway wrote it down, so that any gateway renders it alike; opaque to the log, a few hundred bytes.</summary>
+    public ReadOnlyMemory<byte> Shape { get; init; }
+}

@@ -13,7 +13,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
     private bool _accepted;
     private bool _ended;
 
-    public LogHead Head { get; } = head;
+    public LogHead Head { get; private set; } = head;
 
     public bool Accept(DateTimeOffset at)
     {
@@ -47,6 +47,47 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
             var output = _attempt == 1 ? [] : _events.OfType<RequestEvent.Chunk>().SelectMany(chunk => chunk.Choices).ToArray();
             return new BeginResult(BeginStatus.Begun, new Fence(storeRun, _attempt), _events.Count, output, _withoutProgress);
         }
+    }
+
+    public AdoptResult Adopt(int attempt)
+    {
+        lock (_lock)
+        {
+            if (_ended) return new AdoptResult(BeginStatus.Ended, default, _events.Count);
+            if (attempt < _attempt) return new AdoptResult(BeginStatus.Superseded, default, _events.Count);
+
+            _attempt = attempt;
+            return new AdoptResult(BeginStatus.Begun, new Fence(storeRun, _attempt), _events.Count);
+        }
+    }
+
+    public HoldResult Hold(Promise promise, string holder)
+    {
+        lock (_lock)
+        {
+            if (_ended) return HoldResult.Ended;
+            Head = Head with { Promise = promise, Holder = holder };
+            return HoldResult.Held;
+        }
+    }
+
+    /// <summary>Ends it if <paramref name="holder"/> holds it; <paramref name="ended"/> tells whether this call did.</summary>
+    public LapseResult Lapse(string holder, RequestEvent end, out bool ended)
+    {
+        TaskCompletionSource? wake;
+        ended = false;
+        lock (_lock)
+        {
+            if (_ended) return new LapseResult(true, null);
+            if (Head.Promise != Promise.Connection || Head.Holder != holder) return new LapseResult(false, Head.Holder);
+
+            ended = _ended = true;
+            _events.Add(end);
+            wake = TakeWaiterNeedsLock();
+        }
+
+        wake?.SetResult();
+        return new LapseResult(true, null);
     }
 
     public AppendStatus Append(Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, out bool ended)

@@ -43,8 +43,7 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
     {
         if (!_entries.TryGetValue(id, out var entry)) return new(BeginResult.Refused(BeginStatus.Unknown));
 
-        var highest = _epochs.AddOrUpdate(entry.Head.Model, epoch, (_, seen) => Math.Max(seen, epoch));
-        return new(epoch < highest ? BeginResult.Refused(BeginStatus.StaleEpoch) : entry.Begin(nonce));
+        return new(IsStale(entry, epoch) ? BeginResult.Refused(BeginStatus.StaleEpoch) : entry.Begin(nonce));
     }
 
     /// <inheritdoc/>
@@ -59,20 +58,41 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
     }
 
     /// <inheritdoc/>
+    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, int attempt, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        ArgumentOutOfRangeException.ThrowIfLessThan(attempt, 1);
+        var entry = _entries.GetOrAdd(id, static (_, opened) => new MemoryLogEntry(opened.head, opened._storeRun), (head, _storeRun));
+        return new(IsStale(entry, epoch) ? new AdoptResult(BeginStatus.StaleEpoch, default, 0) : entry.Adopt(attempt));
+    }
+
+    /// <inheritdoc/>
     public ValueTask<bool> EndAsync(RequestId id, RequestEvent end, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(end);
-        if (!end.IsTerminal) throw new ArgumentException($"{end.GetType().Name} does not end a request; give Finished, Failed or Cancelled.", nameof(end));
+        RequireTerminal(end);
         if (!_entries.TryGetValue(id, out var entry) || !entry.End(end)) return new(false);
 
-        Retain(id, entry);
-        if (_watchers.TryGetValue(entry.Head.Model, out var watchers))
-        {
-            foreach (var watcher in watchers.Keys) watcher.Writer.TryWrite(id);
-        }
-
+        NoteEnd(id, entry);
         return new(true);
     }
+
+    /// <inheritdoc/>
+    public ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent end, CancellationToken cancellationToken)
+    {
+        RequireTerminal(end);
+        if (!_entries.TryGetValue(id, out var entry)) return new(default(LapseResult));
+
+        var result = entry.Lapse(holder, end, out var ended);
+        if (ended) NoteEnd(id, entry);
+        return new(result);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<HoldResult> HoldAsync(RequestId id, Promise promise, string holder, CancellationToken cancellationToken) =>
+        new(_entries.TryGetValue(id, out var entry) ? entry.Hold(promise, holder) : HoldResult.Unknown);
+
+    /// <inheritdoc/>
+    public ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken) => new(_entries.GetValueOrDefault(id)?.Head);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -91,7 +111,7 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
 
             foreach (var next in batch)
             {
-                if (next.IsTerminal && entry.Head.Promise == Promise.Connection) _entries.TryRemove(id, out _);
+                if (next.IsTerminal && entry.Head is { Promise: Promise.Connection, Resumable: false }) _entries.TryRemove(id, out _);
                 yield return new LoggedEvent(++read, next);
                 if (next.IsTerminal) yield break;
             }
@@ -117,6 +137,21 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
 
     private static ServingException Expired(RequestId id) =>
         new(new ServingFault(ServingError.LogExpired, $"Nothing is kept of request '{id}': it ended and its events were read or expired, or it never was. Send it again."));
+
+    private static void RequireTerminal(RequestEvent end)
+    {
+        ArgumentNullException.ThrowIfNull(end);
+        if (!end.IsTerminal) throw new ArgumentException($"{end.GetType().Name} does not end a request; give Finished, Failed or Cancelled.", nameof(end));
+    }
+
+    private bool IsStale(MemoryLogEntry entry, long epoch) => epoch < _epochs.AddOrUpdate(entry.Head.Model, epoch, (_, seen) => Math.Max(seen, epoch));
+
+    private void NoteEnd(RequestId id, MemoryLogEntry entry)
+    {
+        Retain(id, entry);
+        if (!_watchers.TryGetValue(entry.Head.Model, out var watchers)) return;
+        foreach (var watcher in watchers.Keys) watcher.Writer.TryWrite(id);
+    }
 
     private void Retain(RequestId id, MemoryLogEntry entry)
     {

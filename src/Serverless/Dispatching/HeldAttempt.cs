@@ -1,0 +1,9 @@
+using Serverless.Requests;
+
+namespace Serverless.Dispatching;
+
+/// <summary>An attempt that a worker holds when it registers with the next dispatcher.</summary>
+/// <param name="Id">Which request.</param>
+/// <param name="Attempt">Its number, from 1.</param>
+/// <param name="LastSequence">Sequence of the last event the worker knows to be in the log.</param>
+public sealed record HeldAttempt(RequestId Id, int Attempt, long LastSequence);

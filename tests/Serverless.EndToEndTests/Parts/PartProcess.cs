@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Serverless.EndToEndTests.Parts;
+
+/// <summary>A real program that a test started: its output is kept for the message of a failing test, and it is stopped by its process id, whatever happens.</summary>
+internal sealed class PartProcess : IAsyncDisposable
+{
+    private const int KeptCharacters = 64 * 1024;
+
+    private readonly Process _process;
+    private readonly StringBuilder _output = new();
+    private readonly Lock _lock = new();
+
+    private PartProcess(string name, Process process)
+    {
+        Name = name;
+        _process = process;
+        process.OutputDataReceived += (_, line) => Keep(line.Data);
+        process.ErrorDataReceived += (_, line) => Keep(line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    public string Name { get; }
+
+    public int Id => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>The last it said.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (_lock) return _output.ToString();
+        }
+    }
+
+    /// <summary>Starts a program; the environment is added to this process's.</summary>
+    public static PartProcess Start(string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? folder = null)
+    {
+        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? "" };
+        foreach (var (key, value) in environment ?? new Dictionary<string, string>()) start.Environment[key] = value;
+        return new PartProcess(name, Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start."));
+    }
+
+    /// <summary>Where a program of that name is on the PATH (and in /usr/sbin, where Debian keeps brokers); null: absent.</summary>
+    public static string? Find(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/sbin").Append("/usr/lib/rabbitmq/bin")
+            .Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+
+    /// <summary>A port nobody listens on now.</summary>
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    /// <summary>Waits until <paramref name="ready"/> holds, asking again at once a tenth of a second; fails when the program ends before.</summary>
+    public async Task ReadyAsync(Func<CancellationToken, Task<bool>> ready, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(100), TimeProvider.System);
+        try
+        {
+            do
+            {
+                if (HasExited) throw new InvalidOperationException($"{Name} ended with {_process.ExitCode} before it was ready: {Output}");
+                if (await IsReadyAsync(ready, either.Token)) return;
+            }
+            while (await pace.WaitForNextTickAsync(either.Token));
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            throw new InvalidOperationException($"{Name} was not ready within {TestTimeouts.Default.TotalSeconds:F0} s: {Output}");
+        }
+    }
+
+    /// <summary>Sends a signal: <c>KILL</c>, <c>TERM</c>, <c>STOP</c>, <c>CONT</c>.</summary>
+    public async Task SignalAsync(string signal)
+    {
+        using var kill = Process.Start(new ProcessStartInfo("kill", [$"-{signal}", $"{_process.Id}"]) { UseShellExecute = false, RedirectStandardError = true })!;
+        await kill.WaitForExitAsync(CancellationToken.None);
+    }
+
+    public Task ExitedAsync(CancellationToken cancellationToken) => _process.WaitForExitAsync(cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited) _process.Kill(entireProcessTree: true);
+        await _process.WaitForExitAsync(CancellationToken.None);
+        _process.Dispose();
+    }
+
+    private static async Task<bool> IsReadyAsync(Func<CancellationToken, Task<bool>> ready, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ready(cancellationToken);
+        }
+        catch (Exception exception) when (exception is SocketException or HttpRequestException or IOException)
+        {
+            return false;
+        }
+    }
+
+    private void Keep(string? line)
+    {
+        if (line is null) return;
+        lock (_lock)
+        {
+            _output.AppendLine(line);
+            if (_output.Length > KeptCharacters) _output.Remove(0, _output.Length - KeptCharacters);
+        }
+    }
+}
