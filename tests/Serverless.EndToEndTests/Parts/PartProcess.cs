@@ -75,9 +75,9 @@ internal sealed class PartProcess : IAsyncDisposable
             }
             while (await pace.WaitForNextTickAsync(either.Token));
         }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (limit.IsCancellationRequested)
         {
-            throw new InvalidOperationException($"{Name} was not ready within {TestTimeouts.Default.TotalSeconds:F0} s: {Output}");
+            throw new InvalidOperationException($"{Name} was not ready within {TestTimeouts.Default.TotalSeconds:F0} s: {Output}", exception);
         }
     }
 
