@@ -26,6 +26,9 @@ internal sealed class Backlog
     /// <summary>Output tokens they are expected to generate.</summary>
     public long OutputTokens { get; private set; }
 
+    /// <summary>The same by deadline.</summary>
+    public DueLedger Due { get; } = new();
+
     /// <summary>When the one that waits longest was accepted.</summary>
     public DateTimeOffset? OldestAt => _arrivals.First?.Value.Request.AcceptedAt;
 
@@ -107,6 +110,7 @@ internal sealed class Backlog
         _pending.Remove(entry.Request.Id);
         _arrivals.Remove(entry.Arrival!);
         entry.Arrival = null;
+        Due.Remove(entry);
         PromptTokens -= entry.Request.PromptTokens;
         OutputTokens -= entry.ExpectedOutputTokens;
 
@@ -120,6 +124,7 @@ internal sealed class Backlog
     {
         _pending.Add(entry.Request.Id, entry);
         entry.Arrival = first ? _arrivals.AddFirst(entry) : _arrivals.AddLast(entry);
+        Due.Add(entry);
         PromptTokens += entry.Request.PromptTokens;
         OutputTokens += entry.ExpectedOutputTokens;
     }
