@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Serverless.Dispatching;
 using Serverless.Scaler.Embedded;
 using Serverless.Scaler.Keda;
 using Serverless.Scaling;
@@ -10,17 +11,33 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Registers the scaler.</summary>
 public static class ScalerServiceCollectionExtensions
 {
-    /// <summary>Plans, and the gRPC service that KEDA calls.</summary>
+    /// <summary>
+    /// Plans, and the gRPC service that KEDA calls. Needs the catalogue, the feeds of demand and capacity and, where the broker shall be asked about silent dispatchers, the queue. With
+    /// <see cref="ILeases"/> and <see cref="IPlanFeed"/> of a store many of them serve one plan; without, this one plans for itself.
+    /// </summary>
     public static IServiceCollection AddScaler(this IServiceCollection services)
     {
         services.AddGrpc();
-        services.AddGrpcHealthChecks().AddCheck<PlanHealthCheck>("plan");
+        services.AddGrpcHealthChecks(options =>
+        {
+            options.Services.Map(ScalerHealth.Fresh, check => check.Name == nameof(PlanAgeCheck));
+            options.Services.Map(ScalerHealth.Answers, check => check.Name == nameof(PlanKnownCheck));
+            options.Services.Map(ScalerHealth.Live, _ => false);
+        }).AddCheck<PlanAgeCheck>(nameof(PlanAgeCheck)).AddCheck<PlanKnownCheck>(nameof(PlanKnownCheck));
+
         services.TryAddSingleton(new PlannerOptions());
         services.TryAddSingleton<PoolPlanner>();
+        services.TryAddSingleton<ILeases, MemoryLeases>();
+        services.TryAddSingleton<IPlanFeed, MemoryPlanFeed>();
+        services.TryAddSingleton<BelievedDemand>();
+        services.TryAddSingleton<PlanWriter>();
+        services.TryAddSingleton(provider => ActivatorUtilities.CreateInstance<LeasedPlanner>(provider, $"{Environment.MachineName}/{Guid.NewGuid():N}"));
         services.TryAddSingleton<ScalePlans>();
+        services.TryAddSingleton<PlanFollower>();
         services.TryAddSingleton<IScaleJournal>(provider => provider.GetRequiredService<ScalePlans>());
         services.TryAddSingleton<ScalerMetrics>();
         services.TryAddSingleton<ExternalScalerService>();
+        services.AddHostedService<FollowingService>();
         services.AddHostedService<PlanningService>();
         return services;
     }

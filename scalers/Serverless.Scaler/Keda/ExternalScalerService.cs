@@ -8,54 +8,60 @@ using Serverless.Scaling;
 namespace Serverless.Scaler.Keda;
 
 /// <summary>
-/// What KEDA calls. Answers come from the plan last made and never wait: KEDA's own calls carry no deadline, and a hung or failing handler freezes or zeroes a pool.
+/// What KEDA calls. Answers come from the plan last heard of and are bounded in time: KEDA's own calls carry no deadline, and a hung or failing handler freezes or zeroes a pool.
 /// The metric is desired replicas with target 1, so the HPA's arithmetic yields exactly what was planned.
 /// </summary>
-internal sealed class ExternalScalerService(ICatalogSource catalog, ScalePlans plans, ICapacityFeed capacity, IHostApplicationLifetime lifetime, ScalerMetrics metrics, TimeProvider time)
-    : ExternalScaler.ExternalScalerBase
+internal sealed class ExternalScalerService(
+    ICatalogSource catalog, ScalePlans plans, PlanFollower follower, ICapacityFeed capacity, IHostApplicationLifetime lifetime, ScalerMetrics metrics, TimeProvider time) : ExternalScaler.ExternalScalerBase
 {
-    /// <summary>The one metric; KEDA's <c>sN-</c> prefix is gone when it asks.</summary>
-    public const string MetricName = "desired-replicas";
+    /// <summary>How long a message may wait for its reader. Nothing but a dead peer takes so long: KEDA's connection buffers thousands.</summary>
+    private static readonly TimeSpan WriteLimit = TimeSpan.FromSeconds(30);
 
-    private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(5);
-
-    public override Task<IsActiveResponse> IsActive(ScaledObjectRef request, ServerCallContext context)
+    public override async Task<IsActiveResponse> IsActive(ScaledObjectRef request, ServerCallContext context)
     {
-        metrics.Called(nameof(IsActive));
-        return Task.FromResult(new IsActiveResponse { Result = plans.Latest(PoolReference.Name(request))?.Active ?? false });
+        using var call = metrics.Call(nameof(IsActive));
+        var decision = await AnswerAsync(request);
+        call.Answered();
+        return new IsActiveResponse { Result = decision.Active };
     }
 
     public override Task<GetMetricSpecResponse> GetMetricSpec(ScaledObjectRef request, ServerCallContext context)
     {
-        metrics.Called(nameof(GetMetricSpec));
-        PoolReference.Validate(request, catalog.Current);
-        return Task.FromResult(Spec());
+        using var call = metrics.Call(nameof(GetMetricSpec));
+        var spec = Spec(Checked(request));
+        call.Answered();
+        return Task.FromResult(spec);
     }
 
-    public override Task<GetMetricsResponse> GetMetrics(GetMetricsRequest request, ServerCallContext context)
+    public override async Task<GetMetricsResponse> GetMetrics(GetMetricsRequest request, ServerCallContext context)
     {
-        metrics.Called(nameof(GetMetrics));
-        var replicas = plans.Latest(PoolReference.Name(request.ScaledObjectRef))?.Replicas ?? 0;
-        var response = new GetMetricsResponse();
+        using var call = metrics.Call(nameof(GetMetrics));
+        var reference = request.ScaledObjectRef ?? new ScaledObjectRef();
+        var decision = await AnswerAsync(reference);
 
         // An empty name asks for all; any other is answered under the name asked for, since the HPA sums what it gets.
-        response.MetricValues.Add(new MetricValue { MetricName = request.MetricName.Length == 0 ? MetricName : request.MetricName, MetricValueFloat = replicas, MetricValue_ = replicas });
-        return Task.FromResult(response);
+        var name = request.MetricName.Length == 0 ? PoolReferenceParser.Parse(reference).MetricName : request.MetricName;
+        call.Answered();
+        return new GetMetricsResponse { MetricValues = { new MetricValue { MetricName = name, MetricValueFloat = decision.Replicas, MetricValue_ = decision.Replicas } } };
     }
 
-    /// <summary>The state on open, each change to active at once, and every five seconds again only while work waits at no ready replica. Ends cleanly at shutdown: only that resets KEDA's back-off.</summary>
+    /// <summary>The state on open, each change to active at once, and again at every heartbeat only while work waits at no ready replica. Ends cleanly at shutdown: only that resets KEDA's back-off.</summary>
     public override async Task StreamIsActive(ScaledObjectRef request, IServerStreamWriter<IsActiveResponse> responseStream, ServerCallContext context)
     {
-        metrics.Called(nameof(StreamIsActive));
-        var pool = PoolReference.Name(request);
+        using var call = metrics.Stream(nameof(StreamIsActive));
+        var reference = Checked(request);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
 
         // One message: whoever reads late reads the latest.
-        var states = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
-        var watch = WatchAsync(pool, states.Writer, stop.Token);
+        var states = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true, SingleWriter = true }, _ => metrics.Coalesced());
+        var watch = WatchAsync(reference, states.Writer, stop.Token);
         try
         {
-            await foreach (var active in states.Reader.ReadAllAsync(stop.Token)) await responseStream.WriteAsync(new IsActiveResponse { Result = active }, stop.Token);
+            await foreach (var active in states.Reader.ReadAllAsync(stop.Token))
+            {
+                if (!await WriteAsync(responseStream, new IsActiveResponse { Result = active }, stop.Token)) break;
+                metrics.Pushed(active);
+            }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -65,48 +71,104 @@ internal sealed class ExternalScalerService(ICatalogSource catalog, ScalePlans p
             await stop.CancelAsync();
             await watch;
         }
+
+        call.Answered();
     }
 
+    /// <summary>The spec, once: it never changes, and the open stream says so.</summary>
     public override async Task StreamMetricSpec(ScaledObjectRef request, IServerStreamWriter<GetMetricSpecResponse> responseStream, ServerCallContext context)
     {
-        metrics.Called(nameof(StreamMetricSpec));
+        using var call = metrics.Stream(nameof(StreamMetricSpec));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
-        PoolReference.Validate(request, catalog.Current);
-        await responseStream.WriteAsync(Spec(), context.CancellationToken);
+        var spec = Spec(Checked(request));
         try
         {
-            await Task.Delay(Timeout.InfiniteTimeSpan, time, stop.Token); // the spec never changes; an open stream says so
+            if (await WriteAsync(responseStream, spec, stop.Token)) await Task.Delay(Timeout.InfiniteTimeSpan, time, stop.Token);
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
         }
+
+        call.Answered();
     }
 
-    private static GetMetricSpecResponse Spec()
+    private static GetMetricSpecResponse Spec(PoolReference reference) =>
+        new() { MetricSpecs = { new MetricSpec { MetricName = reference.MetricName, TargetSizeFloat = 1, TargetSize = 1 } } };
+
+    /// <summary>The plan last heard of. There is an error only where there is nothing to say: KEDA then leaves replicas as they are.</summary>
+    private async ValueTask<ScaleDecision> AnswerAsync(ScaledObjectRef request)
     {
-        var response = new GetMetricSpecResponse();
-        response.MetricSpecs.Add(new MetricSpec { MetricName = MetricName, TargetSizeFloat = 1, TargetSize = 1 });
-        return response;
+        var pool = PoolReferenceParser.Parse(request).Pool;
+        if (plans.Known.IsCompleted || plans.Latest(pool) is null) await follower.FreshAsync();
+        if (plans.Latest(pool) is { } decision) return decision;
+
+        Checked(request);
+        throw new RpcException(new Status(StatusCode.Unavailable, $"ScaledObject {request.Namespace}/{request.Name}: pool '{pool}' has no plan yet, and no work is known to wait for it; its replicas stay as they are."));
     }
 
-    private async Task WatchAsync(PoolName pool, ChannelWriter<bool> states, CancellationToken cancellationToken)
+    /// <summary>Every fault at once, except where an answer is known nevertheless.</summary>
+    /// <exception cref="RpcException"><see cref="StatusCode.InvalidArgument"/>, naming keys, values and what is allowed.</exception>
+    private PoolReference Checked(ScaledObjectRef request)
     {
+        List<string> faults = [];
+        var reference = PoolReferenceParser.Parse(request, faults);
+        if (faults.Count == 0 && plans.Latest(reference.Pool) is not null) return reference;
+
+        faults.Clear();
+        reference = PoolReferenceParser.Parse(request, catalog.Current, faults);
+        return faults.Count == 0 ? reference : throw new RpcException(new Status(StatusCode.InvalidArgument, $"ScaledObject {request.Namespace}/{request.Name}: {string.Join("; ", faults)}."));
+    }
+
+    /// <summary>False: nobody reads; the stream ends and KEDA opens another.</summary>
+    private async Task<bool> WriteAsync<T>(IServerStreamWriter<T> stream, T message, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var written = stream.WriteAsync(message, cancellationToken);
+            if (!written.IsCompletedSuccessfully) await written.WaitAsync(WriteLimit, time, cancellationToken);
+            return true;
+        }
+        catch (Exception exception) when (exception is TimeoutException or IOException or InvalidOperationException)
+        {
+            return false; // the peer is gone: its reset may come before its cancellation
+        }
+    }
+
+    private async Task WatchAsync(PoolReference reference, ChannelWriter<bool> states, CancellationToken cancellationToken)
+    {
+        await using var decisions = plans.WatchAsync(reference.Pool, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        Task<bool>? next = null;
+        Task? beat = null;
         bool? sent = null;
-        var sentAt = time.GetTimestamp();
+        var active = false;
         try
         {
-            // A plan is made at least once a second, so the heartbeat needs no timer of its own.
-            await foreach (var decision in plans.WatchAsync(pool, cancellationToken))
+            while (!cancellationToken.IsCancellationRequested)
             {
-                var waits = decision.Active && capacity.Latest(pool).Ready == 0 && time.GetElapsedTime(sentAt) >= Heartbeat;
-                if (sent == decision.Active && !waits) continue;
+                next ??= decisions.MoveNextAsync().AsTask();
+                await Task.WhenAny(next, beat ?? next);
+                if (next.IsCompleted)
+                {
+                    if (!await next) return;
+                    (active, next) = (decisions.Current.Active, null);
+                }
 
-                (sent, sentAt) = (decision.Active, time.GetTimestamp());
-                states.TryWrite(decision.Active);
+                // KEDA may have missed it, and while a replica is up the polls suffice.
+                var again = active && beat is { IsCompleted: true } && capacity.Latest(reference.Pool).Ready == 0;
+                if (!active) beat = null;
+                else if (beat is not { IsCompleted: false } || sent != true) beat = Task.Delay(reference.Heartbeat, time, cancellationToken);
+                if (sent == active && !again) continue;
+
+                sent = active;
+                states.TryWrite(active);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
+        }
+        finally
+        {
+            if (next is not null) await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

@@ -3,8 +3,8 @@ using Serverless.Scaling;
 
 namespace Serverless.Scaler.Keda;
 
-/// <summary>Keeps the plans up to date for as long as the host runs.</summary>
-internal sealed class PlanningService(ScalePlans plans) : BackgroundService
+/// <summary>Plans whenever this scaler has the planner's lease.</summary>
+internal sealed class PlanningService(LeasedPlanner planner) : BackgroundService
 {
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => plans.RunAsync(stoppingToken);
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => planner.RunAsync(stoppingToken);
 }

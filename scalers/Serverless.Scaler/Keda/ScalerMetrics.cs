@@ -9,12 +9,24 @@ internal sealed class ScalerMetrics
 {
     public const string MeterName = "Serverless.Scaler";
 
-    private readonly Counter<long> _calls;
+    private static readonly InstrumentAdvice<double> Fast = new() { HistogramBucketBoundaries = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1] };
 
-    public ScalerMetrics(IMeterFactory meters, ICatalogSource catalog, ScalePlans plans)
+    private readonly TimeProvider _time;
+    private readonly Histogram<double> _duration;
+    private readonly UpDownCounter<long> _streams;
+    private readonly Counter<long> _pushes;
+    private readonly Counter<long> _coalesced;
+
+    public ScalerMetrics(IMeterFactory meters, ICatalogSource catalog, ScalePlans plans, LeasedPlanner planner, TimeProvider time)
     {
+        _time = time;
         var meter = meters.Create(MeterName);
-        _calls = meter.CreateCounter<long>("serverless.scaler.calls", "{call}", "Calls of KEDA's contract, by method.");
+        _duration = meter.CreateHistogram("serverless.scaler.call.duration", "s", "Time to answer a call of KEDA's contract, by method and outcome; a stream is not counted.", advice: Fast);
+        _streams = meter.CreateUpDownCounter<long>("serverless.scaler.streams", "{stream}", "Streams open now, by method.");
+        _pushes = meter.CreateCounter<long>("serverless.scaler.pushes", "{message}", "Activity written to streams, by state.");
+        _coalesced = meter.CreateCounter<long>("serverless.scaler.pushes.coalesced", "{message}", "Activity that a newer one replaced before its reader took it.");
+        meter.CreateObservableGauge("serverless.scaler.plan.age", () => plans.Age is { } age ? [new Measurement<double>(age.TotalSeconds)] : Array.Empty<Measurement<double>>(), "s", "Time since the planner was last heard of.");
+        meter.CreateObservableGauge("serverless.scaler.planner", () => planner.Leads ? 1 : 0, "{planner}", "1 while this scaler is the planner.");
         meter.CreateObservableGauge(
             "serverless.scaler.desired_replicas",
             () => catalog.Current.Pools.Select(pool => new Measurement<int>(plans.Latest(pool.Name)?.Replicas ?? 0, new KeyValuePair<string, object?>("pool", pool.Name.Value))),
@@ -22,5 +34,23 @@ internal sealed class ScalerMetrics
             "Replicas each pool should have.");
     }
 
-    public void Called(string method) => _calls.Add(1, new KeyValuePair<string, object?>("rpc.method", method));
+    /// <summary>A call begins.</summary>
+    public MeasuredCall Call(string method)
+    {
+        var began = _time.GetTimestamp();
+        return new MeasuredCall(answered => _duration.Record(_time.GetElapsedTime(began).TotalSeconds, Method(method), new KeyValuePair<string, object?>("outcome", answered ? "answered" : "error")));
+    }
+
+    /// <summary>A stream opens.</summary>
+    public MeasuredCall Stream(string method)
+    {
+        _streams.Add(1, Method(method));
+        return new MeasuredCall(_ => _streams.Add(-1, Method(method)));
+    }
+
+    public void Pushed(bool active) => _pushes.Add(1, new KeyValuePair<string, object?>("active", active));
+
+    public void Coalesced() => _coalesced.Add(1);
+
+    private static KeyValuePair<string, object?> Method(string method) => new("rpc.method", method);
 }

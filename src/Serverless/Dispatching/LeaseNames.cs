@@ -8,6 +8,9 @@ public static class LeaseNames
     /// <summary>Prefix of all gateways' own leases.</summary>
     public const string Gateways = "gateway/";
 
+    /// <summary>The right to write the plan that all scalers serve. Holder: the scaler's instance name.</summary>
+    public const string Planner = "planner";
+
     /// <summary>A gateway's own: it lives, and so holds the requests of its connections. Holder: the address of its sessions.</summary>
     public static string Gateway(string instance) => Gateways + instance;
 

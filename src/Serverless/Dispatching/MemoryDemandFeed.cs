@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 using Serverless.Catalog;
 
 namespace Serverless.Dispatching;
@@ -7,12 +9,14 @@ namespace Serverless.Dispatching;
 public sealed class MemoryDemandFeed : IDemandFeed
 {
     private readonly ConcurrentDictionary<ModelName, LatestValue<Demand>> _models = new();
+    private ImmutableArray<PendingChanges<ModelName, Demand>> _readers = [];
 
     /// <inheritdoc/>
     public void Publish(Demand demand)
     {
         ArgumentNullException.ThrowIfNull(demand);
         Of(demand.Model).Set(demand);
+        foreach (var reader in _readers) reader.Put(demand.Model, demand);
     }
 
     /// <inheritdoc/>
@@ -20,6 +24,26 @@ public sealed class MemoryDemandFeed : IDemandFeed
 
     /// <inheritdoc/>
     public IAsyncEnumerable<Demand> WatchAsync(ModelName model, CancellationToken cancellationToken) => Of(model).WatchAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<IReadOnlyCollection<Demand>> WatchAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var changes = new PendingChanges<ModelName, Demand>();
+        ImmutableInterlocked.Update(ref _readers, readers => readers.Add(changes));
+        try
+        {
+            foreach (var model in _models.Values)
+            {
+                if (model.Value is { } demand) changes.Put(demand.Model, demand);
+            }
+
+            await foreach (var taken in changes.TakeAllAsync(cancellationToken)) yield return [.. taken.Values];
+        }
+        finally
+        {
+            ImmutableInterlocked.Update(ref _readers, readers => readers.Remove(changes));
+        }
+    }
 
     private LatestValue<Demand> Of(ModelName model) => _models.GetOrAdd(model, _ => new LatestValue<Demand>());
 }

@@ -6,86 +6,122 @@ using Serverless.Dispatching;
 namespace Serverless.Scaling;
 
 /// <summary>
-/// Keeps the plan of every pool: plans again whenever demand changes and once a second, and remembers the decisions. Reading never waits. Thread-safe.
+/// The plan as one scaler serves it, with the decisions lately taken. Whoever planned, all scalers that took the same updates answer alike. Reading never waits. Thread-safe.
 /// </summary>
-public sealed class ScalePlans(PoolPlanner planner, ICatalogSource catalog, IDemandFeed demand, ICapacityFeed capacity, TimeProvider time) : IScaleJournal
+/// <remarks>
+/// <b>The latch.</b> Where the plan holds zero for a model and a demand younger than the plan has work, the model's preferred pool is answered with one replica, active: work that waits is never
+/// answered with zero, whatever has become of the planner.
+/// </remarks>
+public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, TimeProvider time) : IScaleJournal
 {
     private const int KeptDecisions = 256;
 
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    private readonly ConcurrentDictionary<PoolName, Slot> _slots = new();
+    private readonly TaskCompletionSource _known = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _lock = new();
+    private PlanUpdate? _last;
+    private long _heardAt;
 
-    private readonly ConcurrentDictionary<PoolName, LatestValue<ScaleDecision>> _latest = new();
-    private readonly ConcurrentDictionary<PoolName, ImmutableQueue<ScaleDecision>> _history = new();
-    private readonly ConcurrentDictionary<ModelName, PlannerMemory> _memory = new();
+    /// <summary>When the plan was last right, by the planner's clock; null before the first.</summary>
+    public DateTimeOffset? PlannedAt => Volatile.Read(ref _last)?.At;
 
-    /// <summary>When a plan was last made; null before the first.</summary>
-    public DateTimeOffset? PlannedAt { get; private set; }
+    /// <summary>Ends when there is a plan.</summary>
+    public Task Known => _known.Task;
+
+    /// <summary>Time since the planner was last heard of, by the clock of this machine that never jumps; null before it was: what a store remembers may be old.</summary>
+    public TimeSpan? Age => Interlocked.Read(ref _heardAt) is not 0 and var heard ? time.GetElapsedTime(heard) : null;
 
     /// <inheritdoc/>
-    public ScaleDecision? Latest(PoolName pool) => Of(pool).Value;
-
-    /// <inheritdoc/>
-    public IReadOnlyList<ScaleDecision> History(PoolName pool) => [.. _history.GetValueOrDefault(pool, [])];
-
-    /// <summary>The pool's decision now (if any) and each later one; a slow reader sees only the latest.</summary>
-    public IAsyncEnumerable<ScaleDecision> WatchAsync(PoolName pool, CancellationToken cancellationToken) => Of(pool).WatchAsync(cancellationToken);
-
-    /// <summary>Plans until stopped.</summary>
-    public async Task RunAsync(CancellationToken stoppingToken)
+    public ScaleDecision? Latest(PoolName pool)
     {
-        var watchers = catalog.Current.Models.Select(model => WatchAsync(model, stoppingToken)).ToArray();
-        using var timer = new PeriodicTimer(Interval, time);
-        try
+        var planned = _slots.GetValueOrDefault(pool)?.Planned;
+        return planned is { Active: true, Replicas: > 0 } ? planned : Latched(pool, planned) ?? planned;
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<ScaleDecision> History(PoolName pool) => _slots.GetValueOrDefault(pool)?.History ?? [];
+
+    /// <summary>The pool's decision now (if any) and each later one that differs in replicas or activity; a slow reader sees only the latest.</summary>
+    public IAsyncEnumerable<ScaleDecision> WatchAsync(PoolName pool, CancellationToken cancellationToken) => Of(pool).Served.WatchAsync(cancellationToken);
+
+    /// <summary>Takes an update. False: it is older than what is known, and nothing changed.</summary>
+    public bool Take(PlanUpdate update)
+    {
+        ArgumentNullException.ThrowIfNull(update);
+        lock (_lock)
         {
-            do
+            if (update.IsOlderThan(_last)) return false;
+
+            // Only an update after another says that somebody plans now.
+            if (_last?.IsOlderThan(update) == true) Interlocked.Exchange(ref _heardAt, time.GetTimestamp());
+            Volatile.Write(ref _last, update);
+            foreach (var plan in update.Plans)
             {
-                foreach (var model in catalog.Current.Models) Plan(model);
+                demand.Learn(plan.Model, plan.Mean);
+                foreach (var decision in plan.Decisions) Of(decision.Pool).Plan(decision);
+                foreach (var decision in plan.Decisions) ServeNeedsLock(decision.Pool);
             }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
         }
 
-        await Task.WhenAll(watchers);
+        _known.TrySetResult();
+        return true;
     }
 
-    /// <summary>Plans for one model now, by its latest demand.</summary>
-    public void Plan(Model model)
+    /// <summary>Looks for pools whose latch opens or closes: once a second, and when demand comes.</summary>
+    public void Latch(IEnumerable<ModelName> models)
     {
-        ArgumentNullException.ThrowIfNull(model);
-        lock (Of(model.Pools[0].Name))
+        ArgumentNullException.ThrowIfNull(models);
+        var current = catalog.Current;
+        foreach (var name in models)
         {
-            var now = time.GetUtcNow();
-            var plan = planner.Plan(model, demand.Latest(model.Name), [.. model.Pools.Select(pool => capacity.Latest(pool.Name))], _memory.GetValueOrDefault(model.Name, PlannerMemory.Empty), now);
-            _memory[model.Name] = plan.Memory;
-            foreach (var decision in plan.Decisions) Keep(decision);
-            PlannedAt = now;
+            if (current.Find(name) is not { } model) continue;
+
+            var pool = model.Pools[0].Name;
+            if (_slots.GetValueOrDefault(pool)?.Planned is { Active: true, Replicas: > 0 }) continue;
+            lock (_lock) ServeNeedsLock(pool);
         }
     }
 
-    private void Keep(ScaleDecision decision)
+    private ScaleDecision? Latched(PoolName pool, ScaleDecision? planned)
     {
-        var latest = Of(decision.Pool);
-        var changed = latest.Value is not { } last || last.Replicas != decision.Replicas || last.Active != decision.Active;
-        latest.Set(decision);
-        if (!changed) return;
+        if (catalog.Current.Find(pool)?.Model is not { } model || model.Pools[0].Name != pool) return null;
+        if (demand.Latest(model.Name) is not { HasWork: true } waiting || waiting.At <= PlannedAt) return null;
+        if (model.Pools.Any(other => _slots.GetValueOrDefault(other.Name)?.Planned is { Active: true, Replicas: > 0 })) return null;
 
-        var history = _history.GetValueOrDefault(decision.Pool, []).Enqueue(decision);
-        while (history.Count() > KeptDecisions) history = history.Dequeue();
-        _history[decision.Pool] = history;
+        var replicas = Math.Max(1, planned?.Replicas ?? 0);
+        return new ScaleDecision(pool, waiting.At, replicas, true, [PlannerText.Of($"{waiting.PendingRequests} requests wait and {waiting.RunningRequests} run since the last plan → {replicas} until the planner speaks")]);
     }
 
-    private async Task WatchAsync(Model model, CancellationToken stoppingToken)
+    private void ServeNeedsLock(PoolName pool)
     {
-        try
-        {
-            await foreach (var _ in demand.WatchAsync(model.Name, stoppingToken)) Plan(model);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
+        if (Latest(pool) is { } decision) Of(pool).Serve(decision);
     }
 
-    private LatestValue<ScaleDecision> Of(PoolName pool) => _latest.GetOrAdd(pool, _ => new LatestValue<ScaleDecision>());
+    private Slot Of(PoolName pool) => _slots.GetOrAdd(pool, _ => new Slot());
+
+    /// <summary>One pool: what was planned, what is answered, and the decisions taken.</summary>
+    private sealed class Slot
+    {
+        private ImmutableQueue<ScaleDecision> _history = [];
+        private ScaleDecision? _planned;
+        private int _kept;
+
+        public LatestValue<ScaleDecision> Served { get; } = new();
+
+        public ScaleDecision? Planned => Volatile.Read(ref _planned);
+
+        public IReadOnlyList<ScaleDecision> History => [.. Volatile.Read(ref _history)];
+
+        public void Plan(ScaleDecision decision) => Volatile.Write(ref _planned, decision);
+
+        public void Serve(ScaleDecision decision)
+        {
+            if (Served.Value is { } last && last.Replicas == decision.Replicas && last.Active == decision.Active) return;
+
+            Served.Set(decision);
+            var history = _history.Enqueue(decision);
+            if (++_kept > KeptDecisions) (history, _kept) = (history.Dequeue(), KeptDecisions);
+            Volatile.Write(ref _history, history);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Grpc.Health.V1;
+using Serverless.Scaler.Keda;
 using Serverless.Scaler.Protos;
 using Serverless.Scaling;
 using Shouldly;
@@ -34,7 +35,7 @@ public sealed class ExternalScalerContractTests
         var error = await Should.ThrowAsync<RpcException>(async () => await host.Client.GetMetricSpecAsync(reference, cancellationToken: Token));
 
         error.StatusCode.ShouldBe(StatusCode.InvalidArgument);
-        foreach (var named in new[] { "serverless/m-cpu", "'metricTyp' = 'Value'", "'threshold' = '5'", "allowed is 'pool'", "'nope'", "there are: m-cpu" }) error.Status.Detail.ShouldContain(named);
+        foreach (var named in new[] { "serverless/m-cpu", "'metricTyp' = 'Value'", "'threshold' = '5'", "allowed are 'pool'", "'nope'", "there are m-cpu" }) error.Status.Detail.ShouldContain(named);
     }
 
     [Fact]
@@ -43,7 +44,7 @@ public sealed class ExternalScalerContractTests
         await using var host = await ScalerHost.StartAsync();
         var other = new ScaledObjectRef { Name = "anything", Namespace = "serverless", ScalerMetadata = { ["pool"] = "m-cpu" } };
         host.Publish(20);
-        host.Plan();
+        await host.PlanAsync();
 
         (await host.Client.IsActiveAsync(other, cancellationToken: Token)).Result.ShouldBeTrue();
         (await host.Client.IsActiveAsync(ScalerHost.Reference(), cancellationToken: Token)).Result.ShouldBeTrue();
@@ -57,7 +58,7 @@ public sealed class ExternalScalerContractTests
     {
         await using var host = await ScalerHost.StartAsync();
         host.Publish(12_000);
-        var planned = host.Plan().Replicas;
+        var planned = (await host.PlanAsync()).Replicas;
 
         var value = (await host.Client.GetMetricsAsync(new GetMetricsRequest { ScaledObjectRef = ScalerHost.Reference(), MetricName = asked }, cancellationToken: Token)).MetricValues.ShouldHaveSingleItem();
 
@@ -69,12 +70,77 @@ public sealed class ExternalScalerContractTests
     }
 
     [Fact]
-    public async Task Before_the_first_plan_the_polls_answer_instead_of_failing()
+    public async Task Before_the_first_plan_a_poll_waits_a_second_and_then_says_that_replicas_stay()
     {
         await using var host = await ScalerHost.StartAsync();
 
+        var answer = host.Client.IsActiveAsync(ScalerHost.Reference(), cancellationToken: Token).ResponseAsync;
+        while (!answer.IsCompleted)
+        {
+            host.Time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        var error = await Should.ThrowAsync<RpcException>(() => answer);
+        error.StatusCode.ShouldBe(StatusCode.Unavailable);
+        error.Status.Detail.ShouldContain("'m-cpu' has no plan yet");
+        (await host.Client.GetMetricSpecAsync(ScalerHost.Reference(), cancellationToken: Token)).MetricSpecs.ShouldHaveSingleItem();
+    }
+
+    [Fact]
+    public async Task Before_the_first_plan_work_that_waits_is_answered_with_a_replica()
+    {
+        await using var host = await ScalerHost.StartAsync();
+        host.Publish(20);
+
+        (await host.Client.IsActiveAsync(ScalerHost.Reference(), cancellationToken: Token)).Result.ShouldBeTrue();
+        (await host.Client.GetMetricsAsync(new GetMetricsRequest { ScaledObjectRef = ScalerHost.Reference() }, cancellationToken: Token)).MetricValues.Single().MetricValueFloat.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Work_younger_than_the_plan_is_never_answered_with_zero()
+    {
+        await using var host = await ScalerHost.StartAsync();
+        await host.PlanAsync();
         (await host.Client.IsActiveAsync(ScalerHost.Reference(), cancellationToken: Token)).Result.ShouldBeFalse();
-        (await host.Client.GetMetricsAsync(new GetMetricsRequest { ScaledObjectRef = ScalerHost.Reference() }, cancellationToken: Token)).MetricValues.Single().MetricValueFloat.ShouldBe(0);
+
+        host.Time.Advance(TimeSpan.FromSeconds(1));
+        host.Publish(20);
+
+        (await host.Client.IsActiveAsync(ScalerHost.Reference(), cancellationToken: Token)).Result.ShouldBeTrue("no planner has seen it");
+        host.Plans.Latest(ScalerHost.Pool)!.Reasons.ShouldHaveSingleItem().ShouldContain("1 requests wait");
+        host.Time.Advance(TimeSpan.FromSeconds(1));
+        host.Publish(0);
+        (await host.Client.IsActiveAsync(ScalerHost.Reference(), cancellationToken: Token)).Result.ShouldBeFalse("the plan holds again");
+    }
+
+    [Fact]
+    public async Task A_stream_is_told_of_work_within_a_second_though_no_planner_is()
+    {
+        await using var host = await ScalerHost.StartAsync();
+        await host.PlanAsync();
+        using var call = host.Client.StreamIsActive(ScalerHost.Reference(), cancellationToken: Token);
+        (await NextAsync(call)).ShouldBe(false);
+
+        host.Time.Advance(TimeSpan.FromMilliseconds(10));
+        host.Publish(20);
+        host.Plans.Latch([host.Model.Name]);
+
+        (await NextAsync(call)).ShouldBe(true);
+    }
+
+    [Fact]
+    public async Task Ten_times_the_streams_of_Kestrels_limit_share_one_connection_with_the_polls()
+    {
+        await using var host = await ScalerHost.StartAsync();
+        await host.PlanAsync();
+        List<AsyncServerStreamingCall<IsActiveResponse>> calls = [];
+        for (var i = 0; i < 1000; i++) calls.Add(host.Client.StreamIsActive(ScalerHost.Reference(), cancellationToken: Token));
+
+        await Task.WhenAll(calls.Select(NextAsync));
+        (await host.Client.IsActiveAsync(ScalerHost.Reference(), cancellationToken: Token)).Result.ShouldBeFalse();
+
+        foreach (var call in calls) call.Dispose();
     }
 
     [Fact]
@@ -101,27 +167,27 @@ public sealed class ExternalScalerContractTests
     {
         await using var host = await ScalerHost.StartAsync();
         host.Publish(20);
-        host.Plan();
+        await host.PlanAsync();
         using var call = host.Client.StreamIsActive(ScalerHost.Reference(), cancellationToken: Token);
         (await NextAsync(call)).ShouldBe(true);
 
         for (var beat = 0; beat < 2; beat++)
         {
             var next = NextAsync(call);
-            Seconds(host, 4, pending: 20);
+            await SecondsAsync(host, 4, pending: 20);
             next.IsCompleted.ShouldBeFalse("four seconds are too early");
-            Seconds(host, 1, pending: 20);
+            await SecondsAsync(host, 1, pending: 20);
             (await next).ShouldBe(true);
         }
 
         host.Publish(new PoolCapacity { Pool = ScalerHost.Pool, Desired = 1, Ready = 1 });
-        Seconds(host, 12, pending: 20);
-        Seconds(host, 1, pending: 0);
+        await SecondsAsync(host, 12, pending: 20);
+        await SecondsAsync(host, 1, pending: 0);
         (await NextAsync(call)).ShouldBe(false, "a ready replica needs no heartbeat");
 
         host.Publish(new PoolCapacity { Pool = ScalerHost.Pool });
-        Seconds(host, 12, pending: 0);
-        Seconds(host, 1, pending: 20);
+        await SecondsAsync(host, 12, pending: 0);
+        await SecondsAsync(host, 1, pending: 20);
         (await NextAsync(call)).ShouldBe(true, "without work there is nothing to repeat");
     }
 
@@ -169,13 +235,18 @@ public sealed class ExternalScalerContractTests
         var health = new Health.HealthClient(host.Channel);
 
         (await StatusAsync()).ShouldBe(HealthCheckResponse.Types.ServingStatus.NotServing);
-        host.Plan();
+        await host.PlanAsync();
+        (await StatusAsync()).ShouldBe(HealthCheckResponse.Types.ServingStatus.NotServing, "what a store remembers may be old");
+        (await StatusAsync(ScalerHealth.Answers)).ShouldBe(HealthCheckResponse.Types.ServingStatus.Serving);
+        await host.PlanAsync();
         (await StatusAsync()).ShouldBe(HealthCheckResponse.Types.ServingStatus.Serving);
         host.Time.Advance(TimeSpan.FromSeconds(11));
         (await StatusAsync()).ShouldBe(HealthCheckResponse.Types.ServingStatus.NotServing);
+        (await StatusAsync(ScalerHealth.Answers)).ShouldBe(HealthCheckResponse.Types.ServingStatus.Serving);
+        (await StatusAsync(ScalerHealth.Live)).ShouldBe(HealthCheckResponse.Types.ServingStatus.Serving);
         (await host.Client.GetMetricSpecAsync(ScalerHost.Reference(), cancellationToken: Token)).MetricSpecs.ShouldHaveSingleItem();
 
-        async Task<HealthCheckResponse.Types.ServingStatus> StatusAsync() => (await health.CheckAsync(new HealthCheckRequest(), cancellationToken: Token)).Status;
+        async Task<HealthCheckResponse.Types.ServingStatus> StatusAsync(string service = ScalerHealth.Fresh) => (await health.CheckAsync(new HealthCheckRequest { Service = service }, cancellationToken: Token)).Status;
     }
 
     private static async Task<bool> NextAsync(AsyncServerStreamingCall<IsActiveResponse> call)
@@ -185,13 +256,13 @@ public sealed class ExternalScalerContractTests
     }
 
     /// <summary>So many seconds with a plan each.</summary>
-    private static void Seconds(ScalerHost host, int seconds, int pending)
+    private static async Task SecondsAsync(ScalerHost host, int seconds, int pending)
     {
         for (var second = 0; second < seconds; second++)
         {
             host.Time.Advance(TimeSpan.FromSeconds(1));
             host.Publish(pending);
-            host.Plan();
+            await host.PlanAsync();
         }
     }
 }

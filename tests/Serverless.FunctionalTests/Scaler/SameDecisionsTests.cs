@@ -39,7 +39,7 @@ public sealed class SameDecisionsTests
             host.Publish(new PoolCapacity { Pool = ScalerHost.Pool, Desired = local.Replicas, Ready = local.Replicas });
             host.Publish(pending, running);
 
-            if (host.Plan().Active && local.Replicas == 0)
+            if ((await host.PlanAsync()).Active && local.Replicas == 0)
             {
                 (await PushedAsync(keda.Pushes, stop.Token)).ShouldBe(1);
                 (await PushedAsync(target.Asked, stop.Token)).ShouldBe(1);
@@ -66,7 +66,7 @@ public sealed class SameDecisionsTests
         var target = new RecordingTarget { Refuses = true };
         using var local = new ScaledPool(host.Model.Pools[0], host.Service, target, Options, host.Time);
         host.Publish(20);
-        host.Plan();
+        await host.PlanAsync();
 
         await Should.ThrowAsync<InvalidOperationException>(() => local.SyncAsync(TestContext.Current.CancellationToken));
         local.Replicas.ShouldBe(0);

@@ -3,15 +3,16 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
+using Serverless.Scaler;
 using Serverless.Scaler.Keda;
 using Serverless.Scaler.Protos;
 using Serverless.Scaling;
+using Shouldly;
 
 namespace Serverless.FunctionalTests.Scaler;
 
@@ -38,18 +39,23 @@ internal sealed class ScalerHost : IAsyncDisposable
 
     public ExternalScalerService Service => _app.Services.GetRequiredService<ExternalScalerService>();
 
+    public ScalePlans Plans => _app.Services.GetRequiredService<ScalePlans>();
+
+    public IServiceProvider Services => _app.Services;
+
     public Model Model => _app.Services.GetRequiredService<ICatalogSource>().Current.Models[0];
 
-    public static async Task<ScalerHost> StartAsync(bool planning = false)
+    public static async Task<ScalerHost> StartAsync(bool planning = false, Action<IServiceCollection>? configure = null, ModelCatalog? catalog = null, FakeTimeProvider? clock = null)
     {
-        var time = new FakeTimeProvider(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+        var time = clock ?? new FakeTimeProvider(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenScaler(new IPEndPoint(IPAddress.Loopback, 0)));
         builder.Services.AddSingleton<TimeProvider>(time);
-        builder.Services.AddSingleton<ICatalogSource>(new FixedCatalog());
+        builder.Services.AddSingleton<ICatalogSource>(new FixedCatalog(catalog));
         builder.Services.AddSingleton<IDemandFeed, MemoryDemandFeed>();
         builder.Services.AddSingleton<ICapacityFeed, MemoryCapacityFeed>();
+        configure?.Invoke(builder.Services);
         builder.Services.AddScaler();
         if (!planning) builder.Services.Remove(builder.Services.Single(service => service.ImplementationType == typeof(PlanningService)));
 
@@ -77,12 +83,12 @@ internal sealed class ScalerHost : IAsyncDisposable
 
     public void Publish(PoolCapacity capacity) => _app.Services.GetRequiredService<ICapacityFeed>().Publish(capacity);
 
-    /// <summary>Plans by what was published last.</summary>
-    public ScaleDecision Plan()
+    /// <summary>Plans by what was published last, and takes the plan.</summary>
+    public async Task<ScaleDecision> PlanAsync(long epoch = 1)
     {
-        var plans = _app.Services.GetRequiredService<ScalePlans>();
-        plans.Plan(Model);
-        return plans.Latest(Pool)!;
+        (await _app.Services.GetRequiredService<PlanWriter>().WriteAsync(epoch, _app.Services.GetRequiredService<ICatalogSource>().Current.Models, CancellationToken.None)).ShouldBeTrue();
+        Plans.Take((await _app.Services.GetRequiredService<IPlanFeed>().ReadAsync(CancellationToken.None))!);
+        return Plans.Latest(Pool)!;
     }
 
     public Task StopAsync() => _app.StopAsync(TestContext.Current.CancellationToken);
@@ -93,9 +99,9 @@ internal sealed class ScalerHost : IAsyncDisposable
         await _app.DisposeAsync();
     }
 
-    private sealed class FixedCatalog : ICatalogSource
+    private sealed class FixedCatalog(ModelCatalog? catalog) : ICatalogSource
     {
-        public ModelCatalog Current { get; } = new(
+        public ModelCatalog Current { get; } = catalog ?? new(
         [
             new Model
             {

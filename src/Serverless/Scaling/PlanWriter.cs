@@ -1,0 +1,94 @@
+using Serverless.Catalog;
+
+namespace Serverless.Scaling;
+
+/// <summary>
+/// Plans for models and writes what changed. Not thread-safe.
+/// </summary>
+/// <remarks>Models at rest (no work, no replica, nothing remembered that time would change) are passed over: ten thousand idle models cost one look each.</remarks>
+public sealed class PlanWriter(PoolPlanner planner, BelievedDemand demand, ICapacityFeed capacity, IPlanFeed feed, TimeProvider time)
+{
+    /// <summary>How old the memory may be that a planner who takes over continues from, while a model has work.</summary>
+    private static readonly TimeSpan Refresh = TimeSpan.FromSeconds(5);
+
+    private readonly Dictionary<ModelName, Written> _models = [];
+
+    /// <summary>Continues from what was written last, by whomever.</summary>
+    public async ValueTask ResumeAsync(CancellationToken cancellationToken)
+    {
+        var whole = await feed.ReadAsync(cancellationToken);
+        _models.Clear();
+        foreach (var plan in whole?.Plans ?? [])
+        {
+            _models[plan.Model] = new Written { Plan = plan, Saved = plan, SavedAt = time.GetTimestamp() };
+            demand.Learn(plan.Model, plan.Mean);
+        }
+    }
+
+    /// <summary>Plans for these models now and writes what is new. False: another planner has the lease. What could not be written is written the next time.</summary>
+    public async ValueTask<bool> WriteAsync(long epoch, IEnumerable<Model> models, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(models);
+        var now = time.GetUtcNow();
+        List<Written> changed = [];
+        foreach (var model in models)
+        {
+            if (Plan(model, now) is { } written && IsNews(written)) changed.Add(written);
+        }
+
+        SharedPlan[] plans = [.. changed.Select(written => written.Plan!)];
+        if (!await feed.WriteAsync(epoch, now, plans, cancellationToken)) return false;
+
+        var at = time.GetTimestamp();
+        foreach (var (written, plan) in changed.Zip(plans)) (written.Saved, written.SavedAt) = (plan, at);
+        return true;
+    }
+
+    private static bool Differ(SharedPlan plan, SharedPlan other)
+    {
+        if (plan.Decisions.Count != other.Decisions.Count) return true;
+        for (var i = 0; i < plan.Decisions.Count; i++)
+        {
+            var (one, two) = (plan.Decisions[i], other.Decisions[i]);
+            if (one.Replicas != two.Replicas || one.Active != two.Active || one.Pool != two.Pool) return true;
+        }
+
+        return false;
+    }
+
+    private Written? Plan(Model model, DateTimeOffset now)
+    {
+        if (!_models.TryGetValue(model.Name, out var written)) _models[model.Name] = written = new Written();
+
+        var latest = demand.Latest(model.Name);
+        PoolCapacity[] states = [.. model.Pools.Select(pool => capacity.Latest(pool.Name))];
+        if (written.Plan is { } rests && latest is { HasWork: false } && ReferenceEquals(written.Model, model) && IsAtRest(rests, states)) return null;
+
+        var mean = (written.Plan?.Mean ?? RequestMean.Prior).After(latest);
+        var plan = planner.Plan(model, latest, states, written.Plan?.Memory ?? PlannerMemory.Empty, now);
+        written.Model = model;
+        written.Plan = new SharedPlan(model.Name, plan.Decisions, plan.Memory, mean);
+        return written;
+    }
+
+    private static bool IsAtRest(SharedPlan plan, PoolCapacity[] states) =>
+        !plan.Memory.LastHadWork
+        && plan.Decisions.All(decision => decision is { Replicas: 0, Active: false })
+        && states.All(state => state is { Desired: 0, Ready: 0, Draining: 0, LoadingSince.Count: 0 })
+        && plan.Memory.Pools.Values.All(pool => pool.OutUntil is null);
+
+    private bool IsNews(Written written) =>
+        written.Saved is not { } saved || Differ(written.Plan!, saved)
+        || (!ReferenceEquals(saved.Memory, written.Plan!.Memory) && time.GetElapsedTime(written.SavedAt) >= Refresh);
+
+    private sealed class Written
+    {
+        public Model? Model { get; set; }
+
+        public SharedPlan? Plan { get; set; }
+
+        public SharedPlan? Saved { get; set; }
+
+        public long SavedAt { get; set; }
+    }
+}
