@@ -31,7 +31,7 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
     /// <summary>Replaces the value of that name.</summary>
     public void Publish(string name, T value)
     {
-        Of(name).Set(new Held(value, default, mine: true, time.GetTimestamp()));
+        Of(name).Set(new Held(value, 0, default, mine: true, time.GetTimestamp()));
         _unsent[name] = true;
         _wake.Writer.TryWrite(true);
     }
@@ -88,13 +88,13 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
                 // The echo of what this process published, perhaps of less than its latest.
                 mine.FreshAt = Math.Max(mine.FreshAt, freshAt);
             }
-            else if (latest.Value is { Mine: false } held && held.Json.Span.SequenceEqual(entry.Json.Span))
+            else if (latest.Value is { Mine: false } held && (entry.At <= held.At || held.Json.Span.SequenceEqual(entry.Json.Span)))
             {
-                held.FreshAt = freshAt;
+                held.FreshAt = Math.Max(held.FreshAt, freshAt);
             }
             else if (!_unsent.ContainsKey(name))
             {
-                latest.Set(new Held(value, entry.Json, entry.Writer == _writer, freshAt));
+                latest.Set(new Held(value, entry.At, entry.Json, entry.Writer == _writer, freshAt));
             }
 
             return name;
@@ -185,11 +185,14 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
     private partial void LogNotRefreshed(string hash, string reason);
 
     /// <summary>A value at hand.</summary>
-    private sealed class Held(T value, ReadOnlyMemory<byte> json, bool mine, long freshAt)
+    private sealed class Held(T value, long at, ReadOnlyMemory<byte> json, bool mine, long freshAt)
     {
         private long _freshAt = freshAt;
 
         public T Value => value;
+
+        /// <summary>The store's time of it.</summary>
+        public long At => at;
 
         public ReadOnlyMemory<byte> Json => json;
 
