@@ -50,7 +50,7 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
     public ValueTask<AppendStatus> AppendAsync(
         RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken)
     {
-        if (!_entries.TryGetValue(id, out var entry)) return new(AppendStatus.Unknown);
+        if (!_entries.TryGetValue(id, out var entry)) return new(fence.StoreRun == _storeRun ? AppendStatus.Unknown : AppendStatus.StoreChanged);
 
         var status = entry.Append(fence, fromSequence, events, out var ended);
         if (ended) Retain(id, entry);
@@ -103,12 +103,8 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
         for (var read = afterSequence; ;)
         {
             batch.Clear();
-            if (!entry.TryRead(read, batch, out var more))
-            {
-                await more.WaitAsync(cancellationToken);
-                continue;
-            }
-
+            if (!entry.TryRead(read, batch, out var more)) yield break;
+            await more.WaitAsync(cancellationToken);
             foreach (var next in batch)
             {
                 if (next.IsTerminal && entry.Head is { Promise: Promise.Connection, Resumable: false }) _entries.TryRemove(id, out _);
