@@ -5,11 +5,14 @@ namespace Serverless.Dispatching;
 /// <summary>Turns a dispatcher's state into <see cref="Demand"/>: at once when work comes or goes, ten times a second while there is some, once a second as a sign of life. Not thread-safe.</summary>
 internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimeProvider time)
 {
+    private const int MostOrganizations = 32;
+
     private static readonly TimeSpan BusyInterval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan IdleInterval = TimeSpan.FromSeconds(1);
 
     private readonly ArrivalRate _prompt = new();
     private readonly ArrivalRate _output = new();
+    private readonly ServedRate _served = new();
     private DateTimeOffset _publishedAt;
     private bool _hadWork;
 
@@ -19,10 +22,13 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         _output.Add(outputTokens, now);
     }
 
-    public void Publish(Backlog backlog, IReadOnlyCollection<TrackedRequest> requests, IReadOnlyList<ReplicaState> replicas)
+    public void Served(long tokens) => _served.Add(tokens);
+
+    public void Publish(Backlog backlog, int tracked, IReadOnlyList<ReplicaState> replicas)
     {
         var now = time.GetUtcNow();
-        var hasWork = requests.Count > 0;
+        var hasWork = tracked > 0 || replicas.Any(replica => replica.Claims.Count > 0);
+        _served.Tick(now, hasWork);
         if (hasWork == _hadWork && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval)) return;
 
         (_publishedAt, _hadWork) = (now, hasWork);
@@ -33,12 +39,15 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
             PendingRequests = backlog.Count,
             PendingPromptTokens = backlog.PromptTokens,
             PendingOutputTokens = backlog.OutputTokens,
+            PendingBytes = backlog.Bytes,
+            PendingByOrganization = backlog.Organizations(MostOrganizations),
             OldestPendingAt = backlog.OldestAt,
-            RunningRequests = requests.Count - backlog.Count,
+            RunningRequests = replicas.Sum(replica => replica.Running.Count + replica.Claims.Count),
             RunningTokens = replicas.Sum(replica => replica.ReservedTokens),
             RunningOutputTokens = replicas.Sum(replica => replica.Running.Values.Sum(request => (long)request.Entry.ExpectedOutputTokens)),
             PromptTokensPerSecond = _prompt.PerSecond(now),
             OutputTokensPerSecond = _output.PerSecond(now),
+            ServedTokensPerSecond = _served.PerSecond,
             Replicas = [.. replicas.Select(Snapshot)],
         });
     }
@@ -47,10 +56,15 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         replica.Worker.Worker,
         replica.Worker.Pool,
         replica.Draining,
-        replica.Running.Count,
+        replica.Running.Count + replica.Claims.Count,
         replica.Worker.Slots,
         replica.Load.KvUsedTokens,
         replica.Worker.KvCapacityTokens,
         replica.Load.PrefillTokensPerSecond,
-        replica.Load.DecodeTokensPerSecond);
+        replica.Load.DecodeTokensPerSecond)
+    {
+        Loading = replica.Worker.Loading,
+        Since = replica.Worker.Since,
+        LoadingProgress = replica.Load.LoadingProgress,
+    };
 }
