@@ -64,9 +64,9 @@ internal static class DispatchPlanner
 
     private static bool Fits(BacklogEntry entry, WorkerDescription worker, int taken, long committed)
     {
-        if (taken >= worker.Slots) return false;
+        if (taken >= worker.Slots || entry.Request.PromptTokens >= worker.KvCapacityTokens) return false;
 
-        // Alone it runs whatever it may come to hold: the engine ends it at its context. Beside others it must fit.
+        // Alone its output may outgrow the cache: the engine ends it there. Beside others it must fit.
         return taken == 0 || committed + entry.ExpectedTokens <= worker.KvCapacityTokens;
     }
 }
