@@ -30,7 +30,7 @@ public interface IRequestLog
     ValueTask<bool> EndAsync(RequestId id, RequestEvent end, CancellationToken cancellationToken);
 
     /// <summary>
-    /// All events after <paramref name="afterSequence"/>, then live ones, up to and with the terminal one.
+    /// All events after <paramref name="afterSequence"/>, then live ones, up to and with the terminal one; nothing, where that has been read already.
     /// </summary>
     /// <exception cref="Errors.ServingException"><see cref="Errors.ServingError.LogExpired"/> when the log does not hold what follows, or does not exist.</exception>
     IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, CancellationToken cancellationToken);
