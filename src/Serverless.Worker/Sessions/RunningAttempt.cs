@@ -1,3 +1,5 @@
+using Serverless.Dispatching;
+
 namespace Serverless.Worker.Sessions;
 
 /// <summary>An attempt while it runs, and the means to stop it.</summary>
@@ -5,19 +7,21 @@ internal sealed class RunningAttempt(CancellationTokenSource cancellation) : IDi
 {
     private readonly Lock _lock = new();
     private bool _disposed;
+    private bool _stopped;
 
     public Task Task { get; set; } = Task.CompletedTask;
 
     public CancellationToken Token { get; } = cancellation.Token;
 
-    public bool Preempted { get; private set; }
+    /// <summary>How it leaves when it is cancelled: as the first stop said; returned, if it was the worker that stopped.</summary>
+    public AttemptOutcome Outcome { get; private set; } = AttemptOutcome.Returned;
 
-    public void Stop(bool preempted)
+    public void Stop(AttemptOutcome outcome)
     {
         lock (_lock)
         {
-            if (_disposed) return;
-            Preempted = preempted;
+            if (_disposed || _stopped) return;
+            (_stopped, Outcome) = (true, outcome);
             cancellation.Cancel();
         }
     }

@@ -80,10 +80,10 @@ internal sealed partial class WorkerLoop(
                 if (_running.TryAdd(assign.Assignment.Request.Id, attempt)) attempt.Task = RunAsync(link, assign.Assignment, attempt);
                 break;
             case DispatcherMessage.Cancel cancel:
-                if (_running.TryGetValue(cancel.Id, out var cancelled)) cancelled.Stop(preempted: false);
+                if (_running.TryGetValue(cancel.Id, out var cancelled)) cancelled.Stop(AttemptOutcome.Ended);
                 break;
             case DispatcherMessage.Preempt preempt:
-                if (_running.TryGetValue(preempt.Id, out var preempted)) preempted.Stop(preempted: true);
+                if (_running.TryGetValue(preempt.Id, out var preempted)) preempted.Stop(AttemptOutcome.Returned);
                 break;
         }
     }
@@ -101,6 +101,8 @@ internal sealed partial class WorkerLoop(
     /// <summary>Runs the attempt to whatever end; a log that cannot be written returns it, so that another attempt goes on from what is there.</summary>
     private async Task<AttemptOutcome> TryAsync(Assignment assignment, AttemptLog events, RunningAttempt attempt)
     {
+        if (engine.Lost.IsCompleted) return AttemptOutcome.Returned;
+
         try
         {
             try
@@ -109,11 +111,16 @@ internal sealed partial class WorkerLoop(
             }
             catch (OperationCanceledException) when (attempt.Token.IsCancellationRequested)
             {
-                return attempt.Preempted ? AttemptOutcome.Returned : AttemptOutcome.Ended;
+                return attempt.Outcome;
             }
             catch (ServingException exception)
             {
                 return await FailAsync(events, exception.Fault);
+            }
+            catch (Exception exception) when (engine.Lost.IsCompleted && !events.Failed)
+            {
+                EngineLost(exception, assignment.Request.Id, worker.Worker);
+                return AttemptOutcome.Lost;
             }
             catch (Exception exception) when (!events.Failed)
             {
@@ -136,19 +143,42 @@ internal sealed partial class WorkerLoop(
         while (true)
         {
             var next = outputs.MoveNextAsync();
-            if ((!next.IsCompleted || events.Pending >= MaxBatchedEvents) && await events.FlushAsync(attempt.Token) is var status and not AppendStatus.Accepted)
+            bool more;
+            if (next.IsCompleted && events.Pending < MaxBatchedEvents)
             {
-                // Nobody wants what follows: the engine must not go on with it.
-                attempt.Stop(preempted: false);
-                await ((Task)next.AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                return Outcome(status);
+                more = await next;
+            }
+            else
+            {
+                var moving = next.AsTask();
+                if (await FlushAsync(events, moving, attempt) is var status and not AppendStatus.Accepted) return Outcome(status);
+                more = await moving;
             }
 
-            if (!await next) break;
+            if (!more) break;
             Add(events, outputs.Current);
         }
 
         return Outcome(await events.FlushAsync(attempt.Token));
+    }
+
+    /// <summary>Appends while the engine moves on. An engine whose output cannot be told must stop, and an enumerator must not be disposed while it moves.</summary>
+    private static async ValueTask<AppendStatus> FlushAsync(AttemptLog events, Task moving, RunningAttempt attempt)
+    {
+        AppendStatus? status = null;
+        try
+        {
+            status = await events.FlushAsync(attempt.Token);
+            return status.Value;
+        }
+        finally
+        {
+            if (status != AppendStatus.Accepted)
+            {
+                attempt.Stop(AttemptOutcome.Ended);
+                await moving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
     }
 
     private static AttemptOutcome Outcome(AppendStatus status) => status switch
@@ -197,6 +227,9 @@ internal sealed partial class WorkerLoop(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The log of request {Request} could not be written by replica {Replica}; another attempt goes on from what it holds.")]
     private partial void LogFailed(Exception exception, RequestId request, string replica);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Replica {Replica} lost its engine with request {Request}; another attempt goes on from what is logged.")]
+    private partial void EngineLost(Exception exception, RequestId request, string replica);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Request {Request} failed on replica {Replica}; its client is told.")]
     private partial void EngineFailed(Exception exception, RequestId request, string replica);

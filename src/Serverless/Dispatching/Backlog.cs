@@ -14,7 +14,7 @@ internal sealed class Backlog
 
     private readonly FairNode[] _lanes = [new(), new(), new()];
     private readonly Dictionary<RequestId, BacklogEntry> _pending = [];
-    private readonly LinkedList<BacklogEntry> _arrivals = new();
+    private readonly SortedSet<(DateTimeOffset AcceptedAt, string Id)> _byAge = [];
     private readonly Dictionary<(string Owner, string Conversation), LinkedList<BacklogEntry>> _conversations = [];
 
     /// <summary>Requests that wait.</summary>
@@ -27,7 +27,7 @@ internal sealed class Backlog
     public long OutputTokens { get; private set; }
 
     /// <summary>When the one that waits longest was accepted.</summary>
-    public DateTimeOffset? OldestAt => _arrivals.First?.Value.Request.AcceptedAt;
+    public DateTimeOffset? OldestAt => _byAge.Count > 0 ? _byAge.Min.AcceptedAt : null;
 
     /// <summary>Whether that request waits here.</summary>
     public bool Contains(RequestId id) => _pending.ContainsKey(id);
@@ -37,7 +37,7 @@ internal sealed class Backlog
     {
         var owner = entry.Request.Owner;
         entry.Leaf = _lanes[(int)entry.Request.Lane].Child(owner.Organization).Child(owner.Team).Child(owner.Key);
-        Track(entry, first: false);
+        Track(entry);
         if (Conversation(entry) is not { } turns)
         {
             Enter(entry, first: false);
@@ -72,7 +72,7 @@ internal sealed class Backlog
     {
         entry.Leaf!.Charge(-Cost(entry, entry.ExpectedOutputTokens));
         entry.Leaf.Hold(-1);
-        Track(entry, first: true);
+        Track(entry);
         Enter(entry, first: true);
     }
 
@@ -95,6 +95,8 @@ internal sealed class Backlog
 
     private static double Cost(BacklogEntry entry, int outputTokens) => (PromptWeight * entry.Request.PromptTokens) + (OutputWeight * outputTokens);
 
+    private static (DateTimeOffset AcceptedAt, string Id) Age(BacklogEntry entry) => (entry.Request.AcceptedAt, entry.Request.Id.Value);
+
     private static void Enter(BacklogEntry entry, bool first)
     {
         var leaf = entry.Leaf!;
@@ -105,8 +107,7 @@ internal sealed class Backlog
     private void Leave(BacklogEntry entry)
     {
         _pending.Remove(entry.Request.Id);
-        _arrivals.Remove(entry.Arrival!);
-        entry.Arrival = null;
+        _byAge.Remove(Age(entry));
         PromptTokens -= entry.Request.PromptTokens;
         OutputTokens -= entry.ExpectedOutputTokens;
 
@@ -116,10 +117,10 @@ internal sealed class Backlog
         if (entry.Leaf.Entries.Count == 0) entry.Leaf.Deactivate();
     }
 
-    private void Track(BacklogEntry entry, bool first)
+    private void Track(BacklogEntry entry)
     {
         _pending.Add(entry.Request.Id, entry);
-        entry.Arrival = first ? _arrivals.AddFirst(entry) : _arrivals.AddLast(entry);
+        _byAge.Add(Age(entry));
         PromptTokens += entry.Request.PromptTokens;
         OutputTokens += entry.ExpectedOutputTokens;
     }

@@ -19,7 +19,7 @@ internal abstract record DispatchInput
 
     public sealed record Ended(RequestId Id) : DispatchInput;
 
-    public sealed record Began(TrackedRequest Request, BeginResult Result) : DispatchInput;
+    public sealed record Began(TrackedRequest Request, Guid Nonce, BeginResult Result) : DispatchInput;
 
     public sealed record Tick : DispatchInput;
 

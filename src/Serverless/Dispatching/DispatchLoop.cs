@@ -46,7 +46,7 @@ internal sealed class DispatchLoop(
             case DispatchInput.Ended ended:
                 await StopAsync(ended.Id, cancellationToken);
                 break;
-            case DispatchInput.Began began:
+            case DispatchInput.Began began when began.Nonce == began.Request.Nonce:
                 await AssignAsync(began.Request, began.Result, cancellationToken);
                 break;
             case DispatchInput.Tick:
@@ -116,7 +116,8 @@ internal sealed class DispatchLoop(
 
     private void Begin(TrackedRequest request, CancellationToken cancellationToken)
     {
-        var begin = log.BeginAsync(request.Entry.Request.Id, epoch, Guid.NewGuid(), cancellationToken);
+        var nonce = request.Nonce = Guid.NewGuid();
+        var begin = log.BeginAsync(request.Entry.Request.Id, epoch, nonce, cancellationToken);
         if (begin.IsCompletedSuccessfully)
         {
             var assign = AssignAsync(request, begin.GetAwaiter().GetResult(), cancellationToken);
@@ -126,12 +127,12 @@ internal sealed class DispatchLoop(
 
         Observe(AnswerAsync(), cancellationToken);
 
-        async Task AnswerAsync() => await inbox.WriteAsync(new DispatchInput.Began(request, await begin), cancellationToken);
+        async Task AnswerAsync() => await inbox.WriteAsync(new DispatchInput.Began(request, nonce, await begin), cancellationToken);
     }
 
     private async ValueTask AssignAsync(TrackedRequest request, BeginResult begun, CancellationToken cancellationToken)
     {
-        if (request.Replica is not { } replica) return; // its worker went away meanwhile
+        if (request.Replica is not { } replica) return;
 
         if (begun.Status == BeginStatus.StaleEpoch) throw new InvalidOperationException($"Epoch {epoch} of the dispatcher of '{model}' is stale: another one has taken over.");
         if (begun.Status != BeginStatus.Begun)
@@ -167,32 +168,40 @@ internal sealed class DispatchLoop(
     {
         if (!_requests.TryGetValue(ended.Id, out var request) || request.Replica != replica) return;
 
-        if (ended.Outcome == AttemptOutcome.Ended)
+        switch (ended.Outcome)
         {
-            _outputLength.Observe(request.Entry.Request, ended.OutputTokens);
-            await CompleteAsync(request, ended.OutputTokens, cancellationToken);
-        }
-        else
-        {
-            Requeue(request);
+            case AttemptOutcome.Ended:
+                _outputLength.Observe(request.Entry.Request, ended.OutputTokens);
+                await CompleteAsync(request, ended.OutputTokens, cancellationToken);
+                break;
+            case AttemptOutcome.Lost:
+                replica.Draining = true; // its engine is gone, and it will say so
+                LoseAttempt(replica, request);
+                break;
+            default:
+                Requeue(request);
+                break;
         }
     }
 
     private void Lose(ReplicaState replica)
     {
         _replicas.Remove(replica);
-        foreach (var request in replica.Running.Values.ToArray())
-        {
-            request.Losses++;
-            observer.AttemptLost(request.Entry.Request, replica.Worker.Worker);
-            Requeue(request);
-        }
+        foreach (var request in replica.Running.Values.ToArray()) LoseAttempt(replica, request);
+    }
+
+    private void LoseAttempt(ReplicaState replica, TrackedRequest request)
+    {
+        request.Losses++;
+        observer.AttemptLost(request.Entry.Request, replica.Worker.Worker);
+        Requeue(request);
     }
 
     private void Requeue(TrackedRequest request)
     {
         request.Replica!.Remove(request);
         request.Replica = null;
+        request.Nonce = default;
         request.Cancelled = false;
         _backlog.Return(request.Entry);
     }
@@ -246,6 +255,7 @@ internal sealed class DispatchLoop(
     private void Forget(TrackedRequest request, int outputTokens)
     {
         var entry = request.Entry;
+        request.Nonce = default;
         _requests.Remove(entry.Request.Id);
         _deadlines.Remove((entry.Request.Deadline, entry.Request.Id.Value));
         if (request.Replica is { } replica)

@@ -32,9 +32,9 @@ internal static class DispatchPlanner
 
     private static bool Fits(BacklogEntry entry, ReplicaState replica)
     {
-        if (replica.Draining || replica.Running.Count >= replica.Worker.Slots) return false;
+        if (replica.Draining || replica.Running.Count >= replica.Worker.Slots || entry.Request.PromptTokens >= replica.Worker.KvCapacityTokens) return false;
 
-        // Alone it runs whatever it may come to hold: the engine ends it at its context. Beside others it must fit.
+        // Alone its output may outgrow the cache: the engine ends it there. Beside others it must fit.
         return replica.Running.Count == 0 || replica.ReservedTokens + entry.ExpectedTokens <= replica.Worker.KvCapacityTokens;
     }
 }

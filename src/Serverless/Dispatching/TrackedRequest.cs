@@ -8,6 +8,9 @@ internal sealed class TrackedRequest(BacklogEntry entry)
     /// <summary>Where it runs or is about to; null while it waits.</summary>
     public ReplicaState? Replica { get; set; }
 
+    /// <summary>Of the begin whose answer counts: an answer to an earlier one comes too late.</summary>
+    public Guid Nonce { get; set; }
+
     /// <summary>Whether its worker was told to stop it.</summary>
     public bool Cancelled { get; set; }
 

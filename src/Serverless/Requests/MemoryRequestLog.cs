@@ -8,13 +8,16 @@ namespace Serverless.Requests;
 
 /// <summary>
 /// The request log of the embedded shape. Thread-safe; a lock per request, none over all of them.
-/// An open log is never trimmed. An ended one goes once a follower has read its end, if a connection held it; else with its deadline, at the latest when
+/// An open log is never trimmed. An ended one goes once a follower has read its end, if a connection held it; else some time after its deadline, at the latest when
 /// <see cref="MaxEnded"/> others have ended after it.
 /// </summary>
 public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
 {
     /// <summary>Ended logs that are kept at most.</summary>
     public const int MaxEnded = 1024;
+
+    /// <summary>How long an ended log outlives its deadline: what ends by it can still be read.</summary>
+    public static readonly TimeSpan KeptBeyondDeadline = TimeSpan.FromMinutes(1);
 
     private const int MaxEndHints = 65536;
 
@@ -103,12 +106,8 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
         for (var read = afterSequence; ;)
         {
             batch.Clear();
-            if (!entry.TryRead(read, batch, out var more))
-            {
-                await more.WaitAsync(cancellationToken);
-                continue;
-            }
-
+            if (!entry.TryRead(read, batch, out var more)) yield break;
+            await more.WaitAsync(cancellationToken);
             foreach (var next in batch)
             {
                 if (next.IsTerminal && entry.Head is { Promise: Promise.Connection, Resumable: false }) _entries.TryRemove(id, out _);
@@ -155,7 +154,7 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
 
     private void Retain(RequestId id, MemoryLogEntry entry)
     {
-        _ended.Enqueue((id, entry.Head.Deadline));
+        _ended.Enqueue((id, entry.Head.Deadline + KeptBeyondDeadline));
 
         var now = time.GetUtcNow();
         while (_ended.TryPeek(out var oldest) && (_ended.Count > MaxEnded || oldest.KeepUntil <= now || !_entries.ContainsKey(oldest.Id)))
