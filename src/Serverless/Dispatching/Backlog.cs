@@ -26,6 +26,9 @@ internal sealed class Backlog
     /// <summary>Output tokens they are expected to generate.</summary>
     public long OutputTokens { get; private set; }
 
+    /// <summary>The same by deadline.</summary>
+    public DueLedger Due { get; } = new();
+
     /// <summary>When the one that waits longest was accepted.</summary>
     public DateTimeOffset? OldestAt => _byAge.Count > 0 ? _byAge.Min.AcceptedAt : null;
 
@@ -108,6 +111,7 @@ internal sealed class Backlog
     {
         _pending.Remove(entry.Request.Id);
         _byAge.Remove(Age(entry));
+        Due.Remove(entry);
         PromptTokens -= entry.Request.PromptTokens;
         OutputTokens -= entry.ExpectedOutputTokens;
 
@@ -121,6 +125,7 @@ internal sealed class Backlog
     {
         _pending.Add(entry.Request.Id, entry);
         _byAge.Add(Age(entry));
+        Due.Add(entry);
         PromptTokens += entry.Request.PromptTokens;
         OutputTokens += entry.ExpectedOutputTokens;
     }

@@ -81,7 +81,7 @@ internal sealed class DispatchLoop(
             }
         }
 
-        _publisher.Publish(_backlog, _requests.Values, _replicas);
+        _publisher.Publish(_backlog, _requests.Values, _replicas, _outputLength.MeanShare);
     }
 
     /// <summary>Tells every worker that this dispatcher gives it no more.</summary>
@@ -111,7 +111,7 @@ internal sealed class DispatchLoop(
         _requests.Add(request.Id, new TrackedRequest(entry));
         _deadlines.Add((request.Deadline, request.Id.Value));
         _backlog.Add(entry);
-        _publisher.Arrived(request.PromptTokens, entry.ExpectedOutputTokens, now);
+        if (request.Lane != Lane.Batch) _publisher.Arrived(request.PromptTokens, entry.ExpectedOutputTokens, now);
     }
 
     private void Begin(TrackedRequest request, CancellationToken cancellationToken)
