@@ -48,7 +48,7 @@ public interface IRequestLog
     ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken);
 
     /// <summary>
-    /// All events after <paramref name="afterSequence"/>, then live ones, up to and with the terminal one.
+    /// All events after <paramref name="afterSequence"/>, then live ones, up to and with the terminal one; nothing, where that has been read already.
     /// A store that lost data yields what it got again: sequences may go back, so a follower keeps what it has by token positions, which neither skip nor repeat.
     /// </summary>
     /// <exception cref="Errors.ServingException"><see cref="Errors.ServingError.LogExpired"/> when the log does not hold what follows, or does not exist.</exception>

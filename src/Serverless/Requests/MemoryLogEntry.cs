@@ -12,6 +12,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
     private bool _progressed = true;
     private bool _accepted;
     private bool _ended;
+    private bool _endedFromOutside;
 
     public LogHead Head { get; private set; } = head;
 
@@ -81,7 +82,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
             if (_ended) return new LapseResult(true, null);
             if (Head.Promise != Promise.Connection || Head.Holder != holder) return new LapseResult(false, Head.Holder);
 
-            ended = _ended = true;
+            ended = _ended = _endedFromOutside = true;
             _events.Add(end);
             wake = TakeWaiterNeedsLock();
         }
@@ -98,6 +99,9 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
         {
             if (fence.StoreRun != storeRun || fence.Attempt != _attempt) return AppendStatus.Fenced;
             if (fromSequence > _events.Count + 1) return AppendStatus.Gap;
+
+            // What stands at the sequence of an end from outside is no repeat of this attempt's event.
+            if (_endedFromOutside && fromSequence + events.Count > _events.Count) return AppendStatus.Ended;
 
             var known = (int)(_events.Count + 1 - fromSequence);
             if (known >= events.Count) return AppendStatus.Accepted;
@@ -123,7 +127,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
         lock (_lock)
         {
             if (_ended) return false;
-            _ended = true;
+            _ended = _endedFromOutside = true;
             _events.Add(end);
             wake = TakeWaiterNeedsLock();
         }
@@ -132,20 +136,17 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
         return true;
     }
 
-    /// <summary>Copies what follows <paramref name="afterSequence"/>; where there is nothing yet, <paramref name="more"/> completes when there is.</summary>
+    /// <summary>Copies what follows <paramref name="afterSequence"/>; false if nothing ever will. Where nothing does yet, <paramref name="more"/> completes when something may.</summary>
     public bool TryRead(long afterSequence, List<RequestEvent> into, out Task more)
     {
         lock (_lock)
         {
-            if (afterSequence < _events.Count)
-            {
-                for (var i = (int)afterSequence; i < _events.Count; i++) into.Add(_events[i]);
-                more = Task.CompletedTask;
-                return true;
-            }
-
+            more = Task.CompletedTask;
+            for (var i = (int)Math.Min(afterSequence, _events.Count); i < _events.Count; i++) into.Add(_events[i]);
+            if (into.Count > 0) return true;
+            if (_ended) return false;
             more = (_more ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
-            return false;
+            return true;
         }
     }
 

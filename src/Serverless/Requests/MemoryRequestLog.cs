@@ -103,12 +103,8 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
         for (var read = afterSequence; ;)
         {
             batch.Clear();
-            if (!entry.TryRead(read, batch, out var more))
-            {
-                await more.WaitAsync(cancellationToken);
-                continue;
-            }
-
+            if (!entry.TryRead(read, batch, out var more)) yield break;
+            await more.WaitAsync(cancellationToken);
             foreach (var next in batch)
             {
                 if (next.IsTerminal && entry.Head is { Promise: Promise.Connection, Resumable: false }) _entries.TryRemove(id, out _);

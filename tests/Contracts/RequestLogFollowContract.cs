@@ -1,0 +1,180 @@
+using Serverless.Catalog;
+using Serverless.Errors;
+using Serverless.Requests;
+using Shouldly;
+
+namespace Serverless.Tests.Contracts;
+
+/// <summary>What every adapter of <see cref="IRequestLog"/> does for those who follow a log: from any sequence, nothing twice, nothing missing, up to the end.</summary>
+public abstract class RequestLogFollowContract : RequestLogContract
+{
+    /// <summary>Makes the adapter forget this ended log, as it does in time.</summary>
+    protected abstract ValueTask ExpireAsync(IRequestLog log, RequestId id);
+
+    [Fact]
+    public async Task Every_event_comes_back_as_it_was_written()
+    {
+        var log = await CreateAsync();
+        RequestEvent[] events =
+        [
+            Started(1),
+            new RequestEvent.Chunk(
+            [
+                new ChoiceChunk(0, 0, [1, 2], "text é\u0000\n") { HeldBack = new byte[] { 0xE2, 0x82 } },
+                new ChoiceChunk(3, 7, [], "")
+                {
+                    LogProbs = [new TokenLogProb(5, new byte[] { 0xFF, 0x00 }, -0.1f, [new TokenLogProb(6, new byte[] { 65 }, float.MinValue, [])])],
+                    Finish = FinishReason.Length,
+                },
+            ]),
+            new RequestEvent.Chunk([new ChoiceChunk(0, 2, [int.MaxValue], "") { Finish = FinishReason.Stop }]),
+        ];
+        RequestEvent[] ends =
+        [
+            Finished(),
+            new RequestEvent.Failed(new ServingFault(ServingError.EngineFailed, "It failed: \"é\".", "messages[0]", "a_code", TimeSpan.FromSeconds(1.5))),
+            new RequestEvent.Failed(new ServingFault(ServingError.Internal, "It failed.")),
+            new RequestEvent.Cancelled("The client went away."),
+        ];
+        foreach (var end in ends)
+        {
+            var id = await OpenAsync(log);
+            await log.AppendAsync(id, (await BeginAsync(log, id)).Fence, 1, [.. events, end], Token);
+
+            var read = await ReadAsync(log, id, 0);
+
+            read.Select(logged => TestRequests.Show(logged.Event)).ShouldBe([.. events.Append(end).Select(TestRequests.Show)]);
+        }
+    }
+
+    [Fact]
+    public async Task A_log_is_followed_from_any_sequence()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        await log.AppendAsync(id, (await BeginAsync(log, id)).Fence, 1, [Started(1), TestRequests.Chunk(0), TestRequests.Chunk(1), Finished()], Token);
+
+        for (var after = 0; after <= 4; after++)
+        {
+            (await ReadAsync(log, id, after)).Select(logged => logged.Sequence).ShouldBe(Enumerable.Range(after + 1, 4 - after).Select(sequence => (long)sequence), $"after {after}");
+        }
+    }
+
+    [Fact]
+    public async Task A_follower_waits_for_what_comes_and_sees_it_once_up_to_the_end()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        var followers = Enumerable.Range(0, 5).Select(after => ReadAsync(log, id, after)).ToArray();
+
+        await log.AcceptAsync(id, TestRequests.Deadline, Token);
+        var fence = (await BeginAsync(log, id)).Fence;
+        for (var position = 0; position < 30; position++) await log.AppendAsync(id, fence, position + 2, [TestRequests.Chunk(position)], Token);
+        await log.AppendAsync(id, fence, 32, [Finished()], Token);
+
+        for (var after = 0; after < followers.Length; after++)
+        {
+            (await followers[after].WithinLimitAsync()).Select(logged => logged.Sequence).ShouldBe(Enumerable.Range(after + 1, 32 - after).Select(sequence => (long)sequence));
+        }
+    }
+
+    [Fact]
+    public async Task A_follower_sees_the_end_that_no_attempt_wrote()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        await log.AcceptAsync(id, TestRequests.Deadline, Token);
+        var follower = ReadAsync(log, id, 0);
+
+        await log.EndAsync(id, Cancelled(), Token);
+
+        var read = await follower.WithinLimitAsync();
+        read.Count.ShouldBe(2);
+        TestRequests.Show(read[1].Event).ShouldBe(TestRequests.Show(Cancelled()));
+    }
+
+    [Fact]
+    public async Task Nothing_follows_the_end()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        await log.AppendAsync(id, (await BeginAsync(log, id)).Fence, 1, [Finished(), TestRequests.Chunk(0), Finished()], Token);
+
+        (await ReadAsync(log, id, 0)).Count.ShouldBe(1);
+        (await ReadAsync(log, id, 1)).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_follower_that_is_cancelled_stops()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        await using var follower = log.FollowAsync(id, 0, stop.Token).GetAsyncEnumerator(stop.Token);
+        var next = follower.MoveNextAsync().AsTask();
+
+        await stop.CancelAsync();
+
+        await Should.ThrowAsync<OperationCanceledException>(next.WithinLimitAsync());
+    }
+
+    [Fact]
+    public async Task What_is_not_kept_is_an_error_not_silence()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        await log.EndAsync(id, Cancelled(), Token);
+        (await ReadAsync(log, id, 0)).Count.ShouldBe(1);
+
+        await ExpireAsync(log, id);
+
+        foreach (var unknown in new[] { id, Fresh() })
+        {
+            var thrown = await Should.ThrowAsync<ServingException>(ReadAsync(log, unknown, 0));
+            thrown.Fault.Error.ShouldBe(ServingError.LogExpired);
+            thrown.Message.ShouldContain(unknown.Value);
+        }
+    }
+
+    [Fact]
+    public async Task Ends_that_no_attempt_wrote_are_told_to_those_who_watch_the_model()
+    {
+        var log = await CreateAsync();
+        await using var watch = log.WatchEndsAsync(Model, Token).GetAsyncEnumerator(Token);
+        var next = watch.MoveNextAsync().AsTask();
+
+        // A hint from when the watcher is there, which only the first hint shows: so ends go on until one is told.
+        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
+        var ended = new List<RequestId>();
+        while (!next.IsCompleted)
+        {
+            limit.Token.ThrowIfCancellationRequested();
+            var other = Fresh();
+            await log.OpenAsync(other, Head() with { Model = new ModelName($"model-{Guid.NewGuid():n}") }, Token);
+            await log.EndAsync(other, Cancelled(), Token);
+            var finished = await OpenAsync(log);
+            await log.AppendAsync(finished, (await BeginAsync(log, finished)).Fence, 1, [Finished()], Token);
+
+            ended.Add(await OpenAsync(log));
+            await log.EndAsync(ended[^1], Cancelled(), Token);
+            await Task.Yield();
+        }
+
+        (await next.WithinLimitAsync()).ShouldBeTrue();
+        ended.ShouldContain(watch.Current);
+        var last = await OpenAsync(log);
+        await log.EndAsync(last, Cancelled(), Token);
+        for (var told = watch.Current; told != last; told = watch.Current)
+        {
+            ended.ShouldContain(told);
+            (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        }
+    }
+
+    private static async Task<List<LoggedEvent>> ReadAsync(IRequestLog log, RequestId id, long after)
+    {
+        var read = new List<LoggedEvent>();
+        await foreach (var logged in log.FollowAsync(id, after, Token)) read.Add(logged);
+        return read;
+    }
+}

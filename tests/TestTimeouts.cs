@@ -1,0 +1,16 @@
+namespace Serverless;
+
+/// <summary>One limit for every wait on a signal: missing evidence after a minute is a failure, whatever the machine.</summary>
+internal static class TestTimeouts
+{
+    public static readonly TimeSpan Default = TimeSpan.FromSeconds(60);
+
+    /// <summary>What the task gives, within the limit.</summary>
+    public static Task<T> WithinLimitAsync<T>(this Task<T> task) => task.WaitAsync(Default, TimeProvider.System, TestContext.Current.CancellationToken);
+
+    /// <summary>What the task gives, within the limit.</summary>
+    public static Task<T> WithinLimitAsync<T>(this ValueTask<T> task) => task.AsTask().WithinLimitAsync();
+
+    /// <summary>The end of the task, within the limit.</summary>
+    public static Task WithinLimitAsync(this Task task) => task.WaitAsync(Default, TimeProvider.System, TestContext.Current.CancellationToken);
+}
