@@ -82,7 +82,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
             if (_ended) return new LapseResult(true, null);
             if (Head.Promise != Promise.Connection || Head.Holder != holder) return new LapseResult(false, Head.Holder);
 
-            ended = _ended = true;
+            ended = _ended = _endedFromOutside = true;
             _events.Add(end);
             wake = TakeWaiterNeedsLock();
         }
