@@ -97,7 +97,8 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
         ended = false;
         lock (_lock)
         {
-            if (fence.StoreRun != storeRun || fence.Attempt != _attempt) return AppendStatus.Fenced;
+            if (fence.StoreRun != storeRun) return _ended ? AppendStatus.Ended : fence.Attempt < _attempt ? AppendStatus.Fenced : AppendStatus.StoreChanged;
+            if (fence.Attempt != _attempt) return AppendStatus.Fenced;
             if (fromSequence > _events.Count + 1) return AppendStatus.Gap;
 
             // What stands at the sequence of an end from outside is no repeat of this attempt's event.

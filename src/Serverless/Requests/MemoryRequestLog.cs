@@ -53,7 +53,7 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
     public ValueTask<AppendStatus> AppendAsync(
         RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken)
     {
-        if (!_entries.TryGetValue(id, out var entry)) return new(AppendStatus.Unknown);
+        if (!_entries.TryGetValue(id, out var entry)) return new(fence.StoreRun == _storeRun ? AppendStatus.Unknown : AppendStatus.StoreChanged);
 
         var status = entry.Append(fence, fromSequence, events, out var ended);
         if (ended) Retain(id, entry);
