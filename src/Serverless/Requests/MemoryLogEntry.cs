@@ -16,6 +16,11 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
 
     public LogHead Head { get; private set; } = head;
 
+    public LogHead ReadHead()
+    {
+        lock (_lock) return Head with { Ended = _ended };
+    }
+
     public bool Accept(DateTimeOffset at)
     {
         TaskCompletionSource? wake;

@@ -95,7 +95,7 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
         new(_entries.TryGetValue(id, out var entry) ? entry.Hold(promise, holder) : HoldResult.Unknown);
 
     /// <inheritdoc/>
-    public ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken) => new(_entries.GetValueOrDefault(id)?.Head);
+    public ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken) => new(_entries.GetValueOrDefault(id)?.ReadHead());
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)

@@ -1,0 +1,6 @@
+namespace Serverless.Dispatching;
+
+/// <summary>Who this gateway process is.</summary>
+/// <param name="Instance">Unique among all gateway processes that ever ran: the holder of what its connections promise. A restarted process is another one, for it has forgotten them.</param>
+/// <param name="Address">Where workers of the models it dispatches connect.</param>
+public sealed record GatewayIdentity(string Instance, string Address);
