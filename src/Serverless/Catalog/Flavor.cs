@@ -17,4 +17,10 @@ public sealed record Flavor
 
     /// <summary>Engine parameters of this flavor (<c>TP</c>, <c>PP</c>, and ours: <c>threads</c>, <c>slots</c>, <c>kvTokens</c>).</summary>
     public IReadOnlyDictionary<string, string> Params { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>What a replica costs an hour, in any currency that all flavors share; null: not known. Default: null.</summary>
+    public double? HourlyPrice { get; init; }
+
+    /// <summary>Which part of a request its replicas do. Default: all of it.</summary>
+    public PoolRole Role { get; init; }
 }

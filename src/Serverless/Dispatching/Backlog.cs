@@ -27,6 +27,9 @@ internal sealed class Backlog
     /// <summary>Output tokens they are expected to generate.</summary>
     public long OutputTokens { get; private set; }
 
+    /// <summary>The same by deadline.</summary>
+    public DueLedger Due { get; } = new();
+
     /// <summary>Their bodies' bytes.</summary>
     public long Bytes { get; private set; }
 
@@ -119,6 +122,7 @@ internal sealed class Backlog
     {
         _pending.Remove(entry.Request.Id);
         _byAge.Remove(Age(entry));
+        Due.Remove(entry);
         Sum(entry, -1);
 
         if (entry.Place is not { } place) return; // waits for its conversation's turn
@@ -131,6 +135,7 @@ internal sealed class Backlog
     {
         _pending.Add(entry.Request.Id, entry);
         _byAge.Add(Age(entry));
+        Due.Add(entry);
         Sum(entry, 1);
     }
 

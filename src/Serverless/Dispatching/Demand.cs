@@ -44,6 +44,24 @@ public sealed record Demand
     /// <summary>Arrival rate of expected output tokens per second, smoothed.</summary>
     public double OutputTokensPerSecond { get; init; }
 
+    /// <summary>Share of the expected output tokens (pending, running, arriving) that answers really take on average: they are expected with a margin. 1 while unknown.</summary>
+    public double OutputShare { get; init; } = 1;
+
+    /// <summary>Arrival rate of prompt tokens per second over the last few seconds: the height of a burst. 0 while unknown.</summary>
+    public double RecentPromptTokensPerSecond { get; init; }
+
+    /// <summary>Arrival rate of squared prompt lengths, tokens² per second, smoothed: how bursty the work is. 0 while unknown.</summary>
+    public double SquaredPromptTokensPerSecond { get; init; }
+
+    /// <summary>The part of the pending work that nobody waits for (lane batch), in order of deadline; the rest is wanted as soon as possible. Bounded.</summary>
+    public IReadOnlyList<DueWork> Deferred { get; init; } = [];
+
+    /// <summary>The earliest deadline of the pending requests that somebody waits for; null if there are none.</summary>
+    public DateTimeOffset? EarliestDeadline { get; init; }
+
+    /// <summary>The pending tokens, prompt and expected output together, by lane: element <c>(int)lane</c>. Empty: not told, all of them are taken to be ahead of everyone.</summary>
+    public IReadOnlyList<long> PendingTokensByLane { get; init; } = [];
+
     /// <summary>Tokens, prompt and output, of requests that ended, per second in which there was work, smoothed: how fast what waits is worked off. 0 while unknown.</summary>
     public double ServedTokensPerSecond { get; init; }
 

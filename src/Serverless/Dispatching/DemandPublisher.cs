@@ -12,6 +12,8 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
 
     private readonly ArrivalRate _prompt = new();
     private readonly ArrivalRate _output = new();
+    private readonly ArrivalRate _squared = new();
+    private readonly ArrivalRate _recent = new(5);
     private readonly ServedRate _served = new();
     private DateTimeOffset _publishedAt;
     private bool _hadWork;
@@ -20,11 +22,13 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     {
         _prompt.Add(promptTokens, now);
         _output.Add(outputTokens, now);
+        _recent.Add(promptTokens, now);
+        _squared.Add((double)promptTokens * promptTokens, now);
     }
 
     public void Served(long tokens) => _served.Add(tokens);
 
-    public void Publish(Backlog backlog, int tracked, IReadOnlyList<ReplicaState> replicas)
+    public void Publish(Backlog backlog, int tracked, IReadOnlyList<ReplicaState> replicas, double outputShare = 1)
     {
         var now = time.GetUtcNow();
         var hasWork = tracked > 0 || replicas.Any(replica => replica.Claims.Count > 0);
@@ -47,6 +51,11 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
             RunningOutputTokens = replicas.Sum(replica => replica.Running.Values.Sum(request => (long)request.Entry.ExpectedOutputTokens)),
             PromptTokensPerSecond = _prompt.PerSecond(now),
             OutputTokensPerSecond = _output.PerSecond(now),
+            OutputShare = outputShare,
+            RecentPromptTokensPerSecond = _recent.PerSecond(now),
+            SquaredPromptTokensPerSecond = _squared.PerSecond(now),
+            Deferred = backlog.Due.Batch,
+            EarliestDeadline = backlog.Due.EarliestWaited,
             ServedTokensPerSecond = _served.PerSecond,
             Replicas = [.. replicas.Select(Snapshot)],
         });

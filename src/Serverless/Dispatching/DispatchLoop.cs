@@ -87,7 +87,7 @@ internal sealed class DispatchLoop
             }
         }
 
-        _publisher.Publish(_table.Backlog, _table.Count, _attempts.Replicas);
+        _publisher.Publish(_table.Backlog, _table.Count, _attempts.Replicas, _table.OutputLength.MeanShare);
     }
 
     /// <summary>Lets go: workers look for the next dispatcher and take along what they run. Waits for the calls under way, which the stop has cancelled.</summary>

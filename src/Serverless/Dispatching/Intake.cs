@@ -76,7 +76,7 @@ internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, D
 
         request.Accepted = true;
         if (head is not null) table.Follow(request, head.Promise == Promise.Connection ? head.Holder : "");
-        publisher.Arrived(request.Entry.Request.PromptTokens, request.Entry.ExpectedOutputTokens, ports.Time.GetUtcNow());
+        if (request.Entry.Request.Lane != Lane.Batch) publisher.Arrived(request.Entry.Request.PromptTokens, request.Entry.ExpectedOutputTokens, ports.Time.GetUtcNow());
         if (attempts.TryAdopt(request)) return;
 
         if (acceptance == Acceptance.Known && IsGrace) _unclaimed.Add(request);

@@ -18,6 +18,9 @@ public sealed record LogHead(ModelName Model, Promise Promise, string Holder, Da
     /// <summary>How its answer is rendered, as its gateway wrote it down, so that any gateway renders it alike; opaque to the log, a few hundred bytes.</summary>
     public ReadOnlyMemory<byte> Shape { get; init; }
 
+    /// <summary>As read: attempts begun so far. Not written.</summary>
+    public int Attempts { get; init; }
+
     /// <summary>As read: whether the request has ended. Not written.</summary>
     public bool Ended { get; init; }
 }

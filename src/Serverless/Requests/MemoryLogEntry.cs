@@ -18,7 +18,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
 
     public LogHead ReadHead()
     {
-        lock (_lock) return Head with { Ended = _ended };
+        lock (_lock) return Head with { Attempts = _attempt, Ended = _ended };
     }
 
     public LogAttempts Attempts

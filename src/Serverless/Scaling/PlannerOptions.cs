@@ -6,6 +6,12 @@ public sealed record PlannerOptions
     /// <summary>ρ*: share of a replica's throughput that steady load may use. Raising it saves replicas and lengthens queues. Default: 0.75.</summary>
     public double TargetUtilisation { get; init; } = 0.75;
 
+    /// <summary>z: standard deviations of what may arrive within <see cref="FirstTokenTarget"/> that are kept free above the mean load. Raising it shortens queues and costs replicas. Default: 1.</summary>
+    public double Headroom { get; init; } = 1;
+
+    /// <summary>T: within this a first token should come; bursts are absorbed over it. Default: 3 s.</summary>
+    public TimeSpan FirstTokenTarget { get; init; } = TimeSpan.FromSeconds(3);
+
     /// <summary>d: how long pending work may take to drain once replicas are up. Raising it saves replicas. Default: 5 s.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -15,21 +21,39 @@ public sealed record PlannerOptions
     /// <summary>a: no replica is started for less work than this share of its own cold start. Default: 0.75.</summary>
     public double EconomicFactor { get; init; } = 0.75;
 
-    /// <summary>W: replicas go down only to the most that was wanted in this time. Default: 30 s.</summary>
+    /// <summary>W: replicas go down only to the most that was wanted in this time, or in a cold start if that is longer. Default: 30 s.</summary>
     public TimeSpan Window { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>q: share of the arriving work for which the replicas kept warm suffice at once, by the loads of the last while; 0 keeps none. Raising it costs replicas. Default: 0.9.</summary>
+    public double WarmShare { get; init; } = 0.9;
+
+    /// <summary>How long loads are remembered for that, as a time constant. Default: 15 min.</summary>
+    public TimeSpan WarmMemory { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>Replicas are kept warm for so long after the last work, where the model does not say (its cooldown). Default: 5 min.</summary>
+    public TimeSpan Cooldown { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Share by which the load must fall below the mark that asked for a replica before that replica is given up. Default: 0.1.</summary>
+    public double DownMargin { get; init; } = 0.1;
 
     /// <summary>Demand older than this is not believed: the last plan holds. Default: 5 s.</summary>
     public TimeSpan StaleAfter { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>L before the first start was seen. Default: 3 s.</summary>
-    public TimeSpan ColdStartPrior { get; init; } = TimeSpan.FromSeconds(3);
+    /// <summary>How long a replica may find no node before its class counts as out of stock. Default: 15 s.</summary>
+    public TimeSpan SpillAfter { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>μ_p before it was measured, tokens per second of one replica. Default: 1,000.</summary>
-    public double PrefillPrior { get; init; } = 1000;
+    /// <summary>How long a class that ran out of stock is left alone; doubled with each failure in a row, up to <see cref="LongestCoolOff"/>. Default: 30 s.</summary>
+    public TimeSpan CoolOff { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>μ_d before it was measured, tokens per second of one replica over all it runs. Default: 200.</summary>
-    public double DecodePrior { get; init; } = 200;
+    /// <summary>Bound of the cool-off. Default: 10 min.</summary>
+    public TimeSpan LongestCoolOff { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>Slots and KV tokens of a replica before one was seen. Default: 16 and 32,768.</summary>
-    public (int Slots, long KvTokens) ReplicaPrior { get; init; } = (16, 32768);
+    /// <summary>Fewest and most prefill replicas for each decode replica, where a model has both roles. Default: 0.1 and 10.</summary>
+    public (double Least, double Most) PrefillPerDecode { get; init; } = (0.1, 10);
+
+    /// <summary>What is assumed of classes that <see cref="Priors"/> does not name.</summary>
+    public ClassPrior Prior { get; init; } = new();
+
+    /// <summary>What is assumed of a class before it was measured, by accelerator class. Default: none.</summary>
+    public IReadOnlyDictionary<string, ClassPrior> Priors { get; init; } = new Dictionary<string, ClassPrior>();
 }

@@ -1,15 +1,19 @@
+using Serverless.Catalog;
 using Serverless.Dispatching;
 
 namespace Serverless.Scaling;
 
-/// <summary>A demand in the planner's units. Whatever is negative or not finite counts as nothing.</summary>
-internal sealed class PlannerWork(Demand demand, PlannerMemory known, PlannerOptions options)
+/// <summary>A demand as the work of one class of replicas. Whatever is negative or not finite counts as nothing.</summary>
+internal sealed class PlannerWork(Demand demand, ClassSpeed speed, PoolRole role, PlannerOptions options)
 {
     /// <summary>No answer is larger, whatever the inputs; the model's own bound is far below.</summary>
     public const int MostReplicas = 1_000_000;
 
-    private readonly double _prefill = known.PrefillTokensPerSecond > 0 ? known.PrefillTokensPerSecond : options.PrefillPrior;
-    private readonly double _decode = known.DecodeTokensPerSecond > 0 ? known.DecodeTokensPerSecond : options.DecodePrior;
+    // Where roles are split, each role's replicas do their part only.
+    private readonly double _perPromptToken = role == PoolRole.Decode ? 0 : 1 / speed.PrefillTokensPerSecond;
+    private readonly double _perOutputToken = role == PoolRole.Prefill ? 0 : 1 / speed.DecodeTokensPerSecond;
+
+    public ClassSpeed Speed => speed;
 
     public int Pending => Math.Max(0, demand.PendingRequests);
 
@@ -21,34 +25,58 @@ internal sealed class PlannerWork(Demand demand, PlannerMemory known, PlannerOpt
 
     public double PromptRate => Positive(demand.PromptTokensPerSecond);
 
-    public double OutputRate => Positive(demand.OutputTokensPerSecond);
+    public double OutputRate => Positive(demand.OutputTokensPerSecond) * OutputShare;
 
-    public int Slots => known.Slots > 0 ? known.Slots : options.ReplicaPrior.Slots;
+    private double OutputShare => demand.OutputShare is > 0 and <= 1 ? demand.OutputShare : 1;
 
-    /// <summary>Tokens planned for in the KV cache of one replica.</summary>
-    public double KvPerReplica => (known.KvTokens > 0 ? known.KvTokens : options.ReplicaPrior.KvTokens) * options.KvTarget;
+    /// <summary>Replica-seconds that wait or run: w.</summary>
+    public double Seconds => Of(PendingPrompt, PendingOutput * OutputShare) + Of(0, Positive(demand.RunningOutputTokens) * OutputShare);
 
-    /// <summary>w.</summary>
-    public double ReplicaSeconds => (PendingPrompt / _prefill) + ((PendingOutput + Positive(demand.RunningOutputTokens)) / _decode);
+    /// <summary>Replicas that what arrives would use fully: R.</summary>
+    public double Load => Of(PromptRate, OutputRate);
 
-    /// <summary>N_rate.</summary>
-    public int RateReplicas => Ceiling(((PromptRate / _prefill) + (OutputRate / _decode)) / options.TargetUtilisation);
+    /// <summary>The same over the last few seconds; never below the smoothed load.</summary>
+    public double Burst => Math.Max(Load, Of(Positive(demand.RecentPromptTokensPerSecond), OutputRate));
+
+    /// <summary>
+    /// What arrives within T varies by √(T·V), V the arrival rate of squared prefill seconds: free replicas of z times that over T take a burst of long prompts in.
+    /// </summary>
+    public double BurstReplicas
+    {
+        get
+        {
+            var squared = Positive(demand.SquaredPromptTokensPerSecond) * _perPromptToken * _perPromptToken;
+            return options.Headroom * Math.Sqrt(squared / Math.Max(options.FirstTokenTarget.TotalSeconds, 1e-3));
+        }
+    }
+
+    /// <summary>Work by when it is due, the earliest first, as (seconds from now, replica-seconds due by then); the first entry is what somebody waits for.</summary>
+    public IReadOnlyList<(double Horizon, double Seconds)> Due(DateTimeOffset now)
+    {
+        var deferred = demand.Deferred.Select(part => (Horizon: Math.Max(0, (part.Due - now).TotalSeconds), Seconds: Of(Positive(part.PromptTokens), Positive(part.OutputTokens) * OutputShare))).OrderBy(part => part.Horizon).ToArray();
+        var due = Math.Max(0, Seconds - deferred.Sum(part => part.Seconds));
+        List<(double, double)> all = [(0, due)];
+        foreach (var part in deferred) all.Add((part.Horizon, due += part.Seconds));
+        return all;
+    }
 
     /// <summary>Replicas whose slots the running requests take.</summary>
-    public int SlotReplicas => Ceiling((double)Running / Slots);
+    public int SlotReplicas => Ceiling((double)Running / speed.Slots);
 
     /// <summary>Tokens that running work holds, and that the pending work holds which would run beside it on so many replicas: a long queue is not counted twice.</summary>
     public double KvTokensNeeded(int replicas)
     {
-        var free = Math.Max(0, ((long)replicas * Slots) - Running);
+        var free = Math.Max(0, ((long)replicas * speed.Slots) - Running);
         var admissible = Pending == 0 ? 0 : Math.Min(1, (double)free / Pending);
         return Positive(demand.RunningTokens) + (admissible * (PendingPrompt + PendingOutput));
     }
 
-    /// <summary>N_kv.</summary>
-    public int KvReplicas(int replicas) => Ceiling(KvTokensNeeded(replicas) / KvPerReplica);
+    /// <summary>N_kv, beside so many replicas.</summary>
+    public int KvReplicas(int replicas) => Ceiling(KvTokensNeeded(replicas) / speed.KvTokens);
 
-    private static double Positive(double value) => double.IsFinite(value) && value > 0 ? value : 0;
+    public static double Positive(double value) => double.IsFinite(value) && value > 0 ? value : 0;
 
-    private static int Ceiling(double value) => (int)Math.Min(Math.Ceiling(value - 1e-9), MostReplicas);
+    public static int Ceiling(double value) => (int)Math.Min(Math.Ceiling(value - 1e-9), MostReplicas);
+
+    private double Of(double prompt, double output) => (prompt * _perPromptToken) + (output * _perOutputToken);
 }

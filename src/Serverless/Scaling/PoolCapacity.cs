@@ -17,6 +17,12 @@ public sealed record PoolCapacity
     /// <summary>Replicas on their way, each with the moment its start began.</summary>
     public IReadOnlyList<DateTimeOffset> LoadingSince { get; init; } = [];
 
+    /// <summary>Of those on their way, the ones that no node has room for, each with the moment that began. Default: none.</summary>
+    public IReadOnlyList<DateTimeOffset> UnschedulableSince { get; init; } = [];
+
+    /// <summary>Replicas that nodes have room for beyond those there are; null: not known.</summary>
+    public int? Available { get; init; }
+
     /// <summary>Replicas that finish their work and leave.</summary>
     public int Draining { get; init; }
 

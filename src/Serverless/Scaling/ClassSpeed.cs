@@ -1,0 +1,22 @@
+namespace Serverless.Scaling;
+
+/// <summary>What one replica of a class does, as the planner reckons with it: learned where something was learned, else assumed.</summary>
+/// <param name="PrefillTokensPerSecond">μ_p.</param>
+/// <param name="DecodeTokensPerSecond">μ_d, over all slots at the batch that slots and KV cache allow.</param>
+/// <param name="Slots">Requests at once.</param>
+/// <param name="KvTokens">Tokens planned for in its KV cache.</param>
+/// <param name="ColdStartSeconds">L: mean and twice the mean deviation.</param>
+internal readonly record struct ClassSpeed(double PrefillTokensPerSecond, double DecodeTokensPerSecond, int Slots, double KvTokens, double ColdStartSeconds)
+{
+    public static ClassPrior PriorOf(PlannerOptions options, string acceleratorClass) => options.Priors.GetValueOrDefault(acceleratorClass, options.Prior);
+
+    public static ClassSpeed Of(LearnedClass learned, ClassPrior prior, PlannerOptions options)
+    {
+        var slots = learned.Slots > 0 ? learned.Slots : prior.Slots;
+        var kv = (learned.KvTokens > 0 ? learned.KvTokens : prior.KvTokens) * options.KvTarget;
+        var batch = learned.TokensPerRequest > 0 ? Math.Clamp(kv / learned.TokensPerRequest, 1, slots) : slots;
+        var decode = learned.Steps.IsEmpty ? prior.DecodeTokensPerSecond : DecodeCurve.Fit(learned.Steps, prior).TokensPerSecond(batch);
+        var coldStart = learned.ColdStartSeconds > 0 ? learned.ColdStartSeconds + (2 * learned.ColdStartDeviation) : prior.ColdStart.TotalSeconds;
+        return new ClassSpeed(learned.PrefillTokensPerSecond > 0 ? learned.PrefillTokensPerSecond : prior.PrefillTokensPerSecond, decode, slots, kv, Math.Max(coldStart, 1e-3));
+    }
+}

@@ -1,0 +1,26 @@
+using Serverless.Catalog;
+using Serverless.Dispatching;
+
+namespace Serverless.Scaling;
+
+/// <summary>The plan while demand cannot be believed: what was asked for stays, and nothing that had work goes to zero.</summary>
+internal static class HeldPlan
+{
+    public static ModelPlan Of(Model model, Demand? demand, PoolCapacity[] states, PlannerMemory memory, DateTimeOffset now)
+    {
+        // A planner that starts anew beside running replicas knows nothing of their work: what there is stays until demand is heard of.
+        var held = states.Select(state => Math.Max(memory.Of(state.Pool).Replicas, demand is null ? Math.Clamp(state.Desired, 0, PlannerWork.MostReplicas) : 0)).ToArray();
+        if (memory.LastHadWork && held.All(replicas => replicas == 0)) held[0] = 1;
+
+        var fitted = PoolBounds.Fit(model.Scaling, [.. held.Select(replicas => (replicas, 0))]);
+        return new ModelPlan([.. states.Select((state, index) => Decide(state, held[index], fitted[index]))], memory);
+
+        ScaleDecision Decide(PoolCapacity state, int wanted, int replicas)
+        {
+            List<string> reasons = [demand is null ? PlannerText.Of($"no demand seen yet → holds {wanted}") : PlannerText.Of($"demand is {(now - demand.At).TotalSeconds:F0} s old → holds {wanted}")];
+            if (replicas != wanted) reasons.Insert(0, PlannerText.Of($"{wanted} wanted, {model.Scaling.MinReplicas} to {model.Scaling.MaxReplicas} allowed → {replicas}"));
+            var active = (memory.LastHadWork && replicas > 0) || PoolPlanner.IsBusy(state) || (model.Scaling.MinReplicas > 0 && replicas > 0);
+            return new ScaleDecision(state.Pool, now, replicas, active, reasons);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+using Serverless.Catalog;
+using Serverless.Dispatching;
+
+namespace Serverless.Scaling;
+
+/// <summary>What one pool would need if it took all of its role's load, and why.</summary>
+/// <param name="Pool">Which.</param>
+/// <param name="Capacity">What there is of it.</param>
+/// <param name="Up">Replicas wanted.</param>
+/// <param name="Down">Replicas above which some are given up: a margin over <paramref name="Up"/>, so that a load near a mark does not flutter.</param>
+/// <param name="Inputs">The numbers.</param>
+/// <param name="Reasons">The words.</param>
+internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Up, int Down, DecisionInputs Inputs, IReadOnlyList<string> Reasons)
+{
+    /// <summary>Weighs the demand for a pool of <paramref name="speed"/> beside what is <paramref name="present"/> (of all pools of the role, in this pool's replicas).</summary>
+    public static PoolNeed Of(Pool pool, PoolCapacity capacity, Demand demand, ClassSpeed speed, Presence present, int warm, PlannerOptions options, DateTimeOffset now)
+    {
+        var work = new PlannerWork(demand, speed, pool.Flavor.Role, options);
+        var drain = DrainPlan.Replicas(work, present, options, now);
+        var rate = RateReplicas(work, 1, options);
+        var kv = pool.Flavor.Role == PoolRole.Prefill ? 0 : work.KvReplicas(drain);
+        var slots = work.SlotReplicas;
+        var floor = demand.HasWork ? Math.Max(Math.Max(drain, kv), Math.Max(slots, 1)) : 0;
+        var up = Math.Max(warm, demand.HasWork ? Math.Max(floor, rate) : 0);
+        var inputs = new DecisionInputs
+        {
+            DemandAge = Math.Max(0, (now - demand.At).TotalSeconds),
+            PendingRequests = work.Pending,
+            PendingPromptTokens = work.PendingPrompt,
+            PendingOutputTokens = work.PendingOutput,
+            DeferredRequests = demand.Deferred.Sum(part => Math.Max(0, part.Requests)),
+            RunningRequests = work.Running,
+            PromptTokensPerSecond = work.PromptRate,
+            OutputTokensPerSecond = work.OutputRate,
+            Ready = present.Ready,
+            Loading = present.ReadyIn.Count + present.Overdue,
+            PrefillRate = speed.PrefillTokensPerSecond,
+            DecodeRate = speed.DecodeTokensPerSecond,
+            ColdStartSeconds = speed.ColdStartSeconds,
+            WorkSeconds = work.Seconds,
+            Load = work.Load,
+            ForArrivals = rate,
+            Warm = warm,
+            ForBacklog = drain,
+            ForKvCache = kv,
+            ForSlots = slots,
+            Wanted = up,
+        };
+        return new PoolNeed(pool, capacity, up, demand.HasWork ? Math.Max(up, RateReplicas(work, 1 + options.DownMargin, options)) : up, inputs, Words(work, inputs, present, options));
+    }
+
+    /// <summary>N_rate: the mean load at ρ*, and the mean load with room for a burst.</summary>
+    private static int RateReplicas(PlannerWork work, double margin, PlannerOptions options)
+    {
+        var load = work.Load * margin;
+        return PlannerWork.Ceiling(Math.Max(load / options.TargetUtilisation, load > 0 ? load + work.BurstReplicas : 0));
+    }
+
+    private static List<string> Words(PlannerWork work, DecisionInputs inputs, Presence present, PlannerOptions options)
+    {
+        var warm = PlannerText.Of($"{options.WarmShare:P0} of the work of the last {options.WarmMemory.TotalMinutes:F0} min came at loads that {inputs.Warm} replicas take at once → keeps {inputs.Warm} warm");
+        if (inputs.PendingRequests == 0 && inputs.RunningRequests == 0) return inputs.Warm > 0 ? [warm] : ["no work pending or running → 0"];
+
+        List<(int Replicas, string Text)> all =
+        [
+            (inputs.ForBacklog, PlannerText.Of($"{inputs.PendingPromptTokens:N0} prompt and {inputs.PendingOutputTokens:N0} output tokens pending, {inputs.RunningRequests} requests running = {inputs.WorkSeconds:F1} replica-seconds; target {options.DrainTime.TotalSeconds:F0} s; cold start {inputs.ColdStartSeconds:F1} s; {present.Counted} up or loading → {inputs.ForBacklog}")),
+        ];
+        if (inputs.ForArrivals > 0) all.Add((inputs.ForArrivals, PlannerText.Of($"{inputs.PromptTokensPerSecond:N0} prompt and {inputs.OutputTokensPerSecond:N0} output tokens/s arrive = {inputs.Load:F2} replicas at full use; {options.TargetUtilisation:P0} is planned for and {work.BurstReplicas:F1} kept free for bursts → {inputs.ForArrivals}")));
+        if (inputs.Warm > 0) all.Add((inputs.Warm, warm));
+        if (inputs.ForKvCache > 1) all.Add((inputs.ForKvCache, PlannerText.Of($"{work.KvTokensNeeded(inputs.ForBacklog):N0} tokens of KV cache, {work.Speed.KvTokens:N0} a replica → {inputs.ForKvCache}")));
+        if (inputs.ForSlots > 1) all.Add((inputs.ForSlots, PlannerText.Of($"{inputs.RunningRequests} requests run, {work.Speed.Slots} a replica → {inputs.ForSlots}")));
+        if (inputs.Wanted > all.Max(part => part.Replicas)) all.Insert(0, (inputs.Wanted, "work is there → 1"));
+
+        List<string> words = [.. all.OrderByDescending(part => part.Replicas).Select(part => part.Text)];
+        if (inputs.DeferredRequests > 0) words.Add(PlannerText.Of($"{inputs.DeferredRequests} of the pending requests have time until their deadlines"));
+        if (present.Overdue > 0) words.Add(PlannerText.Of($"{present.Overdue} replicas load for more than {Presence.Expiry:F0} cold starts of {inputs.ColdStartSeconds:F1} s and are not counted on"));
+        return words;
+    }
+}
