@@ -31,7 +31,8 @@ public abstract class EventBusContract
         await bus.PublishAsync(EventTopics.Requests, sent, Token);
         var got = await handler.NextAsync();
 
-        got.ShouldBe(sent with { Data = got.Data });
+        got.ShouldBe(sent with { Data = got.Data, Time = got.Time });
+        got.Time.ShouldNotBeNull("when the broker got it, where the broker says so itself");
         JsonNode.DeepEquals(JsonNode.Parse(got.Data.Span), JsonNode.Parse(sent.Data.Span)).ShouldBeTrue(Encoding.UTF8.GetString(got.Data.Span));
     }
 

@@ -36,6 +36,7 @@ internal static class EmbeddedHost
             .AddSingleton<MemoryWorkerSessions>()
             .AddSingleton<IWorkerSessions>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddSingleton<IDispatcherConnector>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
+            .AddMemoryEvents()
             .AddLocalReplicas()
             .AddDispatchers()
             .AddScaler()
