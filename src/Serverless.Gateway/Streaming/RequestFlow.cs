@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Gateway.Admission;
 using Serverless.Gateway.Pools;
@@ -26,12 +27,11 @@ internal sealed partial class RequestFlow(
     WaitNotice notices,
     ShutdownGate shutdown,
     GatewayMetrics metrics,
+    GatewayIdentity gateway,
     IOptions<StreamingOptions> options,
     TimeProvider time,
     ILogger<RequestFlow> logger)
 {
-    private readonly string _holder = $"gateway-{Environment.MachineName}-{Environment.ProcessId}";
-
     /// <summary>Serves one request. Never throws: what goes wrong is answered, and what cannot be answered is aborted.</summary>
     public async Task RunAsync(HttpContext http, RequestKind kind)
     {
@@ -69,7 +69,7 @@ internal sealed partial class RequestFlow(
 
             admitted = await admitter.AdmitAsync(state.Id, state.Kind, http.Request, http.RequestAborted); // (a)
             state.Model = admitted.Shape.Model;
-            await EnqueueAsync(admitted.Request, state, http.RequestAborted); // (b)
+            await EnqueueAsync(admitted.Request with { Holder = gateway.Instance }, state, http.RequestAborted); // (b)
         }
         catch (ServingException e)
         {
@@ -87,7 +87,7 @@ internal sealed partial class RequestFlow(
     /// <summary>The log is opened first: whoever takes the request from the queue finds it.</summary>
     private async Task EnqueueAsync(InferenceRequest request, FlowState state, CancellationToken cancellationToken)
     {
-        await log.OpenAsync(request.Id, new LogHead(request.Model, request.Promise, _holder, request.Deadline), cancellationToken);
+        await log.OpenAsync(request.Id, new LogHead(request.Model, request.Promise, gateway.Instance, request.Deadline), cancellationToken);
         state.OwesEnd = true;
 
         var result = await queue.EnqueueAsync(request, cancellationToken);
