@@ -19,7 +19,9 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     public DispatcherScene(IRequestLog? log = null)
     {
         Log = log ?? new MemoryRequestLog(Time);
-        _running = new DispatcherSet(Queue, Log, _sessions, Demand, this, Time).RunAsync([TestRequests.Model], _stop.Token);
+        Leases = new MemoryLeases(Time);
+        var ports = new DispatchPorts(Queue, Log, _sessions, Leases, Demand, Promises, this, Time);
+        _running = new DispatcherSet(new GatewayIdentity("gateway-0", "memory"), TestCatalog.Of(TestRequests.Model), ports).RunAsync(_stop.Token);
     }
 
     public FakeTimeProvider Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
@@ -27,6 +29,10 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     public MemoryRequestQueue Queue { get; } = new(new QueueLimits());
 
     public IRequestLog Log { get; }
+
+    public MemoryLeases Leases { get; }
+
+    public RecordingPromises Promises { get; } = new();
 
     public MemoryDemandFeed Demand { get; } = new();
 

@@ -19,6 +19,9 @@ internal sealed class ScriptedWorker(IDispatcherLink link, IRequestLog log)
         return _messages.Current.ShouldBeOfType<T>();
     }
 
+    /// <summary>The dispatcher ends the session.</summary>
+    public async Task LetGoAsync() => (await _messages.MoveNextAsync().WithinLimitAsync()).ShouldBeFalse();
+
     public async Task<Assignment> AssignedAsync() => (await HearAsync<DispatcherMessage.Assign>()).Assignment;
 
     public async Task SayAsync(WorkerMessage message) => (await link.SendAsync(message, Token)).ShouldBeTrue();

@@ -1,0 +1,26 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Serverless.Hosting.Telemetry;
+using Serverless.Worker.Local;
+
+namespace Serverless.Worker;
+
+/// <summary>A worker as a process of its own: one replica of one pool.</summary>
+public static class WorkerHost
+{
+    /// <summary>Builds it; <paramref name="configure"/> adds the ports (<see cref="WorkerServiceCollectionExtensions.AddWorker"/> names them) and may set addresses.</summary>
+    public static WebApplication Build(string[] args, Action<WebApplicationBuilder> configure)
+    {
+        ArgumentNullException.ThrowIfNull(configure);
+        var builder = WebApplication.CreateSlimBuilder(args);
+        builder.Services.AddWorker().AddServerlessTelemetry();
+        configure(builder);
+
+        var app = builder.Build();
+        app.MapServerlessMetrics();
+        app.MapGet("/healthz", static () => "ok");
+        app.MapGet("/readyz", static (WorkerService worker) => worker.Phase == ReplicaPhase.Ready ? Results.Text("ready") : Results.Text("not ready", statusCode: StatusCodes.Status503ServiceUnavailable));
+        return app;
+    }
+}
