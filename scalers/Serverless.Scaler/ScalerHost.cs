@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Telemetry;
@@ -23,7 +24,9 @@ public static class ScalerHost
             .AddServerlessTelemetry()
             .AddRedisCatalog()
             .AddRedisFeeds()
-            .AddScaler();
+            .AddScaler()
+            .AddRedisScaleJournal()
+            .AddHostedService<DecisionPublisher>();
 
         var app = builder.Build().CheckOptions();
         app.MapScaler();

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Telemetry;
 using Serverless.Worker.Local;
 
@@ -17,10 +18,17 @@ public static class WorkerHost
         builder.Services.AddWorker().AddServerlessTelemetry();
         configure(builder);
 
-        var app = builder.Build();
+        var app = builder.Build().CheckOptions();
         app.MapServerlessMetrics();
         app.MapGet("/healthz", static () => "ok");
         app.MapGet("/readyz", static (WorkerService worker) => worker.Phase == ReplicaPhase.Ready ? Results.Text("ready") : Results.Text("not ready", statusCode: StatusCodes.Status503ServiceUnavailable));
         return app;
     }
+
+    /// <summary>The worker of the distributed shape, from configuration: it finds its dispatcher by the lease in Redis, and appends to the log there.</summary>
+    public static WebApplication BuildDistributed(string[] args) => Build(args, builder => builder.AddDistributedHost().Services
+        .AddDistributedCatalog(builder.Configuration)
+        .AddRedisRequestLog()
+        .AddRedisLeases()
+        .AddGrpcDispatcherConnector());
 }
