@@ -162,7 +162,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         if (request.Losses >= MaxLosses)
         {
             ports.Observer.Poisoned(request.Request);
-            ends.Fail(request, Poison(request.Losses));
+            ends.Fail(request, Poison(request.Losses), begun.Fence.Attempt - 1);
             return;
         }
 

@@ -13,16 +13,14 @@ internal sealed class QueueGauge(ModelName model, QueueLimits limits)
 
     public QueueDepth Depth(long deadLetters) => new(_all.Requests, _all.Tokens, _all.Bytes, deadLetters);
 
-    /// <summary>Takes the request in, or says which bound it breaks.</summary>
-    public ServingFault? Add(InferenceRequest request)
+    /// <summary>Which bound the request would break; null: none.</summary>
+    public ServingFault? Check(InferenceRequest request)
     {
-        var tenant = _tenants.GetValueOrDefault(request.Owner.Organization);
         if (Broken(_all, request, 1) is { } fault) return fault;
-        if (limits.TenantShare < 1 && Broken(tenant, request, limits.TenantShare) is { } share) return share;
-
-        Count(request, tenant, 1);
-        return null;
+        return limits.TenantShare < 1 ? Broken(_tenants.GetValueOrDefault(request.Owner.Organization), request, limits.TenantShare) : null;
     }
+
+    public void Add(InferenceRequest request) => Count(request, _tenants.GetValueOrDefault(request.Owner.Organization), 1);
 
     public void Remove(InferenceRequest request) => Count(request, _tenants.GetValueOrDefault(request.Owner.Organization), -1);
 
