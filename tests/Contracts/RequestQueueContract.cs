@@ -156,6 +156,25 @@ public abstract class RequestQueueContract
     }
 
     [Fact]
+    public async Task A_promotion_to_an_id_is_delivered_beside_what_the_connection_promised()
+    {
+        var queue = await CreateAsync(new QueueLimits());
+        var request = New() with { Promise = Promise.Connection, Holder = "gateway-0" };
+        await queue.EnqueueAsync(request, Token);
+        await using var deliveries = Consume(queue);
+        var first = await NextAsync(deliveries);
+        var next = NextAsync(deliveries);
+
+        (await queue.EnqueueAsync(request with { Promise = Promise.Id, Holder = "" }, Token)).Succeeded.ShouldBeTrue();
+        var second = await next;
+
+        (first.Request.Promise, second.Request.Promise, second.Request.Id).ShouldBe((Promise.Connection, Promise.Id, request.Id));
+        await first.CompleteAsync(Token);
+        await second.CompleteAsync(Token);
+        await DepthAsync(queue);
+    }
+
+    [Fact]
     public async Task What_a_consumer_leaves_unanswered_is_delivered_again()
     {
         var queue = await CreateAsync(new QueueLimits());

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using Serverless.Catalog;
@@ -18,18 +17,11 @@ public sealed class SqliteRequestQueue : IRequestQueue
     private readonly SqliteFile _file;
     private readonly TimeProvider _time;
 
-    // Of each the file may have a row: also of a request that a connection promised when it was enqueued first, and an id afterwards.
-    private readonly ConcurrentDictionary<RequestId, bool> _onDisk = new();
-
     /// <summary>Over this file, with what it holds.</summary>
     public SqliteRequestQueue(SqliteFile file, QueueLimits limits, TimeProvider time)
     {
-        (_file, _time, _memory) = (file, time, new MemoryRequestQueue(limits));
-        foreach (var request in file.Read(connection => connection.Query("SELECT record, body FROM requests ORDER BY seq", row => SqliteRequests.Read(row, 0))))
-        {
-            _onDisk[request.Id] = true;
-            _memory.Restore(request);
-        }
+        (_file, _time, _memory) = (file, time, new MemoryRequestQueue(limits, time));
+        foreach (var request in file.Read(connection => connection.Query("SELECT record, body FROM requests ORDER BY seq", row => SqliteRequests.Read(row, 0)))) _memory.Restore(request);
     }
 
     /// <inheritdoc/>
@@ -41,7 +33,6 @@ public sealed class SqliteRequestQueue : IRequestQueue
 
         try
         {
-            _onDisk[request.Id] = true;
             var (record, body) = (RequestCodec.ToRecord(request).ToByteArray(), request.Body.ToArray());
             await _file.WriteAsync(
                 connection => connection.Run("INSERT OR IGNORE INTO requests (id, record, body) VALUES ($id, $record, $body)", ("$id", request.Id.Value), ("$record", record), ("$body", body)),
@@ -71,11 +62,8 @@ public sealed class SqliteRequestQueue : IRequestQueue
         return await _memory.DepthAsync(model, cancellationToken) with { DeadLetters = letters };
     }
 
-    private async ValueTask DeleteAsync(RequestId id, CancellationToken cancellationToken)
-    {
+    private async ValueTask DeleteAsync(RequestId id, CancellationToken cancellationToken) =>
         await _file.WriteAsync(connection => connection.Run("DELETE FROM requests WHERE id = $id", ("$id", id.Value)), cancellationToken);
-        _onDisk.TryRemove(id, out _);
-    }
 
     private async ValueTask BuryAsync(InferenceRequest request, ServingFault reason, int attempts, CancellationToken cancellationToken)
     {
@@ -83,7 +71,7 @@ public sealed class SqliteRequestQueue : IRequestQueue
         await _file.WriteAsync(
             connection =>
             {
-                connection.Run("DELETE FROM requests WHERE id = $id", ("$id", request.Id.Value));
+                if (request.Promise == Promise.Id) connection.Run("DELETE FROM requests WHERE id = $id", ("$id", request.Id.Value));
                 return connection.Run(
                     """
                     INSERT OR IGNORE INTO dead_letters (id, model, error, message, attempts, at, record, body)
@@ -99,7 +87,6 @@ public sealed class SqliteRequestQueue : IRequestQueue
                     ("$body", body));
             },
             cancellationToken);
-        _onDisk.TryRemove(request.Id, out _);
     }
 
     private sealed class Delivery(SqliteRequestQueue queue, IRequestDelivery inner) : IRequestDelivery
@@ -110,7 +97,7 @@ public sealed class SqliteRequestQueue : IRequestQueue
 
         public async ValueTask CompleteAsync(CancellationToken cancellationToken)
         {
-            if (Request.Promise == Promise.Id || queue._onDisk.ContainsKey(Request.Id)) await queue.DeleteAsync(Request.Id, cancellationToken);
+            if (Request.Promise == Promise.Id) await queue.DeleteAsync(Request.Id, cancellationToken);
             await inner.CompleteAsync(cancellationToken);
         }
 

@@ -7,7 +7,7 @@ using Serverless.Errors;
 namespace Serverless.Requests;
 
 /// <summary>A queue in memory: enough for what a connection promises; what an id promises needs a store beneath it. Dead letters are counted, not kept. Thread-safe.</summary>
-public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
+public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = null) : IRequestQueue
 {
     private readonly ConcurrentDictionary<ModelName, ModelQueue> _queues = new();
 
@@ -38,16 +38,18 @@ public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
         Queue(request.Model).Restore(request);
     }
 
-    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, bounds) => new ModelQueue(name, bounds), limits);
+    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, queue) => new ModelQueue(name, queue.limits, queue.time ?? TimeProvider.System), (limits, time));
 
-    private sealed class ModelQueue(ModelName model, QueueLimits limits)
+    private sealed class ModelQueue(ModelName model, QueueLimits limits, TimeProvider time)
     {
         private readonly Lock _lock = new();
         private readonly QueueGauge _gauge = new(model, limits);
-        private readonly Dictionary<RequestId, Delivery> _held = [];
+        // By promise too: one that an id promises after a connection did is a delivery of its own, for it outlives the other.
+        private readonly Dictionary<(RequestId Id, Promise Promise), Delivery> _held = [];
 
         // Never full: what is held was bounded when it was enqueued, and each is in the channel at most once.
         private readonly Channel<Delivery> _ready = Channel.CreateBounded<Delivery>(new BoundedChannelOptions(int.MaxValue) { FullMode = BoundedChannelFullMode.Wait });
+        private readonly LeavingRate _leaving = new();
         private long _deadLetters;
 
         public EnqueueResult Enqueue(InferenceRequest request)
@@ -55,10 +57,10 @@ public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
             Delivery delivery;
             lock (_lock)
             {
-                if (_held.ContainsKey(request.Id)) return EnqueueResult.Enqueued;
-                if (_gauge.Check(request) is { } fault) return new EnqueueResult(fault);
-                _gauge.Add(request);
-                _held[request.Id] = delivery = new Delivery(this, request);
+                if (_held.ContainsKey((request.Id, request.Promise))) return EnqueueResult.Enqueued;
+                if (Refusal(request) is { } fault) return new EnqueueResult(fault);
+                _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
+                _held[(request.Id, request.Promise)] = delivery = new Delivery(this, request);
             }
 
             _ready.Writer.TryWrite(delivery);
@@ -67,7 +69,7 @@ public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
 
         public ServingFault? Check(InferenceRequest request)
         {
-            lock (_lock) return _held.ContainsKey(request.Id) ? null : _gauge.Check(request);
+            lock (_lock) return _held.ContainsKey((request.Id, request.Promise)) ? null : Refusal(request);
         }
 
         public void Restore(InferenceRequest request)
@@ -75,8 +77,8 @@ public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
             var delivery = new Delivery(this, request) { Redelivered = true };
             lock (_lock)
             {
-                if (!_held.TryAdd(request.Id, delivery)) return;
-                _gauge.Add(request);
+                if (!_held.TryAdd((request.Id, request.Promise), delivery)) return;
+                _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
             }
 
             _ready.Writer.TryWrite(delivery);
@@ -100,15 +102,16 @@ public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
 
         public QueueDepth Depth()
         {
-            lock (_lock) return _gauge.Depth(_deadLetters);
+            lock (_lock) return new QueueDepth(_gauge.Held.Requests, _gauge.Held.Tokens, _gauge.Held.Bytes, _deadLetters);
         }
 
         public void Remove(Delivery delivery, bool deadLetter = false)
         {
             lock (_lock)
             {
-                if (!_held.Remove(delivery.Request.Id)) return;
-                _gauge.Remove(delivery.Request);
+                if (!_held.Remove((delivery.Request.Id, delivery.Request.Promise))) return;
+                _gauge.Remove(delivery.Request.Owner.Organization, QueueLoad.Of(delivery.Request));
+                _leaving.Add(delivery.Request.MaxTotalTokens, time.GetUtcNow());
                 if (deadLetter) _deadLetters++;
             }
         }
@@ -117,13 +120,15 @@ public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
         {
             lock (_lock)
             {
-                if (!delivery.Delivered || !_held.ContainsKey(delivery.Request.Id)) return;
+                if (!delivery.Delivered || !_held.ContainsKey((delivery.Request.Id, delivery.Request.Promise))) return;
                 delivery.Delivered = false;
                 delivery.Redelivered = true;
             }
 
             _ready.Writer.TryWrite(delivery);
         }
+
+        private ServingFault? Refusal(InferenceRequest request) => _gauge.Check(request.Owner.Organization, QueueLoad.Of(request), default, default, _leaving.PerSecond(time.GetUtcNow()));
 
         private void ReturnUnanswered()
         {

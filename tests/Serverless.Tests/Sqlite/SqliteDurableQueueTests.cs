@@ -55,20 +55,6 @@ public sealed class SqliteDurableQueueTests : SqliteRequestQueueTests
     }
 
     [Fact]
-    public async Task A_request_promised_by_a_connection_and_then_by_an_id_survives_and_leaves_nothing_when_done()
-    {
-        var (queue, request) = (Queue(), New());
-        await queue.EnqueueAsync(request with { Promise = Promise.Connection }, Token);
-        var delivery = await TakeAsync(queue);
-        (await queue.EnqueueAsync(request, Token)).Succeeded.ShouldBeTrue();
-        (await Queue().DepthAsync(request.Model, Token)).Requests.ShouldBe(1);
-
-        await delivery.CompleteAsync(Token);
-
-        (await Queue().DepthAsync(request.Model, Token)).Requests.ShouldBe(0);
-    }
-
-    [Fact]
     public async Task A_disk_that_refuses_promises_nothing()
     {
         var queue = Queue();
