@@ -7,11 +7,18 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Puts dispatchers into a host.</summary>
 public static class DispatchServices
 {
-    /// <summary>A dispatcher per model of the catalogue; the host brings queue, log, sessions and demand feed.</summary>
+    /// <summary>
+    /// Dispatchers for the models of the catalogue whose leases this gateway gets; the host brings queue, log, sessions and demand feed. Without leases of its own it is the only
+    /// gateway.
+    /// </summary>
     public static IServiceCollection AddDispatchers(this IServiceCollection services)
     {
         services.TryAddSingleton<DispatchMetrics>();
         services.TryAddSingleton<IDispatchObserver, DispatchObserver>();
+        services.TryAddSingleton<ILeases, MemoryLeases>();
+        services.TryAddSingleton<IPromiseKeeper, NoPromises>();
+        services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
+        services.TryAddSingleton<DispatchPorts>();
         services.TryAddSingleton<DispatcherSet>();
         services.AddHostedService<DispatchService>();
         return services;

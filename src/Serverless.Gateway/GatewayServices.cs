@@ -2,10 +2,21 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using Serverless.Dispatching;
+using Serverless.Events;
+using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
+using Serverless.Gateway.Flow;
+using Serverless.Gateway.Following;
+using Serverless.Gateway.Holding;
+using Serverless.Gateway.Idempotency;
+using Serverless.Gateway.Inbound;
 using Serverless.Gateway.Pools;
+using Serverless.Gateway.Promises;
 using Serverless.Gateway.Streaming;
 using Serverless.Gateway.Telemetry;
+using Serverless.Gateway.Waiting;
+using Serverless.Tenancy;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -13,23 +24,76 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class GatewayServices
 {
     /// <summary>
-    /// Adds the gateway: options from <c>Gateway:Admission</c> and <c>Gateway:Streaming</c>. The host brings the ports: catalogue, token counter, queue, log, demand, capacity and scale journal.
+    /// Adds the gateway: options from <c>Gateway:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c> and <c>:Events</c>. The host brings the ports:
+    /// catalogue, token counter, queue, log, documents, events, demand, capacity and scale journal; and, if keys are asked for, their source.
     /// </summary>
     public static IServiceCollection AddGateway(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
-        services.AddOptions<AdmissionOptions>().BindConfiguration(AdmissionOptions.Section).ValidateOnStart();
-        services.AddOptions<StreamingOptions>().BindConfiguration(StreamingOptions.Section).ValidateOnStart();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AdmissionOptions>, AdmissionOptions.Validator>());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<StreamingOptions>, StreamingOptions.Validator>());
+        services
+            .AddValidated<AdmissionOptions, AdmissionOptions.Validator>(AdmissionOptions.Section)
+            .AddValidated<StreamingOptions, StreamingOptions.Validator>(StreamingOptions.Section)
+            .AddValidated<HoldingOptions, HoldingOptions.Validator>(HoldingOptions.Section)
+            .AddValidated<PromiseOptions, PromiseOptions.Validator>(PromiseOptions.Section)
+            .AddValidated<WaitOptions, WaitOptions.Validator>(WaitOptions.Section)
+            .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section);
+        services.TryAddSingleton<IApiKeySource, NoApiKeys>();
+        services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
         services.TryAddSingleton<GatewayMetrics>();
+        services.TryAddSingleton<Authenticator>();
         services.TryAddSingleton<Admitter>();
+        services.TryAddSingleton<QueueView>();
         services.TryAddSingleton<WaitNotice>();
         services.TryAddSingleton<PoolsBody>();
         services.TryAddSingleton<ShutdownGate>();
+        return services.AddFlow().AddPromises().AddKestrelLimits().AddDrain();
+    }
+
+    /// <summary>Delivers events within the process, where no broker does: what other parts publish on <c>serverless.requests</c> is served, results can be subscribed to.</summary>
+    public static IServiceCollection AddMemoryEvents(this IServiceCollection services)
+    {
+        services.TryAddSingleton<MemoryEventBus>();
+        services.TryAddSingleton<IEventBus>(provider => provider.GetRequiredService<MemoryEventBus>());
+        services.AddHostedService<EventDelivery>();
+        return services;
+    }
+
+    /// <summary>What carries a request on a connection.</summary>
+    private static IServiceCollection AddFlow(this IServiceCollection services)
+    {
+        services.TryAddSingleton<Holds>();
+        services.AddHostedService(provider => provider.GetRequiredService<Holds>());
+        services.TryAddSingleton<Submitter>();
+        services.TryAddSingleton<LogFollower>();
+        services.TryAddSingleton<AnswerLoop>();
+        services.TryAddSingleton<FlowEnd>();
+        services.TryAddSingleton<KeyedRequests>();
         services.TryAddSingleton<RequestFlow>();
-        return services.AddKestrelLimits().AddDrain();
+        services.TryAddSingleton<RequestsFlow>();
+        return services;
+    }
+
+    /// <summary>What an id promises, and who asks for it.</summary>
+    private static IServiceCollection AddPromises(this IServiceCollection services)
+    {
+        services.TryAddSingleton<RequestRecords>();
+        services.TryAddSingleton<LogReader>();
+        services.TryAddSingleton<ResultEvents>();
+        services.TryAddSingleton<Promiser>();
+        services.TryAddSingleton<IdempotencyKeys>();
+        services.TryAddSingleton<IPromiseKeeper, RequestKeeper>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());
+        return services;
+    }
+
+    private static IServiceCollection AddValidated<TOptions, TValidator>(this IServiceCollection services, string section)
+        where TOptions : class
+        where TValidator : class, IValidateOptions<TOptions>
+    {
+        services.AddOptions<TOptions>().BindConfiguration(section).ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<TOptions>, TValidator>());
+        return services;
     }
 
     private static IServiceCollection AddKestrelLimits(this IServiceCollection services)

@@ -20,7 +20,8 @@ internal static class UpCommand
             DefaultValueFactory = _ => TimeSpan.FromMinutes(5),
             CustomParser = DurationText.Parse,
         };
-        var command = new Command("up", "Serve the models of a folder on this machine, each from zero.") { port, manifests, cooldown };
+        var data = new Option<string>("--data") { Description = "Folder of what outlives this process: promised requests, results, dead letters.", DefaultValueFactory = _ => DataFolder.OfUser };
+        var command = new Command("up", "Serve the models of a folder on this machine, each from zero.") { port, manifests, cooldown, data };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var host = EmbeddedHost.Build(new EmbeddedOptions
@@ -28,6 +29,7 @@ internal static class UpCommand
                 Port = parsed.GetValue(port),
                 Manifests = parsed.GetValue(manifests),
                 Cooldown = parsed.GetValue(cooldown),
+                Data = parsed.GetValue(data),
             });
             await host.StartAsync(cancellationToken);
             Greeting.Print(console, host);

@@ -17,7 +17,7 @@ using Serverless.Scaling;
 
 namespace Serverless.Cli.Embedded;
 
-/// <summary>The embedded shape: every part of the platform in one process, over memory.</summary>
+/// <summary>The embedded shape: every part of the platform in one process, over memory and one SQLite file.</summary>
 internal static class EmbeddedHost
 {
     /// <summary>Builds it; start it to serve.</summary>
@@ -29,13 +29,14 @@ internal static class EmbeddedHost
             .AddSingleton<ICatalogSource>(catalog)
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
             .AddSingleton(new QueueLimits())
-            .AddSingleton<IRequestQueue, MemoryRequestQueue>()
-            .AddSingleton<IRequestLog, MemoryRequestLog>()
+            .AddSingleton(_ => new DataFolder(options.Data))
+            .AddSqliteState(provider => provider.GetRequiredService<DataFolder>().Path)
             .AddSingleton<IDemandFeed, MemoryDemandFeed>()
             .AddSingleton<ICapacityFeed, MemoryCapacityFeed>()
             .AddSingleton<MemoryWorkerSessions>()
             .AddSingleton<IWorkerSessions>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddSingleton<IDispatcherConnector>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
+            .AddMemoryEvents()
             .AddLocalReplicas()
             .AddDispatchers()
             .AddScaler()

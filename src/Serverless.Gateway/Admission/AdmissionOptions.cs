@@ -24,6 +24,10 @@ public sealed partial class AdmissionOptions
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan MaxTimeout { get; set; } = TimeSpan.FromHours(1);
 
+    /// <summary>How long a request may take that is answered by an id (<c>Prefer: respond-async</c>, events), when its client does not say. Default: 1 hour.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan DefaultAsyncTimeout { get; set; } = TimeSpan.FromHours(1);
+
     [OptionsValidator]
     internal sealed partial class Validator : IValidateOptions<AdmissionOptions>;
 }

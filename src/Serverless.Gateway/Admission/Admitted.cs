@@ -8,5 +8,6 @@ namespace Serverless.Gateway.Admission;
 /// <param name="Request">For the queue.</param>
 /// <param name="Model">Its model.</param>
 /// <param name="Shape">For the renderer.</param>
-/// <param name="Stream">Whether the client follows part by part.</param>
-internal sealed record Admitted(InferenceRequest Request, Model Model, AnswerShape Shape, bool Stream);
+/// <param name="Preferences">What its client would like.</param>
+/// <param name="IdempotencyKey">Under which name its client may ask for it again, or null.</param>
+internal sealed record Admitted(InferenceRequest Request, Model Model, AnswerShape Shape, Preferences Preferences, string? IdempotencyKey);

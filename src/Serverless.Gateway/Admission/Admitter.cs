@@ -17,22 +17,46 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
 {
     private const int DefaultCompletionTokens = 16;
 
+    /// <summary>Whoever sends an idempotency key means to ask again when the connection breaks: what runs is not thrown away at once.</summary>
+    private static readonly TimeSpan KeyedResume = TimeSpan.FromSeconds(30);
+
     private static readonly string Version = typeof(Admitter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+
+    private static readonly HeaderDictionary EventHeaders = new() { ["Prefer"] = "respond-async" };
 
     private readonly AdmissionOptions _options = options.Value;
 
+    /// <summary>Reads a request of HTTP.</summary>
     /// <exception cref="ServingException">The request is refused.</exception>
-    public async ValueTask<Admitted> AdmitAsync(RequestId id, RequestKind kind, HttpRequest http, CancellationToken cancellationToken)
+    public async ValueTask<Admitted> AdmitAsync(RequestId id, RequestKind kind, Owner owner, HttpRequest http, CancellationToken cancellationToken) =>
+        Admit(id, kind, owner, http.Headers, await RequestBody.ReadAsync(http, _options.MaxBodyBytes, cancellationToken));
+
+    /// <summary>Takes a request that came as an event: promised by an id from the start.</summary>
+    /// <exception cref="ServingException">The request is refused.</exception>
+    public Admitted AdmitEvent(RequestId id, RequestKind kind, Owner owner, byte[] body)
     {
-        var body = await RequestBody.ReadAsync(http, _options.MaxBodyBytes, cancellationToken);
+        if (body.Length > _options.MaxBodyBytes)
+        {
+            throw new ServingException(new ServingFault(ServingError.BodyTooLarge, $"The body is {body.Length} bytes; the limit is {_options.MaxBodyBytes}. Shorten the prompt or split the request."));
+        }
+
+        return Admit(id, kind, owner, EventHeaders, body);
+    }
+
+    /// <summary>The same work under the name of the request that asked for it first.</summary>
+    public static InferenceRequest As(InferenceRequest request, RequestId id) =>
+        request with { Id = id, Seed = request.Seed == SeedOf(request.Id) ? SeedOf(id) : request.Seed };
+
+    private Admitted Admit(RequestId id, RequestKind kind, Owner owner, IHeaderDictionary headers, byte[] body)
+    {
         var parsed = BodyParser.Parse(kind, body);
         var model = catalog.Current.Find(new ModelName(parsed.Model!)) ?? throw UnknownModel(parsed.Model!);
         if (Capabilities.Check(model, body, parsed.Asked) is { } refusal) throw new ServingException(refusal);
 
-        return Complete(id, kind, http.Headers, model, parsed, body);
+        return Complete(id, kind, owner, headers, model, parsed, body);
     }
 
-    private Admitted Complete(RequestId id, RequestKind kind, IHeaderDictionary headers, Model model, ParsedBody parsed, byte[] body)
+    private Admitted Complete(RequestId id, RequestKind kind, Owner owner, IHeaderDictionary headers, Model model, ParsedBody parsed, byte[] body)
     {
         var choices = parsed.Prompts.Count * parsed.ChoicesPerPrompt;
         if (choices > _options.MaxChoices)
@@ -44,6 +68,8 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         var (promptTokens, longest) = CountPrompts(model, kind, parsed, body);
         var outputTokens = FitContext(model, kind, longest, parsed.OutputCap);
         var (lane, tier) = Serve(parsed.ServiceTier);
+        var preferences = Preferences.Read(headers);
+        var key = ClientHeaders.ReadIdempotencyKey(headers);
         var now = time.GetUtcNow();
 
         var request = new InferenceRequest
@@ -56,10 +82,11 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
             MaxOutputTokens = outputTokens,
             Choices = choices,
             Lane = lane,
+            Owner = owner,
             Conversation = ClientHeaders.ReadConversation(headers),
             Seed = parsed.Seed is { } seed ? unchecked((ulong)seed) : SeedOf(id),
             AcceptedAt = now,
-            Deadline = now + ClientHeaders.ReadTimeout(headers, parsed.Stream, _options),
+            Deadline = now + ClientHeaders.ReadTimeout(headers, parsed.Stream, preferences.RespondAsync, _options),
         };
         var shape = new AnswerShape
         {
@@ -73,9 +100,11 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
             LogProbs = parsed.LogProbs,
             TopLogProbs = parsed.TopLogProbs,
             IncludeUsage = parsed.IncludeUsage,
+            Stream = parsed.Stream,
+            Resume = preferences.Resume ?? (key is null ? TimeSpan.Zero : KeyedResume),
             Echo = parsed.Echo ? [.. parsed.Prompts.Select(prompt => JsonSerializer.Deserialize(body.AsSpan(prompt), EchoJson.Default.String)!)] : [],
         };
-        return new Admitted(request, model, shape, parsed.Stream);
+        return new Admitted(request, model, shape, preferences, key);
     }
 
     /// <summary>Tokens of all prompts, and of the longest: each must fit the context by itself.</summary>

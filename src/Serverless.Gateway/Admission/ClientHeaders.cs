@@ -18,19 +18,24 @@ internal static class ClientHeaders
 
     private const int LongestConversation = 128;
 
+    /// <summary>Names a piece of work: asked for again under the same key it is the same request.</summary>
+    public const string IdempotencyKey = "Idempotency-Key";
+
+    private const int LongestIdempotencyKey = 255;
+
     /// <summary>
-    /// How long the client wants the answer. The SDKs' own header bounds the wait for response headers, so it bounds a whole answer, but not a stream,
-    /// whose headers come at once; and as no person wrote it, an odd value is passed over, where ours is refused.
+    /// How long the client wants the answer. The SDKs' own header bounds the wait for response headers, so it bounds a whole answer, but not a stream
+    /// or an answer by an id, whose headers come at once; and as no person wrote it, an odd value is passed over, where ours is refused.
     /// </summary>
-    public static TimeSpan ReadTimeout(IHeaderDictionary headers, bool stream, AdmissionOptions options)
+    public static TimeSpan ReadTimeout(IHeaderDictionary headers, bool stream, bool respondAsync, AdmissionOptions options)
     {
-        var timeout = options.DefaultTimeout;
+        var timeout = respondAsync ? options.DefaultAsyncTimeout : options.DefaultTimeout;
         if (headers.TryGetValue(Timeout, out var own))
         {
             timeout = ParseSeconds(own) ?? throw new ServingException(new ServingFault(
-                ServingError.InvalidRequest, $"The header '{Timeout}' must be a number of seconds above 0; leave it out for {options.DefaultTimeout.TotalSeconds:0}.", Timeout));
+                ServingError.InvalidRequest, $"The header '{Timeout}' must be a number of seconds above 0; leave it out for {timeout.TotalSeconds:0}.", Timeout));
         }
-        else if (!stream && ParseSeconds(headers[StainlessTimeout]) is { } theirs)
+        else if (!stream && !respondAsync && ParseSeconds(headers[StainlessTimeout]) is { } theirs)
         {
             timeout = theirs;
         }
@@ -47,6 +52,17 @@ internal static class ClientHeaders
             ? value
             : throw new ServingException(new ServingFault(
                 ServingError.InvalidRequest, $"The header '{Conversation}' has {value.Length} characters; it must have 1 to {LongestConversation}.", Conversation));
+    }
+
+    public static string? ReadIdempotencyKey(IHeaderDictionary headers)
+    {
+        if (!headers.TryGetValue(IdempotencyKey, out var values)) return null;
+
+        var value = values.ToString();
+        return value.Length is > 0 and <= LongestIdempotencyKey
+            ? value
+            : throw new ServingException(new ServingFault(
+                ServingError.InvalidRequest, $"The header '{IdempotencyKey}' has {value.Length} characters; it must have 1 to {LongestIdempotencyKey}.", IdempotencyKey));
     }
 
     private static TimeSpan? ParseSeconds(string? text) =>

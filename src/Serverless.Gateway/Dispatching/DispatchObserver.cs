@@ -34,6 +34,24 @@ internal sealed partial class DispatchObserver(DispatchMetrics metrics, ILogger<
 
     public void Faulted(ModelName model, Exception exception) => DispatcherFaulted(exception, model);
 
+    public void Adopted(InferenceRequest request, string replica, int attempt)
+    {
+        metrics.Adopted(request.Model);
+        AttemptAdopted(request.Id, replica, attempt);
+    }
+
+    public void Held(ModelName model, long epoch) => ModelHeld(model, epoch);
+
+    public void GaveUp(ModelName model, string reason) => ModelGivenUp(model, reason);
+
+    public void StoreLost(ModelName model) => LogLost(model);
+
+    public void StoreBack(ModelName model) => LogBack(model);
+
+    public void HolderGone(string holder, int requests) => GatewayGone(holder, requests);
+
+    public void EndDelayed(InferenceRequest request, Exception exception, TimeSpan pause) => RequestEndDelayed(exception, request.Id, pause);
+
     [LoggerMessage(Level = LogLevel.Debug, Message = "Request {Request} goes to {Replica} as attempt {Attempt} after {Seconds:F3} s.")]
     private partial void RequestAssigned(RequestId request, string replica, int attempt, double seconds);
 
@@ -48,4 +66,25 @@ internal sealed partial class DispatchObserver(DispatchMetrics metrics, ILogger<
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The dispatcher of {Model} failed and is started again; its requests are delivered again.")]
     private partial void DispatcherFaulted(Exception exception, ModelName model);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Request {Request} goes on at {Replica} as attempt {Attempt}; nothing of it is repeated.")]
+    private partial void AttemptAdopted(RequestId request, string replica, int attempt);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "This gateway dispatches {Model} with epoch {Epoch}.")]
+    private partial void ModelHeld(ModelName model, long epoch);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "This gateway dispatches {Model} no longer: {Reason}.")]
+    private partial void ModelGivenUp(ModelName model, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The log's store is away: of {Model} nothing new begins until it is back; what runs goes on.")]
+    private partial void LogLost(ModelName model);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The log's store is back: {Model} is served again.")]
+    private partial void LogBack(ModelName model);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Gateway {Holder} is gone; {Requests} requests of its connections end.")]
+    private partial void GatewayGone(string holder, int requests);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "What follows the end of request {Request} could not be done; it is tried again after {Pause}.")]
+    private partial void RequestEndDelayed(Exception exception, RequestId request, TimeSpan pause);
 }

@@ -2,7 +2,7 @@ using Serverless.Requests;
 
 namespace Serverless.Gateway.OpenAI;
 
-/// <summary>What of a request decides how its answer looks on the wire. Immutable.</summary>
+/// <summary>What of a request decides how its answer goes to its client. Immutable; written into its log's head, so that any gateway answers alike.</summary>
 internal sealed record AnswerShape
 {
     public required RequestId Id { get; init; }
@@ -31,6 +31,12 @@ internal sealed record AnswerShape
 
     /// <summary>Whether a stream ends with its usage.</summary>
     public bool IncludeUsage { get; init; }
+
+    /// <summary>Whether its client asked for it part by part.</summary>
+    public bool Stream { get; init; }
+
+    /// <summary>How long it runs on after its client went, whole seconds; zero: it is cancelled at once.</summary>
+    public TimeSpan Resume { get; init; }
 
     /// <summary>The prompts a completion repeats before its output; empty unless <c>echo</c>.</summary>
     public IReadOnlyList<string> Echo { get; init; } = [];

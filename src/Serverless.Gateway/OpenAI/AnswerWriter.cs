@@ -28,6 +28,9 @@ internal sealed class AnswerWriter : IDisposable
         Format = shape.Kind == RequestKind.ChatCompletion ? Chat : Completion;
     }
 
+    /// <summary>Writes from now on to another output.</summary>
+    public void Redirect(IBufferWriter<byte> output) => _json.Reset(output);
+
     /// <summary>How its choices are written.</summary>
     public IChoiceFormat Format { get; }
 

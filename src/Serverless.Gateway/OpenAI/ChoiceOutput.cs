@@ -8,6 +8,7 @@ internal sealed class ChoiceOutput(int index)
 {
     private StringBuilder? _text;
     private List<TokenLogProb>? _logProbs;
+    private long _sequence;
 
     public int Index { get; } = index;
 
@@ -25,14 +26,19 @@ internal sealed class ChoiceOutput(int index)
 
     public IReadOnlyList<TokenLogProb> LogProbs => _logProbs ?? (IReadOnlyList<TokenLogProb>)[];
 
-    /// <summary>Takes note of a chunk; false if it does not follow what came before: a token is missing, repeated, or comes after the end.</summary>
-    public bool TryAdvance(ChoiceChunk chunk)
+    /// <summary>Takes note of a chunk, by the positions of its tokens: a store that lost data may give again what was read.</summary>
+    public ChunkPlace Place(long sequence, ChoiceChunk chunk)
     {
-        if (Finish is not null || chunk.Position != Tokens) return false;
+        var again = sequence <= _sequence;
+        _sequence = Math.Max(_sequence, sequence);
+        var count = chunk.TokenIds.Count;
+        if (chunk.Position + count < Tokens || (chunk.Position + count == Tokens && count > 0)) return ChunkPlace.Known;
+        if (count == 0 && again && (chunk.Finish is null || Finish is not null)) return ChunkPlace.Known;
+        if (chunk.Position != Tokens || Finish is not null) return ChunkPlace.Broken;
 
-        Tokens += chunk.TokenIds.Count;
+        Tokens += count;
         Finish = chunk.Finish;
-        return true;
+        return ChunkPlace.Next;
     }
 
     /// <summary>Keeps the text of a chunk, for an answer in one piece.</summary>

@@ -6,14 +6,17 @@ namespace Serverless.Gateway.Streaming;
 /// <summary>An answer on its way to a client: as a stream, or in one piece. Called by one flow, one call at a time.</summary>
 internal interface IAnswer : IDisposable
 {
+    /// <summary>Whether anything of it has gone out, so that it can have no other status.</summary>
+    bool HasBegun { get; }
+
     /// <summary>Renders output. False if it does not follow what came before: the answer is then broken.</summary>
     bool TryAppend(long sequence, RequestEvent.Chunk chunk);
 
     /// <summary>Sends what is rendered and not yet sent, if this kind of answer sends before its end.</summary>
     ValueTask FlushAsync(CancellationToken cancellationToken);
 
-    /// <summary>Tells the client what it waits for, if this kind of answer can.</summary>
-    ValueTask NoticeAsync(CancellationToken cancellationToken);
+    /// <summary>Tells the client what it waits for, if this kind of answer can: the queue, or, where <paramref name="outage"/> says so, a store.</summary>
+    ValueTask NoticeAsync(string? outage, CancellationToken cancellationToken);
 
     /// <summary>Sends the rest: the answer is whole.</summary>
     ValueTask FinishAsync(long sequence, TokenUsage usage, CancellationToken cancellationToken);

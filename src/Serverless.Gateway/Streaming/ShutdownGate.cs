@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using Serverless.Errors;
 
 namespace Serverless.Gateway.Streaming;
 
@@ -19,6 +20,9 @@ internal sealed class ShutdownGate : IDisposable
             _timer.Change(options.Value.DrainTimeout, Timeout.InfiniteTimeSpan);
         });
     }
+
+    /// <summary>What clients of a stopping host are told.</summary>
+    public static ServingFault Fault { get; } = new(ServingError.ShuttingDown, "This server is shutting down; send the request again.");
 
     /// <summary>Whether new requests are refused.</summary>
     public bool IsStopping { get; private set; }

@@ -4,6 +4,7 @@ using System.IO.Pipelines;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Serverless.Errors;
+using Serverless.Gateway.Following;
 using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
 
@@ -24,17 +25,27 @@ internal sealed class StreamedAnswer : IAnswer
     private readonly TimeProvider _time;
     private readonly TimeSpan _maxSilence;
     private readonly PipeWriter _output;
+    private readonly EventId _after;
     private readonly AnswerWriter _writer;
     private readonly Choices _choices;
     private long _lastSent;
     private string? _lastNotice;
     private bool _started;
     private bool _unsent;
-    private long _sequence;
-    private int _part;
+    private bool _outputBegan;
+    private bool _passed;
+    private EventId _at;
+    private ArrayBufferWriter<byte>? _known;
 
-    public StreamedAnswer(HttpContext http, AnswerShape shape, Func<string> describeWait, TimeProvider time, TimeSpan maxSilence)
+    /// <param name="http">Where it goes.</param>
+    /// <param name="shape">How it looks.</param>
+    /// <param name="after">The last part that its client has: what is up to there is rendered, for the sake of what follows, and not sent.</param>
+    /// <param name="describeWait">What it waits for, in a line.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="maxSilence">A comment is sent after so long without anything.</param>
+    public StreamedAnswer(HttpContext http, AnswerShape shape, EventId after, Func<string> describeWait, TimeProvider time, TimeSpan maxSilence)
     {
+        _after = after;
         _http = http;
         _shape = shape;
         _describeWait = describeWait;
@@ -45,12 +56,25 @@ internal sealed class StreamedAnswer : IAnswer
         _choices = new Choices(shape.Choices);
     }
 
+    public bool HasBegun => _started || _http.Response.HasStarted;
+
     public bool TryAppend(long sequence, RequestEvent.Chunk chunk)
     {
+        _outputBegan = true;
         foreach (var part in chunk.Choices)
         {
-            if (_choices.Find(part.Choice) is not { } choice || !choice.TryAdvance(part)) return false;
-            Render(sequence, choice, part);
+            if (_choices.Find(part.Choice) is not { } choice) return false;
+
+            switch (choice.Place(sequence, part))
+            {
+                case ChunkPlace.Next:
+                    Render(sequence, choice, part);
+                    break;
+                case ChunkPlace.Broken:
+                    return false;
+                default:
+                    break;
+            }
         }
 
         return true;
@@ -65,14 +89,15 @@ internal sealed class StreamedAnswer : IAnswer
         await _output.FlushAsync(cancellationToken);
     }
 
-    public async ValueTask NoticeAsync(CancellationToken cancellationToken)
+    public async ValueTask NoticeAsync(string? outage, CancellationToken cancellationToken)
     {
-        var notice = _describeWait();
-        if (_started && notice == _lastNotice && _time.GetElapsedTime(_lastSent) < _maxSilence) return;
+        var notice = outage is not null ? "paused: " + OneLine(outage) : _outputBegan ? "generating" : "waiting: " + _describeWait();
+        var isNews = notice != _lastNotice && (!_outputBegan || outage is not null);
+        if (_started && !isNews && _time.GetElapsedTime(_lastSent) < _maxSilence) return;
 
         Start();
         _lastNotice = notice;
-        Write(": waiting: "u8);
+        Write(": "u8);
         _output.Write(Encoding.UTF8.GetBytes(notice));
         Write("\n\n"u8);
         await FlushAsync(cancellationToken);
@@ -90,7 +115,7 @@ internal sealed class StreamedAnswer : IAnswer
         {
             BeginPart(sequence);
             _writer.WriteUsage(usage);
-            Write("\n\n"u8);
+            EndPart();
         }
 
         Start();
@@ -100,7 +125,7 @@ internal sealed class StreamedAnswer : IAnswer
 
     public async ValueTask FailAsync(ServingFault fault, CancellationToken cancellationToken)
     {
-        if (!_started && !_http.Response.HasStarted)
+        if (!HasBegun)
         {
             await ErrorBody.SendAsync(_http, fault, cancellationToken);
             return;
@@ -127,7 +152,7 @@ internal sealed class StreamedAnswer : IAnswer
         {
             BeginPart(sequence);
             _writer.WriteDelta(choice, chunk);
-            Write("\n\n"u8);
+            EndPart();
         }
 
         if (chunk.Finish is not null) RenderEnd(sequence, choice);
@@ -142,7 +167,7 @@ internal sealed class StreamedAnswer : IAnswer
 
         BeginPart(sequence);
         _writer.WriteOpening(choice);
-        Write("\n\n"u8);
+        EndPart();
     }
 
     private void RenderEnd(long sequence, ChoiceOutput choice)
@@ -150,25 +175,43 @@ internal sealed class StreamedAnswer : IAnswer
         RenderOpening(sequence, choice);
         BeginPart(sequence);
         _writer.WriteFinish(choice);
-        Write("\n\n"u8);
+        EndPart();
     }
 
     private void BeginPart(long sequence)
     {
-        Start();
-        _part = sequence == _sequence ? _part + 1 : 0;
-        _sequence = sequence;
+        _at = sequence == _at.Sequence ? _at with { Part = _at.Part + 1 } : new EventId(sequence, 0);
+        if (!_passed && _at <= _after)
+        {
+            _known ??= new ArrayBufferWriter<byte>(256);
+            _known.ResetWrittenCount();
+            _writer.Redirect(_known);
+            return;
+        }
 
+        _passed = true; // should the store lose data and sequences go back, what comes is new all the same
+        if (_known is not null)
+        {
+            _known = null;
+            _writer.Redirect(_output);
+        }
+
+        Start();
         const int LongestId = 4 + 20 + 1 + 11 + 7;
         var line = _output.GetSpan(LongestId);
         "id: "u8.CopyTo(line);
         var length = 4;
-        Utf8Formatter.TryFormat(sequence, line[length..], out var written);
+        Utf8Formatter.TryFormat(_at.Sequence, line[length..], out var written);
         line[length += written] = (byte)'.';
-        Utf8Formatter.TryFormat(_part, line[++length..], out written);
+        Utf8Formatter.TryFormat(_at.Part, line[++length..], out written);
         length += written;
         "\ndata: "u8.CopyTo(line[length..]);
         _output.Advance(length + 7);
+    }
+
+    private void EndPart()
+    {
+        if (_known is null) Write("\n\n"u8);
     }
 
     private void Start()
@@ -182,6 +225,9 @@ internal sealed class StreamedAnswer : IAnswer
         // Tells nginx and its kin to pass parts on at once.
         response.Headers["X-Accel-Buffering"] = "no";
     }
+
+    /// <summary>A line break inside a comment would begin a field.</summary>
+    private static string OneLine(string text) => text.ReplaceLineEndings(" ").Replace('\r', ' ').Replace('\n', ' ');
 
     private void Write(ReadOnlySpan<byte> bytes)
     {

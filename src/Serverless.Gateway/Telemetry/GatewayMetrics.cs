@@ -24,6 +24,9 @@ internal sealed class GatewayMetrics
     private readonly Counter<long> _tokens;
     private readonly Counter<long> _refusals;
     private readonly Counter<long> _retries;
+    private readonly Counter<long> _resumed;
+    private readonly Counter<long> _promoted;
+    private readonly Counter<long> _replayed;
     private readonly UpDownCounter<long> _open;
     private readonly UpDownCounter<long> _waiting;
 
@@ -36,6 +39,9 @@ internal sealed class GatewayMetrics
         _tokens = meter.CreateCounter<long>("serverless.gateway.tokens", "{token}", "Tokens of finished requests.");
         _refusals = meter.CreateCounter<long>("serverless.gateway.refusals", "{request}", "Requests that were refused before they were queued.");
         _retries = meter.CreateCounter<long>("serverless.gateway.client_retries", "{request}", "Requests that a client's SDK sent again.");
+        _resumed = meter.CreateCounter<long>("serverless.gateway.resumed_streams", "{stream}", "Streams that a client followed by its request's id.");
+        _promoted = meter.CreateCounter<long>("serverless.gateway.promised_requests", "{request}", "Requests that were given an id instead of an answer.");
+        _replayed = meter.CreateCounter<long>("serverless.gateway.repeated_requests", "{request}", "Requests that an idempotency key showed to be one that was there.");
         _open = meter.CreateUpDownCounter<long>("serverless.gateway.open_requests", "{request}", "Requests being answered.");
         _waiting = meter.CreateUpDownCounter<long>("serverless.gateway.waiting_requests", "{request}", "Queued requests without output yet.");
     }
@@ -56,6 +62,12 @@ internal sealed class GatewayMetrics
         _refusals.Add(1, Operation(kind), ModelTag(model), new("error.type", ErrorTag(error)));
 
     public void Retried(RequestKind kind) => _retries.Add(1, Operation(kind));
+
+    public void Resumed(RequestKind kind) => _resumed.Add(1, Operation(kind));
+
+    public void Promised(RequestKind kind, string model) => _promoted.Add(1, Operation(kind), ModelTag(model));
+
+    public void Repeated(RequestKind kind) => _replayed.Add(1, Operation(kind));
 
     public void WaitBegan(string model) => _waiting.Add(1, ModelTag(model));
 

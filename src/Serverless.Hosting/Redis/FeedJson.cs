@@ -18,6 +18,7 @@ namespace Serverless.Hosting.Redis;
     Converters = [typeof(ModelNameConverter), typeof(PoolNameConverter)])]
 [JsonSerializable(typeof(Demand))]
 [JsonSerializable(typeof(PoolCapacity))]
+[JsonSerializable(typeof(DecisionHistory))]
 [JsonSerializable(typeof(CatalogDocument))]
 internal sealed partial class FeedJson : JsonSerializerContext
 {

@@ -13,11 +13,11 @@ namespace Serverless.Hosting.Redis;
 /// lease:{name}         hash     holder and epoch; expires with the lease
 /// lease-epoch:{name}   string   last epoch given; never expires
 /// leases               sorted   names of leases, for listing
-/// demand, capacity     hash     the latest by model or pool; stale ones are removed by readers
+/// demand, capacity, decisions   hash   the latest by model or pool; stale ones are removed by readers
 /// catalog              string   the published manifests
 /// hints:{instance}     channel  records as they are appended, for the followers in one process
 /// ends:{model}         channel  ids of requests ended from outside
-/// demand, capacity, catalog     channels of their changes
+/// demand, capacity, decisions, catalog     channels of their changes
 /// </code>
 /// </summary>
 internal sealed class RedisKeys(string prefix)
@@ -35,6 +35,8 @@ internal sealed class RedisKeys(string prefix)
     public RedisKey Demand { get; } = prefix + "demand";
 
     public RedisKey Capacity { get; } = prefix + "capacity";
+
+    public RedisKey Decisions { get; } = prefix + "decisions";
 
     public RedisKey Catalog { get; } = prefix + "catalog";
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
@@ -36,6 +37,21 @@ public static class RedisServices
         services.AddRedisPart<RedisCapacityFeed>().TryAddSingleton<ICapacityFeed>(provider => provider.GetRequiredService<RedisCapacityFeed>());
         return services;
     }
+
+    /// <summary><see cref="IScaleJournal"/>: the decisions that scalers publish; a scaler publishes by <see cref="RedisScaleJournal"/> itself.</summary>
+    public static IServiceCollection AddRedisScaleJournal(this IServiceCollection services)
+    {
+        services.AddRedis();
+        if (services.Any(service => service.ServiceType == typeof(RedisScaleJournal))) return services;
+        services.AddSingleton(provider => new RedisScaleJournal(provider.GetRequiredService<RedisConnection>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RedisScaleJournal>>()));
+        services.AddSingleton<IRedisPart>(provider => provider.GetRequiredService<RedisScaleJournal>());
+        services.TryAddSingleton<IScaleJournal>(provider => provider.GetRequiredService<RedisScaleJournal>());
+        return services;
+    }
+
+    /// <summary>Tells the state of pools by the workers that this process's dispatchers see, where nobody who runs replicas does. After <see cref="AddRedisFeeds"/>.</summary>
+    public static IServiceCollection AddCapacityFromDemand(this IServiceCollection services) => services.AddSingleton<IDemandFeed>(provider => new CapacityFromDemand(
+        provider.GetRequiredService<RedisDemandFeed>(), provider.GetRequiredService<ICapacityFeed>(), provider.GetRequiredService<ICatalogSource>()));
 
     /// <summary><see cref="ICatalogSource"/>: the manifests that another process, or this one, publishes.</summary>
     public static IServiceCollection AddRedisCatalog(this IServiceCollection services)

@@ -100,10 +100,10 @@ public sealed class InferenceEngine : IAsyncDisposable
             _fault = exception;
         }
 
+        if (_fault is not null) _failed.SetResult(); // first: whoever sees a sequence end can tell why
         while (_arrivals.TryDequeue(out var sequence)) _scheduler.Add(sequence);
         _scheduler.Fail(Gone());
         _scheduler.Dispose();
-        if (_fault is not null) _failed.SetResult();
         _stopped.SetResult();
     }
 

@@ -14,7 +14,8 @@ internal sealed class Backlog
 
     private readonly FairNode[] _lanes = [new(), new(), new()];
     private readonly Dictionary<RequestId, BacklogEntry> _pending = [];
-    private readonly LinkedList<BacklogEntry> _arrivals = new();
+    private readonly SortedSet<(DateTimeOffset AcceptedAt, string Id)> _byAge = [];
+    private readonly Dictionary<string, (int Requests, long Tokens)> _organizations = new(StringComparer.Ordinal);
     private readonly Dictionary<(string Owner, string Conversation), LinkedList<BacklogEntry>> _conversations = [];
 
     /// <summary>Requests that wait.</summary>
@@ -29,8 +30,18 @@ internal sealed class Backlog
     /// <summary>The same by deadline.</summary>
     public DueLedger Due { get; } = new();
 
+    /// <summary>Their bodies' bytes.</summary>
+    public long Bytes { get; private set; }
+
     /// <summary>When the one that waits longest was accepted.</summary>
-    public DateTimeOffset? OldestAt => _arrivals.First?.Value.Request.AcceptedAt;
+    public DateTimeOffset? OldestAt => _byAge.Count > 0 ? _byAge.Min.AcceptedAt : null;
+
+    /// <summary>The organizations that wait for most tokens, at most <paramref name="most"/> of them.</summary>
+    public IReadOnlyList<PendingShare> Organizations(int most)
+    {
+        var shares = _organizations.Select(entry => new PendingShare(entry.Key, entry.Value.Requests, entry.Value.Tokens));
+        return [.. _organizations.Count <= most ? shares : shares.OrderByDescending(share => share.Tokens).Take(most)];
+    }
 
     /// <summary>Whether that request waits here.</summary>
     public bool Contains(RequestId id) => _pending.ContainsKey(id);
@@ -40,7 +51,7 @@ internal sealed class Backlog
     {
         var owner = entry.Request.Owner;
         entry.Leaf = _lanes[(int)entry.Request.Lane].Child(owner.Organization).Child(owner.Team).Child(owner.Key);
-        Track(entry, first: false);
+        Track(entry);
         if (Conversation(entry) is not { } turns)
         {
             Enter(entry, first: false);
@@ -75,8 +86,8 @@ internal sealed class Backlog
     {
         entry.Leaf!.Charge(-Cost(entry, entry.ExpectedOutputTokens));
         entry.Leaf.Hold(-1);
-        Track(entry, first: true);
-        Enter(entry, first: true);
+        Track(entry);
+        if (Conversation(entry) is not { } turns || turns.First!.Value == entry) Enter(entry, first: true);
     }
 
     /// <summary>A taken request has ended: its tenants are charged with what it really generated, and its conversation goes on.</summary>
@@ -98,6 +109,8 @@ internal sealed class Backlog
 
     private static double Cost(BacklogEntry entry, int outputTokens) => (PromptWeight * entry.Request.PromptTokens) + (OutputWeight * outputTokens);
 
+    private static (DateTimeOffset AcceptedAt, string Id) Age(BacklogEntry entry) => (entry.Request.AcceptedAt, entry.Request.Id.Value);
+
     private static void Enter(BacklogEntry entry, bool first)
     {
         var leaf = entry.Leaf!;
@@ -108,11 +121,9 @@ internal sealed class Backlog
     private void Leave(BacklogEntry entry)
     {
         _pending.Remove(entry.Request.Id);
-        _arrivals.Remove(entry.Arrival!);
-        entry.Arrival = null;
+        _byAge.Remove(Age(entry));
         Due.Remove(entry);
-        PromptTokens -= entry.Request.PromptTokens;
-        OutputTokens -= entry.ExpectedOutputTokens;
+        Sum(entry, -1);
 
         if (entry.Place is not { } place) return; // waits for its conversation's turn
         entry.Leaf!.Entries.Remove(place);
@@ -120,13 +131,24 @@ internal sealed class Backlog
         if (entry.Leaf.Entries.Count == 0) entry.Leaf.Deactivate();
     }
 
-    private void Track(BacklogEntry entry, bool first)
+    private void Track(BacklogEntry entry)
     {
         _pending.Add(entry.Request.Id, entry);
-        entry.Arrival = first ? _arrivals.AddFirst(entry) : _arrivals.AddLast(entry);
+        _byAge.Add(Age(entry));
         Due.Add(entry);
-        PromptTokens += entry.Request.PromptTokens;
-        OutputTokens += entry.ExpectedOutputTokens;
+        Sum(entry, 1);
+    }
+
+    private void Sum(BacklogEntry entry, int sign)
+    {
+        var (request, tokens) = (entry.Request, sign * entry.ExpectedTokens);
+        PromptTokens += sign * (long)request.PromptTokens;
+        OutputTokens += sign * (long)entry.ExpectedOutputTokens;
+        Bytes += sign * (long)request.Body.Length;
+
+        var (requests, held) = _organizations.GetValueOrDefault(request.Owner.Organization);
+        if (requests + sign == 0) _organizations.Remove(request.Owner.Organization);
+        else _organizations[request.Owner.Organization] = (requests + sign, held + tokens);
     }
 
     private LinkedList<BacklogEntry>? Conversation(BacklogEntry entry)
@@ -145,6 +167,6 @@ internal sealed class Backlog
         var hadTheTurn = turns.First?.Value == entry;
         turns.Remove(entry);
         if (turns.First is null) _conversations.Remove((entry.Request.Owner.Key, entry.Request.Conversation!));
-        else if (hadTheTurn) Enter(turns.First.Value, first: false);
+        else if (hadTheTurn && Contains(turns.First.Value.Request.Id)) Enter(turns.First.Value, first: false); // an adopted one may run out of turn
     }
 }

@@ -8,7 +8,8 @@ internal sealed class BacklogEntry(IRequestDelivery delivery, int expectedOutput
     /// <summary>The newest delivery: a duplicate replaces the one before.</summary>
     public IRequestDelivery Delivery { get; set; } = delivery;
 
-    public InferenceRequest Request => Delivery.Request;
+    /// <summary>As it was first delivered: what it was charged and sorted by does not change.</summary>
+    public InferenceRequest Request { get; } = delivery.Request;
 
     /// <summary>Output tokens it is expected to generate over all choices; at most its cap.</summary>
     public int ExpectedOutputTokens { get; } = expectedOutputTokens;
@@ -21,7 +22,4 @@ internal sealed class BacklogEntry(IRequestDelivery delivery, int expectedOutput
 
     /// <summary>Its place among those that wait in the leaf; null when it does not wait there.</summary>
     public LinkedListNode<BacklogEntry>? Place { get; set; }
-
-    /// <summary>Its place in order of arrival; null when it is not pending.</summary>
-    public LinkedListNode<BacklogEntry>? Arrival { get; set; }
 }

@@ -20,6 +20,12 @@ public sealed record Demand
     /// <summary>Their expected output tokens: the cap, or less once output lengths are learned.</summary>
     public long PendingOutputTokens { get; init; }
 
+    /// <summary>Their bodies' bytes.</summary>
+    public long PendingBytes { get; init; }
+
+    /// <summary>What organizations wait for; the largest 32.</summary>
+    public IReadOnlyList<PendingShare> PendingByOrganization { get; init; } = [];
+
     /// <summary>When the oldest pending one was accepted; null if none is pending.</summary>
     public DateTimeOffset? OldestPendingAt { get; init; }
 
@@ -52,6 +58,12 @@ public sealed record Demand
 
     /// <summary>The earliest deadline of the pending requests that somebody waits for; null if there are none.</summary>
     public DateTimeOffset? EarliestDeadline { get; init; }
+
+    /// <summary>The pending tokens, prompt and expected output together, by lane: element <c>(int)lane</c>. Empty: not told, all of them are taken to be ahead of everyone.</summary>
+    public IReadOnlyList<long> PendingTokensByLane { get; init; } = [];
+
+    /// <summary>Tokens, prompt and output, of requests that ended, per second in which there was work, smoothed: how fast what waits is worked off. 0 while unknown.</summary>
+    public double ServedTokensPerSecond { get; init; }
 
     /// <summary>The model's connected replicas.</summary>
     public IReadOnlyList<ReplicaDemand> Replicas { get; init; } = [];

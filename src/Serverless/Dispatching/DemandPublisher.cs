@@ -5,6 +5,8 @@ namespace Serverless.Dispatching;
 /// <summary>Turns a dispatcher's state into <see cref="Demand"/>: at once when work comes or goes, ten times a second while there is some, once a second as a sign of life. Not thread-safe.</summary>
 internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimeProvider time)
 {
+    private const int MostOrganizations = 32;
+
     private static readonly TimeSpan BusyInterval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan IdleInterval = TimeSpan.FromSeconds(1);
 
@@ -12,6 +14,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     private readonly ArrivalRate _output = new();
     private readonly ArrivalRate _squared = new();
     private readonly ArrivalRate _recent = new(5);
+    private readonly ServedRate _served = new();
     private DateTimeOffset _publishedAt;
     private bool _hadWork;
 
@@ -23,10 +26,13 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         _squared.Add((double)promptTokens * promptTokens, now);
     }
 
-    public void Publish(Backlog backlog, IReadOnlyCollection<TrackedRequest> requests, IReadOnlyList<ReplicaState> replicas, double outputShare = 1)
+    public void Served(long tokens) => _served.Add(tokens);
+
+    public void Publish(Backlog backlog, int tracked, IReadOnlyList<ReplicaState> replicas, double outputShare = 1)
     {
         var now = time.GetUtcNow();
-        var hasWork = requests.Count > 0;
+        var hasWork = tracked > 0 || replicas.Any(replica => replica.Claims.Count > 0);
+        _served.Tick(now, hasWork);
         if (hasWork == _hadWork && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval)) return;
 
         (_publishedAt, _hadWork) = (now, hasWork);
@@ -37,8 +43,10 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
             PendingRequests = backlog.Count,
             PendingPromptTokens = backlog.PromptTokens,
             PendingOutputTokens = backlog.OutputTokens,
+            PendingBytes = backlog.Bytes,
+            PendingByOrganization = backlog.Organizations(MostOrganizations),
             OldestPendingAt = backlog.OldestAt,
-            RunningRequests = requests.Count - backlog.Count,
+            RunningRequests = replicas.Sum(replica => replica.Running.Count + replica.Claims.Count),
             RunningTokens = replicas.Sum(replica => replica.ReservedTokens),
             RunningOutputTokens = replicas.Sum(replica => replica.Running.Values.Sum(request => (long)request.Entry.ExpectedOutputTokens)),
             PromptTokensPerSecond = _prompt.PerSecond(now),
@@ -48,6 +56,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
             SquaredPromptTokensPerSecond = _squared.PerSecond(now),
             Deferred = backlog.Due.Batch,
             EarliestDeadline = backlog.Due.EarliestWaited,
+            ServedTokensPerSecond = _served.PerSecond,
             Replicas = [.. replicas.Select(Snapshot)],
         });
     }
@@ -56,10 +65,15 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         replica.Worker.Worker,
         replica.Worker.Pool,
         replica.Draining,
-        replica.Running.Count,
+        replica.Running.Count + replica.Claims.Count,
         replica.Worker.Slots,
         replica.Load.KvUsedTokens,
         replica.Worker.KvCapacityTokens,
         replica.Load.PrefillTokensPerSecond,
-        replica.Load.DecodeTokensPerSecond);
+        replica.Load.DecodeTokensPerSecond)
+    {
+        Loading = replica.Worker.Loading,
+        Since = replica.Worker.Since,
+        LoadingProgress = replica.Load.LoadingProgress,
+    };
 }

@@ -19,10 +19,11 @@ internal abstract record DispatchInput
 
     public sealed record Ended(RequestId Id) : DispatchInput;
 
-    public sealed record Began(TrackedRequest Request, BeginResult Result) : DispatchInput;
+    /// <summary>A call that the loop made came back; it goes on with the answer.</summary>
+    public sealed record Answered(Action GoOn) : DispatchInput;
 
     public sealed record Tick : DispatchInput;
 
-    /// <summary>A source of inputs failed: the dispatcher stops with that fault.</summary>
+    /// <summary>A source of inputs or a call failed: the dispatcher stops with that fault.</summary>
     public sealed record Faulted(Exception Exception) : DispatchInput;
 }

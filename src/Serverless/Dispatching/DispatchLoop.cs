@@ -7,50 +7,58 @@ using Serverless.Requests;
 
 namespace Serverless.Dispatching;
 
-/// <summary>The state of one dispatcher and what each input does to it. Used by one loop: not thread-safe.</summary>
-internal sealed class DispatchLoop(
-    ModelName model, long epoch, IRequestLog log, IDemandFeed demand, IDispatchObserver observer, TimeProvider time, ChannelWriter<DispatchInput> inbox)
+/// <summary>
+/// One dispatcher's state and what each input does to it: <see cref="Intake"/> brings requests in, <see cref="Attempts"/> has them run, <see cref="Ends"/> sees them out,
+/// <see cref="Holders"/> ends those that nobody waits for. Used by one loop: not thread-safe.
+/// </summary>
+internal sealed class DispatchLoop
 {
-    private const int MaxLosses = 3;
+    private readonly DispatchPorts _ports;
+    private readonly RequestTable _table = new();
+    private readonly StoreGate _gate;
+    private readonly DemandPublisher _publisher;
+    private readonly LoopCalls _calls;
+    private readonly Ends _ends;
+    private readonly Attempts _attempts;
+    private readonly Intake _intake;
+    private readonly Holders _holders;
 
-    private readonly Backlog _backlog = new();
-    private readonly Dictionary<RequestId, TrackedRequest> _requests = [];
-    private readonly SortedSet<(DateTimeOffset Deadline, string Id)> _deadlines = [];
-    private readonly List<ReplicaState> _replicas = [];
-    private readonly OutputLengthEstimate _outputLength = new();
-    private readonly DemandPublisher _publisher = new(model, demand, time);
+    public DispatchLoop(ModelName model, long epoch, DispatchPorts ports, ChannelWriter<DispatchInput> inbox, CancellationToken stop)
+    {
+        _ports = ports;
+        _gate = new StoreGate(model, ports.Observer, ports.Time);
+        _publisher = new DemandPublisher(model, ports.Demand, ports.Time);
+        _calls = new LoopCalls(inbox, _gate, stop);
+        _ends = new Ends(_table, ports, _calls);
+        _attempts = new Attempts(model, epoch, _table, _ends, ports, _calls, _publisher);
+        _intake = new Intake(_table, _attempts, _ends, ports, _calls, _publisher);
+        _holders = new Holders(_table, _attempts, ports, _calls);
+    }
 
-    public async ValueTask HandleAsync(DispatchInput input, CancellationToken cancellationToken)
+    public void Handle(DispatchInput input)
     {
         switch (input)
         {
             case DispatchInput.Delivered delivered:
-                await DeliverAsync(delivered.Delivery, cancellationToken);
+                _intake.Deliver(delivered.Delivery);
                 break;
             case DispatchInput.Opened opened:
-                _replicas.Add(opened.Replica);
+                _attempts.Open(opened.Replica);
                 break;
-            case DispatchInput.Said { Message: WorkerMessage.AttemptEnded ended } said:
-                await LeftAsync(said.Replica, ended, cancellationToken);
-                break;
-            case DispatchInput.Said { Message: WorkerMessage.Report report } said:
-                said.Replica.Load = report.Load;
-                break;
-            case DispatchInput.Said { Message: WorkerMessage.Draining } said:
-                said.Replica.Draining = true;
-                said.Replica.Session.TrySend(new DispatcherMessage.Drain()); // what was assigned before this is the last
+            case DispatchInput.Said said:
+                Hear(said.Replica, said.Message);
                 break;
             case DispatchInput.Closed closed:
-                Lose(closed.Replica);
+                _attempts.Close(closed.Replica);
                 break;
             case DispatchInput.Ended ended:
-                await StopAsync(ended.Id, cancellationToken);
+                _attempts.Stop(ended.Id);
                 break;
-            case DispatchInput.Began began:
-                await AssignAsync(began.Request, began.Result, cancellationToken);
+            case DispatchInput.Answered answered:
+                answered.GoOn();
                 break;
             case DispatchInput.Tick:
-                await ExpireAsync(cancellationToken);
+                Tick();
                 break;
             case DispatchInput.Faulted faulted:
                 ExceptionDispatchInfo.Throw(faulted.Exception);
@@ -59,35 +67,34 @@ internal sealed class DispatchLoop(
     }
 
     /// <summary>(d) Hands out what can be handed out, and tells the scaler.</summary>
-    public void Advance(CancellationToken cancellationToken)
+    public void Advance()
     {
-        while (_backlog.Peek() is { } entry)
+        while (_gate.IsOpen && _table.Backlog.Peek() is { } entry)
         {
-            if (DispatchPlanner.Choose(entry, _replicas) is { } replica)
+            var request = _table.Find(entry.Request.Id)!;
+            if (DispatchPlanner.Choose(entry, _attempts.Replicas) is { } replica)
             {
-                var request = _requests[entry.Request.Id];
-                _backlog.Take(entry);
-                request.Replica = replica;
-                replica.Add(request);
-                Begin(request, cancellationToken);
+                _attempts.Begin(request, replica);
             }
-            else if (DispatchPlanner.NeverFits(entry, _replicas, out var largest))
+            else if (DispatchPlanner.NeverFits(entry, _attempts.Replicas, out var largest))
             {
-                Observe(FailAsync(_requests[entry.Request.Id], TooLarge(entry.Request, largest), cancellationToken).AsTask(), cancellationToken);
+                _ends.Fail(request, TooLarge(entry.Request, largest), 0);
             }
             else
             {
+                _attempts.MakeRoom(entry);
                 break;
             }
         }
 
-        _publisher.Publish(_backlog, _requests.Values, _replicas, _outputLength.MeanShare);
+        _publisher.Publish(_table.Backlog, _table.Count, _attempts.Replicas, _table.OutputLength.MeanShare);
     }
 
-    /// <summary>Tells every worker that this dispatcher gives it no more.</summary>
-    public void DrainReplicas()
+    /// <summary>Lets go: workers look for the next dispatcher and take along what they run. Waits for the calls under way, which the stop has cancelled.</summary>
+    public Task CloseAsync()
     {
-        foreach (var replica in _replicas) replica.Session.TrySend(new DispatcherMessage.Drain());
+        foreach (var replica in _attempts.Replicas) replica.Session.Close();
+        return _calls.DrainAsync();
     }
 
     private static ServingFault TooLarge(InferenceRequest request, long largest) => new(
@@ -95,173 +102,50 @@ internal sealed class DispatchLoop(
         string.Create(CultureInfo.InvariantCulture, $"The prompt has {request.PromptTokens} tokens and the largest replica holds {largest}, prompt and output together; shorten the prompt."),
         "messages");
 
-    private async ValueTask DeliverAsync(IRequestDelivery delivery, CancellationToken cancellationToken)
+    private void Hear(ReplicaState replica, WorkerMessage message)
     {
-        var request = delivery.Request;
-        if (_requests.TryGetValue(request.Id, out var known))
+        switch (message)
         {
-            known.Entry.Delivery = delivery;
-            return;
-        }
-
-        var now = time.GetUtcNow();
-        await log.AcceptAsync(request.Id, now, cancellationToken);
-
-        var entry = new BacklogEntry(delivery, _outputLength.For(request));
-        _requests.Add(request.Id, new TrackedRequest(entry));
-        _deadlines.Add((request.Deadline, request.Id.Value));
-        _backlog.Add(entry);
-        if (request.Lane != Lane.Batch) _publisher.Arrived(request.PromptTokens, entry.ExpectedOutputTokens, now);
-    }
-
-    private void Begin(TrackedRequest request, CancellationToken cancellationToken)
-    {
-        var begin = log.BeginAsync(request.Entry.Request.Id, epoch, Guid.NewGuid(), cancellationToken);
-        if (begin.IsCompletedSuccessfully)
-        {
-            var assign = AssignAsync(request, begin.GetAwaiter().GetResult(), cancellationToken);
-            if (!assign.IsCompletedSuccessfully) Observe(assign.AsTask(), cancellationToken);
-            return;
-        }
-
-        Observe(AnswerAsync(), cancellationToken);
-
-        async Task AnswerAsync() => await inbox.WriteAsync(new DispatchInput.Began(request, await begin), cancellationToken);
-    }
-
-    private async ValueTask AssignAsync(TrackedRequest request, BeginResult begun, CancellationToken cancellationToken)
-    {
-        if (request.Replica is not { } replica) return; // its worker went away meanwhile
-
-        if (begun.Status == BeginStatus.StaleEpoch) throw new InvalidOperationException($"Epoch {epoch} of the dispatcher of '{model}' is stale: another one has taken over.");
-        if (begun.Status != BeginStatus.Begun)
-        {
-            await CompleteAsync(request, 0, cancellationToken);
-            return;
-        }
-
-        if (begun.Output.Count > request.OutputSeen) (request.Losses, request.OutputSeen) = (0, begun.Output.Count);
-        var losses = request.Entry.Delivery.Redelivered ? Math.Max(request.Losses, begun.AttemptsWithoutProgress) : request.Losses;
-        if (losses >= MaxLosses)
-        {
-            observer.Poisoned(request.Entry.Request);
-            await FailAsync(request, Poison(losses), cancellationToken);
-            return;
-        }
-
-        var assignment = new Assignment(request.Entry.Request, begun.Fence, begun.LastSequence, begun.Output);
-        if (!replica.Draining && replica.Session.TrySend(new DispatcherMessage.Assign(assignment)))
-        {
-            observer.Assigned(request.Entry.Request, replica.Worker.Worker, begun.Fence.Attempt, time.GetUtcNow() - request.Entry.Request.AcceptedAt);
-            return;
-        }
-
-        replica.Draining = true; // its session ends or is stuck; what it runs is accounted for when it closes
-        Requeue(request);
-    }
-
-    private static ServingFault Poison(int losses) =>
-        new(ServingError.Poisoned, $"{losses} attempts in a row were lost with their worker before a token came; the request is taken to be the cause and will not be tried again.");
-
-    private async ValueTask LeftAsync(ReplicaState replica, WorkerMessage.AttemptEnded ended, CancellationToken cancellationToken)
-    {
-        if (!_requests.TryGetValue(ended.Id, out var request) || request.Replica != replica) return;
-
-        if (ended.Outcome == AttemptOutcome.Ended)
-        {
-            _outputLength.Observe(request.Entry.Request, ended.OutputTokens);
-            await CompleteAsync(request, ended.OutputTokens, cancellationToken);
-        }
-        else
-        {
-            Requeue(request);
+            case WorkerMessage.AttemptEnded ended:
+                _attempts.Leave(replica, ended);
+                break;
+            case WorkerMessage.Report report:
+                replica.Load = report.Load;
+                break;
+            case WorkerMessage.StoreChanged changed:
+                _attempts.Reassert(replica, changed);
+                break;
+            case WorkerMessage.Draining:
+                replica.Draining = true;
+                replica.Session.TrySend(new DispatcherMessage.Drain()); // what was assigned before this is the last
+                break;
         }
     }
 
-    private void Lose(ReplicaState replica)
+    private void Tick()
     {
-        _replicas.Remove(replica);
-        foreach (var request in replica.Running.Values.ToArray())
-        {
-            request.Losses++;
-            observer.AttemptLost(request.Entry.Request, replica.Worker.Worker);
-            Requeue(request);
-        }
+        _intake.Tick(_gate.IsOpen);
+        _attempts.Tick(_gate.IsOpen);
+        _holders.Tick();
+        while (_gate.IsOpen && _table.TakeExpired(_ports.Time.GetUtcNow()) is { } expired) Expire(expired);
     }
 
-    private void Requeue(TrackedRequest request)
+    private void Expire(TrackedRequest tracked)
     {
-        request.Replica!.Remove(request);
-        request.Replica = null;
-        request.Cancelled = false;
-        _backlog.Return(request.Entry);
+        var request = tracked.Request;
+        var fault = new ServingFault(
+            ServingError.DeadlineExceeded,
+            string.Create(CultureInfo.InvariantCulture, $"The request did not end within its deadline of {(request.Deadline - request.AcceptedAt).TotalSeconds:F0} s; allow more with X-Request-Timeout."));
+        _calls.Ask(
+            cancellationToken => _ports.Log.EndAsync(request.Id, new RequestEvent.Failed(fault), cancellationToken),
+            ended =>
+            {
+                if (ended) _ports.Observer.Expired(request);
+                if (_table.Has(tracked)) _attempts.Stop(request.Id);
+            },
+            () =>
+            {
+                if (_table.Has(tracked)) _table.ExpireAgain(tracked);
+            });
     }
-
-    /// <summary>The log says that a request ended without its worker: cancelled by its holder, or by us.</summary>
-    private async ValueTask StopAsync(RequestId id, CancellationToken cancellationToken)
-    {
-        if (!_requests.TryGetValue(id, out var request)) return;
-
-        if (request.Replica is null)
-        {
-            await CompleteAsync(request, 0, cancellationToken);
-        }
-        else if (!request.Cancelled)
-        {
-            request.Cancelled = true;
-            request.Replica.Session.TrySend(new DispatcherMessage.Cancel(id));
-        }
-    }
-
-    private async ValueTask ExpireAsync(CancellationToken cancellationToken)
-    {
-        var now = time.GetUtcNow();
-        while (_deadlines.Count > 0 && _deadlines.Min.Deadline <= now)
-        {
-            var expired = _deadlines.Min;
-            _deadlines.Remove(expired);
-            var request = _requests[new RequestId(expired.Id)].Entry.Request;
-            var fault = new ServingFault(
-                ServingError.DeadlineExceeded,
-                string.Create(CultureInfo.InvariantCulture, $"The request did not end within its deadline of {(request.Deadline - request.AcceptedAt).TotalSeconds:F0} s; allow more with X-Request-Timeout."));
-            if (await log.EndAsync(request.Id, new RequestEvent.Failed(fault), cancellationToken)) observer.Expired(request);
-            await StopAsync(request.Id, cancellationToken);
-        }
-    }
-
-    private async ValueTask FailAsync(TrackedRequest request, ServingFault fault, CancellationToken cancellationToken)
-    {
-        // The end first, the dead letter after it: what is lost between the two is done again, never forgotten.
-        Forget(request, 0);
-        await log.EndAsync(request.Entry.Request.Id, new RequestEvent.Failed(fault), cancellationToken);
-        await request.Entry.Delivery.DeadLetterAsync(fault, cancellationToken);
-    }
-
-    private ValueTask CompleteAsync(TrackedRequest request, int outputTokens, CancellationToken cancellationToken)
-    {
-        Forget(request, outputTokens);
-        return request.Entry.Delivery.CompleteAsync(cancellationToken);
-    }
-
-    private void Forget(TrackedRequest request, int outputTokens)
-    {
-        var entry = request.Entry;
-        _requests.Remove(entry.Request.Id);
-        _deadlines.Remove((entry.Request.Deadline, entry.Request.Id.Value));
-        if (request.Replica is { } replica)
-        {
-            replica.Remove(request);
-            _backlog.Settle(entry, outputTokens);
-        }
-        else
-        {
-            _backlog.Remove(entry);
-        }
-    }
-
-    private void Observe(Task task, CancellationToken cancellationToken) => _ = task.ContinueWith(
-        done => inbox.WriteAsync(new DispatchInput.Faulted(done.Exception!.GetBaseException()), cancellationToken).AsTask(),
-        cancellationToken,
-        TaskContinuationOptions.OnlyOnFaulted,
-        TaskScheduler.Default);
 }

@@ -1,3 +1,5 @@
+using Serverless.Requests;
+
 namespace Serverless.Dispatching;
 
 /// <summary>
@@ -13,10 +15,10 @@ internal static class DispatchPlanner
         var bestShare = double.MaxValue;
         foreach (var replica in replicas)
         {
-            if (!Fits(entry, replica)) continue;
+            if (!replica.IsReady || !Fits(entry, replica.Worker, replica.Taken, replica.Committed)) continue;
 
-            var share = (double)replica.ReservedTokens / replica.Worker.KvCapacityTokens;
-            if (share < bestShare || (share == bestShare && replica.Running.Count < best!.Running.Count)) (best, bestShare) = (replica, share);
+            var share = (double)replica.Committed / replica.Worker.KvCapacityTokens;
+            if (share < bestShare || (share == bestShare && replica.Taken < best!.Taken)) (best, bestShare) = (replica, share);
         }
 
         return best;
@@ -26,15 +28,45 @@ internal static class DispatchPlanner
     public static bool NeverFits(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas, out long largest)
     {
         largest = 0;
-        foreach (var replica in replicas) largest = Math.Max(largest, replica.Worker.KvCapacityTokens);
-        return replicas.Count > 0 && entry.Request.PromptTokens >= largest;
+        foreach (var replica in replicas.Where(replica => !replica.Worker.Loading)) largest = Math.Max(largest, replica.Worker.KvCapacityTokens);
+        return largest > 0 && entry.Request.PromptTokens >= largest;
     }
 
-    private static bool Fits(BacklogEntry entry, ReplicaState replica)
+    /// <summary>
+    /// Work of the batch lane that must be given back so that a realtime request fits somewhere: on the replica where that is least, the youngest first.
+    /// Empty when it helps nowhere, or while some is on its way back already.
+    /// </summary>
+    public static List<TrackedRequest> ChoosePreempted(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas)
     {
-        if (replica.Draining || replica.Running.Count >= replica.Worker.Slots) return false;
+        var best = new List<TrackedRequest>();
+        if (entry.Request.Lane != Lane.Realtime) return best;
 
-        // Alone it runs whatever it may come to hold: the engine ends it at its context. Beside others it must fit.
-        return replica.Running.Count == 0 || replica.ReservedTokens + entry.ExpectedTokens <= replica.Worker.KvCapacityTokens;
+        foreach (var replica in replicas.Where(replica => replica.IsReady))
+        {
+            if (replica.Running.Values.Any(request => request.Preempted)) return [];
+
+            var given = new List<TrackedRequest>();
+            var (taken, committed) = (replica.Taken, replica.Committed);
+            foreach (var request in replica.Running.Values.Where(IsPreemptible).OrderByDescending(request => request.Request.AcceptedAt))
+            {
+                given.Add(request);
+                (taken, committed) = (taken - 1, committed - request.Entry.ExpectedTokens);
+                if (!Fits(entry, replica.Worker, taken, committed)) continue;
+                if (best.Count == 0 || given.Count < best.Count) best = given;
+                break;
+            }
+        }
+
+        return best;
+    }
+
+    private static bool IsPreemptible(TrackedRequest request) => request is { Cancelled: false, Attempt: > 0 } && request.Entry.Request.Lane == Lane.Batch;
+
+    private static bool Fits(BacklogEntry entry, WorkerDescription worker, int taken, long committed)
+    {
+        if (taken >= worker.Slots || entry.Request.PromptTokens >= worker.KvCapacityTokens) return false;
+
+        // Alone its output may outgrow the cache: the engine ends it there. Beside others it must fit.
+        return taken == 0 || committed + entry.ExpectedTokens <= worker.KvCapacityTokens;
     }
 }

@@ -20,4 +20,39 @@ public interface IDispatchObserver
 
     /// <summary>A dispatcher stopped on a fault of ours and will be started again.</summary>
     void Faulted(ModelName model, Exception exception);
+
+    /// <summary>A worker goes on with an attempt that it had begun under an earlier dispatcher or session.</summary>
+    void Adopted(InferenceRequest request, string replica, int attempt)
+    {
+    }
+
+    /// <summary>This gateway dispatches the model now.</summary>
+    void Held(ModelName model, long epoch)
+    {
+    }
+
+    /// <summary>This gateway dispatches the model no longer; why.</summary>
+    void GaveUp(ModelName model, string reason)
+    {
+    }
+
+    /// <summary>The log's store cannot be reached: nothing new begins.</summary>
+    void StoreLost(ModelName model)
+    {
+    }
+
+    /// <summary>It can again.</summary>
+    void StoreBack(ModelName model)
+    {
+    }
+
+    /// <summary>A gateway is gone, and the requests of its connections, so many of them, end.</summary>
+    void HolderGone(string holder, int requests)
+    {
+    }
+
+    /// <summary>What follows a request's end could not be done and is tried again after a pause.</summary>
+    void EndDelayed(InferenceRequest request, Exception exception, TimeSpan pause)
+    {
+    }
 }

@@ -80,10 +80,15 @@ public sealed class MemoryWorkerSessions : IWorkerSessions, IDispatcherConnector
             }
         }
 
-        public ValueTask DisposeAsync()
+        public void Close()
         {
             _toWorker.Writer.TryComplete();
             _toDispatcher.Writer.TryComplete();
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            Close();
             return ValueTask.CompletedTask;
         }
     }

@@ -21,4 +21,14 @@ public sealed record ReplicaDemand(
     long KvUsedTokens,
     long KvCapacityTokens,
     double PrefillTokensPerSecond,
-    double DecodeTokensPerSecond);
+    double DecodeTokensPerSecond)
+{
+    /// <summary>Its engine is still loading: slots and rates are not known yet.</summary>
+    public bool Loading { get; init; }
+
+    /// <summary>When it was asked for; null where nobody knows.</summary>
+    public DateTimeOffset? Since { get; init; }
+
+    /// <summary>Of a loading one: the share that is done, 0 to 1.</summary>
+    public double LoadingProgress { get; init; }
+}

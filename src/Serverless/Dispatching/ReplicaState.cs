@@ -16,18 +16,30 @@ internal sealed class ReplicaState(IWorkerSession session)
     /// <summary>Requests assigned to it and not ended.</summary>
     public Dictionary<RequestId, TrackedRequest> Running { get; } = [];
 
+    /// <summary>What it runs since an earlier dispatcher and nobody has delivered here yet.</summary>
+    public Dictionary<RequestId, HeldAttempt> Claims { get; } = [];
+
     /// <summary>Tokens that the running ones are expected to hold.</summary>
     public long ReservedTokens { get; private set; }
 
+    /// <summary>Whether it takes work.</summary>
+    public bool IsReady => !Draining && !Worker.Loading;
+
+    /// <summary>Slots that are taken.</summary>
+    public int Taken => Running.Count + Claims.Count;
+
+    /// <summary>Tokens spoken for. Of claims only the engine knows how many they hold.</summary>
+    public long Committed => Claims.Count > 0 ? Math.Max(ReservedTokens, Load.KvUsedTokens) : ReservedTokens;
+
     public void Add(TrackedRequest request)
     {
-        Running.Add(request.Entry.Request.Id, request);
+        Running.Add(request.Id, request);
         ReservedTokens += request.Entry.ExpectedTokens;
     }
 
     public bool Remove(TrackedRequest request)
     {
-        if (!Running.Remove(request.Entry.Request.Id)) return false;
+        if (!Running.Remove(request.Id)) return false;
         ReservedTokens -= request.Entry.ExpectedTokens;
         return true;
     }

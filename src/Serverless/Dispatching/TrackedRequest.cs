@@ -1,3 +1,5 @@
+using Serverless.Requests;
+
 namespace Serverless.Dispatching;
 
 /// <summary>A request from delivery to end, as its dispatcher tracks it. Not thread-safe.</summary>
@@ -5,15 +7,41 @@ internal sealed class TrackedRequest(BacklogEntry entry)
 {
     public BacklogEntry Entry => entry;
 
+    public RequestId Id => entry.Request.Id;
+
+    /// <summary>As last delivered: a promotion changes its promise and deadline.</summary>
+    public InferenceRequest Request => entry.Delivery.Request;
+
+    /// <summary>Whether the log has it accepted, so that it may be planned.</summary>
+    public bool Accepted { get; set; }
+
     /// <summary>Where it runs or is about to; null while it waits.</summary>
     public ReplicaState? Replica { get; set; }
+
+    /// <summary>Of the begin or adoption whose answer counts: an answer to an earlier one comes too late.</summary>
+    public Guid Nonce { get; set; }
+
+    /// <summary>The attempt its worker runs; 0 until it is assigned.</summary>
+    public int Attempt { get; set; }
 
     /// <summary>Whether its worker was told to stop it.</summary>
     public bool Cancelled { get; set; }
 
+    /// <summary>Whether its worker was told to give it back.</summary>
+    public bool Preempted { get; set; }
+
     /// <summary>Attempts lost in a row with their worker, no output in between.</summary>
     public int Losses { get; set; }
 
+    /// <summary>The worker that was lost last: if it comes back with the attempt, nothing was lost.</summary>
+    public string? LostWith { get; set; }
+
     /// <summary>Chunks the log held at the last begin: more of them is progress.</summary>
     public int OutputSeen { get; set; }
+
+    /// <summary>Whether this dispatcher has begun it before, so that it knows the losses itself.</summary>
+    public bool Begun { get; set; }
+
+    /// <summary>Whose lease it hangs on; empty when on nobody's.</summary>
+    public string Holder { get; set; } = "";
 }

@@ -9,4 +9,7 @@ public sealed record WorkerLoad(int Running, long KvUsedTokens, double PrefillTo
 {
     /// <summary>Nothing running, nothing known.</summary>
     public static WorkerLoad Idle { get; } = new(0, 0, 0, 0);
+
+    /// <summary>Of a loading worker: the share of the load that is done, 0 to 1.</summary>
+    public double LoadingProgress { get; init; }
 }

@@ -17,7 +17,11 @@ public abstract record WorkerMessage
     /// <param name="Id">Which request.</param>
     /// <param name="Outcome">How.</param>
     /// <param name="OutputTokens">Tokens it generated, for learning; 0 if none.</param>
-    public sealed record AttemptEnded(RequestId Id, AttemptOutcome Outcome, int OutputTokens) : WorkerMessage;
+    public sealed record AttemptEnded(RequestId Id, AttemptOutcome Outcome, int OutputTokens) : WorkerMessage
+    {
+        /// <summary>Which attempt, from 1; 0 of a worker that does not say.</summary>
+        public int Attempt { get; init; }
+    }
 
     /// <summary>The log's store has another run than the attempt's fence: adopt it anew and answer with <see cref="DispatcherMessage.Refence"/>, or cancel it.</summary>
     /// <param name="Id">Which request.</param>

@@ -54,6 +54,9 @@ public enum ServingError
     /// <summary>The API key is missing, unknown or revoked. Found before admission.</summary>
     InvalidApiKey,
 
+    /// <summary>The API key is good, but not for this: an admin route asked with a key that is none of an admin. Found before the route.</summary>
+    NotPermitted,
+
     /// <summary>No request of that id is known to this owner: it never was, is forgotten, or is another's.</summary>
     RequestNotFound,
 

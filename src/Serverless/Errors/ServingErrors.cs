@@ -29,6 +29,7 @@ public static class ServingErrors
         Row(ServingError.ShuttingDown, 503, Unavailable, "shutting_down", 14, BrokerAnswer.Retry, ErrorSeverity.Information, 1),
         Row(ServingError.StoreUnavailable, 503, Unavailable, "store_unavailable", 14, BrokerAnswer.Retry, ErrorSeverity.Warning, 5),
         Row(ServingError.InvalidApiKey, 401, Invalid, "invalid_api_key", 16, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.NotPermitted, 403, Invalid, "not_permitted", 7, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.RequestNotFound, 404, Invalid, "request_not_found", 5, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.IdempotencyConflict, 400, Invalid, "idempotency_key_reused", 9, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.DeadlineUnreachable, 503, Unavailable, "deadline_unreachable", 14, BrokerAnswer.Retry, ErrorSeverity.Information, 30),

@@ -6,7 +6,7 @@ namespace Serverless.Requests;
 /// <param name="Model">Whose lease epoch guards it.</param>
 /// <param name="Promise">Who owes the answer.</param>
 /// <param name="Holder">Name of the holder: a gateway's for a connection.</param>
-/// <param name="Deadline">An ended log is kept at least until then.</param>
+/// <param name="Deadline">An ended log is kept beyond then.</param>
 public sealed record LogHead(ModelName Model, Promise Promise, string Holder, DateTimeOffset Deadline)
 {
     /// <summary>Whose request it is; nobody else may read it.</summary>
@@ -17,4 +17,10 @@ public sealed record LogHead(ModelName Model, Promise Promise, string Holder, Da
 
     /// <summary>How its answer is rendered, as its gateway wrote it down, so that any gateway renders it alike; opaque to the log, a few hundred bytes.</summary>
     public ReadOnlyMemory<byte> Shape { get; init; }
+
+    /// <summary>As read: attempts begun so far. Not written.</summary>
+    public int Attempts { get; init; }
+
+    /// <summary>As read: whether the request has ended. Not written.</summary>
+    public bool Ended { get; init; }
 }

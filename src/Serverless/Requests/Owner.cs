@@ -8,4 +8,7 @@ public sealed record Owner(string Organization, string Team, string Key)
 {
     /// <summary>The one owner of the embedded shape, which asks for no key.</summary>
     public static Owner Local { get; } = new("local", "local", "local");
+
+    /// <summary>Who may see what is its: the team, as all keys of a team share its requests, files and batches. The tenant of its documents.</summary>
+    public string Scope => $"{Organization}:{Team}";
 }

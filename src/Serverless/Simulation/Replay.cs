@@ -178,7 +178,7 @@ public sealed class Replay
     private void Look(double now)
     {
         foreach (var replica in _fleet.Replicas) replica.Measure();
-        _publisher.Publish(_backlog, _open.Values, _fleet.Connected, _outputLength.MeanShare);
+        _publisher.Publish(_backlog, _open.Count, _fleet.Connected, _outputLength.MeanShare);
         var engines = _fleet.Replicas.Where(replica => replica is { Ready: true, Draining: false }).Select(replica => replica.Engine);
         var view = new PolicyView(
             now,

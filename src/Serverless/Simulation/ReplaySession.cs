@@ -9,5 +9,9 @@ internal sealed class ReplaySession(WorkerDescription worker) : IWorkerSession
 
     public bool TrySend(DispatcherMessage message) => true;
 
+    public void Close()
+    {
+    }
+
     public IAsyncEnumerable<WorkerMessage> ReadAsync(CancellationToken cancellationToken) => AsyncEnumerable.Empty<WorkerMessage>();
 }

@@ -7,9 +7,11 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Dispatching;
+using Serverless.Documents;
 using Serverless.Gateway;
 using Serverless.Requests;
 using Serverless.Scaling;
+using Shouldly;
 
 namespace Serverless.FunctionalTests.Gateway;
 
@@ -20,19 +22,21 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
 
     private readonly WebApplication _app;
 
-    private GatewayUnderTest(WebApplication app, HeldQueue queue, MemoryRequestLog log)
+    private GatewayUnderTest(WebApplication app, Backend backend)
     {
         _app = app;
-        Queue = queue;
-        Log = log;
+        Backend = backend;
         Client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri(app.Urls.Single()), Timeout = TestTimeouts.Default };
     }
 
     public HttpClient Client { get; }
 
-    public HeldQueue Queue { get; }
+    /// <summary>What it shares with other gateways.</summary>
+    public Backend Backend { get; }
 
-    public MemoryRequestLog Log { get; }
+    public HeldQueue Queue => Backend.Queue;
+
+    public IRequestLog Log => Backend.Log;
 
     public IServiceProvider Services => _app.Services;
 
@@ -48,18 +52,23 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
         Flavors = [new Flavor { Name = "cpu", AcceleratorClass = "cpu" }],
     };
 
-    public static async Task<GatewayUnderTest> StartAsync(Dictionary<string, string?>? settings = null, Action<IServiceCollection>? configure = null)
+    /// <param name="settings">Its options.</param>
+    /// <param name="configure">Other services.</param>
+    /// <param name="backend">Stores and queue, to share them with another gateway.</param>
+    public static async Task<GatewayUnderTest> StartAsync(Dictionary<string, string?>? settings = null, Action<IServiceCollection>? configure = null, Backend? backend = null)
     {
-        var time = TimeProvider.System;
-        var queue = new HeldQueue();
-        var log = new MemoryRequestLog(time);
+        backend ??= new Backend(TimeProvider.System);
         var app = GatewayHost.Build([], builder =>
         {
             builder.Logging.ClearProviders();
             builder.Configuration.AddInMemoryCollection(settings ?? []);
             builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-            builder.Services.AddSingleton<IRequestQueue>(queue);
-            builder.Services.AddSingleton<IRequestLog>(log);
+            builder.Services.AddSingleton(backend.Time);
+            builder.Services.AddSingleton<IRequestQueue>(backend.Queue);
+            builder.Services.AddSingleton<IRequestLog>(backend.Log);
+            builder.Services.AddSingleton<IDocumentStore>(backend.Documents);
+            builder.Services.AddSingleton(backend.Events);
+            builder.Services.AddMemoryEvents();
             builder.Services.AddSingleton<ICatalogSource>(new FixedCatalog(new ModelCatalog([Model])));
             builder.Services.AddSingleton<ITokenCounter, BytesAsTokens>();
             builder.Services.AddSingleton<IDemandFeed, MemoryDemandFeed>();
@@ -68,15 +77,29 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
             configure?.Invoke(builder.Services);
         });
         await app.StartAsync(TestContext.Current.CancellationToken);
-        return new GatewayUnderTest(app, queue, log);
+        return new GatewayUnderTest(app, backend);
     }
 
     /// <summary>Sends a body; returns once the response's headers are there.</summary>
-    public Task<HttpResponseMessage> PostAsync(string path, string json, CancellationToken cancellationToken, string contentType = "application/json")
+    public Task<HttpResponseMessage> PostAsync(string path, string json, CancellationToken cancellationToken, string contentType = "application/json", params (string Name, string Value)[] headers)
     {
         var content = new ByteArrayContent(Encoding.UTF8.GetBytes(json));
         content.Headers.TryAddWithoutValidation("Content-Type", contentType);
-        return Client.SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = content }, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        return SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = content }, headers, cancellationToken);
+    }
+
+    /// <summary>Posts with headers.</summary>
+    public Task<HttpResponseMessage> PostAsync(string path, string json, params (string Name, string Value)[] headers) =>
+        PostAsync(path, json, TestContext.Current.CancellationToken, "application/json", headers);
+
+    /// <summary>Asks with headers.</summary>
+    public Task<HttpResponseMessage> AskAsync(HttpMethod method, string path, params (string Name, string Value)[] headers) =>
+        SendAsync(new HttpRequestMessage(method, path), headers, TestContext.Current.CancellationToken);
+
+    private Task<HttpResponseMessage> SendAsync(HttpRequestMessage message, (string Name, string Value)[] headers, CancellationToken cancellationToken)
+    {
+        foreach (var (name, value) in headers) message.Headers.TryAddWithoutValidation(name, value).ShouldBeTrue();
+        return Client.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
     }
 
     /// <summary>The next request to reach the queue.</summary>

@@ -15,11 +15,15 @@ internal sealed class HeldQueue : IRequestQueue
 
     public ChannelReader<InferenceRequest> Requests => _requests.Reader;
 
-    public ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken)
+    /// <summary>Runs before each enqueue.</summary>
+    public Func<InferenceRequest, Task> Before { get; set; } = _ => Task.CompletedTask;
+
+    public async ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
-        if (Refusal is { } refusal) return new(refusal);
+        await Before(request);
+        if (Refusal is { } refusal) return refusal;
         _requests.Writer.TryWrite(request).ShouldBeTrue();
-        return new(EnqueueResult.Enqueued);
+        return EnqueueResult.Enqueued;
     }
 
     public IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, CancellationToken cancellationToken) => throw new NotSupportedException();

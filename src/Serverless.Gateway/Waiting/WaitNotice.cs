@@ -1,20 +1,23 @@
 using System.Globalization;
 using System.Text;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Gateway.Pools;
+using Serverless.Requests;
 using Serverless.Scaling;
 
-namespace Serverless.Gateway.Pools;
+namespace Serverless.Gateway.Waiting;
 
 /// <summary>Says in one line what a request waits for: the state of its model's pools, and what is ahead of it.</summary>
-internal sealed class WaitNotice(ICapacityFeed capacity, IDemandFeed demand)
+internal sealed class WaitNotice(ICapacityFeed capacity, QueueView queue)
 {
     private const int LongestFailure = 160;
 
-    /// <summary>For example: <c>pool m-cpu is loading 43 %, 1 request ahead, 120 tokens ahead</c>. Never holds a line break.</summary>
+    /// <summary>For example: <c>pool m-cpu is loading 43 %, up to 120 tokens ahead, about 8 s</c>. Never holds a line break.</summary>
     /// <param name="model">Whose pools.</param>
-    /// <param name="ownTokens">Tokens of the asking request, which is itself part of the demand.</param>
-    public string Describe(Model model, long ownTokens)
+    /// <param name="lane">The asking request's lane.</param>
+    /// <param name="ownTokens">Its tokens: it is itself part of the demand.</param>
+    /// <param name="atMost">What was ahead when it came: what came later to its lane is behind it.</param>
+    public string Describe(Model model, Lane lane, long ownTokens, long atMost)
     {
         var line = new StringBuilder();
         foreach (var pool in model.Pools)
@@ -24,14 +27,17 @@ internal sealed class WaitNotice(ICapacityFeed capacity, IDemandFeed demand)
             AppendState(line, capacity.Latest(pool.Name));
         }
 
-        if (demand.Latest(model.Name) is { PendingRequests: > 1 } pending)
-        {
-            var ahead = pending.PendingRequests - 1;
-            var tokens = Math.Max(0, pending.PendingPromptTokens + pending.PendingOutputTokens - ownTokens);
-            line.Append(CultureInfo.InvariantCulture, $", up to {ahead} {(ahead == 1 ? "request" : "requests")} ahead, {tokens} tokens ahead");
-        }
-
+        var estimate = queue.Estimate(model, lane, ownTokens, atMost);
+        if (estimate.TokensAhead > 0) line.Append(CultureInfo.InvariantCulture, $", up to {estimate.TokensAhead} tokens ahead");
+        if (estimate.Expected is { TotalSeconds: >= 1 } wait) line.Append(CultureInfo.InvariantCulture, $", about {Round(wait.TotalSeconds)} s");
         return line.ToString();
+    }
+
+    /// <summary>Up to 1, 2, 5, 10, 20, …: nobody knows it better, and a line that changes is sent.</summary>
+    private static double Round(double seconds)
+    {
+        var unit = Math.Pow(10, Math.Floor(Math.Log10(seconds)));
+        return seconds <= unit ? unit : seconds <= 2 * unit ? 2 * unit : seconds <= 5 * unit ? 5 * unit : 10 * unit;
     }
 
     private static void AppendState(StringBuilder line, PoolCapacity pool)

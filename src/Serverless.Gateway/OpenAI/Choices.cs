@@ -1,6 +1,4 @@
-using Serverless.Gateway.OpenAI;
-
-namespace Serverless.Gateway.Streaming;
+namespace Serverless.Gateway.OpenAI;
 
 /// <summary>The choices of an answer, each made when first needed: their number is the client's wish, not yet work.</summary>
 internal sealed class Choices(int count)

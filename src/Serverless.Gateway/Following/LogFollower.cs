@@ -1,0 +1,109 @@
+using System.Runtime.CompilerServices;
+using Serverless.Errors;
+using Serverless.Requests;
+
+namespace Serverless.Gateway.Following;
+
+/// <summary>
+/// Follows a request's log to its end, through outages of its store: what cannot be read now is read later, and meanwhile the clock ticks on. Events may come again after an
+/// outage; whoever renders them goes by the positions of their tokens.
+/// </summary>
+internal sealed class LogFollower(IRequestLog log, TimeProvider time)
+{
+    /// <param name="id">The request.</param>
+    /// <param name="firstTick">The first tick comes after this long.</param>
+    /// <param name="interval">The others.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public async IAsyncEnumerable<FollowStep> FollowAsync(RequestId id, TimeSpan firstTick, TimeSpan interval, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var ticks = new PeriodicTimer(firstTick, time);
+        var clock = new Clock(ticks, interval, cancellationToken);
+        for (var last = 0L; ;)
+        {
+            ServingFault? outage = null;
+            await using (var reader = new Reader(log, id, last, cancellationToken))
+            {
+                while (true)
+                {
+                    var next = reader.MoveAsync();
+                    if (!next.IsCompleted) yield return new FollowStep(FollowKind.Idle);
+                    while (!next.IsCompleted && await Task.WhenAny(next, clock.Tick) == clock.Tick)
+                    {
+                        await clock.TickedAsync();
+                        yield return new FollowStep(FollowKind.Tick);
+                    }
+
+                    (var moved, outage) = await next;
+                    if (!moved) break;
+
+                    last = reader.Current.Sequence;
+                    yield return new FollowStep(FollowKind.Event, reader.Current);
+                    if (reader.Current.Event.IsTerminal) yield break;
+                }
+            }
+
+            // A log that was read to its end, yet has none that we saw, went back: it is read from the start.
+            if (outage is not { Error: ServingError.StoreUnavailable }) last = 0;
+            if (outage is { Error: not ServingError.StoreUnavailable }) yield return new FollowStep(FollowKind.Gone, Fault: outage);
+
+            await clock.Tick;
+            await clock.TickedAsync();
+            yield return new FollowStep(FollowKind.Tick, Fault: outage);
+        }
+    }
+
+    private sealed class Clock(PeriodicTimer ticks, TimeSpan interval, CancellationToken cancellationToken)
+    {
+        public Task<bool> Tick { get; private set; } = ticks.WaitForNextTickAsync(cancellationToken).AsTask();
+
+        /// <summary>Throws when the wait was cancelled, else waits for the next.</summary>
+        public async ValueTask TickedAsync()
+        {
+            await Tick;
+            ticks.Period = interval;
+            Tick = ticks.WaitForNextTickAsync(cancellationToken).AsTask();
+        }
+    }
+
+    /// <summary>One reading of the log, up to an outage; an enumerator must not be disposed while it moves.</summary>
+    private sealed class Reader : IAsyncDisposable
+    {
+        private readonly CancellationTokenSource _stop;
+        private readonly IAsyncEnumerator<LoggedEvent> _events;
+        private Task<(bool Moved, ServingFault? Outage)>? _moving;
+
+        public Reader(IRequestLog log, RequestId id, long after, CancellationToken cancellationToken)
+        {
+            _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            _events = log.FollowAsync(id, after, _stop.Token).GetAsyncEnumerator(_stop.Token);
+        }
+
+        public LoggedEvent Current => _events.Current;
+
+        public Task<(bool Moved, ServingFault? Outage)> MoveAsync() => _moving = TryMoveAsync();
+
+        public async ValueTask DisposeAsync()
+        {
+            if (_moving is { IsCompleted: false } moving)
+            {
+                await _stop.CancelAsync();
+                await ((Task)moving).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+
+            await _events.DisposeAsync();
+            _stop.Dispose();
+        }
+
+        private async Task<(bool Moved, ServingFault? Outage)> TryMoveAsync()
+        {
+            try
+            {
+                return (await _events.MoveNextAsync(), null);
+            }
+            catch (ServingException e)
+            {
+                return (false, e.Fault);
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+using System.Text;
+using System.Text.Json;
+using Serverless.Errors;
+using Serverless.Requests;
+
+namespace Serverless.Gateway.Inbound;
+
+/// <summary>The data of an event that asks for a request: <c>{"endpoint": "/v1/chat/completions", "body": {…}, "metadata": {…}}</c>.</summary>
+/// <param name="Kind">By the endpoint.</param>
+/// <param name="Body">As the endpoint takes it, byte for byte.</param>
+/// <param name="Metadata">Given back with the result; or null.</param>
+internal sealed record EventPayload(RequestKind Kind, byte[] Body, JsonElement? Metadata)
+{
+    private const int LongestMetadata = 16 * 1024;
+
+    /// <exception cref="ServingException">It is not that.</exception>
+    public static EventPayload Parse(ReadOnlyMemory<byte> data)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(data);
+            var root = json.RootElement;
+            if (root.ValueKind != JsonValueKind.Object) throw Faulty("The event's data must be an object with 'endpoint' and 'body'.", null);
+
+            var kind = (root.TryGetProperty("endpoint", out var endpoint) && endpoint.ValueKind == JsonValueKind.String ? endpoint.GetString() : null) switch
+            {
+                "/v1/chat/completions" => RequestKind.ChatCompletion,
+                "/v1/completions" => RequestKind.Completion,
+                _ => throw Faulty("'endpoint' must be '/v1/chat/completions' or '/v1/completions'.", "endpoint"),
+            };
+            if (!root.TryGetProperty("body", out var body) || body.ValueKind != JsonValueKind.Object) throw Faulty("'body' must be the object that the endpoint takes.", "body");
+
+            return new EventPayload(kind, Raw(body), ReadMetadata(root));
+        }
+        catch (JsonException e)
+        {
+            throw new ServingException(new ServingFault(ServingError.InvalidRequest, "The event's data is not valid JSON."), e);
+        }
+    }
+
+    private static JsonElement? ReadMetadata(JsonElement root)
+    {
+        if (!root.TryGetProperty("metadata", out var metadata) || metadata.ValueKind == JsonValueKind.Null) return null;
+        if (metadata.ValueKind != JsonValueKind.Object || metadata.GetRawText().Length > LongestMetadata)
+        {
+            throw Faulty($"'metadata' must be an object of at most {LongestMetadata} characters.", "metadata");
+        }
+
+        return metadata.Clone();
+    }
+
+    private static byte[] Raw(JsonElement body) => Encoding.UTF8.GetBytes(body.GetRawText());
+
+    private static ServingException Faulty(string message, string? param) => new(new ServingFault(ServingError.InvalidRequest, message, param));
+}

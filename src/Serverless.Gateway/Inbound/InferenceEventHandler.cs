@@ -1,0 +1,84 @@
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Serverless.Errors;
+using Serverless.Events;
+using Serverless.Gateway.Admission;
+using Serverless.Gateway.OpenAI;
+using Serverless.Gateway.Promises;
+using Serverless.Requests;
+
+namespace Serverless.Gateway.Inbound;
+
+/// <summary>
+/// The way in for other services: an event of topic <c>serverless.requests</c> is a request, promised by an id before the event is acknowledged. The id is made of the event's
+/// source and id, so an event that comes again is the same request. Its result is an event too. Thread-safe.
+/// </summary>
+internal sealed partial class InferenceEventHandler(
+    Admitter admitter, Promiser promiser, RequestRecords records, LogReader reader, ResultEvents results, IOptions<EventOptions> options, TimeProvider time, ILogger<InferenceEventHandler> logger)
+    : IEventHandler
+{
+    private readonly Owner _owner = new(options.Value.Organization, options.Value.Team, "events");
+
+    public string Topic => EventTopics.Requests;
+
+    public async ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
+    {
+        var kind = RequestKind.ChatCompletion;
+        try
+        {
+            var payload = EventPayload.Parse(cloudEvent.Data);
+            kind = payload.Kind;
+            var id = IdOf(cloudEvent, kind);
+            if (await records.FindAsync(_owner, id, cancellationToken) is { Record.HasEnded: true }) return BrokerAnswer.Acknowledge;
+
+            var admitted = admitter.AdmitEvent(id, kind, _owner, payload.Body);
+            await promiser.PromiseAsync(admitted.Request, ShapeCodec.Encode(admitted.Shape), OriginOf(cloudEvent), payload.Metadata, cancellationToken);
+            LogTaken(id, cloudEvent.Source, cloudEvent.Id);
+            return BrokerAnswer.Acknowledge;
+        }
+        catch (ServingException e)
+        {
+            return await RefuseAsync(cloudEvent, kind, e.Fault, cancellationToken);
+        }
+    }
+
+    /// <summary>What passes is tried again; what does not is told, and goes to the dead letters.</summary>
+    private async ValueTask<BrokerAnswer> RefuseAsync(CloudEvent cloudEvent, RequestKind kind, ServingFault fault, CancellationToken cancellationToken)
+    {
+        var answer = ServingErrors.Row(fault.Error).Broker;
+        LogRefused(cloudEvent.Source, cloudEvent.Id, fault.Error, answer);
+        if (answer == BrokerAnswer.Retry) return answer;
+
+        var now = time.GetUtcNow();
+        var record = new RequestRecord
+        {
+            Id = IdOf(cloudEvent, kind).Value,
+            Kind = kind,
+            Model = "",
+            Owner = _owner,
+            CreatedAt = now,
+            Deadline = now,
+            Origin = OriginOf(cloudEvent),
+        };
+        try
+        {
+            await results.PublishAsync(reader.Fail(record, fault), cancellationToken);
+            return answer;
+        }
+        catch (ServingException)
+        {
+            return BrokerAnswer.Retry; // whoever asked is told before the event is put away
+        }
+    }
+
+    private static RequestId IdOf(CloudEvent cloudEvent, RequestKind kind) => RequestId.Derive(kind, Encoding.UTF8.GetBytes($"{cloudEvent.Source}\n{cloudEvent.Id}"));
+
+    private static EventOrigin OriginOf(CloudEvent cloudEvent) => new(cloudEvent.Source, cloudEvent.Id, cloudEvent.TraceParent);
+
+    [LoggerMessage(LogLevel.Debug, "Took {Request} of event {Event} of {Source}.")]
+    private partial void LogTaken(RequestId request, string source, string @event);
+
+    [LoggerMessage(LogLevel.Information, "Refused event {Event} of {Source}: {Error}; the broker is told to {Answer}.")]
+    private partial void LogRefused(string source, string @event, ServingError error, BrokerAnswer answer);
+}

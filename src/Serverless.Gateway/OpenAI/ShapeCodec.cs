@@ -1,0 +1,81 @@
+using System.Text;
+using Serverless.Requests;
+
+namespace Serverless.Gateway.OpenAI;
+
+/// <summary>An <see cref="AnswerShape"/> in about a hundred bytes. Fields are only ever added, at the end and with the next version, so one release reads the next one's.</summary>
+internal static class ShapeCodec
+{
+    private const byte Version = 1;
+    private const int MostChoices = 1 << 16;
+
+    [Flags]
+    private enum Flag : byte
+    {
+        None = 0,
+        Completion = 1,
+        LogProbs = 2,
+        IncludeUsage = 4,
+        Stream = 8,
+    }
+
+    public static byte[] Encode(AnswerShape shape)
+    {
+        using var bytes = new MemoryStream(128);
+        using var writer = new BinaryWriter(bytes, Encoding.UTF8);
+        writer.Write(Version);
+        writer.Write((byte)Flags(shape));
+        writer.Write(shape.Model);
+        writer.Write7BitEncodedInt64(shape.Created);
+        writer.Write(shape.ServiceTier);
+        writer.Write(shape.SystemFingerprint);
+        writer.Write7BitEncodedInt(shape.Choices);
+        writer.Write7BitEncodedInt(shape.TopLogProbs);
+        writer.Write7BitEncodedInt((int)shape.Resume.TotalSeconds);
+        writer.Write7BitEncodedInt(shape.Echo.Count);
+        foreach (var prompt in shape.Echo) writer.Write(prompt);
+        return bytes.ToArray();
+    }
+
+    /// <summary>Null if these bytes are no shape: a log that no gateway opened.</summary>
+    public static AnswerShape? Decode(RequestId id, ReadOnlyMemory<byte> encoded)
+    {
+        try
+        {
+            using var reader = new BinaryReader(new MemoryStream(encoded.ToArray()), Encoding.UTF8);
+            if (reader.ReadByte() < Version) return null;
+
+            var flags = (Flag)reader.ReadByte();
+            var shape = new AnswerShape
+            {
+                Id = id,
+                Kind = flags.HasFlag(Flag.Completion) ? RequestKind.Completion : RequestKind.ChatCompletion,
+                LogProbs = flags.HasFlag(Flag.LogProbs),
+                IncludeUsage = flags.HasFlag(Flag.IncludeUsage),
+                Stream = flags.HasFlag(Flag.Stream),
+                Model = reader.ReadString(),
+                Created = reader.Read7BitEncodedInt64(),
+                ServiceTier = reader.ReadString(),
+                SystemFingerprint = reader.ReadString(),
+                Choices = reader.Read7BitEncodedInt(),
+                TopLogProbs = reader.Read7BitEncodedInt(),
+                Resume = TimeSpan.FromSeconds(reader.Read7BitEncodedInt()),
+            };
+            if (shape.Choices is < 1 or > MostChoices) return null;
+
+            var echo = new string[Math.Min(reader.Read7BitEncodedInt(), shape.Choices)];
+            for (var i = 0; i < echo.Length; i++) echo[i] = reader.ReadString();
+            return shape with { Echo = echo };
+        }
+        catch (Exception e) when (e is IOException or FormatException or OverflowException or ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    private static Flag Flags(AnswerShape shape) =>
+        (shape.Kind == RequestKind.Completion ? Flag.Completion : Flag.None)
+        | (shape.LogProbs ? Flag.LogProbs : Flag.None)
+        | (shape.IncludeUsage ? Flag.IncludeUsage : Flag.None)
+        | (shape.Stream ? Flag.Stream : Flag.None);
+}

@@ -1,0 +1,52 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Options;
+using Serverless.Catalog;
+using Serverless.Dispatching;
+using Serverless.Errors;
+using Serverless.Requests;
+using Serverless.Scaling;
+
+namespace Serverless.Gateway.Waiting;
+
+/// <summary>The queue as a request sees it, from the model's published demand and the state of its pools. Thread-safe.</summary>
+internal sealed class QueueView(ICapacityFeed capacity, IDemandFeed demand, IOptions<WaitOptions> options, TimeProvider time)
+{
+    /// <summary>Tokens of pending work ahead of a request, when it was taken in.</summary>
+    public const string TokensAheadHeader = "X-Queue-Tokens-Ahead";
+
+    /// <summary>Milliseconds until it is taken up, when it was taken in; absent where nothing honest can be said.</summary>
+    public const string EstimatedWaitHeader = "X-Queue-Estimated-Wait-Ms";
+
+    private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromSeconds(60);
+
+    public WaitEstimate Estimate(Model model, Lane lane, long ownTokens = 0, long atMost = long.MaxValue) => WaitEstimator.Estimate(
+        model, demand.Latest(model.Name), [.. model.Pools.Select(pool => capacity.Latest(pool.Name))], lane, options.Value, time.GetUtcNow(), ownTokens, atMost);
+
+    /// <summary>Refuses what cannot meet its deadline: it would only take the place of what can.</summary>
+    /// <exception cref="ServingException"><see cref="ServingError.DeadlineUnreachable"/>.</exception>
+    public WaitEstimate RequireReachable(Model model, InferenceRequest request)
+    {
+        var estimate = Estimate(model, request.Lane);
+        var patience = request.Deadline - time.GetUtcNow();
+        if (estimate.Soonest <= patience) return estimate;
+
+        var text = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{estimate.TokensAhead} tokens are ahead in the queue of '{model.Name}', which takes at least {estimate.Soonest.TotalSeconds:F0} s; the request may take {patience.TotalSeconds:F0} s. Send it later, allow more with X-Request-Timeout, or take an id with 'Prefer: respond-async'.");
+        throw new ServingException(new ServingFault(ServingError.DeadlineUnreachable, text, RetryAfter: Bounded(estimate.Soonest - patience)));
+    }
+
+    /// <summary>A full queue's refusal with the delay after which it has drained, where that can be told.</summary>
+    public ServingFault Honest(ServingFault fault, ModelName model) =>
+        fault.Error == ServingError.QueueFull && WaitEstimator.DrainTime(demand.Latest(model)) is { } drained ? fault with { RetryAfter = Bounded(drained) } : fault;
+
+    /// <summary>Tells in headers; before the answer begins.</summary>
+    public static void WriteHeaders(IHeaderDictionary headers, WaitEstimate estimate)
+    {
+        headers[TokensAheadHeader] = estimate.TokensAhead.ToString(CultureInfo.InvariantCulture);
+        if (estimate.Expected is { } wait) headers[EstimatedWaitHeader] = wait.TotalMilliseconds.ToString("F0", CultureInfo.InvariantCulture);
+    }
+
+    private static TimeSpan Bounded(TimeSpan delay) => TimeSpan.FromSeconds(Math.Clamp(Math.Ceiling(delay.TotalSeconds), 1, LongestRetryAfter.TotalSeconds));
+}

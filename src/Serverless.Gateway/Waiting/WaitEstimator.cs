@@ -1,0 +1,106 @@
+using Serverless.Catalog;
+using Serverless.Dispatching;
+using Serverless.Gateway.Pools;
+using Serverless.Requests;
+using Serverless.Scaling;
+
+namespace Serverless.Gateway.Waiting;
+
+/// <summary>
+/// How long a request waits. Pure.
+/// <code>
+///   cold start (only with no replica ready) + (pending tokens of its lane and those above it + a part of what runs, if all slots are taken) / drain rate
+/// </code>
+/// </summary>
+internal static class WaitEstimator
+{
+    /// <summary>A cold start may be faster than the last one, hardly more than twice.</summary>
+    private const double FastestColdStart = 0.5;
+
+    /// <summary>What may go wrong in the optimist's figure before a request is refused for it.</summary>
+    private const double Doubt = 0.8;
+
+    /// <param name="model">The model asked for.</param>
+    /// <param name="demand">Its published demand, or null.</param>
+    /// <param name="pools">What there is of its pools.</param>
+    /// <param name="lane">The request's lane.</param>
+    /// <param name="priors">What is assumed where nothing was measured.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="ownTokens">The asking request's tokens, if it is itself part of the demand.</param>
+    /// <param name="atMost">No more than this is ahead of it: what was when it came.</param>
+    public static WaitEstimate Estimate(
+        Model model, Demand? demand, IReadOnlyList<PoolCapacity> pools, Lane lane, WaitOptions priors, DateTimeOffset now, long ownTokens = 0, long atMost = long.MaxValue)
+    {
+        var ahead = Math.Min(atMost, Math.Max(0, TokensAhead(demand, lane) - ownTokens));
+        var ready = pools.Sum(pool => pool.Ready);
+        var (cold, soonestCold) = ready > 0 ? (TimeSpan.Zero, TimeSpan.Zero) : ColdStart(pools, priors, now);
+        var measured = MeasuredRate(demand);
+        var rate = measured > 0 ? measured : priors.TokensPerSecond * Math.Max(1, ready);
+
+        var work = ahead + (ready > 0 ? TokensToAFreeSlot(demand) : 0);
+        TimeSpan? expected = work == 0 ? cold : rate > 0 && cold is { } start ? start + Seconds(work / rate) : null;
+
+        // More replicas than now would drain faster by as much.
+        var growth = Math.Max(1, (double)model.Scaling.MaxReplicas / Math.Max(1, ready));
+        var soonest = soonestCold + (measured > 0 ? Seconds(ahead / (measured * growth)) : TimeSpan.Zero);
+        return new WaitEstimate(ahead, expected, soonest * Doubt);
+    }
+
+    /// <summary>When a full queue is worth another try: once what it holds now has been drained. Null while no rate is known.</summary>
+    public static TimeSpan? DrainTime(Demand? demand)
+    {
+        var rate = MeasuredRate(demand);
+        return demand is null || rate <= 0 ? null : Seconds((demand.PendingPromptTokens + demand.PendingOutputTokens) / rate);
+    }
+
+    private static long TokensAhead(Demand? demand, Lane lane)
+    {
+        if (demand is null) return 0;
+        if (demand.PendingTokensByLane.Count == 0) return demand.PendingPromptTokens + demand.PendingOutputTokens;
+
+        var ahead = 0L;
+        for (var i = 0; i <= (int)lane && i < demand.PendingTokensByLane.Count; i++) ahead += demand.PendingTokensByLane[i];
+        return ahead;
+    }
+
+    /// <summary>All slots taken: on average one is free after a running request's share of what they all still have to do.</summary>
+    private static long TokensToAFreeSlot(Demand? demand)
+    {
+        if (demand is null || demand.RunningRequests == 0 || demand.Replicas.Count == 0) return 0;
+
+        foreach (var replica in demand.Replicas)
+        {
+            if (!replica.Draining && replica.Running < replica.Slots) return 0;
+        }
+
+        return demand.RunningOutputTokens / demand.RunningRequests;
+    }
+
+    /// <summary>The drain rate, or, before there was a queue to drain, what the replicas generate.</summary>
+    private static double MeasuredRate(Demand? demand)
+    {
+        if (demand is null) return 0;
+        return Math.Max(demand.ServedTokensPerSecond, demand.Replicas.Sum(replica => replica.Draining ? 0 : replica.DecodeTokensPerSecond));
+    }
+
+    /// <summary>Of the pool that is first: what is left of its start, expected and at best. Nothing is promised while starts fail.</summary>
+    private static (TimeSpan? Expected, TimeSpan Soonest) ColdStart(IReadOnlyList<PoolCapacity> pools, WaitOptions priors, DateTimeOffset now)
+    {
+        var (expected, soonest) = ((TimeSpan?)null, TimeSpan.MaxValue);
+        foreach (var pool in pools)
+        {
+            var failing = PoolStates.Of(pool) == PoolState.Failed;
+            var whole = pool.LastColdStartSeconds is { } last ? Seconds(last) : priors.ColdStart;
+            var since = pool.LoadingSince.Count > 0 ? now - pool.LoadingSince.Min() : TimeSpan.Zero;
+            var left = whole > since ? whole - since : TimeSpan.Zero;
+            if (!failing && (expected is null || left < expected)) expected = left;
+
+            var best = pool.LastColdStartSeconds is null ? TimeSpan.Zero : (whole * FastestColdStart) - since;
+            if (best < soonest) soonest = best > TimeSpan.Zero ? best : TimeSpan.Zero;
+        }
+
+        return (expected, soonest == TimeSpan.MaxValue ? TimeSpan.Zero : soonest);
+    }
+
+    private static TimeSpan Seconds(double seconds) => TimeSpan.FromSeconds(Math.Min(seconds, 1e8));
+}

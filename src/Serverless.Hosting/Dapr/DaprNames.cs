@@ -1,0 +1,28 @@
+using Serverless.Events;
+
+namespace Serverless.Hosting.Dapr;
+
+/// <summary>Names that code, <c>components/</c> and <c>dapr.yaml</c> share; a test compares them.</summary>
+public static class DaprNames
+{
+    public const string GatewayApp = "gateway";
+
+    public const string WorkerApp = "worker";
+
+    public const string ScalerApp = "scaler";
+
+    public const string StateStore = "statestore";
+
+    public const string PubSub = "pubsub";
+
+    public const string SecretStore = "secretstore";
+
+    /// <summary>The topic of events of <see cref="EventTopics.Requests"/> that were not taken.</summary>
+    public const string RequestsDead = EventTopics.Requests + ".dead";
+
+    /// <summary>Where daprd delivers the events of a topic: this and the topic's name.</summary>
+    public const string EventsPath = "/events/";
+
+    /// <summary>The header that both tokens travel in: the app's to daprd and daprd's to the app.</summary>
+    public const string TokenHeader = "dapr-api-token";
+}

@@ -1,0 +1,252 @@
+using System.Globalization;
+using Serverless.Catalog;
+using Serverless.Errors;
+using Serverless.Requests;
+
+namespace Serverless.Dispatching;
+
+/// <summary>Replicas and what they run: attempts that begin, are adopted from an earlier dispatcher, leave, and are lost. Not thread-safe.</summary>
+internal sealed class Attempts(ModelName model, long epoch, RequestTable table, Ends ends, DispatchPorts ports, LoopCalls calls, DemandPublisher publisher)
+{
+    private const int MaxLosses = 3;
+
+    private readonly List<ReplicaState> _replicas = [];
+    private readonly List<(TrackedRequest Request, Guid Nonce)> _unasserted = [];
+
+    public IReadOnlyList<ReplicaState> Replicas => _replicas;
+
+    public static LogHead HeadOf(InferenceRequest request) => new(request.Model, request.Promise, request.Holder, request.Deadline) { Owner = request.Owner };
+
+    /// <summary>(d) Begins an attempt at that replica, where the log allows it.</summary>
+    public void Begin(TrackedRequest request, ReplicaState replica)
+    {
+        table.Attach(request, replica);
+        var nonce = request.Nonce = Guid.NewGuid();
+        calls.Ask(
+            cancellationToken => BeginAsync(request.Request, nonce, cancellationToken),
+            begun =>
+            {
+                if (request.Nonce == nonce) Assign(request, begun);
+            },
+            () =>
+            {
+                if (request.Nonce == nonce) table.Requeue(request);
+            });
+    }
+
+    /// <summary>Takes the request over if a worker says that it runs it.</summary>
+    public bool TryAdopt(TrackedRequest request)
+    {
+        foreach (var replica in _replicas)
+        {
+            if (!replica.Claims.Remove(request.Id, out var held)) continue;
+            Adopt(request, replica, held);
+            return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>A worker registered. What it runs and is waiting here is its own again; what has been begun elsewhere it drops.</summary>
+    public void Open(ReplicaState replica)
+    {
+        if (_replicas.Find(other => other.Worker.Worker == replica.Worker.Worker) is { } before) Supersede(before);
+        _replicas.Add(replica);
+        foreach (var held in replica.Worker.Running)
+        {
+            var request = table.Find(held.Id);
+            if (request is not { Accepted: true }) replica.Claims[held.Id] = held;
+            else if (request.Replica is null) Adopt(request, replica, held);
+            else replica.Session.TrySend(new DispatcherMessage.Cancel(held.Id));
+        }
+    }
+
+    /// <summary>A session ended with all that its worker ran.</summary>
+    public void Close(ReplicaState replica)
+    {
+        if (!_replicas.Remove(replica)) return;
+        foreach (var request in replica.Running.Values.ToArray()) Lose(replica, request);
+    }
+
+    /// <summary>An attempt left its worker.</summary>
+    public void Leave(ReplicaState replica, WorkerMessage.AttemptEnded ended)
+    {
+        if (replica.Claims.Remove(ended.Id)) return;
+        if (table.Find(ended.Id) is not { Attempt: > 0 } request || request.Replica != replica || (ended.Attempt > 0 && ended.Attempt != request.Attempt)) return;
+
+        switch (ended.Outcome)
+        {
+            case AttemptOutcome.Ended:
+                table.OutputLength.Observe(request.Entry.Request, ended.OutputTokens);
+                publisher.Served((long)request.Entry.Request.PromptTokens + ended.OutputTokens);
+                ends.Complete(request, ended.OutputTokens);
+                break;
+            case AttemptOutcome.Lost:
+                replica.Draining = true; // its engine is gone, and it will say so
+                Lose(replica, request);
+                break;
+            default:
+                table.Requeue(request);
+                break;
+        }
+    }
+
+    /// <summary>The log's store has another run than the fence of a running attempt: it is asserted there again.</summary>
+    public void Reassert(ReplicaState replica, WorkerMessage.StoreChanged changed)
+    {
+        if (table.Find(changed.Id) is { } request && request.Replica == replica && request.Attempt == changed.Attempt) Assert(request, request.Nonce);
+        else if (!replica.Claims.ContainsKey(changed.Id)) replica.Session.TrySend(new DispatcherMessage.Cancel(changed.Id));
+    }
+
+    /// <summary>Asserts again what could not be.</summary>
+    public void Tick(bool storeIsOpen)
+    {
+        if (!storeIsOpen || _unasserted.Count == 0) return;
+
+        var again = _unasserted.ToArray();
+        _unasserted.Clear();
+        foreach (var (request, nonce) in again) Assert(request, nonce);
+    }
+
+    /// <summary>The log says that a request ended without its worker: cancelled by its holder, or by us.</summary>
+    public void Stop(RequestId id)
+    {
+        if (table.Find(id) is not { } request)
+        {
+            foreach (var replica in _replicas.Where(replica => replica.Claims.ContainsKey(id))) replica.Session.TrySend(new DispatcherMessage.Cancel(id));
+        }
+        else if (request.Replica is null)
+        {
+            ends.Complete(request, 0);
+        }
+        else if (!request.Cancelled)
+        {
+            request.Cancelled = true;
+            request.Replica.Session.TrySend(new DispatcherMessage.Cancel(id));
+        }
+    }
+
+    /// <summary>Asks for work of the batch lane back, if that makes room.</summary>
+    public void MakeRoom(BacklogEntry entry)
+    {
+        foreach (var request in DispatchPlanner.ChoosePreempted(entry, _replicas))
+        {
+            request.Preempted = true;
+            request.Replica!.Session.TrySend(new DispatcherMessage.Preempt(request.Id));
+        }
+    }
+
+    private static ServingFault Poison(int losses) =>
+        new(ServingError.Poisoned, string.Create(CultureInfo.InvariantCulture, $"{losses} attempts in a row were lost with their worker before a token came; the request is taken to be the cause and will not be tried again."));
+
+    private async ValueTask<BeginResult> BeginAsync(InferenceRequest request, Guid nonce, CancellationToken cancellationToken)
+    {
+        var begun = await ports.Log.BeginAsync(request.Id, epoch, nonce, cancellationToken);
+        if (begun.Status != BeginStatus.Unknown || request.Promise != Promise.Id) return begun;
+
+        await ports.Log.OpenAsync(request.Id, HeadOf(request), cancellationToken);
+        return await ports.Log.BeginAsync(request.Id, epoch, nonce, cancellationToken);
+    }
+
+    private void Assign(TrackedRequest request, BeginResult begun)
+    {
+        var replica = request.Replica!;
+        if (begun.Status == BeginStatus.StaleEpoch) throw new StaleEpochException(model, epoch);
+        if (begun.Status != BeginStatus.Begun)
+        {
+            ends.Complete(request, 0);
+            return;
+        }
+
+        CountLosses(request, begun);
+        if (request.Losses >= MaxLosses)
+        {
+            ports.Observer.Poisoned(request.Request);
+            ends.Fail(request, Poison(request.Losses), begun.Fence.Attempt - 1);
+            return;
+        }
+
+        request.Attempt = begun.Fence.Attempt;
+        if (!replica.Draining && replica.Session.TrySend(new DispatcherMessage.Assign(new Assignment(request.Request, begun.Fence, begun.LastSequence, begun.Output))))
+        {
+            ports.Observer.Assigned(request.Request, replica.Worker.Worker, begun.Fence.Attempt, ports.Time.GetUtcNow() - request.Request.AcceptedAt);
+            return;
+        }
+
+        replica.Draining = true; // its session ends or is stuck; what it runs is accounted for when it closes
+        table.Requeue(request);
+    }
+
+    /// <summary>
+    /// Losses that the log remembers from before this dispatcher count but never suffice: a verdict needs one that it saw itself. A take-over, after which attempts begin that
+    /// nobody has lost, condemns nothing.
+    /// </summary>
+    private static void CountLosses(TrackedRequest request, BeginResult begun)
+    {
+        if (!request.Begun) request.Losses = Math.Max(request.Losses, Math.Min(begun.AttemptsWithoutProgress, MaxLosses - 1));
+        if (begun.Output.Count > request.OutputSeen) (request.Losses, request.OutputSeen) = (0, begun.Output.Count);
+        request.Begun = true;
+    }
+
+    private void Adopt(TrackedRequest request, ReplicaState replica, HeldAttempt held)
+    {
+        replica.Claims.Remove(request.Id);
+        table.Enqueue(request);
+        table.Attach(request, replica);
+        request.Attempt = held.Attempt;
+        request.Nonce = Guid.NewGuid();
+        if (request.LostWith == replica.Worker.Worker && request.Losses > 0) request.Losses--;
+        request.LostWith = null;
+        ports.Observer.Adopted(request.Request, replica.Worker.Worker, held.Attempt);
+        Assert(request, request.Nonce);
+    }
+
+    private void Assert(TrackedRequest request, Guid nonce)
+    {
+        if (request.Replica is not { } replica || request.Nonce != nonce) return;
+        calls.Ask(
+            cancellationToken => ports.Log.AdoptAsync(request.Id, HeadOf(request.Request), epoch, request.Attempt, cancellationToken),
+            adopted =>
+            {
+                if (request.Nonce == nonce) GoOn(request, replica, adopted);
+            },
+            () => _unasserted.Add((request, nonce)));
+    }
+
+    private void GoOn(TrackedRequest request, ReplicaState replica, AdoptResult adopted)
+    {
+        switch (adopted.Status)
+        {
+            case BeginStatus.StaleEpoch:
+                throw new StaleEpochException(model, epoch);
+            case BeginStatus.Begun:
+                request.Begun = true;
+                replica.Session.TrySend(new DispatcherMessage.Refence(request.Id, adopted.Fence, adopted.LastSequence));
+                break;
+            case BeginStatus.Superseded:
+                table.Requeue(request);
+                replica.Session.TrySend(new DispatcherMessage.Cancel(request.Id));
+                break;
+            default:
+                ends.Complete(request, 0);
+                replica.Session.TrySend(new DispatcherMessage.Cancel(request.Id));
+                break;
+        }
+    }
+
+    /// <summary>The same worker came again before the end of its last session was seen: nothing is lost with that.</summary>
+    private void Supersede(ReplicaState before)
+    {
+        _replicas.Remove(before);
+        foreach (var request in before.Running.Values.ToArray()) table.Requeue(request);
+        before.Session.Close();
+    }
+
+    private void Lose(ReplicaState replica, TrackedRequest request)
+    {
+        request.Losses++;
+        request.LostWith = replica.Worker.Worker;
+        ports.Observer.AttemptLost(request.Request, replica.Worker.Worker);
+        table.Requeue(request);
+    }
+}

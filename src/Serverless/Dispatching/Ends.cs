@@ -1,0 +1,63 @@
+using Serverless.Errors;
+using Serverless.Requests;
+
+namespace Serverless.Dispatching;
+
+/// <summary>
+/// The order of an end: the terminal event, then what an id promised, then the message's acknowledgement. Each step can be repeated: what is cut off between two of them
+/// comes back with the message, is found ended, and goes on from there. Off the loop; stopped with it.
+/// </summary>
+internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls calls)
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+
+    /// <summary>Its log has ended, or there is none and its holder submits it again.</summary>
+    public void Complete(TrackedRequest request, int outputTokens)
+    {
+        var delivery = request.Entry.Delivery;
+        table.Forget(request, outputTokens);
+        if (delivery.Request.Promise == Promise.Id) calls.Run(cancellationToken => KeepAsync(delivery, cancellationToken));
+        else Acknowledge(delivery);
+    }
+
+    /// <summary>A delivery of a request that another delivery stands for.</summary>
+    public void Acknowledge(IRequestDelivery delivery) => calls.Run(delivery.CompleteAsync);
+
+    /// <summary>Ends it with a fault after that many attempts, and puts it to the dead letters.</summary>
+    public void Fail(TrackedRequest request, ServingFault fault, int attempts)
+    {
+        var delivery = request.Entry.Delivery;
+        table.Forget(request, 0);
+        calls.Run(async cancellationToken =>
+        {
+            // The end first, the dead letter after it: what is lost between the two is done again, never forgotten.
+            await RetryAsync(delivery.Request, async () => await ports.Log.EndAsync(delivery.Request.Id, new RequestEvent.Failed(fault), cancellationToken), cancellationToken);
+            if (delivery.Request.Promise == Promise.Id) await RetryAsync(delivery.Request, () => ports.Promises.KeepAsync(delivery.Request, cancellationToken), cancellationToken);
+            await delivery.DeadLetterAsync(fault, attempts, cancellationToken);
+        });
+    }
+
+    private async ValueTask KeepAsync(IRequestDelivery delivery, CancellationToken cancellationToken)
+    {
+        await RetryAsync(delivery.Request, () => ports.Promises.KeepAsync(delivery.Request, cancellationToken), cancellationToken);
+        await delivery.CompleteAsync(cancellationToken);
+    }
+
+    private async Task RetryAsync(InferenceRequest request, Func<Task> step, CancellationToken cancellationToken)
+    {
+        for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        {
+            try
+            {
+                await step();
+                return;
+            }
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                ports.Observer.EndDelayed(request, exception, pause);
+                await Task.Delay(pause, ports.Time, cancellationToken);
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+using Serverless.Requests;
+
+namespace Serverless.Dispatching;
+
+/// <summary>For a host that promises nothing by an id.</summary>
+public sealed class NoPromises : IPromiseKeeper
+{
+    /// <inheritdoc/>
+    public Task KeepAsync(InferenceRequest request, CancellationToken cancellationToken) => Task.CompletedTask;
+}

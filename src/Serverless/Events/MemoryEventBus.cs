@@ -1,0 +1,90 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Serverless.Errors;
+
+namespace Serverless.Events;
+
+/// <summary>
+/// Events within one process. A topic's events go to its handlers and to whoever reads it at that moment; with neither they are dropped, as by a broker without subscribers.
+/// An event that is to be tried again comes again after a second. Thread-safe.
+/// </summary>
+public sealed class MemoryEventBus(TimeProvider time) : IEventBus
+{
+    private const int Capacity = 10_000;
+    private const int MaxDeadLetters = 1000;
+
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    private readonly ConcurrentDictionary<string, ConcurrentDictionary<Channel<CloudEvent>, bool>> _readers = new(StringComparer.Ordinal);
+    private readonly ConcurrentQueue<CloudEvent> _deadLetters = new();
+
+    /// <summary>Events that a handler gave up, the newest last; bounded.</summary>
+    public IReadOnlyCollection<CloudEvent> DeadLetters => _deadLetters;
+
+    /// <inheritdoc/>
+    public async ValueTask PublishAsync(string topic, CloudEvent cloudEvent, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(cloudEvent);
+        if (!_readers.TryGetValue(topic, out var readers)) return;
+        foreach (var reader in readers.Keys) await reader.Writer.WriteAsync(cloudEvent, cancellationToken);
+    }
+
+    /// <summary>The topic's events from now on: the subscription stands when this returns.</summary>
+    public IAsyncEnumerable<CloudEvent> SubscribeAsync(string topic, CancellationToken cancellationToken)
+    {
+        var channel = Channel.CreateBounded<CloudEvent>(new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
+        var readers = _readers.GetOrAdd(topic, _ => new ConcurrentDictionary<Channel<CloudEvent>, bool>());
+        readers[channel] = true;
+        return ReadAsync(cancellationToken);
+
+        async IAsyncEnumerable<CloudEvent> ReadAsync([EnumeratorCancellation] CancellationToken stop)
+        {
+            try
+            {
+                await foreach (var next in channel.Reader.ReadAllAsync(stop)) yield return next;
+            }
+            finally
+            {
+                readers.TryRemove(channel, out _);
+            }
+        }
+    }
+
+    /// <summary>Hands a topic's events to its handler, one after another, until stopped. The subscription stands when this returns its task.</summary>
+    public Task DeliverAsync(IEventHandler handler, Action<CloudEvent, Exception> failed, CancellationToken stoppingToken)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        ArgumentNullException.ThrowIfNull(failed);
+        return RunAsync(SubscribeAsync(handler.Topic, stoppingToken));
+
+        async Task RunAsync(IAsyncEnumerable<CloudEvent> events)
+        {
+            await foreach (var next in events.WithCancellation(stoppingToken))
+            {
+                BrokerAnswer answer;
+                while ((answer = await AnswerAsync(handler, next, failed, stoppingToken)) == BrokerAnswer.Retry) await Task.Delay(RetryDelay, time, stoppingToken);
+                if (answer == BrokerAnswer.DeadLetter) Keep(next);
+            }
+        }
+    }
+
+    private static async Task<BrokerAnswer> AnswerAsync(IEventHandler handler, CloudEvent next, Action<CloudEvent, Exception> failed, CancellationToken stoppingToken)
+    {
+        try
+        {
+            return await handler.HandleAsync(next, stoppingToken);
+        }
+        catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+        {
+            failed(next, e);
+            return BrokerAnswer.Retry;
+        }
+    }
+
+    private void Keep(CloudEvent given)
+    {
+        _deadLetters.Enqueue(given);
+        while (_deadLetters.Count > MaxDeadLetters) _deadLetters.TryDequeue(out _);
+    }
+}

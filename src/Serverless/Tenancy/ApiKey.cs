@@ -1,0 +1,12 @@
+using Serverless.Requests;
+
+namespace Serverless.Tenancy;
+
+/// <summary>What a known API key stands for. The key itself is nowhere kept.</summary>
+/// <param name="Owner">Whose it is.</param>
+/// <param name="Admin">Whether it opens the admin routes too.</param>
+public sealed record ApiKey(Owner Owner, bool Admin)
+{
+    /// <summary>The key of a process that asks for none: the local owner, who may do everything.</summary>
+    public static ApiKey Local { get; } = new(Owner.Local, Admin: true);
+}

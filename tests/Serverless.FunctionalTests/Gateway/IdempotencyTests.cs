@@ -1,0 +1,161 @@
+using System.Net;
+using Serverless.Errors;
+using Serverless.Requests;
+using Shouldly;
+
+namespace Serverless.FunctionalTests.Gateway;
+
+/// <summary>The same key and body is the same request.</summary>
+public sealed class IdempotencyTests
+{
+    private const string Chat = "/v1/chat/completions";
+    private const string Whole = """{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}""";
+    private const string Streamed = """{"model":"tiny","stream":true,"messages":[{"role":"user","content":"Hello"}]}""";
+
+    private static readonly (string, string) Key = ("Idempotency-Key", "order 66");
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(Whole)]
+    [InlineData(Streamed)]
+    public async Task What_comes_again_gets_the_same_answer_and_runs_nothing(string body)
+    {
+        var backend = new Backend(TimeProvider.System);
+        await using var gateway = await GatewayUnderTest.StartAsync(backend: backend);
+        await using var other = await GatewayUnderTest.StartAsync(backend: backend);
+        var first = gateway.PostAsync(Chat, body, Key);
+        await AnswerAsync(await backend.TakeAsync());
+        var text = await (await first).Content.ReadAsStringAsync(Token);
+
+        foreach (var again in new[] { gateway, other })
+        {
+            var answer = await again.PostAsync(Chat, body, Key);
+            answer.StatusCode.ShouldBe(HttpStatusCode.OK);
+            (await answer.Content.ReadAsStringAsync(Token)).ShouldBe(text);
+            answer.Headers.GetValues("x-request-id").ShouldBe((await first).Headers.GetValues("x-request-id"));
+        }
+
+        backend.Queue.Requests.TryRead(out _).ShouldBeFalse();
+    }
+
+    [Theory]
+    [InlineData(Whole)]
+    [InlineData(Streamed)]
+    public async Task Twins_that_come_at_the_same_time_are_one_request(string body)
+    {
+        var backend = new Backend(TimeProvider.System);
+        await using var gateway = await GatewayUnderTest.StartAsync(backend: backend);
+        await using var other = await GatewayUnderTest.StartAsync(backend: backend);
+        for (var round = 0; round < 10; round++)
+        {
+            var key = ("Idempotency-Key", $"round {round}");
+            var twins = Enumerable.Range(0, 6).Select(i => (i % 2 == 0 ? gateway : other).PostAsync(Chat, body, key)).ToArray();
+            await AnswerAsync(await backend.TakeAsync());
+
+            var texts = new HashSet<string>();
+            foreach (var twin in twins) texts.Add(await (await twin).Content.ReadAsStringAsync(Token));
+            texts.Count.ShouldBe(1);
+        }
+
+        backend.Queue.Requests.TryRead(out _).ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task Another_body_under_the_same_key_is_refused()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        var first = gateway.PostAsync(Chat, Whole, Key);
+        var held = await gateway.TakeAsync();
+
+        var answer = await gateway.PostAsync(Chat, Whole.Replace("Hello", "Other", StringComparison.Ordinal), Key);
+
+        answer.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        (await answer.Content.ReadAsStringAsync(Token)).ShouldContain("idempotency_key_reused");
+        await AnswerAsync(held);
+        (await first).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await gateway.PostAsync(Chat, Whole, ("Idempotency-Key", ""))).StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        (await gateway.PostAsync(Chat, Whole, ("Idempotency-Key", new string('k', 256)))).StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+    }
+
+    [Fact]
+    public async Task A_refused_request_leaves_its_key_free()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        gateway.Queue.Refusal = new EnqueueResult(new ServingFault(ServingError.QueueFull, "Full."));
+        (await gateway.PostAsync(Chat, Whole, Key)).StatusCode.ShouldBe(HttpStatusCode.TooManyRequests);
+        gateway.Queue.Refusal = null;
+
+        var again = gateway.PostAsync(Chat, Whole, Key);
+        await AnswerAsync(await gateway.TakeAsync());
+
+        (await again).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task What_failed_in_a_way_that_passes_runs_again_and_what_cannot_succeed_does_not()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        var first = gateway.PostAsync(Chat, Whole, Key);
+        var held = await gateway.TakeAsync();
+        await held.BeginAsync();
+        await held.FailAsync(ServingError.EngineFailed, "The engine fell over.");
+        (await first).StatusCode.ShouldBe(HttpStatusCode.BadGateway);
+
+        var second = gateway.PostAsync(Chat, Whole, Key);
+        var again = await gateway.TakeAsync();
+        again.Request.Id.ShouldNotBe(held.Request.Id);
+        await again.BeginAsync();
+        await again.FailAsync(ServingError.ContextTooLong, "Too long.");
+        (await second).StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+
+        (await gateway.PostAsync(Chat, Whole, Key)).StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        gateway.Queue.Requests.TryRead(out _).ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task A_client_whose_connection_broke_finds_its_request_running()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        using var gone = new CancellationTokenSource();
+        var broken = gateway.PostAsync(Chat, Whole, gone.Token, headers: Key);
+        var held = await gateway.TakeAsync();
+        await held.BeginAsync();
+        await held.SayAsync("Good");
+        await gone.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(() => broken);
+
+        var again = gateway.PostAsync(Chat, Whole, Key);
+        await held.SayAsync(" day", finish: FinishReason.Stop);
+        await held.FinishAsync();
+
+        (await (await again).Content.ReadAsStringAsync(Token)).ShouldContain("Good day");
+        gateway.Queue.Requests.TryRead(out _).ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task A_promise_asked_for_again_is_the_same_promise()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        var first = await gateway.PostAsync(Chat, Whole, Key, ("Prefer", "respond-async"));
+        var held = await gateway.TakeAsync();
+
+        var again = await gateway.PostAsync(Chat, Whole, Key, ("Prefer", "respond-async"));
+        first.StatusCode.ShouldBe(HttpStatusCode.Accepted);
+        again.StatusCode.ShouldBe(HttpStatusCode.Accepted);
+        again.Headers.Location.ShouldBe(first.Headers.Location);
+        gateway.Queue.Requests.TryRead(out _).ShouldBeFalse();
+
+        await AnswerAsync(held);
+        var answered = await gateway.PostAsync(Chat, Whole, Key);
+        answered.StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await answered.Content.ReadAsStringAsync(Token)).ShouldContain("Good day");
+    }
+
+    private static async Task AnswerAsync(HeldRequest held)
+    {
+        await held.BeginAsync();
+        await held.SayAsync("Good day", finish: FinishReason.Stop);
+        await held.FinishAsync();
+    }
+}

@@ -1,0 +1,27 @@
+using Serverless.Documents;
+
+namespace Serverless.FunctionalTests.Gateway;
+
+/// <summary>A document store that can be away.</summary>
+internal sealed class OutageDocuments(MemoryDocumentStore documents) : IDocumentStore
+{
+    public bool Away { get; set; }
+
+    /// <summary>Runs before each save.</summary>
+    public Func<DocumentKey, Task> BeforeSave { get; set; } = _ => Task.CompletedTask;
+
+    public ValueTask<Document?> GetAsync(DocumentKey key, CancellationToken cancellationToken) => Here().GetAsync(key, cancellationToken);
+
+    public async ValueTask<string?> SaveAsync(DocumentKey key, ReadOnlyMemory<byte> json, SaveCondition condition, TimeSpan? timeToLive, CancellationToken cancellationToken)
+    {
+        await BeforeSave(key);
+        return await Here().SaveAsync(key, json, condition, timeToLive, cancellationToken);
+    }
+
+    public ValueTask<bool> DeleteAsync(DocumentKey key, SaveCondition condition, CancellationToken cancellationToken) => Here().DeleteAsync(key, condition, cancellationToken);
+
+    public ValueTask<IReadOnlyList<string>> ListAsync(string collection, string tenant, string? after, int limit, CancellationToken cancellationToken) =>
+        Here().ListAsync(collection, tenant, after, limit, cancellationToken);
+
+    private MemoryDocumentStore Here() => Away ? throw Backend.Away("document store") : documents;
+}

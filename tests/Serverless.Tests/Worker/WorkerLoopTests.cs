@@ -1,0 +1,219 @@
+using Serverless.Dispatching;
+using Serverless.Errors;
+using Serverless.Requests;
+using Shouldly;
+
+namespace Serverless.Tests.Worker;
+
+public sealed class WorkerLoopTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_the_engine_gives_is_logged_as_it_comes_and_the_end_is_reported()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        (await scene.LoggedAsync(assignment, 1))[0].ShouldBeOfType<RequestEvent.Started>().Replica.ShouldBe("replica-0");
+
+        scene.Engine.Token(0);
+        (await scene.LoggedAsync(assignment, 2))[1].ShouldBeOfType<RequestEvent.Chunk>();
+        scene.Engine.Token(1);
+        scene.Engine.Finish(2);
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).ShouldBe(new WorkerMessage.AttemptEnded(assignment.Request.Id, AttemptOutcome.Ended, 2));
+        (await scene.LoggedAsync(assignment, 4))[3].ShouldBeOfType<RequestEvent.Finished>().Usage.CompletionTokens.ShouldBe(2);
+        scene.FirstTokens.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task An_engine_that_fails_a_request_ends_it_with_its_reason()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+
+        scene.Engine.Fail(new InvalidOperationException("Out of luck."));
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
+        var fault = (await scene.LoggedAsync(assignment, 2))[1].ShouldBeOfType<RequestEvent.Failed>().Fault;
+        fault.Error.ShouldBe(ServingError.EngineFailed);
+        fault.Message.ShouldContain("Out of luck.");
+    }
+
+    [Fact]
+    public async Task A_request_that_the_engine_refuses_ends_with_the_refusal()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+
+        scene.Engine.Fail(new ServingException(new ServingFault(ServingError.InvalidRequest, "No such token.", "prompt")));
+
+        await scene.HearAsync<WorkerMessage.AttemptEnded>();
+        (await scene.LoggedAsync(assignment, 2))[1].ShouldBeOfType<RequestEvent.Failed>().Fault.Param.ShouldBe("prompt");
+    }
+
+    [Fact]
+    public async Task A_lost_engine_loses_its_attempts_and_the_worker_leaves()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.LoggedAsync(assignment, 1);
+
+        scene.Engine.Lose();
+
+        var said = new List<WorkerMessage> { await scene.HearAsync<WorkerMessage>(), await scene.HearAsync<WorkerMessage>() };
+        said.OfType<WorkerMessage.AttemptEnded>().Single().Outcome.ShouldBe(AttemptOutcome.Lost);
+        said.ShouldContain(new WorkerMessage.Draining());
+        scene.Session.TrySend(new DispatcherMessage.Drain());
+        await scene.Running.WithinLimitAsync();
+        (await scene.Log.BeginAsync(assignment.Request.Id, 1, Guid.NewGuid(), Token)).Status.ShouldBe(BeginStatus.Begun);
+    }
+
+    [Theory]
+    [InlineData(false, AttemptOutcome.Ended)]
+    [InlineData(true, AttemptOutcome.Returned)]
+    public async Task A_cancelled_or_preempted_attempt_stops_its_engine_and_says_how_it_left(bool preempt, AttemptOutcome outcome)
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.LoggedAsync(assignment, 1);
+
+        scene.Session.TrySend(preempt ? new DispatcherMessage.Preempt(assignment.Request.Id) : new DispatcherMessage.Cancel(assignment.Request.Id));
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(outcome);
+        await scene.Engine.Stopped.WithinLimitAsync();
+    }
+
+    [Fact]
+    public async Task An_attempt_that_is_fenced_off_stops_its_engine()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.LoggedAsync(assignment, 1);
+        await scene.Log.BeginAsync(assignment.Request.Id, 1, Guid.NewGuid(), Token);
+
+        scene.Engine.Token(0);
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Fenced);
+        await scene.Engine.Stopped.WithinLimitAsync();
+    }
+
+    [Fact]
+    public async Task A_log_that_fails_stops_the_engine_and_returns_the_attempt()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        scene.Log.BeforeAppend = _ => throw new IOException("The store is away.");
+
+        await scene.AssignAsync();
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Returned);
+        await scene.Engine.Stopped.WithinLimitAsync();
+    }
+
+    [Fact]
+    public async Task An_attempt_is_cancelled_while_its_log_is_slow()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var appending = new TaskCompletionSource();
+        scene.Log.BeforeAppend = async token =>
+        {
+            appending.TrySetResult();
+            await new TaskCompletionSource().Task.WaitAsync(token);
+        };
+        var assignment = await scene.AssignAsync();
+        await appending.Task.WithinLimitAsync();
+
+        scene.Session.TrySend(new DispatcherMessage.Cancel(assignment.Request.Id));
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
+        await scene.Engine.Stopped.WithinLimitAsync();
+    }
+
+    [Fact]
+    public async Task A_worker_that_is_stopped_gives_its_attempts_back_unended()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.LoggedAsync(assignment, 1);
+
+        scene.Stop();
+
+        await scene.Engine.Stopped.WithinLimitAsync();
+        (await scene.Log.BeginAsync(assignment.Request.Id, 1, Guid.NewGuid(), Token)).Status.ShouldBe(BeginStatus.Begun);
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Returned);
+    }
+
+    [Fact]
+    public async Task A_drained_worker_asks_first_runs_what_was_assigned_before_the_answer_and_leaves()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+
+        scene.Drain();
+        await scene.HearAsync<WorkerMessage.Draining>();
+        var assignment = await scene.AssignAsync();
+        await scene.LoggedAsync(assignment, 1);
+        scene.Session.TrySend(new DispatcherMessage.Drain());
+        scene.Engine.Token(0);
+        scene.Engine.Finish(1);
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
+        await scene.Running.WithinLimitAsync();
+    }
+
+    [Fact]
+    public async Task A_drained_worker_does_not_wait_for_ever_for_a_dispatcher_that_says_nothing()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        scene.Drain();
+        await scene.HearAsync<WorkerMessage.Draining>();
+
+        while (!scene.Running.IsCompleted) // its timer may not have begun
+        {
+            scene.Time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        await scene.Running;
+    }
+
+    [Fact]
+    public async Task When_its_dispatcher_leaves_a_worker_finds_the_next_one()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+
+        scene.Session.TrySend(new DispatcherMessage.Drain());
+        await scene.AcceptAsync();
+
+        var assignment = await scene.AssignAsync();
+        (await scene.LoggedAsync(assignment, 1)).Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Load_is_reported_when_it_changes()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        scene.Engine.Load = new WorkerLoad(3, 40, 100, 10);
+
+        var report = scene.HearAsync<WorkerMessage.Report>();
+        while (!report.IsCompleted)
+        {
+            scene.Time.Advance(TimeSpan.FromMilliseconds(200));
+            await Task.Yield();
+        }
+
+        (await report).Load.ShouldBe(scene.Engine.Load);
+    }
+}
