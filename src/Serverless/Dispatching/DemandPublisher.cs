@@ -10,7 +10,6 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
 
     private readonly ArrivalRate _prompt = new();
     private readonly ArrivalRate _output = new();
-    private readonly ArrivalRate _squared = new();
     private readonly ArrivalRate _recent = new(5);
     private DateTimeOffset _publishedAt;
     private bool _hadWork;
@@ -20,7 +19,6 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         _prompt.Add(promptTokens, now);
         _output.Add(outputTokens, now);
         _recent.Add(promptTokens, now);
-        _squared.Add((double)promptTokens * promptTokens, now);
     }
 
     public void Publish(Backlog backlog, IReadOnlyCollection<TrackedRequest> requests, IReadOnlyList<ReplicaState> replicas, double outputShare = 1)
@@ -45,7 +43,6 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
             OutputTokensPerSecond = _output.PerSecond(now),
             OutputShare = outputShare,
             RecentPromptTokensPerSecond = _recent.PerSecond(now),
-            SquaredPromptTokensPerSecond = _squared.PerSecond(now),
             Deferred = backlog.Due.Batch,
             EarliestDeadline = backlog.Due.EarliestWaited,
             Replicas = [.. replicas.Select(Snapshot)],
