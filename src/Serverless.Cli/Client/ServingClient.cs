@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
@@ -28,6 +29,12 @@ internal sealed class ServingClient : IDisposable
     {
         using var document = await GetAsync("admin/pools", cancellationToken);
         return [.. document.RootElement.GetProperty("pools").EnumerateArray().Select(Row)];
+    }
+
+    public async Task<IReadOnlyList<DecisionRow>> DecisionsAsync(string pool, CancellationToken cancellationToken)
+    {
+        using var document = await GetAsync($"admin/pools/{Uri.EscapeDataString(pool)}/decisions", cancellationToken);
+        return [.. document.RootElement.GetProperty("decisions").EnumerateArray().Select(Decision)];
     }
 
     /// <summary>Streams one answer.</summary>
@@ -112,6 +119,15 @@ internal sealed class ServingClient : IDisposable
 
         return new ByteArrayContent(buffer.ToArray()) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
     }
+
+    private static DecisionRow Decision(JsonElement decision) => new(
+        decision.GetProperty("at").GetDateTimeOffset(),
+        decision.GetProperty("replicas").GetInt32(),
+        decision.GetProperty("active").GetBoolean(),
+        [.. decision.GetProperty("reasons").EnumerateArray().Select(reason => reason.GetString()!)],
+        decision.TryGetProperty("inputs", out var inputs)
+            ? inputs.EnumerateObject().ToDictionary(input => input.Name, input => input.Value.GetDouble().ToString("0.###", CultureInfo.InvariantCulture), StringComparer.Ordinal)
+            : []);
 
     private async Task<JsonDocument> GetAsync(string path, CancellationToken cancellationToken)
     {

@@ -12,6 +12,8 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
 {
     private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    private static readonly JsonSerializerOptions InputsOptions = new(JsonSerializerDefaults.Web);
+
     /// <summary>All pools.</summary>
     public byte[] Encode() => Encode(json =>
     {
@@ -28,7 +30,7 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
         json.WriteStartObject();
         json.WriteString("pool", name.Value);
         json.WriteStartArray("decisions");
-        foreach (var decision in journal.History(name)) WriteDecision(json, decision);
+        foreach (var decision in journal.History(name)) WriteDecision(json, decision, withInputs: true);
         json.WriteEndArray();
         json.WriteEndObject();
     });
@@ -61,7 +63,7 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
         if (now.LastFailure is { } failure) json.WriteString("lastFailure", failure);
         if (now.LastColdStartSeconds is { } seconds) json.WriteNumber("lastColdStartSeconds", seconds);
         json.WritePropertyName("lastDecision");
-        if (journal.Latest(pool.Name) is { } decision) WriteDecision(json, decision);
+        if (journal.Latest(pool.Name) is { } decision) WriteDecision(json, decision, withInputs: false);
         else json.WriteNullValue();
         json.WriteEndObject();
     }
@@ -79,7 +81,7 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
         return held == 0 ? 0 : Math.Round((double)used / held, 4);
     }
 
-    private static void WriteDecision(Utf8JsonWriter json, ScaleDecision decision)
+    private static void WriteDecision(Utf8JsonWriter json, ScaleDecision decision, bool withInputs)
     {
         json.WriteStartObject();
         json.WriteString("at", decision.At);
@@ -88,6 +90,12 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
         json.WriteStartArray("reasons");
         foreach (var reason in decision.Reasons) json.WriteStringValue(reason);
         json.WriteEndArray();
+        if (withInputs && decision.Inputs is { } inputs)
+        {
+            json.WritePropertyName("inputs");
+            JsonSerializer.Serialize(json, inputs, InputsOptions);
+        }
+
         json.WriteEndObject();
     }
 }

@@ -50,9 +50,6 @@ public sealed record Demand
     /// <summary>Arrival rate of prompt tokens per second over the last few seconds: the height of a burst. 0 while unknown.</summary>
     public double RecentPromptTokensPerSecond { get; init; }
 
-    /// <summary>Arrival rate of squared prompt lengths, tokens² per second, smoothed: how bursty the work is. 0 while unknown.</summary>
-    public double SquaredPromptTokensPerSecond { get; init; }
-
     /// <summary>The part of the pending work that nobody waits for (lane batch), in order of deadline; the rest is wanted as soon as possible. Bounded.</summary>
     public IReadOnlyList<DueWork> Deferred { get; init; } = [];
 

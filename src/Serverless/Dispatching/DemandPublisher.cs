@@ -12,7 +12,6 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
 
     private readonly ArrivalRate _prompt = new();
     private readonly ArrivalRate _output = new();
-    private readonly ArrivalRate _squared = new();
     private readonly ArrivalRate _recent = new(5);
     private readonly ServedRate _served = new();
     private DateTimeOffset _publishedAt;
@@ -23,7 +22,6 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         _prompt.Add(promptTokens, now);
         _output.Add(outputTokens, now);
         _recent.Add(promptTokens, now);
-        _squared.Add((double)promptTokens * promptTokens, now);
     }
 
     public void Served(long tokens) => _served.Add(tokens);
@@ -53,7 +51,6 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
             OutputTokensPerSecond = _output.PerSecond(now),
             OutputShare = outputShare,
             RecentPromptTokensPerSecond = _recent.PerSecond(now),
-            SquaredPromptTokensPerSecond = _squared.PerSecond(now),
             Deferred = backlog.Due.Batch,
             EarliestDeadline = backlog.Due.EarliestWaited,
             ServedTokensPerSecond = _served.PerSecond,

@@ -14,6 +14,9 @@ public sealed record LearnedClass
     /// <summary>Steps by powers of two of their sequences, ascending.</summary>
     public ImmutableArray<LearnedStep> Steps { get; init; } = [];
 
+    /// <summary>Whether both rates rest on more than a few reports.</summary>
+    internal bool IsMeasured => PrefillTokensPerSecond > 0 && Steps.Sum(step => step.Samples) >= 10;
+
     /// <summary>Mean cold start in seconds; 0 before the first.</summary>
     public double ColdStartSeconds { get; init; }
 

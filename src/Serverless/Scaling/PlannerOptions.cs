@@ -3,14 +3,8 @@ namespace Serverless.Scaling;
 /// <summary>The planner's constants; the symbols are those of <c>docs/scaling.md</c>.</summary>
 public sealed record PlannerOptions
 {
-    /// <summary>ρ*: share of a replica's throughput that steady load may use. Raising it saves replicas and lengthens queues. Default: 0.75.</summary>
-    public double TargetUtilisation { get; init; } = 0.75;
-
-    /// <summary>z: standard deviations of what may arrive within <see cref="FirstTokenTarget"/> that are kept free above the mean load. Raising it shortens queues and costs replicas. Default: 1.</summary>
-    public double Headroom { get; init; } = 1;
-
-    /// <summary>T: within this a first token should come; bursts are absorbed over it. Default: 3 s.</summary>
-    public TimeSpan FirstTokenTarget { get; init; } = TimeSpan.FromSeconds(3);
+    /// <summary>ρ*: share of a replica's throughput that steady load may use. Raising it saves replicas and lengthens queues. Default: 0.8.</summary>
+    public double TargetUtilisation { get; init; } = 0.8;
 
     /// <summary>d: how long pending work may take to drain once replicas are up. Raising it saves replicas. Default: 5 s.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(5);
@@ -21,8 +15,8 @@ public sealed record PlannerOptions
     /// <summary>a: no replica is started for less work than this share of its own cold start. Default: 0.75.</summary>
     public double EconomicFactor { get; init; } = 0.75;
 
-    /// <summary>W: replicas go down only to the most that was wanted in this time, or in a cold start if that is longer. Default: 30 s.</summary>
-    public TimeSpan Window { get; init; } = TimeSpan.FromSeconds(30);
+    /// <summary>W: replicas go down only to the most that was wanted in this time. Default: 60 s.</summary>
+    public TimeSpan Window { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>q: share of the arriving work for which the replicas kept warm suffice at once, by the loads of the last while; 0 keeps none. Raising it costs replicas. Default: 0.9.</summary>
     public double WarmShare { get; init; } = 0.9;
@@ -54,6 +48,17 @@ public sealed record PlannerOptions
     /// <summary>What is assumed of classes that <see cref="Priors"/> does not name.</summary>
     public ClassPrior Prior { get; init; } = new();
 
-    /// <summary>What is assumed of a class before it was measured, by accelerator class. Default: none.</summary>
-    public IReadOnlyDictionary<string, ClassPrior> Priors { get; init; } = new Dictionary<string, ClassPrior>();
+    /// <summary>What is assumed of a class before it was measured, by accelerator class. Default: common GPUs with a model of 7 to 8 B in 16 bits under vLLM.</summary>
+    public IReadOnlyDictionary<string, ClassPrior> Priors { get; init; } = KnownPriors;
+
+    private static Dictionary<string, ClassPrior> KnownPriors { get; } = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["a10"] = Gpu(3500, 450, 37_000),
+        ["l4"] = Gpu(2600, 230, 37_000),
+        ["a100"] = Gpu(10_500, 2000, 419_000),
+        ["h100"] = Gpu(27_000, 3500, 419_000),
+    };
+
+    private static ClassPrior Gpu(double prefill, double decode, long kvTokens) =>
+        new() { PrefillTokensPerSecond = prefill, DecodeTokensPerSecond = decode, Slots = 256, KvTokens = kvTokens, ColdStart = TimeSpan.FromSeconds(60) };
 }

@@ -4,7 +4,7 @@ using Serverless.Dispatching;
 namespace Serverless.Scaling;
 
 /// <summary>A demand as the work of one class of replicas. Whatever is negative or not finite counts as nothing.</summary>
-internal sealed class PlannerWork(Demand demand, ClassSpeed speed, PoolRole role, PlannerOptions options)
+internal sealed class PlannerWork(Demand demand, ClassSpeed speed, PoolRole role)
 {
     /// <summary>No answer is larger, whatever the inputs; the model's own bound is far below.</summary>
     public const int MostReplicas = 1_000_000;
@@ -37,18 +37,6 @@ internal sealed class PlannerWork(Demand demand, ClassSpeed speed, PoolRole role
 
     /// <summary>The same over the last few seconds; never below the smoothed load.</summary>
     public double Burst => Math.Max(Load, Of(Positive(demand.RecentPromptTokensPerSecond), OutputRate));
-
-    /// <summary>
-    /// What arrives within T varies by √(T·V), V the arrival rate of squared prefill seconds: free replicas of z times that over T take a burst of long prompts in.
-    /// </summary>
-    public double BurstReplicas
-    {
-        get
-        {
-            var squared = Positive(demand.SquaredPromptTokensPerSecond) * _perPromptToken * _perPromptToken;
-            return options.Headroom * Math.Sqrt(squared / Math.Max(options.FirstTokenTarget.TotalSeconds, 1e-3));
-        }
-    }
 
     /// <summary>Work by when it is due, the earliest first, as (seconds from now, replica-seconds due by then); the first entry is what somebody waits for.</summary>
     public IReadOnlyList<(double Horizon, double Seconds)> Due(DateTimeOffset now)

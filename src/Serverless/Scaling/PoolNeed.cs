@@ -15,7 +15,7 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Up, int Do
     /// <summary>Weighs the demand for a pool of <paramref name="speed"/> beside what is <paramref name="present"/> (of all pools of the role, in this pool's replicas).</summary>
     public static PoolNeed Of(Pool pool, PoolCapacity capacity, Demand demand, ClassSpeed speed, Presence present, int warm, PlannerOptions options, DateTimeOffset now)
     {
-        var work = new PlannerWork(demand, speed, pool.Flavor.Role, options);
+        var work = new PlannerWork(demand, speed, pool.Flavor.Role);
         var drain = DrainPlan.Replicas(work, present, options, now);
         var rate = RateReplicas(work, 1, options);
         var kv = pool.Flavor.Role == PoolRole.Prefill ? 0 : work.KvReplicas(drain);
@@ -49,12 +49,8 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Up, int Do
         return new PoolNeed(pool, capacity, up, demand.HasWork ? Math.Max(up, RateReplicas(work, 1 + options.DownMargin, options)) : up, inputs, Words(work, inputs, present, options));
     }
 
-    /// <summary>N_rate: the mean load at ρ*, and the mean load with room for a burst.</summary>
-    private static int RateReplicas(PlannerWork work, double margin, PlannerOptions options)
-    {
-        var load = work.Load * margin;
-        return PlannerWork.Ceiling(Math.Max(load / options.TargetUtilisation, load > 0 ? load + work.BurstReplicas : 0));
-    }
+    /// <summary>N_rate.</summary>
+    private static int RateReplicas(PlannerWork work, double margin, PlannerOptions options) => PlannerWork.Ceiling(work.Load * margin / options.TargetUtilisation);
 
     private static List<string> Words(PlannerWork work, DecisionInputs inputs, Presence present, PlannerOptions options)
     {
@@ -65,7 +61,7 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Up, int Do
         [
             (inputs.ForBacklog, PlannerText.Of($"{inputs.PendingPromptTokens:N0} prompt and {inputs.PendingOutputTokens:N0} output tokens pending, {inputs.RunningRequests} requests running = {inputs.WorkSeconds:F1} replica-seconds; target {options.DrainTime.TotalSeconds:F0} s; cold start {inputs.ColdStartSeconds:F1} s; {present.Counted} up or loading → {inputs.ForBacklog}")),
         ];
-        if (inputs.ForArrivals > 0) all.Add((inputs.ForArrivals, PlannerText.Of($"{inputs.PromptTokensPerSecond:N0} prompt and {inputs.OutputTokensPerSecond:N0} output tokens/s arrive = {inputs.Load:F2} replicas at full use; {options.TargetUtilisation:P0} is planned for and {work.BurstReplicas:F1} kept free for bursts → {inputs.ForArrivals}")));
+        if (inputs.ForArrivals > 0) all.Add((inputs.ForArrivals, PlannerText.Of($"{inputs.PromptTokensPerSecond:N0} prompt and {inputs.OutputTokensPerSecond:N0} output tokens/s arrive = {inputs.Load:F2} replicas at full use; {options.TargetUtilisation:P0} of a replica is planned for → {inputs.ForArrivals}")));
         if (inputs.Warm > 0) all.Add((inputs.Warm, warm));
         if (inputs.ForKvCache > 1) all.Add((inputs.ForKvCache, PlannerText.Of($"{work.KvTokensNeeded(inputs.ForBacklog):N0} tokens of KV cache, {work.Speed.KvTokens:N0} a replica → {inputs.ForKvCache}")));
         if (inputs.ForSlots > 1) all.Add((inputs.ForSlots, PlannerText.Of($"{inputs.RunningRequests} requests run, {work.Speed.Slots} a replica → {inputs.ForSlots}")));

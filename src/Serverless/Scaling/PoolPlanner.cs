@@ -42,8 +42,11 @@ public sealed class PoolPlanner(PlannerOptions options)
         foreach (var ((share, recent, wanted), replicas) in plan.Zip(fitted))
         {
             var name = share.Need.Pool.Name;
-            var work = new PlannerWork(demand, SpeedOf(share.Need.Pool, known), share.Need.Pool.Flavor.Role, options);
-            var loads = pools[name.Value].Loads.Add(work.Burst, work.Load, options.WarmMemory, now);
+            var work = new PlannerWork(demand, SpeedOf(share.Need.Pool, known), share.Need.Pool.Flavor.Role);
+
+            // A load is remembered in replicas: only once it is known what one does.
+            var measured = known.Classes.TryGetValue(share.Need.Pool.Flavor.AcceleratorClass, out var learned) && learned.IsMeasured;
+            var loads = measured ? pools[name.Value].Loads.Add(work.Burst, work.Load, options.WarmMemory, now) : pools[name.Value].Loads;
             pools = pools.SetItem(name.Value, pools[name.Value] with { Recent = recent, Replicas = replicas, Loads = loads });
             decisions[name] = Decide(model, demand, share, recent, wanted, replicas, now);
         }
@@ -75,7 +78,7 @@ public sealed class PoolPlanner(PlannerOptions options)
     {
         if (known.LastWorkAt is not { } last || now - last >= (pool.Model.Scaling.Cooldown ?? options.Cooldown)) return 0;
 
-        return PlannerWork.Ceiling(known.Of(pool.Name).Loads.Quantile(options.WarmShare));
+        return PlannerWork.Ceiling(known.Of(pool.Name).Loads.Quantile(options.WarmShare) / options.TargetUtilisation);
     }
 
     private ClassSpeed SpeedOf(Pool pool, PlannerMemory known) => ClassSpeed.Of(

@@ -21,6 +21,9 @@ public sealed record ReplayOptions
     /// <summary>Spread of cold starts: each takes its profile's seconds times a factor in 1 ± this. Default: 0.1.</summary>
     public double ColdStartSpread { get; init; } = 0.1;
 
+    /// <summary>The planner's constants, where it is the policy. Default: its own.</summary>
+    public Scaling.PlannerOptions Planner { get; init; } = new();
+
     /// <summary>Seed of what is drawn (cold starts). Default: 1.</summary>
     public int Seed { get; init; } = 1;
 }

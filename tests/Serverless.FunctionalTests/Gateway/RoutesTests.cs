@@ -53,7 +53,7 @@ public sealed class RoutesTests
     {
         var at = DateTimeOffset.FromUnixTimeSeconds(1_700_000_000);
         var pool = GatewayUnderTest.Model.Pools[0].Name;
-        await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IScaleJournal>(new OneDecision(new ScaleDecision(pool, at, 1, true, ["24 pending tokens"]))));
+        await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IScaleJournal>(new OneDecision(new ScaleDecision(pool, at, 1, true, ["24 pending tokens"]) { Inputs = new DecisionInputs { WorkSeconds = 9.3 } })));
         gateway.Services.GetRequiredService<ICapacityFeed>().Publish(new PoolCapacity { Pool = pool, Desired = 1, Ready = 1 });
         gateway.Services.GetRequiredService<IDemandFeed>().Publish(new Demand
         {
@@ -68,8 +68,9 @@ public sealed class RoutesTests
 
         (await gateway.Client.GetStringAsync("/admin/pools", Token)).ShouldBe(
             """{"pools":[{"name":"tiny-cpu","model":"tiny","class":"cpu","state":"ready","desired":1,"ready":1,"pendingTokens":24,"runningTokens":33,"kvUsed":0.25,"lastDecision":{"at":"2023-11-14T22:13:20+00:00","replicas":1,"active":true,"reasons":["24 pending tokens"]}}]}""");
-        (await gateway.Client.GetStringAsync("/admin/pools/tiny-cpu/decisions", Token)).ShouldBe(
-            """{"pool":"tiny-cpu","decisions":[{"at":"2023-11-14T22:13:20+00:00","replicas":1,"active":true,"reasons":["24 pending tokens"]}]}""");
+        var decisions = await gateway.Client.GetStringAsync("/admin/pools/tiny-cpu/decisions", Token);
+        decisions.ShouldStartWith("""{"pool":"tiny-cpu","decisions":[{"at":"2023-11-14T22:13:20+00:00","replicas":1,"active":true,"reasons":["24 pending tokens"],"inputs":{""");
+        decisions.ShouldContain(""""workSeconds":9.3,""");
     }
 
     [Fact]

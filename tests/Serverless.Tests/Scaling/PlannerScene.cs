@@ -11,13 +11,13 @@ internal static class PlannerScene
 
     public static readonly PlannerOptions Options = new()
     {
-        PrefillPrior = 1000,
-        DecodePrior = 100,
-        ColdStartPrior = TimeSpan.FromSeconds(10),
+        TargetUtilisation = 0.75,
+        Prior = new ClassPrior { PrefillTokensPerSecond = 1000, DecodeTokensPerSecond = 100, ColdStart = TimeSpan.FromSeconds(10), Slots = 16, KvTokens = 32768 },
+        WarmShare = 0,
+        DownMargin = 0,
         DrainTime = TimeSpan.FromSeconds(5),
         Window = TimeSpan.FromSeconds(30),
         StaleAfter = TimeSpan.FromSeconds(5),
-        ReplicaPrior = (16, 32768),
     };
 
     /// <summary>The economic cap does not bind.</summary>
@@ -50,5 +50,12 @@ internal static class PlannerScene
     public static int Replicas(Demand demand, PoolCapacity? capacity = null, PlannerMemory? memory = null, PlannerOptions? options = null) =>
         Plan(demand, capacity, memory, options).Decisions[0].Replicas;
 
-    public static PlannerMemory Knowing(double coldStartSeconds) => PlannerMemory.Empty with { ColdStartSeconds = coldStartSeconds };
+    public static PlannerMemory Knowing(double coldStartSeconds) => PlannerMemory.Empty with { Classes = PlannerMemory.Empty.Classes.Add("cpu", LearnedClass.Nothing with { ColdStartSeconds = coldStartSeconds }) };
+
+    /// <summary>As if so many had been asked for a second ago.</summary>
+    public static PlannerMemory Holding(int replicas, bool work = false) => PlannerMemory.Empty with
+    {
+        LastHadWork = work,
+        Pools = PlannerMemory.Empty.Pools.Add(PoolOfModel.Value, PoolMemory.Nothing with { Recent = [new WantedReplicas(Start.AddSeconds(-1), replicas)], Replicas = replicas }),
+    };
 }

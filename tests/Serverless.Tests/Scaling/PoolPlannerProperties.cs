@@ -80,7 +80,7 @@ public sealed class PoolPlannerProperties
     public void Bounds_hold_whatever_was_wanted_before() =>
         Gen.Select(Demands, Capacities, Gen.Int[0, 10], Gen.Int[0, 10], Gen.Int[0, 2000]).Sample((demand, capacity, min, more, before) =>
         {
-            var memory = PlannerMemory.Empty with { Recent = [(Start.AddSeconds(-1), before)], LastReplicas = before };
+            var memory = Holding(before);
             var max = Math.Max(1, min + more);
             foreach (var seen in new[] { demand, null })
             {
@@ -154,7 +154,7 @@ public sealed class PoolPlannerProperties
                 PromptTokensPerSecond = demand.PromptTokensPerSecond * factor,
                 OutputTokensPerSecond = demand.OutputTokensPerSecond * factor,
             };
-            var options = Options with { PrefillPrior = Options.PrefillPrior * factor, DecodePrior = Options.DecodePrior * factor, ReplicaPrior = (16, Options.ReplicaPrior.KvTokens * factor) };
+            var options = Options with { Prior = Options.Prior with { PrefillTokensPerSecond = 1000 * factor, DecodeTokensPerSecond = 100 * factor, KvTokens = 32768L * factor } };
             return Replicas(faster, capacity, options: options) == Replicas(demand, capacity);
         });
 
@@ -162,7 +162,7 @@ public sealed class PoolPlannerProperties
     [Fact]
     public void The_answer_is_the_most_that_was_wanted_within_the_window()
     {
-        var options = Options with { ReplicaPrior = (1, 32768) };
+        var options = Options with { Prior = Options.Prior with { Slots = 1 } };
         Gen.Select(Gen.OneOf(Gen.Double[0, 0.9], Gen.Double[0, 40]), Gen.Int[0, 12]).Array[1, 60].Sample(steps =>
         {
             var memory = PlannerMemory.Empty;
@@ -176,7 +176,7 @@ public sealed class PoolPlannerProperties
                 memory = plan.Memory;
 
                 plan.Decisions[0].Replicas.ShouldBe(all.Where(entry => now - entry.At < options.Window).Max(entry => entry.Replicas));
-                memory.Recent.Length.ShouldBeLessThanOrEqualTo(13, "the list is bounded by the replicas, not by the plans");
+                memory.Of(PoolOfModel).Recent.Length.ShouldBeLessThanOrEqualTo(13, "the list is bounded by the replicas, not by the plans");
             }
         });
     }

@@ -88,17 +88,28 @@ public sealed class PoolPlannerTests
     public void Running_requests_keep_the_slots_they_are_in() => Replicas(Idle() with { RunningRequests = 33 }, Capacity(ready: 3)).ShouldBe(3);
 
     [Fact]
-    public void What_replicas_report_replaces_what_was_assumed()
+    public void What_a_replica_holds_replaces_what_was_assumed_at_once()
     {
-        var fast = new ReplicaDemand("r", PoolOfModel, false, 0, 4, 0, 8192, 10_000, 1000);
-        var demand = Backlog(20) with { Replicas = [fast] };
+        var small = new ReplicaDemand("r", PoolOfModel, false, 0, 4, 0, 8192, 0, 0);
 
-        var plan = Plan(demand);
+        var plan = Plan(Idle() with { RunningRequests = 9, RunningTokens = 14_000, Replicas = [small] });
 
-        plan.Decisions[0].Replicas.ShouldBe(1, "2 s of work at 10,000 tokens/s, and four slots hold a quarter of it");
-        plan.Memory.PrefillTokensPerSecond.ShouldBe(10_000);
-        plan.Memory.Slots.ShouldBe(4);
-        plan.Memory.KvTokens.ShouldBe(8192);
+        plan.Decisions[0].Replicas.ShouldBe(3, "nine requests in slots of four; 14,000 / (8,192 × 0.85) would take as many");
+    }
+
+    [Fact]
+    public void The_reasons_read_as_an_account_and_the_inputs_are_kept()
+    {
+        var demand = Idle() with { PendingRequests = 16, PendingPromptTokens = 12_400, PendingOutputTokens = 400 };
+
+        var decision = Plan(demand).Decisions[0];
+
+        decision.Reasons[0].ShouldBe("12,400 prompt and 400 output tokens pending, 0 requests running = 16.4 replica-seconds; target 5 s; cold start 10.0 s; 0 up or loading → 3");
+        decision.Inputs.ShouldNotBeNull().ShouldSatisfyAllConditions(
+            inputs => inputs.WorkSeconds.ShouldBe(16.4, 1e-9),
+            inputs => inputs.ForBacklog.ShouldBe(3),
+            inputs => inputs.Wanted.ShouldBe(3),
+            inputs => inputs.ColdStartSeconds.ShouldBe(10));
     }
 
     [Fact]
@@ -166,7 +177,7 @@ public sealed class PoolPlannerTests
     [Fact]
     public void Old_demand_never_takes_a_pool_with_work_to_zero()
     {
-        var memory = PlannerMemory.Empty with { LastReplicas = 0, LastHadWork = true };
+        var memory = Holding(0, work: true);
 
         Plan(Idle(), memory: memory, now: Start.AddHours(1)).Decisions[0].ShouldSatisfyAllConditions(decision => decision.Replicas.ShouldBe(1), decision => decision.Active.ShouldBeTrue());
     }

@@ -16,7 +16,7 @@ internal sealed class PoolSimulation(PlannerOptions options, double coldStart)
     public int Pending => _waiting.Count;
 
     /// <summary>Replica-seconds of one request.</summary>
-    public double Cost(int prompt, int output) => (prompt / options.PrefillPrior) + (output / options.DecodePrior);
+    public double Cost(int prompt, int output) => (prompt / options.Prior.PrefillTokensPerSecond) + (output / options.Prior.DecodeTokensPerSecond);
 
     /// <summary>One second with so many replicas' worth of arrivals; returns the plan's answer, which is followed. Demand is seen as requests arrive, as a dispatcher publishes it.</summary>
     public int Second(double load, int prompt, int output)
@@ -50,7 +50,7 @@ internal sealed class PoolSimulation(PlannerOptions options, double coldStart)
 
     private void Admit()
     {
-        while (_running.Count < _ready * options.ReplicaPrior.Slots && _waiting.TryDequeue(out var next)) _running.Add(next);
+        while (_running.Count < _ready * options.Prior.Slots && _waiting.TryDequeue(out var next)) _running.Add(next);
     }
 
     private void Work()

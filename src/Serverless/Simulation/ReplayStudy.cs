@@ -1,0 +1,53 @@
+using Serverless.Scaling;
+
+namespace Serverless.Simulation;
+
+/// <summary>
+/// One trace under ours and the four known policies, at equal attainment. The whole trace runs from no replica, cold starts and all; requests and replica time are counted from its middle on. Ours has one
+/// setting, chosen on the first half; each of the others has, with hindsight, its cheapest setting that attains on the second half, and beside it the one that the first half would have chosen.
+/// </summary>
+public sealed class ReplayStudy(Trace trace, ReplayOptions options)
+{
+    /// <summary>Share of requests that must attain.</summary>
+    public const double Attainment = 0.95;
+
+    // What is tuned on one half must hold on the other, so a little more is asked for; where no setting attains that (the first burst meets no replica), nearly what the best does.
+    private const double TunedAttainment = 0.97;
+    private const double NearlyBest = 0.01;
+    private const double WarmUp = 600;
+
+    private readonly Trace _first = trace.Slice(0, trace.Seconds / 2);
+    private readonly ReplayOptions _tune = options with { CountFrom = Math.Min(WarmUp, trace.Seconds / 4) };
+    private readonly ReplayOptions _report = options with { CountFrom = trace.Seconds / 2 };
+
+    /// <summary>The settings of ours that tuning tries.</summary>
+    public static IReadOnlyList<PlannerOptions> PlannerSettings { get; } =
+    [
+        .. from utilisation in new[] { 0.6, 0.7, 0.8, 0.9, 1.0 }
+           from window in new[] { 15, 60 }
+           from warm in new[] { 0, 0.5, 0.8, 0.9, 0.95 }
+           select new PlannerOptions { TargetUtilisation = utilisation, Window = TimeSpan.FromSeconds(window), WarmShare = warm },
+    ];
+
+    /// <summary>Ours: the setting that the first half chooses, and what it shows on the second.</summary>
+    public (PlannerOptions Setting, ReplayResult Result) Ours()
+    {
+        var (setting, _) = ReplaySweep.Cheapest(PlannerSettings, planner => Run(_first, _tune with { Planner = planner }, ReplayPolicies.Planner, 0), TunedAttainment, NearlyBest);
+        return (setting, Planner(setting));
+    }
+
+    /// <summary>Ours with a given setting on the second half.</summary>
+    public ReplayResult Planner(PlannerOptions setting) => Run(trace, _report with { Planner = setting }, ReplayPolicies.Planner, 0);
+
+    /// <summary>Another policy with hindsight: its cheapest setting that attains on the second half, else the one that attains most.</summary>
+    public ReplayResult Hindsight(string policy) => ReplaySweep.Cheapest(trace, policy, _report);
+
+    /// <summary>Another policy tuned as ours is.</summary>
+    public ReplayResult Tuned(string policy)
+    {
+        var (setting, _) = ReplaySweep.Cheapest(ReplayPolicies.Sweep(policy), setting => Run(_first, _tune, policy, setting), TunedAttainment, NearlyBest);
+        return Run(trace, _report, policy, setting);
+    }
+
+    private static ReplayResult Run(Trace trace, ReplayOptions options, string policy, double setting) => Replay.Run(trace, ReplayPolicies.Create(policy, setting, options), options);
+}

@@ -1,0 +1,135 @@
+using System.Text.Json;
+using CsCheck;
+using Serverless.Dispatching;
+using Serverless.Scaling;
+using Shouldly;
+using static Serverless.Tests.Scaling.PlannerScene;
+
+namespace Serverless.Tests.Scaling;
+
+/// <summary>What replicas report becomes what the planner reckons with: soon, and whatever single reports say.</summary>
+public sealed class LearningTests
+{
+    [Fact]
+    public void A_class_three_times_slower_than_its_prior_is_known_within_twenty_requests_and_replicas_change()
+    {
+        var memory = After(20, prefill: 1000.0 / 3, decode: 100.0 / 3, running: 16);
+        var demand = Idle(Start.AddSeconds(20)) with { RunningRequests = 1, PromptTokensPerSecond = 1000, OutputTokensPerSecond = 100 };
+
+        var before = Plan(demand).Decisions[0];
+        var after = Plan(demand, memory: memory).Decisions[0];
+
+        after.Inputs!.PrefillRate.ShouldBe(1000.0 / 3, 1000.0 / 3 * 0.05);
+        after.Inputs.DecodeRate.ShouldBe(100.0 / 3, 100.0 / 3 * 0.1);
+        before.Replicas.ShouldBe(3, "(1 + 1) / 0.75");
+        after.Replicas.ShouldBeInRange(7, 9, "three times that");
+    }
+
+    [Fact]
+    public void One_bad_report_moves_no_rate_by_more_than_a_fifth() =>
+        Gen.Select(Gen.Double[1e-3, 1e9], Gen.Double[1e-3, 1e9], Gen.Int[1, 500]).Sample((prefill, decode, running) =>
+        {
+            var memory = After(40, prefill: 800, decode: 90, running: 16);
+            var known = Inputs(memory);
+            var after = Inputs(Plan(Report(41, prefill, decode, running), memory: memory).Memory);
+
+            after.PrefillRate.ShouldBeInRange(known.PrefillRate / 1.2, known.PrefillRate * 1.2);
+            after.DecodeRate.ShouldBeInRange(known.DecodeRate / 1.2, known.DecodeRate * 1.2);
+        });
+
+    [Fact]
+    public void Nonsense_is_not_learned_from()
+    {
+        foreach (var nonsense in new[] { double.NaN, double.PositiveInfinity, -1, 0 })
+        {
+            Inputs(Plan(Report(1, nonsense, nonsense, 4)).Memory).ShouldSatisfyAllConditions(inputs => inputs.PrefillRate.ShouldBe(1000), inputs => inputs.DecodeRate.ShouldBe(100));
+        }
+    }
+
+    [Fact]
+    public void A_replica_seen_at_few_requests_is_judged_by_what_it_does_at_many()
+    {
+        // A step takes 30 ms and 1 ms for each sequence: 118 tokens/s at 4, 348 at 16.
+        var memory = PlannerMemory.Empty;
+        for (var second = 1; second <= 60; second++)
+        {
+            var running = 1 + (second % 5);
+            memory = Plan(Report(second, 1000, running / (0.030 + (0.001 * running)), running), memory: memory).Memory;
+        }
+
+        Inputs(memory).DecodeRate.ShouldBe(16 / 0.046, 60);
+    }
+
+    [Fact]
+    public void The_line_through_steps_is_found_wherever_they_lie() =>
+        Gen.Select(Gen.Double[0.005, 0.1], Gen.Double[0.0005, 0.005], Gen.Int[1, 64].Array[60, 120]).Sample((start, slope, batches) =>
+        {
+            var steps = LearnedClass.Nothing.Steps;
+            var prior = new ClassPrior { DecodeTokensPerSecond = 16 / (start + (16 * slope)) };
+            foreach (var batch in batches) steps = DecodeCurve.Learn(steps, prior, batch, start + (slope * batch));
+
+            DecodeCurve.Fit(steps, prior).Seconds(32).ShouldBe(start + (32 * slope), (start + (32 * slope)) * 0.3);
+        });
+
+    [Fact]
+    public void A_report_is_learned_from_once_a_second_however_often_it_is_planned()
+    {
+        var memory = Plan(Report(1, 500, 50, 16)).Memory;
+        var again = memory;
+        for (var i = 0; i < 10; i++) again = Plan(Report(1, 500, 50, 16), memory: again).Memory;
+
+        Inputs(again).PrefillRate.ShouldBe(Inputs(memory).PrefillRate);
+    }
+
+    [Fact]
+    public void A_sick_replica_does_not_speak_for_the_others()
+    {
+        var memory = PlannerMemory.Empty;
+        for (var second = 1; second <= 40; second++)
+        {
+            ReplicaDemand[] replicas = [Replica("a", 1000, 100, 16), Replica("b", 1000, 100, 16), Replica("c", 10, 1, 16)];
+            memory = Plan(Idle(Start.AddSeconds(second)) with { RunningRequests = 48, Replicas = replicas }, memory: memory).Memory;
+        }
+
+        Inputs(memory).PrefillRate.ShouldBe(1000, 1);
+    }
+
+    [Fact]
+    public void The_first_cold_start_is_believed_and_a_later_outlier_hardly()
+    {
+        var memory = PlannerMemory.Empty;
+        foreach (var seconds in new[] { 60, 61, 59, 60, 600 })
+        {
+            memory = Plan(Idle(), Capacity(1) with { LastColdStartSeconds = seconds }, memory).Memory;
+            if (seconds == 60 && memory.Classes["cpu"].ColdStartDeviation == 0) memory.Classes["cpu"].ColdStartSeconds.ShouldBe(60);
+        }
+
+        memory.Classes["cpu"].ColdStartSeconds.ShouldBeInRange(60, 72);
+    }
+
+    [Fact]
+    public void Memory_survives_as_JSON()
+    {
+        var memory = Plan(Idle(Start.AddSeconds(50)) with { RunningRequests = 3, RecentPromptTokensPerSecond = 500, PromptTokensPerSecond = 400 }, memory: After(40, 700, 80, 12), options: Options with { WarmShare = 0.9 }).Memory;
+
+        var back = JsonSerializer.Deserialize<PlannerMemory>(JsonSerializer.Serialize(memory))!;
+
+        JsonSerializer.Serialize(back).ShouldBe(JsonSerializer.Serialize(memory));
+        back.Classes["cpu"].PrefillTokensPerSecond.ShouldBe(memory.Classes["cpu"].PrefillTokensPerSecond);
+        Replicas(Backlog(60, Start.AddSeconds(51)), memory: back).ShouldBe(Replicas(Backlog(60, Start.AddSeconds(51)), memory: memory));
+    }
+
+    private static ReplicaDemand Replica(string name, double prefill, double decode, int running) => new(name, PoolOfModel, false, running, 16, 0, 32768, prefill, decode);
+
+    private static Demand Report(int second, double prefill, double decode, int running) =>
+        Idle(Start.AddSeconds(second)) with { RunningRequests = running, Replicas = [Replica("r", prefill, decode, running)] };
+
+    private static PlannerMemory After(int requests, double prefill, double decode, int running)
+    {
+        var memory = PlannerMemory.Empty;
+        for (var second = 1; second <= requests; second++) memory = Plan(Report(second, prefill, decode, running), memory: memory).Memory;
+        return memory;
+    }
+
+    private static DecisionInputs Inputs(PlannerMemory memory) => Plan(Idle(Start.AddMinutes(2)), memory: memory).Decisions[0].Inputs!;
+}
