@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Serverless.Hosting.Distributed;
@@ -19,11 +20,13 @@ public static class ScalerHost
         builder.Services.AddOptions<ScalerOptions>().BindConfiguration(ScalerOptions.Section).ValidateOnStart();
         builder.Services.AddSingleton<IValidateOptions<ScalerOptions>, ScalerOptions.Validator>();
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ScalerOptions>>((kestrel, options) =>
-            kestrel.Listen(IPAddress.Parse(options.Value.Keda.DnsSafeHost), options.Value.Keda.Port, endpoint => endpoint.Protocols = HttpProtocols.Http2));
+            kestrel.ListenScaler(new IPEndPoint(IPAddress.Parse(options.Value.Keda.DnsSafeHost), options.Value.Keda.Port), options.Value.Tls));
+        if (builder.Configuration.GetValue($"{ScalerOptions.Section}:{nameof(ScalerOptions.AskBroker)}", true)) builder.Services.AddQueueLimits(builder.Configuration).AddRabbitMqQueue();
         builder.Services
             .AddServerlessTelemetry()
             .AddRedisCatalog()
             .AddRedisFeeds()
+            .AddRedisPlans()
             .AddScaler()
             .AddRedisScaleJournal()
             .AddHostedService<DecisionPublisher>();

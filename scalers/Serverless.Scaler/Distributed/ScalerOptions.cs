@@ -8,9 +8,15 @@ public sealed class ScalerOptions
 {
     public const string Section = "Scaler";
 
-    /// <summary>Where KEDA calls, gRPC without TLS: an address of this machine and a port. Default: <c>http://0.0.0.0:9090</c>.</summary>
+    /// <summary>Where KEDA calls: an address of this machine and a port. Default: <c>http://0.0.0.0:9090</c>.</summary>
     [Required]
     public Uri Keda { get; set; } = new("http://0.0.0.0:9090");
+
+    /// <summary>TLS, and mutual TLS, towards KEDA. Default: none.</summary>
+    public ScalerTlsOptions? Tls { get; set; }
+
+    /// <summary>Whether the broker is asked about models whose dispatchers are silent (section <c>RabbitMq</c>). Off, the plan holds meanwhile. Default: on.</summary>
+    public bool AskBroker { get; set; } = true;
 
     internal sealed class Validator : IValidateOptions<ScalerOptions>
     {

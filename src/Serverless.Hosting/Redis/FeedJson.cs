@@ -19,6 +19,8 @@ namespace Serverless.Hosting.Redis;
 [JsonSerializable(typeof(Demand))]
 [JsonSerializable(typeof(PoolCapacity))]
 [JsonSerializable(typeof(DecisionHistory))]
+[JsonSerializable(typeof(SharedPlan))]
+[JsonSerializable(typeof(SharedPlan[]))]
 [JsonSerializable(typeof(CatalogDocument))]
 internal sealed partial class FeedJson : JsonSerializerContext
 {

@@ -21,6 +21,8 @@ internal sealed class RedisDemandFeed(RedisConnection redis, TimeProvider time, 
 
     public IAsyncEnumerable<Demand> WatchAsync(ModelName model, CancellationToken cancellationToken) => _latest.WatchAsync(model.Value, cancellationToken);
 
+    public IAsyncEnumerable<IReadOnlyCollection<Demand>> WatchAllAsync(CancellationToken cancellationToken) => _latest.WatchAllAsync(cancellationToken);
+
     public Task StartAsync(CancellationToken cancellationToken) => _latest.StartAsync(cancellationToken);
 
     public ValueTask DisposeAsync() => _latest.DisposeAsync();

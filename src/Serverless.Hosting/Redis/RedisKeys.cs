@@ -14,10 +14,12 @@ namespace Serverless.Hosting.Redis;
 /// lease-epoch:{name}   string   last epoch given; never expires
 /// leases               sorted   names of leases, for listing
 /// demand, capacity, decisions   hash   the latest by model or pool; stale ones are removed by readers
+/// plan:head            hash     epoch and sequence of the plan, and when it was right
+/// plan                 hash     the plan by model, with the planner's memory; never expires
 /// catalog              string   the published manifests
 /// hints:{instance}     channel  records as they are appended, for the followers in one process
 /// ends:{model}         channel  ids of requests ended from outside
-/// demand, capacity, decisions, catalog     channels of their changes
+/// demand, capacity, decisions, plan, catalog     channels of their changes
 /// </code>
 /// </summary>
 internal sealed class RedisKeys(string prefix)
@@ -37,6 +39,10 @@ internal sealed class RedisKeys(string prefix)
     public RedisKey Capacity { get; } = prefix + "capacity";
 
     public RedisKey Decisions { get; } = prefix + "decisions";
+
+    public RedisKey PlanHead { get; } = prefix + "plan:head";
+
+    public RedisKey Plans { get; } = prefix + "plan";
 
     public RedisKey Catalog { get; } = prefix + "catalog";
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Threading.Channels;
@@ -25,13 +26,14 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly Pulse _refresh = new(RefreshInterval, time);
     private readonly CancellationTokenSource _stopping = new();
+    private ImmutableArray<PendingChanges<string, T>> _readers = [];
     private ChannelMessageQueue? _subscription;
     private Task _running = Task.CompletedTask;
 
     /// <summary>Replaces the value of that name.</summary>
     public void Publish(string name, T value)
     {
-        Of(name).Set(new Held(value, 0, default, mine: true, time.GetTimestamp()));
+        Set(name, new Held(value, 0, default, mine: true, time.GetTimestamp()));
         _unsent[name] = true;
         _wake.Writer.TryWrite(true);
     }
@@ -51,6 +53,26 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
         }
     }
 
+    /// <summary>All values now, and those that change, many at once.</summary>
+    public async IAsyncEnumerable<IReadOnlyCollection<T>> WatchAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var changes = new PendingChanges<string, T>();
+        ImmutableInterlocked.Update(ref _readers, readers => readers.Add(changes));
+        try
+        {
+            foreach (var name in _held.Keys)
+            {
+                if (Latest(name) is { } value) changes.Put(name, value);
+            }
+
+            await foreach (var taken in changes.TakeAllAsync(cancellationToken)) yield return [.. taken.Values];
+        }
+        finally
+        {
+            ImmutableInterlocked.Update(ref _readers, readers => readers.Remove(changes));
+        }
+    }
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         _subscription = await redis.SubscribeAsync(RedisKeys.Changes(hash), message => Take(message), cancellationToken);
@@ -66,6 +88,12 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
         await _running;
         if (_subscription is not null) await _subscription.UnsubscribeAsync(CommandFlags.FireAndForget);
         _stopping.Dispose();
+    }
+
+    private void Set(string name, Held held)
+    {
+        Of(name).Set(held);
+        foreach (var reader in _readers) reader.Put(name, held.Value);
     }
 
     private LatestValue<Held> Of(string name) => _held.GetOrAdd(name, static _ => new LatestValue<Held>());
@@ -94,7 +122,7 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
             }
             else if (!_unsent.ContainsKey(name))
             {
-                latest.Set(new Held(value, entry.At, entry.Json, entry.Writer == _writer, freshAt));
+                Set(name, new Held(value, entry.At, entry.Json, entry.Writer == _writer, freshAt));
             }
 
             return name;

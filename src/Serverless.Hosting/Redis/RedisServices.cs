@@ -38,6 +38,13 @@ public static class RedisServices
         return services;
     }
 
+    /// <summary><see cref="IPlanFeed"/>, and the leases by which one of all scalers writes it.</summary>
+    public static IServiceCollection AddRedisPlans(this IServiceCollection services)
+    {
+        services.AddRedisLeases().TryAddSingleton<IPlanFeed, RedisPlanFeed>();
+        return services;
+    }
+
     /// <summary><see cref="IScaleJournal"/>: the decisions that scalers publish; a scaler publishes by <see cref="RedisScaleJournal"/> itself.</summary>
     public static IServiceCollection AddRedisScaleJournal(this IServiceCollection services)
     {

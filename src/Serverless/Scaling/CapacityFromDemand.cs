@@ -28,6 +28,9 @@ public sealed class CapacityFromDemand(IDemandFeed feed, ICapacityFeed capacity,
     /// <inheritdoc/>
     public IAsyncEnumerable<Demand> WatchAsync(ModelName model, CancellationToken cancellationToken) => feed.WatchAsync(model, cancellationToken);
 
+    /// <inheritdoc/>
+    public IAsyncEnumerable<IReadOnlyCollection<Demand>> WatchAllAsync(CancellationToken cancellationToken) => feed.WatchAllAsync(cancellationToken);
+
     private static bool Same(PoolCapacity one, PoolCapacity other) =>
         one with { LoadingSince = [] } == other with { LoadingSince = [] } && one.LoadingSince.SequenceEqual(other.LoadingSince);
 
