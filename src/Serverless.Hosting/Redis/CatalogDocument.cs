@@ -24,7 +24,7 @@ internal sealed record CatalogDocument
         foreach (var (path, bytes) in ManifestFolder.Read(folder, errors))
         {
             manifests.AddRange(YamlManifests.Read(path, bytes, errors));
-            files.Add(new ManifestFile(path, Encoding.UTF8.GetString(bytes)));
+            files.Add(new ManifestFile { Path = path, Text = Encoding.UTF8.GetString(bytes) });
         }
 
         var notes = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -44,7 +44,12 @@ internal sealed record CatalogDocument
         return errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] };
     }
 
-    internal sealed record ManifestFile(string Path, string Text);
+    internal sealed record ManifestFile
+    {
+        public required string Path { get; init; }
+
+        public required string Text { get; init; }
+    }
 
     private sealed class NotingInspector(IModelInspector inner, Dictionary<string, int> notes) : IModelInspector
     {

@@ -14,6 +14,7 @@ namespace Serverless.Hosting.Redis;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     IgnoreReadOnlyProperties = true,
+    RespectNullableAnnotations = true,
     Converters = [typeof(ModelNameConverter), typeof(PoolNameConverter)])]
 [JsonSerializable(typeof(Demand))]
 [JsonSerializable(typeof(PoolCapacity))]

@@ -14,6 +14,9 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(500);
     private static readonly string[] NotNow = ["LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
 
+    // By a script: the client takes the plain command for an administrator's.
+    private const string Info = "return redis.call('INFO')";
+
     private readonly SemaphoreSlim _opening = new(1, 1);
     private ConnectionMultiplexer? _multiplexer;
     private Task _checking = Task.CompletedTask;
@@ -152,7 +155,7 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
         {
             try
             {
-                if (RedisServerCheck.Find(await BoundedAsync(multiplexer.GetDatabase().ExecuteAsync("INFO"), cancellationToken)) is { } fault) throw new InvalidOperationException($"Redis at {Where()} {fault}");
+                if (RedisServerCheck.Find(await BoundedAsync(multiplexer.GetDatabase().ScriptEvaluateAsync(Info), cancellationToken)) is { } fault) throw new InvalidOperationException($"Redis at {Where()} {fault}");
                 return;
             }
             catch (Exception exception) when (IsUnavailable(exception))
@@ -180,7 +183,7 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
     {
         try
         {
-            if (RedisServerCheck.Find(await Database.ExecuteAsync("INFO")) is { } fault) LogUnfit(endpoint, fault);
+            if (RedisServerCheck.Find(await Database.ScriptEvaluateAsync(Info)) is { } fault) LogUnfit(endpoint, fault);
         }
         catch (Exception exception) when (exception is RedisException or TimeoutException or ObjectDisposedException)
         {

@@ -9,8 +9,10 @@ internal static class RedisLatestScripts
 
         """;
 
-    /// <summary>KEYS hash. ARGV name, writer, JSON.</summary>
+    /// <summary>KEYS hash. ARGV name, writer, JSON. The times of a name's entries rise, so that readers can tell which is the later.</summary>
     public static readonly RedisScript Publish = new(Now + """
+        local last = redis.call('HGET', KEYS[1], ARGV[1])
+        now = math.max(now, last and (tonumber(string.match(last, '^(%d+) ')) or 0) + 1 or 0)
         local entry = string.format('%.0f %s ', now, ARGV[2]) .. ARGV[3]
         redis.call('HSET', KEYS[1], ARGV[1], entry)
         redis.call('PUBLISH', KEYS[1], entry)
