@@ -8,6 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Dispatching;
+using Serverless.Documents;
 using Serverless.Gateway;
 using Serverless.Hosting.Manifests;
 using Serverless.Hosting.Tokens;
@@ -31,6 +32,8 @@ internal static class EmbeddedHost
             .AddSingleton(new QueueLimits())
             .AddSingleton<IRequestQueue, MemoryRequestQueue>()
             .AddSingleton<IRequestLog, MemoryRequestLog>()
+            .AddSingleton<IDocumentStore, MemoryDocumentStore>()
+            .AddMemoryEvents()
             .AddSingleton<IDemandFeed, MemoryDemandFeed>()
             .AddSingleton<ICapacityFeed, MemoryCapacityFeed>()
             .AddSingleton<MemoryWorkerSessions>()
