@@ -47,7 +47,7 @@ public static class GatewayHost
             .AddCapacityFromDemand()
             .AddRedisScaleJournal()
             .AddGrpcWorkerSessions()
-            .AddSingleton(provider => GatewayIdentity.New(SessionServices.SessionAddress(provider.GetRequiredService<IOptions<SessionOptions>>().Value)))
+            .AddSingleton(provider => GatewayIdentity.New(SessionServices.SessionAddress(provider.GetRequiredService<IOptions<WorkerSessionOptions>>().Value)))
             .AddDaprDocuments()
             .AddDaprEvents()
             .AddDispatchers(),

@@ -1,5 +1,3 @@
-using Serverless.Events;
-
 namespace Serverless.Hosting.Dapr;
 
 /// <summary>Names that code, <c>components/</c> and <c>dapr.yaml</c> share; a test compares them.</summary>
@@ -16,9 +14,6 @@ public static class DaprNames
     public const string PubSub = "pubsub";
 
     public const string SecretStore = "secretstore";
-
-    /// <summary>The topic of events of <see cref="EventTopics.Requests"/> that were not taken.</summary>
-    public const string RequestsDead = EventTopics.Requests + ".dead";
 
     /// <summary>Where daprd delivers the events of a topic: this and the topic's name.</summary>
     public const string EventsPath = "/events/";

@@ -90,7 +90,7 @@ public static class DistributedHost
     {
         OptionsValidationException faulty => [.. faulty.Failures],
         AggregateException several when several.InnerExceptions.All(inner => inner is OptionsValidationException) => [.. several.InnerExceptions.SelectMany(Faults)],
-        InvalidOperationException or IOException => [exception.Message],
+        (InvalidOperationException and not ObjectDisposedException) or IOException => [exception.Message],
         _ => [],
     };
 

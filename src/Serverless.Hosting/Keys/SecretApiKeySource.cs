@@ -35,9 +35,9 @@ internal sealed partial class SecretApiKeySource(
         {
             while (!await TryReadAsync(either.Token)) await Task.Delay(StartPause, time, either.Token);
         }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (limit.IsCancellationRequested)
         {
-            throw new InvalidOperationException($"The API keys could not be read from the secret '{_secret}' within {options.Value.StartTimeout.TotalSeconds:F0} s. Is the sidecar up, and is the secret in its store's scope?");
+            throw new InvalidOperationException($"The API keys could not be read from the secret '{_secret}' within {options.Value.StartTimeout.TotalSeconds:F0} s. Is the sidecar up, and is the secret in its store's scope?", exception);
         }
     }
 

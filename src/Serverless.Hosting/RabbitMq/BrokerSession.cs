@@ -83,6 +83,10 @@ internal sealed class BrokerSession : IAsyncDisposable
             try
             {
                 await channel.QueueDeclareAsync(queue.Name, durable: true, exclusive: false, autoDelete: false, queue.Arguments.ToDictionary(argument => argument.Key, argument => (object?)argument.Value), cancellationToken: Lost);
+                if (queue.Exchange is not { } exchange) continue;
+
+                await channel.ExchangeDeclareAsync(exchange, ExchangeType.Fanout, durable: true, autoDelete: false, cancellationToken: Lost);
+                await channel.QueueBindAsync(queue.Name, exchange, "", cancellationToken: Lost);
             }
             catch (OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == Constants.PreconditionFailed)
             {

@@ -1,12 +1,13 @@
 using System.Text;
 using Serverless.Catalog;
 using Serverless.Errors;
+using Serverless.Events;
 
 namespace Serverless.Hosting.RabbitMq;
 
 /// <summary>
 /// Every queue we use, named and described here and nowhere else. Per model a classic one for what a connection promises and a quorum queue for what an id promises; one quorum
-/// queue of dead letters. All publishing goes through the default exchange; nothing is bound.
+/// queue of dead letters. All our publishing goes through the default exchange. Events are daprd's to declare, but for what it puts away: a topic that nobody reads has no queue there.
 /// </summary>
 public sealed class Topology(string prefix)
 {
@@ -38,6 +39,7 @@ public sealed class Topology(string prefix)
                 Queue(Durable(model), "quorum", unanswered.Concat(unlimited)),
             }),
             Queue(DeadLetters, "quorum", unlimited),
+            Queue(EventTopics.RequestsDead, "quorum", unlimited) with { Exchange = EventTopics.RequestsDead },
         ];
     }
 

@@ -50,6 +50,7 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, TimeProv
 
     public async ValueTask DisposeAsync()
     {
+        if (_stopping.IsCancellationRequested) return; // a container disposes of it once for each port it stands for
         redis.Reconnected -= OnReconnected;
         await _stopping.CancelAsync();
         await _refreshing;

@@ -21,6 +21,7 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
     private static readonly TimeSpan RetryInterval = TimeSpan.FromSeconds(1);
 
     private readonly string _writer = Guid.NewGuid().ToString("n");
+    private readonly Lock _lock = new();
     private readonly ConcurrentDictionary<string, LatestValue<Held>> _held = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> _unsent = new(StringComparer.Ordinal);
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -33,8 +34,12 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
     /// <summary>Replaces the value of that name.</summary>
     public void Publish(string name, T value)
     {
-        Set(name, new Held(value, 0, default, mine: true, time.GetTimestamp()));
-        _unsent[name] = true;
+        lock (_lock)
+        {
+            Set(name, new Held(value, 0, default, mine: true, time.GetTimestamp()));
+            _unsent[name] = true;
+        }
+
         _wake.Writer.TryWrite(true);
     }
 
@@ -83,6 +88,7 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
 
     public async ValueTask DisposeAsync()
     {
+        if (_stopping.IsCancellationRequested) return; // a container disposes of it once for each port it stands for
         redis.Reconnected -= OnReconnected;
         await _stopping.CancelAsync();
         await _running;
@@ -109,28 +115,32 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
 
             var name = options.Name(value);
             if (string.IsNullOrEmpty(name)) throw new JsonException("It names nothing.");
-            var latest = Of(name);
             var freshAt = time.GetTimestamp() - (long)(age.TotalSeconds * time.TimestampFrequency);
-            if (entry.Writer == _writer && latest.Value is { Mine: true } mine)
-            {
-                // The echo of what this process published, perhaps of less than its latest.
-                mine.FreshAt = Math.Max(mine.FreshAt, freshAt);
-            }
-            else if (latest.Value is { Mine: false } held && (entry.At <= held.At || held.Json.Span.SequenceEqual(entry.Json.Span)))
-            {
-                held.FreshAt = Math.Max(held.FreshAt, freshAt);
-            }
-            else if (!_unsent.ContainsKey(name))
-            {
-                Set(name, new Held(value, entry.At, entry.Json, entry.Writer == _writer, freshAt));
-            }
-
+            lock (_lock) TakeNeedsLock(name, value, entry, freshAt);
             return name;
         }
         catch (JsonException exception)
         {
             LogUnreadable($"{hash}", exception.Message);
             return null;
+        }
+    }
+
+    private void TakeNeedsLock(string name, T value, in FeedEntry entry, long freshAt)
+    {
+        var latest = Of(name);
+        if (entry.Writer == _writer && latest.Value is { Mine: true } mine)
+        {
+            // The echo of what this process published, perhaps of less than its latest.
+            mine.FreshAt = Math.Max(mine.FreshAt, freshAt);
+        }
+        else if (latest.Value is { Mine: false } held && (entry.At <= held.At || held.Json.Span.SequenceEqual(entry.Json.Span)))
+        {
+            held.FreshAt = Math.Max(held.FreshAt, freshAt);
+        }
+        else if (!_unsent.ContainsKey(name))
+        {
+            Set(name, new Held(value, entry.At, entry.Json, entry.Writer == _writer, freshAt));
         }
     }
 

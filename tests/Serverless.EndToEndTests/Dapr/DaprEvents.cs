@@ -71,7 +71,7 @@ public sealed class DaprEvents : IEventHandler, IAsyncDisposable
         using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
         do
         {
-            if (await _channel!.BasicGetAsync(DaprNames.RequestsDead, autoAck: true, limit.Token) is not { } message) continue;
+            if (await _channel!.BasicGetAsync(EventTopics.RequestsDead, autoAck: true, limit.Token) is not { } message) continue;
             var dead = CloudEventJson.Decode(message.Body);
             if (dead.Id == id) return dead;
         }
@@ -112,8 +112,8 @@ public sealed class DaprEvents : IEventHandler, IAsyncDisposable
     {
         _broker = await new ConnectionFactory { Uri = broker }.CreateConnectionAsync(cancellationToken);
         _channel = await _broker.CreateChannelAsync(cancellationToken: cancellationToken);
-        await _channel.ExchangeDeclareAsync(DaprNames.RequestsDead, ExchangeType.Fanout, durable: true, cancellationToken: cancellationToken);
-        await _channel.QueueDeclareAsync(DaprNames.RequestsDead, durable: true, exclusive: false, autoDelete: false, new Dictionary<string, object?> { ["x-queue-type"] = "quorum" }, cancellationToken: cancellationToken);
-        await _channel.QueueBindAsync(DaprNames.RequestsDead, DaprNames.RequestsDead, "", cancellationToken: cancellationToken);
+        await _channel.ExchangeDeclareAsync(EventTopics.RequestsDead, ExchangeType.Fanout, durable: true, cancellationToken: cancellationToken);
+        await _channel.QueueDeclareAsync(EventTopics.RequestsDead, durable: true, exclusive: false, autoDelete: false, new Dictionary<string, object?> { ["x-queue-type"] = "quorum" }, cancellationToken: cancellationToken);
+        await _channel.QueueBindAsync(EventTopics.RequestsDead, EventTopics.RequestsDead, "", cancellationToken: cancellationToken);
     }
 }

@@ -5,7 +5,7 @@ using Serverless.Requests;
 namespace Serverless.FunctionalTests.Gateway;
 
 /// <summary>A log that can be away, and that tells of what gateways do with it.</summary>
-internal sealed class OutageLog(MemoryRequestLog log) : IRequestLog
+internal sealed class OutageLog(MemoryRequestLog log) : IRequestLog, IDisposable
 {
     private CancellationTokenSource _away = new();
 
@@ -81,6 +81,8 @@ internal sealed class OutageLog(MemoryRequestLog log) : IRequestLog
     }
 
     public IAsyncEnumerable<RequestId> WatchEndsAsync(ModelName model, CancellationToken cancellationToken) => log.WatchEndsAsync(model, cancellationToken);
+
+    public void Dispose() => _away.Dispose();
 
     private MemoryRequestLog Here() => Away ? throw Backend.Away("log") : log;
 }

@@ -84,7 +84,7 @@ public sealed class ComponentsTests
         {
             YamlFolder.Text(subscription, "spec", "pubsubname").ShouldBe(DaprNames.PubSub);
             YamlFolder.Text(subscription, "spec", "routes", "default").ShouldBe(DaprNames.EventsPath + YamlFolder.Text(subscription, "spec", "topic"));
-            YamlFolder.Text(subscription, "spec", "deadLetterTopic").ShouldBe(DaprNames.RequestsDead);
+            YamlFolder.Text(subscription, "spec", "deadLetterTopic").ShouldBe(EventTopics.RequestsDead);
             YamlFolder.Text(subscription, "spec", "metadata", "queueType").ShouldBe("quorum", "what is acknowledged to a publisher is on disk");
             YamlFolder.List(subscription, "scopes").ShouldBe([DaprNames.GatewayApp]);
         }

@@ -53,6 +53,8 @@ public sealed class ReleasesTests
     {
         var head = new LogHead(new ModelName("tiny"), Promise.Id, "gateway-0", TestRequests.Deadline) { Resumable = true };
 
-        HeadCodec.Decode((byte[])[.. HeadCodec.Encode(head), .. LaterField], Promise.Id, "gateway-0").ShouldBe(head);
+        var read = HeadCodec.Decode((byte[])[.. HeadCodec.Encode(head), .. LaterField], Promise.Id, "gateway-0");
+
+        (read with { Shape = default }).ShouldBe(head);
     }
 }
