@@ -23,7 +23,8 @@ internal static class Greeting
         if (models.Count == 0) return;
 
         console.WriteLine();
-        console.WriteLine($$"""
+        // Past the console, which would wrap it: it is there to be copied.
+        console.Profile.Out.Writer.WriteLine($$"""
             curl {{address}}/v1/chat/completions -H 'Content-Type: application/json' \
               -d '{"model": "{{models[0].Name}}", "messages": [{"role": "user", "content": "What is the opposite of hot?"}]}'
             """);
