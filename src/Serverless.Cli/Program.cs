@@ -5,6 +5,7 @@ using Serverless.Hosting.Manifests;
 using Spectre.Console;
 
 var console = AnsiConsole.Console;
+if (!console.Profile.Out.IsTerminal) console.Profile.Width = 1000; // lines in a file are not wrapped
 var root = new RootCommand("Serverless: LLMs from zero, on this machine or a cluster.")
 {
     UpCommand.Create(console),
