@@ -100,6 +100,6 @@ public sealed class DeferredWorkTests
 
         public ValueTask ReturnAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-        public ValueTask DeadLetterAsync(ServingFault reason, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+        public ValueTask DeadLetterAsync(ServingFault reason, int attempts, CancellationToken cancellationToken) => ValueTask.CompletedTask;
     }
 }
