@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.AspNetCore.Connections;
 using Serverless.Cli.Client;
 using Serverless.Cli.Commands;
 using Serverless.Hosting.Manifests;
@@ -26,6 +27,6 @@ catch (OperationCanceledException)
 }
 catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException or FormatException or ArgumentException)
 {
-    Console.Error.WriteLine(exception.Message);
+    Console.Error.WriteLine(exception.InnerException is AddressInUseException ? $"{exception.Message} Give another with --port." : exception.Message);
     return 1;
 }

@@ -37,8 +37,8 @@ internal static class EmbeddedHost
             .AddSingleton<IWorkerSessions>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddSingleton<IDispatcherConnector>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddMemoryEvents()
+            .AddDispatchers() // parts stop in the reverse order: replicas drain while their dispatchers still answer
             .AddLocalReplicas()
-            .AddDispatchers()
             .AddScaler()
             .AddLocalScaler(new LocalScalerOptions { Cooldown = options.Cooldown });
 
@@ -71,6 +71,7 @@ internal static class EmbeddedHost
             console.TimestampFormat = "HH:mm:ss ";
         });
         logging.SetMinimumLevel(quiet ? LogLevel.Error : LogLevel.Warning);
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None); // what stops the start is thrown, and told once
         if (!quiet) logging.AddFilter("Serverless", LogLevel.Information);
     }
 }

@@ -23,7 +23,7 @@ internal sealed class WorkerScene : IAsyncDisposable
     public WorkerScene()
     {
         Log = new FaultyLog(new MemoryRequestLog(Time));
-        _arrivals = _sessions.AcceptAsync(TestRequests.Model, Token).GetAsyncEnumerator(Token);
+        _arrivals = _sessions.AcceptAsync(TestRequests.Model, 1, Token).GetAsyncEnumerator(Token);
         var worker = new WorkerDescription
         {
             Worker = "replica-0",
@@ -34,7 +34,8 @@ internal sealed class WorkerScene : IAsyncDisposable
             Slots = Engine.Slots,
         };
         var metrics = new WorkerMetrics(_services.GetRequiredService<IMeterFactory>());
-        Running = new WorkerLoop(worker, Engine, _sessions, Log, metrics, () => FirstTokens++, Time, NullLogger<WorkerLoop>.Instance).RunAsync(_drain.Token, _stop.Token);
+        var runner = new AttemptRunner(worker.Worker, Engine, () => FirstTokens++, Time, NullLogger<AttemptRunner>.Instance);
+        Running = new WorkerLoop(worker, Engine, new RunningAttempts(runner, Log, metrics, Time, _stop.Token), _sessions, Time).RunAsync(_drain.Token, _stop.Token);
     }
 
     public FakeTimeProvider Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
