@@ -107,7 +107,7 @@ internal sealed class Balancer : IAsyncDisposable
             await server.ConnectAsync(IPAddress.Loopback, backend.Scaler.Port, _stop.Token);
             client.NoDelay = server.NoDelay = true;
             lock (_lock) backend.Open.Add(client);
-            await Task.WhenAny(CopyAsync(client, server), CopyAsync(server, client));
+            await Task.WhenAny(CopyAsync(client, server, _stop.Token), CopyAsync(server, client, _stop.Token));
         }
         catch (Exception exception) when (exception is SocketException or OperationCanceledException or ObjectDisposedException)
         {
@@ -119,17 +119,17 @@ internal sealed class Balancer : IAsyncDisposable
         }
     }
 
-    private static async Task CopyAsync(Socket from, Socket to)
+    private static async Task CopyAsync(Socket from, Socket to, CancellationToken cancellationToken)
     {
         var buffer = new byte[16 * 1024];
         try
         {
-            while (await from.ReceiveAsync(buffer, SocketFlags.None) is > 0 and var count)
+            while (await from.ReceiveAsync(buffer, SocketFlags.None, cancellationToken) is > 0 and var count)
             {
-                for (var sent = 0; sent < count;) sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), SocketFlags.None);
+                for (var sent = 0; sent < count;) sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), SocketFlags.None, cancellationToken);
             }
         }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException or OperationCanceledException)
         {
         }
     }

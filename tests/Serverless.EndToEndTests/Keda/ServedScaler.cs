@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Scaler;
 using Serverless.Scaling;
