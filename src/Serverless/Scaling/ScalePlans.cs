@@ -30,6 +30,16 @@ public sealed class ScalePlans(PoolPlanner planner, ICatalogSource catalog, IDem
     /// <summary>The pool's decision now (if any) and each later one; a slow reader sees only the latest.</summary>
     public IAsyncEnumerable<ScaleDecision> WatchAsync(PoolName pool, CancellationToken cancellationToken) => Of(pool).WatchAsync(cancellationToken);
 
+    /// <summary>What is remembered of a model: to be kept in state, as JSON, and given back by <see cref="Restore"/>.</summary>
+    public PlannerMemory Memory(ModelName model) => _memory.GetValueOrDefault(model, PlannerMemory.Empty);
+
+    /// <summary>Takes up what was remembered of a model before a restart, or by the planner whose lease this one took over.</summary>
+    public void Restore(ModelName model, PlannerMemory memory)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        _memory[model] = memory;
+    }
+
     /// <summary>Plans until stopped.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {

@@ -73,6 +73,27 @@ public sealed class PoolPlannerProperties
         Gen.Select(Demands, Capacities, AnyOptions).Sample((demand, capacity, options) => Replicas(demand, capacity, options: options) == 0 == !demand.HasWork);
 
     [Fact]
+    public void Running_work_keeps_the_slots_and_memory_it_is_in() =>
+        Gen.Select(Demands, Capacities, AnyOptions).Sample((demand, capacity, options) =>
+            Replicas(demand, capacity, options: options) >= Math.Max(Math.Ceiling(demand.RunningRequests / 16.0), Math.Ceiling(demand.RunningTokens / 32768.0)));
+
+    [Fact]
+    public void With_work_pending_no_answer_is_zero_whatever_is_stale_or_out_of_stock() =>
+        Gen.Select(Demands, Capacities, Gen.Double[0, 1000], Gen.Bool).Sample((demand, capacity, age, stuck) =>
+        {
+            var seen = demand with { PendingRequests = demand.PendingRequests + 1 };
+            var state = stuck ? capacity with { Available = 0, UnschedulableSince = capacity.LoadingSince } : capacity;
+            var first = Plan(seen, state);
+            var later = Plan(seen, state, first.Memory, now: seen.At.AddSeconds(age));
+
+            foreach (var decision in new[] { first.Decisions[0], later.Decisions[0] })
+            {
+                decision.Replicas.ShouldBeGreaterThan(0);
+                decision.Active.ShouldBeTrue();
+            }
+        });
+
+    [Fact]
     public void Bounds_hold_whatever_was_wanted_before() =>
         Gen.Select(Demands, Capacities, Gen.Int[0, 10], Gen.Int[0, 10], Gen.Int[0, 2000]).Sample((demand, capacity, min, more, before) =>
         {

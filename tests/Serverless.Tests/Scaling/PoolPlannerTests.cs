@@ -100,16 +100,16 @@ public sealed class PoolPlannerTests
     [Fact]
     public void The_reasons_read_as_an_account_and_the_inputs_are_kept()
     {
-        var demand = Idle() with { PendingRequests = 16, PendingPromptTokens = 12_400, PendingOutputTokens = 400 };
+        var options = new PlannerOptions { Prior = new ClassPrior { PrefillTokensPerSecond = 1333, ColdStart = TimeSpan.FromSeconds(14) } };
 
-        var decision = Plan(demand).Decisions[0];
+        var decision = Plan(Idle() with { PendingRequests = 16, PendingPromptTokens = 12_400 }, options: options).Decisions[0];
 
-        decision.Reasons[0].ShouldBe("12,400 prompt and 400 output tokens pending, 0 requests running = 16.4 replica-seconds; target 5 s; cold start 10.0 s; 0 up or loading → 3");
+        decision.Reasons[0].ShouldBe("12,400 prompt and 0 output tokens pending, 0 requests running = 9.3 replica-seconds; target 5 s; cold start 14.0 s; 0 up or loading → 2");
         decision.Inputs.ShouldNotBeNull().ShouldSatisfyAllConditions(
-            inputs => inputs.WorkSeconds.ShouldBe(16.4, 1e-9),
-            inputs => inputs.ForBacklog.ShouldBe(3),
-            inputs => inputs.Wanted.ShouldBe(3),
-            inputs => inputs.ColdStartSeconds.ShouldBe(10));
+            inputs => inputs.WorkSeconds.ShouldBe(9.3, 0.01),
+            inputs => inputs.ForBacklog.ShouldBe(2),
+            inputs => inputs.Wanted.ShouldBe(2),
+            inputs => inputs.ColdStartSeconds.ShouldBe(14));
     }
 
     [Fact]
