@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Serverless.Dispatching;
 using Serverless.Scaler.Embedded;
 using Serverless.Scaler.Keda;
@@ -22,8 +23,8 @@ public static class ScalerServiceCollectionExtensions
         {
             options.Services.Map(ScalerHealth.Fresh, check => check.Name == nameof(PlanAgeCheck));
             options.Services.Map(ScalerHealth.Answers, check => check.Name == nameof(PlanKnownCheck));
-            options.Services.Map(ScalerHealth.Live, _ => false);
-        }).AddCheck<PlanAgeCheck>(nameof(PlanAgeCheck)).AddCheck<PlanKnownCheck>(nameof(PlanKnownCheck));
+            options.Services.Map(ScalerHealth.Live, check => check.Name == ScalerHealth.Live);
+        }).AddCheck(ScalerHealth.Live, () => HealthCheckResult.Healthy()).AddCheck<PlanAgeCheck>(nameof(PlanAgeCheck)).AddCheck<PlanKnownCheck>(nameof(PlanKnownCheck));
 
         services.TryAddSingleton(new PlannerOptions());
         services.TryAddSingleton<PoolPlanner>();

@@ -6,6 +6,7 @@ var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringCom
     ["gateway"] = GatewayBenchmark.RunAsync,
     ["log"] = LogBenchmark.RunAsync,
     ["memory"] = MemoryBenchmark.RunAsync,
+    ["replay"] = ReplayBenchmark.RunAsync,
 };
 
 // The servers that the benchmarks measure are this program again, in another process.

@@ -9,9 +9,10 @@ internal sealed class FieldWatch(Process process, string what) : IAsyncDisposabl
     public List<(string Value, long At)> Seen { get; } = [];
 
     /// <summary>Waits for the value that <paramref name="matches"/>; those before it are kept in <see cref="Seen"/>.</summary>
-    public async Task<string> UntilAsync(Func<string, bool> matches, CancellationToken cancellationToken)
+    public async Task<string> UntilAsync(Func<string, bool> matches, CancellationToken cancellationToken, TimeSpan? within = null)
     {
-        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
+        var time = within ?? TestTimeouts.Default;
+        using var limit = new CancellationTokenSource(time, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
@@ -27,7 +28,24 @@ internal sealed class FieldWatch(Process process, string what) : IAsyncDisposabl
         {
         }
 
-        throw new InvalidOperationException($"{what} did not become what was awaited within {TestTimeouts.Default.TotalSeconds:F0} s; it was: {string.Join(", ", Seen.Select(seen => seen.Value))}");
+        throw new InvalidOperationException($"{what} did not become what was awaited within {time.TotalSeconds:F0} s; it was: {string.Join(", ", Seen.Select(seen => seen.Value))}");
+    }
+
+    /// <summary>Goes on watching for so long; the values that were told meanwhile are in <see cref="Seen"/>.</summary>
+    public async Task ForAsync(TimeSpan time, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(time, TimeProvider.System);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            while (await process.StandardOutput.ReadLineAsync(either.Token) is { } line)
+            {
+                if (Seen.Count == 0 || Seen[^1].Value != line) Seen.Add((line, TimeProvider.System.GetTimestamp()));
+            }
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+        }
     }
 
     public async ValueTask DisposeAsync()

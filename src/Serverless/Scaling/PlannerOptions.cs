@@ -12,8 +12,8 @@ public sealed record PlannerOptions
     /// <summary>θ: share of a KV cache that is planned for. Default: 0.85.</summary>
     public double KvTarget { get; init; } = 0.85;
 
-    /// <summary>a: no replica is started for less work than this share of its own cold start. Default: 0.75.</summary>
-    public double EconomicFactor { get; init; } = 0.75;
+    /// <summary>a: no replica is started for less work than this share of its own cold start. Default: 0.5.</summary>
+    public double EconomicFactor { get; init; } = 0.5;
 
     /// <summary>W: replicas go down only to the most that was wanted in this time. Default: 60 s.</summary>
     public TimeSpan Window { get; init; } = TimeSpan.FromSeconds(60);

@@ -51,16 +51,11 @@ internal sealed class PlannerWork(Demand demand, ClassSpeed speed, PoolRole role
     /// <summary>Replicas whose slots the running requests take.</summary>
     public int SlotReplicas => Ceiling((double)Running / speed.Slots);
 
-    /// <summary>Tokens that running work holds, and that the pending work holds which would run beside it on so many replicas: a long queue is not counted twice.</summary>
-    public double KvTokensNeeded(int replicas)
-    {
-        var free = Math.Max(0, ((long)replicas * speed.Slots) - Running);
-        var admissible = Pending == 0 ? 0 : Math.Min(1, (double)free / Pending);
-        return Positive(demand.RunningTokens) + (admissible * (PendingPrompt + PendingOutput));
-    }
+    /// <summary>Tokens that running work holds or may come to hold. What waits holds none: it is let in only where there is room, and its work is counted as work.</summary>
+    public double KvTokens => Positive(demand.RunningTokens);
 
-    /// <summary>N_kv, beside so many replicas.</summary>
-    public int KvReplicas(int replicas) => Ceiling(KvTokensNeeded(replicas) / speed.KvTokens);
+    /// <summary>N_kv.</summary>
+    public int KvReplicas => Ceiling(KvTokens / speed.KvTokens);
 
     public static double Positive(double value) => double.IsFinite(value) && value > 0 ? value : 0;
 

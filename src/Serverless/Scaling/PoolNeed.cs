@@ -18,7 +18,7 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Up, int Do
         var work = new PlannerWork(demand, speed, pool.Flavor.Role);
         var drain = DrainPlan.Replicas(work, present, options, now);
         var rate = RateReplicas(work, 1, options);
-        var kv = pool.Flavor.Role == PoolRole.Prefill ? 0 : work.KvReplicas(drain);
+        var kv = pool.Flavor.Role == PoolRole.Prefill ? 0 : work.KvReplicas;
         var slots = work.SlotReplicas;
         var floor = demand.HasWork ? Math.Max(Math.Max(drain, kv), Math.Max(slots, 1)) : 0;
         var up = Math.Max(warm, demand.HasWork ? Math.Max(floor, rate) : 0);
@@ -63,7 +63,7 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Up, int Do
         ];
         if (inputs.ForArrivals > 0) all.Add((inputs.ForArrivals, PlannerText.Of($"{inputs.PromptTokensPerSecond:N0} prompt and {inputs.OutputTokensPerSecond:N0} output tokens/s arrive = {inputs.Load:F2} replicas at full use; {options.TargetUtilisation:P0} of a replica is planned for → {inputs.ForArrivals}")));
         if (inputs.Warm > 0) all.Add((inputs.Warm, warm));
-        if (inputs.ForKvCache > 1) all.Add((inputs.ForKvCache, PlannerText.Of($"{work.KvTokensNeeded(inputs.ForBacklog):N0} tokens of KV cache, {work.Speed.KvTokens:N0} a replica → {inputs.ForKvCache}")));
+        if (inputs.ForKvCache > 1) all.Add((inputs.ForKvCache, PlannerText.Of($"{work.KvTokens:N0} tokens of KV cache held or reserved, {work.Speed.KvTokens:N0} a replica → {inputs.ForKvCache}")));
         if (inputs.ForSlots > 1) all.Add((inputs.ForSlots, PlannerText.Of($"{inputs.RunningRequests} requests run, {work.Speed.Slots} a replica → {inputs.ForSlots}")));
         if (inputs.Wanted > all.Max(part => part.Replicas)) all.Insert(0, (inputs.Wanted, "work is there → 1"));
 

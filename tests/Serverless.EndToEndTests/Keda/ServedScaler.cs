@@ -1,57 +1,57 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Serverless.Catalog;
 using Serverless.Dispatching;
+using Serverless.Scaler;
 using Serverless.Scaling;
 
 namespace Serverless.EndToEndTests.Keda;
 
-/// <summary>The scaler as it is deployed, in this process and on a port of its own, with demand that the test declares.</summary>
-internal sealed class ServedScaler : IAsyncDisposable
+/// <summary>A scaler as it is deployed, in this process and on a port of its own; it can be made to hang or fail.</summary>
+internal sealed class ServedScaler : IScalerUnderTest
 {
-    public const string Pool = "m-cpu";
-
-    private static readonly ModelName Model = new("m");
-
     private readonly WebApplication _app;
+    private volatile Fault _fault;
 
     private ServedScaler(WebApplication app) => _app = app;
 
+    public int Port => new Uri(_app.Urls.Single()).Port;
+
     public string Address => new Uri(_app.Urls.Single()).Authority;
 
-    public static async Task<ServedScaler> StartAsync()
+    public static async Task<ServedScaler> StartAsync(ScalerWorld world, ScalerTlsOptions? tls = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2));
-        builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddSingleton<ICatalogSource>(new OneModel());
-        builder.Services.AddSingleton<IDemandFeed, MemoryDemandFeed>();
-        builder.Services.AddSingleton<ICapacityFeed, MemoryCapacityFeed>();
+        if (tls is not null) builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenScaler(new IPEndPoint(IPAddress.Loopback, 0), tls));
+        builder.Services
+            .AddSingleton(TimeProvider.System)
+            .AddSingleton(world.Catalog)
+            .AddSingleton<IDemandFeed>(world.Demand)
+            .AddSingleton<ICapacityFeed>(world.Capacity)
+            .AddSingleton<ILeases>(world.Leases)
+            .AddSingleton<IPlanFeed>(world.Plans)
 
-        // Demand is declared once and stands; the window is short so that the test is.
-        builder.Services.AddSingleton(new PlannerOptions { StaleAfter = TimeSpan.FromHours(1), Window = TimeSpan.FromSeconds(3) });
-        builder.Services.AddScaler();
+            // Demand is declared once and stands; the window is short so that the test is.
+            .AddSingleton(new PlannerOptions { StaleAfter = TimeSpan.FromHours(1), Window = TimeSpan.FromSeconds(3) })
+            .AddScaler();
         var app = builder.Build();
+        var scaler = new ServedScaler(app);
+        app.Use(scaler.BefallAsync);
         app.MapScaler();
-        await app.StartAsync(TestContext.Current.CancellationToken);
-        return new ServedScaler(app);
+        await app.StartAsync(CancellationToken.None);
+        return scaler;
     }
 
-    public void Declare(int pendingPromptTokens = 0, int running = 0) => _app.Services.GetRequiredService<IDemandFeed>().Publish(new Demand
+    public Task BefallAsync(Fault fault)
     {
-        Model = Model,
-        At = TimeProvider.System.GetUtcNow(),
-        PendingRequests = pendingPromptTokens > 0 ? 1 : 0,
-        PendingPromptTokens = pendingPromptTokens,
-        RunningRequests = running,
-    });
-
-    public void Declare(PoolCapacity capacity) => _app.Services.GetRequiredService<ICapacityFeed>().Publish(capacity);
+        _fault = fault;
+        return Task.CompletedTask;
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -59,20 +59,21 @@ internal sealed class ServedScaler : IAsyncDisposable
         await _app.DisposeAsync();
     }
 
-    private sealed class OneModel : ICatalogSource
+    private Task BefallAsync(HttpContext http, RequestDelegate next)
     {
-        public ModelCatalog Current { get; } = new(
-        [
-            new Model
-            {
-                Name = ServedScaler.Model,
-                Family = "llama",
-                Source = new ModelSource("simulated", "m"),
-                ContextTokens = 8192,
-                Backend = "simulated",
-                Flavors = [new Flavor { Name = "cpu", AcceleratorClass = "cpu" }],
-                Scaling = new ScalingConfig { MaxReplicas = 5 },
-            },
-        ]);
+        switch (_fault)
+        {
+            case Fault.Hung:
+                var hangs = new TaskCompletionSource();
+                http.RequestAborted.Register(() => hangs.TrySetResult());
+                return hangs.Task;
+            case Fault.Failing:
+                http.Response.ContentType = "application/grpc";
+                http.Response.Headers["grpc-status"] = "14";
+                http.Response.Headers["grpc-message"] = "failing as told";
+                return http.Response.StartAsync(http.RequestAborted);
+            default:
+                return next(http);
+        }
     }
 }

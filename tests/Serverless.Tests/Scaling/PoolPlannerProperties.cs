@@ -7,8 +7,7 @@ using static Serverless.Tests.Scaling.PlannerScene;
 namespace Serverless.Tests.Scaling;
 
 /// <summary>
-/// What holds for every input. The conditions under which some of it holds are those of docs/scaling.md: a pending request only needs the memory of the slot it would get,
-/// and replicas that are present do more work by a later horizon.
+/// What holds for every input. The conditions under which some of it holds are those of docs/scaling.md: no cap binds, and replicas that are present do more work by a later horizon.
 /// </summary>
 public sealed class PoolPlannerProperties
 {
@@ -65,16 +64,34 @@ public sealed class PoolPlannerProperties
         });
 
     [Fact]
-    public void More_running_requests_never_need_fewer_replicas_when_none_waits_for_their_slots() =>
+    public void More_running_requests_never_need_fewer_replicas() =>
         Gen.Select(Demands, Capacities, AnyOptions, Gen.Int[0, 200]).Sample((demand, capacity, options, more) =>
-        {
-            var running = demand with { PendingRequests = 0, PendingPromptTokens = 0, PendingOutputTokens = 0 };
-            return Replicas(running with { RunningRequests = running.RunningRequests + more }, capacity, options: options) >= Replicas(running, capacity, options: options);
-        });
+            Replicas(demand with { RunningRequests = demand.RunningRequests + more }, capacity, options: options) >= Replicas(demand, capacity, options: options));
 
     [Fact]
     public void Zero_is_the_answer_exactly_when_there_is_no_work() =>
         Gen.Select(Demands, Capacities, AnyOptions).Sample((demand, capacity, options) => Replicas(demand, capacity, options: options) == 0 == !demand.HasWork);
+
+    [Fact]
+    public void Running_work_keeps_the_slots_and_memory_it_is_in() =>
+        Gen.Select(Demands, Capacities, AnyOptions).Sample((demand, capacity, options) =>
+            Replicas(demand, capacity, options: options) >= Math.Max(Math.Ceiling(demand.RunningRequests / 16.0), Math.Ceiling(demand.RunningTokens / 32768.0)));
+
+    [Fact]
+    public void With_work_pending_no_answer_is_zero_whatever_is_stale_or_out_of_stock() =>
+        Gen.Select(Demands, Capacities, Gen.Double[0, 1000], Gen.Bool).Sample((demand, capacity, age, stuck) =>
+        {
+            var seen = demand with { PendingRequests = demand.PendingRequests + 1 };
+            var state = stuck ? capacity with { Available = 0, UnschedulableSince = capacity.LoadingSince } : capacity;
+            var first = Plan(seen, state);
+            var later = Plan(seen, state, first.Memory, now: seen.At.AddSeconds(age));
+
+            foreach (var decision in new[] { first.Decisions[0], later.Decisions[0] })
+            {
+                decision.Replicas.ShouldBeGreaterThan(0);
+                decision.Active.ShouldBeTrue();
+            }
+        });
 
     [Fact]
     public void Bounds_hold_whatever_was_wanted_before() =>

@@ -75,13 +75,13 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void A_long_queue_needs_memory_only_for_what_would_run_at_once()
+    public void A_long_queue_needs_no_memory_before_it_runs()
     {
         var one = Idle() with { PendingRequests = 1600, PendingPromptTokens = 160_000, RunningRequests = 1 };
 
         var decision = Plan(one, Capacity(ready: 12)).Decisions[0];
 
-        decision.Replicas.ShouldBe(11, "160 s of work at 15 s each; all of it in memory at once would not change that");
+        decision.Replicas.ShouldBe(11, "160 s of work at 15 s each");
     }
 
     [Fact]
@@ -100,16 +100,16 @@ public sealed class PoolPlannerTests
     [Fact]
     public void The_reasons_read_as_an_account_and_the_inputs_are_kept()
     {
-        var demand = Idle() with { PendingRequests = 16, PendingPromptTokens = 12_400, PendingOutputTokens = 400 };
+        var options = new PlannerOptions { Prior = new ClassPrior { PrefillTokensPerSecond = 1333, ColdStart = TimeSpan.FromSeconds(14) } };
 
-        var decision = Plan(demand).Decisions[0];
+        var decision = Plan(Idle() with { PendingRequests = 16, PendingPromptTokens = 12_400 }, options: options).Decisions[0];
 
-        decision.Reasons[0].ShouldBe("12,400 prompt and 400 output tokens pending, 0 requests running = 16.4 replica-seconds; target 5 s; cold start 10.0 s; 0 up or loading → 3");
+        decision.Reasons[0].ShouldBe("12,400 prompt and 0 output tokens pending, 0 requests running = 9.3 replica-seconds; target 5 s; cold start 14.0 s; 0 up or loading → 2");
         decision.Inputs.ShouldNotBeNull().ShouldSatisfyAllConditions(
-            inputs => inputs.WorkSeconds.ShouldBe(16.4, 1e-9),
-            inputs => inputs.ForBacklog.ShouldBe(3),
-            inputs => inputs.Wanted.ShouldBe(3),
-            inputs => inputs.ColdStartSeconds.ShouldBe(10));
+            inputs => inputs.WorkSeconds.ShouldBe(9.3, 0.01),
+            inputs => inputs.ForBacklog.ShouldBe(2),
+            inputs => inputs.Wanted.ShouldBe(2),
+            inputs => inputs.ColdStartSeconds.ShouldBe(14));
     }
 
     [Fact]
@@ -216,11 +216,11 @@ public sealed class PoolPlannerTests
     [Fact]
     public void The_preferred_flavor_takes_the_load()
     {
-        var model = Model() with { Flavors = [new Flavor { Name = "a10", AcceleratorClass = "a10" }, new Flavor { Name = "cpu", AcceleratorClass = "cpu" }] };
+        var model = Model() with { Flavors = [new Flavor { Name = "gpu", AcceleratorClass = "gpu" }, new Flavor { Name = "cpu", AcceleratorClass = "cpu" }] };
         var capacity = model.Pools.Select(pool => new PoolCapacity { Pool = pool.Name }).ToArray();
 
         var plan = new PoolPlanner(Options).Plan(model, Backlog(20), capacity, PlannerMemory.Empty, Start);
 
-        plan.Decisions.Select(decision => (decision.Pool.Value, decision.Replicas)).ShouldBe([("m-a10", 3), ("m-cpu", 0)]);
+        plan.Decisions.Select(decision => (decision.Pool.Value, decision.Replicas)).ShouldBe([("m-gpu", 3), ("m-cpu", 0)]);
     }
 }

@@ -1,3 +1,4 @@
+using Serverless.Dispatching;
 using Serverless.Scaling;
 
 namespace Serverless.Tests.Scaling;
@@ -40,6 +41,8 @@ internal sealed class PoolSimulation(PlannerOptions options, double coldStart)
             RunningOutputTokens = (long)(left * output),
             PromptTokensPerSecond = rate * prompt,
             OutputTokensPerSecond = rate * output,
+            RecentPromptTokensPerSecond = rate * prompt,
+            Replicas = [.. Enumerable.Range(0, _ready).Select(Report)],
         };
         var plan = PlannerScene.Plan(demand, PlannerScene.Capacity(_ready, [.. _loading]), _memory, options);
         _memory = plan.Memory;
@@ -47,6 +50,9 @@ internal sealed class PoolSimulation(PlannerOptions options, double coldStart)
         Work();
         return plan.Decisions[0].Replicas;
     }
+
+    private ReplicaDemand Report(int replica) => new(
+        $"r{replica}", PlannerScene.PoolOfModel, false, _running.Count / _ready, options.Prior.Slots, 0, options.Prior.KvTokens, options.Prior.PrefillTokensPerSecond, options.Prior.DecodeTokensPerSecond);
 
     private void Admit()
     {

@@ -113,7 +113,7 @@ public sealed class SpreadTests
     {
         var model = Two();
         model = model with { Flavors = [model.Flavors[0] with { Role = PoolRole.Prefill }, model.Flavors[1] with { Role = PoolRole.Decode }] };
-        var demand = Idle() with { PendingRequests = 16, PendingPromptTokens = 30_000, PendingOutputTokens = 100 };
+        var demand = Idle() with { PendingRequests = 16, PendingPromptTokens = 30_000, PendingOutputTokens = 100, RunningRequests = 1, RunningTokens = 100 };
 
         var plan = new PoolPlanner(Options).Plan(model, demand, [Pool(First), Pool(Second)], PlannerMemory.Empty, Start);
 

@@ -1,0 +1,116 @@
+using CsCheck;
+using Serverless.Catalog;
+using Serverless.Dispatching;
+using Serverless.Scaling;
+using Shouldly;
+using static Serverless.Tests.Scaling.PlannerScene;
+
+namespace Serverless.Tests.Scaling;
+
+/// <summary>Replicas kept for the loads that were seen: what bursts need is there when the next one comes.</summary>
+public sealed class WarmReplicaTests
+{
+    private static readonly PlannerOptions Warm = Options with { WarmShare = 0.9, TargetUtilisation = 1, WarmMemory = TimeSpan.FromMinutes(15), Cooldown = TimeSpan.FromMinutes(5) };
+
+    [Fact]
+    public void Between_bursts_what_the_bursts_needed_is_kept_and_after_the_cooldown_nothing()
+    {
+        var memory = Measured();
+        List<int> betweenBursts = [];
+        for (var second = 20; second < 620; second++)
+        {
+            // Twenty seconds of 4,000 tokens/s, that is four replicas, in every hundred; a trickle in between.
+            var bursting = second % 100 < 20;
+            var plan = Step(second, bursting ? 4000 : 100);
+            if (second > 400 && second % 100 == 90) betweenBursts.Add(plan.Decisions[0].Replicas);
+        }
+
+        betweenBursts.ShouldAllBe(replicas => replicas >= 4 && replicas <= 5);
+        Step(620, 0).Decisions[0].Reasons.ShouldContain(reason => reason.EndsWith(" warm", StringComparison.Ordinal));
+        Step(900, 0).Decisions[0].Replicas.ShouldBeGreaterThanOrEqualTo(4, "the cooldown runs");
+        Step(930, 0).Decisions[0].Replicas.ShouldBe(0);
+
+        ModelPlan Step(int second, double rate)
+        {
+            var at = Start.AddSeconds(second);
+            var demand = Idle(at) with { RunningRequests = rate > 0 ? 1 : 0, PromptTokensPerSecond = rate, RecentPromptTokensPerSecond = rate };
+            var plan = Plan(demand, memory: memory, options: Warm with { Window = TimeSpan.FromSeconds(10) });
+            memory = plan.Memory;
+            return plan;
+        }
+    }
+
+    [Fact]
+    public void A_models_own_cooldown_counts()
+    {
+        var memory = Measured();
+        for (var second = 20; second < 80; second++) memory = Plan(Stream(second, 3000), memory: memory, options: Warm).Memory;
+        var model = Model() with { Scaling = new ScalingConfig { MaxReplicas = 100, Cooldown = TimeSpan.FromSeconds(60) } };
+
+        Plan(Idle(Start.AddSeconds(130)), memory: memory, options: Warm, model: model).Decisions[0].Replicas.ShouldBeGreaterThan(0);
+        Plan(Idle(Start.AddSeconds(140)), memory: memory, options: Warm, model: model).Decisions[0].Replicas.ShouldBe(0);
+    }
+
+    [Fact]
+    public void Zero_is_the_answer_exactly_when_there_is_no_work_and_the_cooldown_is_over() =>
+        Gen.Select(Gen.Double[50, 20_000], Gen.Int[0, 900], Gen.Bool).Sample((rate, later, work) =>
+        {
+            var memory = Measured();
+            for (var second = 20; second < 60; second++) memory = Plan(Stream(second, rate), memory: memory, options: Warm).Memory;
+            var demand = Idle(Start.AddSeconds(59 + later)) with { RunningRequests = work ? 1 : 0 };
+
+            return Plan(demand, memory: memory, options: Warm).Decisions[0].Replicas == 0 == (!work && later >= 300);
+        });
+
+    [Fact]
+    public void No_load_is_remembered_before_it_is_known_what_a_replica_does()
+    {
+        var memory = PlannerMemory.Empty;
+        for (var second = 0; second < 60; second++) memory = Plan(Idle(Start.AddSeconds(second)) with { RunningRequests = 1, PromptTokensPerSecond = 9000 }, memory: memory, options: Warm).Memory;
+
+        memory.Of(PoolOfModel).Loads.ShouldBe(LoadHistory.Nothing);
+    }
+
+    [Fact]
+    public void The_quantile_is_that_of_the_work_within_a_bin() =>
+        Gen.Select(Gen.Double[0.1, 100], Gen.Double[0.1, 100]).Array[20, 60].Sample(samples =>
+        {
+            var history = LoadHistory.Nothing;
+            var now = Start;
+            foreach (var (load, rate) in samples) history = history.Add(load, rate, TimeSpan.FromDays(3650), now = now.AddSeconds(1));
+            var sorted = samples.OrderBy(sample => sample.Item1).ToArray();
+            var left = 0.9 * samples.Sum(sample => sample.Item2);
+            var exact = sorted.First(sample => (left -= sample.Item2) <= 1e-6).Item1;
+
+            history.Quantile(0.9).ShouldBeInRange(exact * 0.999, exact * 1.11);
+        });
+
+    [Fact]
+    public void Constant_load_neither_swings_nor_grows_with_warm_replicas()
+    {
+        Gen.Select(Gen.Double[0.3, 12], Gen.Int[50, 400], Gen.Int[1, 200]).Sample(
+            (load, prompt, output) =>
+            {
+                var pool = new PoolSimulation(new PlannerOptions { Prior = Options.Prior }, 10);
+                var answers = Enumerable.Range(0, 600).Select(_ => pool.Second(load, prompt, output)).ToArray();
+
+                answers[200..].Distinct().Count().ShouldBe(1, $"at {load:F2} replicas of load the answers were {string.Join(' ', answers)}");
+            },
+            iter: 20);
+    }
+
+    private static Demand Stream(int second, double rate) => Idle(Start.AddSeconds(second)) with { RunningRequests = 1, PromptTokensPerSecond = rate, RecentPromptTokensPerSecond = rate };
+
+    /// <summary>The class's rates are known, as its prior has them.</summary>
+    private static PlannerMemory Measured()
+    {
+        var memory = PlannerMemory.Empty;
+        for (var second = 1; second < 20; second++)
+        {
+            var report = Idle(Start.AddSeconds(second)) with { RunningRequests = 16, Replicas = [new ReplicaDemand("r", PoolOfModel, false, 16, 16, 0, 32768, 1000, 100)] };
+            memory = Plan(report, memory: memory, options: Warm).Memory;
+        }
+
+        return memory;
+    }
+}
