@@ -50,8 +50,11 @@ internal readonly record struct DecodeCurve(double Base, double PerSequence)
             return [.. steps.Add(guess).OrderBy(step => step.Sequences)];
         }
 
+        // The sample is carried along the line to where the bucket stands, so that it moves the time alone.
         var old = steps[index];
-        return steps.SetItem(index, new LearnedStep(old.Sequences + (Robust.Step * (sequences - old.Sequences)), Robust.Move(old.Seconds, seconds), Math.Min(old.Samples + 1, MostSamples)));
+        var line = Fit(steps, prior);
+        var there = seconds * line.Seconds(old.Sequences) / line.Seconds(sequences);
+        return steps.SetItem(index, old with { Seconds = Robust.Move(old.Seconds, there), Samples = Math.Min(old.Samples + 1, MostSamples) });
     }
 
     /// <summary>Seconds of a step of so many sequences.</summary>

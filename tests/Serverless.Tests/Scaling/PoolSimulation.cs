@@ -4,7 +4,7 @@ using Serverless.Scaling;
 namespace Serverless.Tests.Scaling;
 
 /// <summary>A pool that follows its planner, second by second: replicas take a cold start to come up, each works off one replica-second a second over at most its slots.</summary>
-internal sealed class PoolSimulation(PlannerOptions options, double coldStart)
+internal sealed class PoolSimulation(PlannerOptions options, double coldStart, bool reports = false)
 {
     private readonly List<DateTimeOffset> _loading = [];
     private readonly Queue<double> _waiting = new();
@@ -42,7 +42,7 @@ internal sealed class PoolSimulation(PlannerOptions options, double coldStart)
             PromptTokensPerSecond = rate * prompt,
             OutputTokensPerSecond = rate * output,
             RecentPromptTokensPerSecond = rate * prompt,
-            Replicas = [.. Enumerable.Range(0, _ready).Select(Report)],
+            Replicas = [.. Enumerable.Range(0, reports ? _ready : 0).Select(Report)],
         };
         var plan = PlannerScene.Plan(demand, PlannerScene.Capacity(_ready, [.. _loading]), _memory, options);
         _memory = plan.Memory;

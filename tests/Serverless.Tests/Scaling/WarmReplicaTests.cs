@@ -91,7 +91,7 @@ public sealed class WarmReplicaTests
         Gen.Select(Gen.Double[0.3, 12], Gen.Int[50, 400], Gen.Int[1, 200]).Sample(
             (load, prompt, output) =>
             {
-                var pool = new PoolSimulation(new PlannerOptions { Prior = Options.Prior }, 10);
+                var pool = new PoolSimulation(new PlannerOptions { Prior = Options.Prior }, 10, reports: true);
                 var answers = Enumerable.Range(0, 600).Select(_ => pool.Second(load, prompt, output)).ToArray();
 
                 answers[200..].Distinct().Count().ShouldBe(1, $"at {load:F2} replicas of load the answers were {string.Join(' ', answers)}");
