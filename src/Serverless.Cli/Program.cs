@@ -2,6 +2,7 @@ using System.CommandLine;
 using Serverless.Cli.Client;
 using Serverless.Cli.Commands;
 using Serverless.Hosting.Manifests;
+using Serverless.Hosting.RabbitMq;
 using Spectre.Console;
 
 var console = AnsiConsole.Console;
@@ -11,6 +12,8 @@ var root = new RootCommand("Serverless: LLMs from zero, on this machine or a clu
     RunCommand.Create(console, TimeProvider.System),
     ChatCommand.Create(console, TimeProvider.System),
     PoolsCommand.Create(console),
+    DeadLettersCommand.Create(console),
+    TopologyCommand.Create(console),
 };
 
 try
@@ -21,7 +24,7 @@ catch (OperationCanceledException)
 {
     return 130;
 }
-catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException)
+catch (Exception exception) when (exception is ServingClientException or CatalogException or BrokerException or IOException)
 {
     Console.Error.WriteLine(exception.Message);
     return 1;
