@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Connections;
 using Serverless.Cli.Client;
 using Serverless.Cli.Commands;
 using Serverless.Hosting.Manifests;
+using Serverless.Hosting.RabbitMq;
 using Spectre.Console;
 
 var console = AnsiConsole.Console;
@@ -15,6 +16,8 @@ var root = new RootCommand("Serverless: LLMs from zero, on this machine or a clu
     PoolsCommand.Create(console),
     ExplainCommand.Create(console),
     SimulateCommand.Create(console),
+    DeadLettersCommand.Create(console),
+    TopologyCommand.Create(console),
 };
 
 try
@@ -25,7 +28,7 @@ catch (OperationCanceledException)
 {
     return 130;
 }
-catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException or FormatException or ArgumentException)
+catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException or BrokerException or FormatException or ArgumentException)
 {
     Console.Error.WriteLine(exception.InnerException is AddressInUseException ? $"{exception.Message} Give another with --port." : exception.Message);
     return 1;

@@ -19,6 +19,6 @@ public sealed class SharedRabbitMq : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_server is { } started) await (await started).DisposeAsync();
+        if (_server is { } server) await (await server).DisposeAsync();
     }
 }
