@@ -1,6 +1,9 @@
+using System.Text;
 using Serverless.EndToEndTests.Parts;
+using Serverless.Hosting.Records;
 using Serverless.Requests;
 using Shouldly;
+using StackExchange.Redis;
 
 namespace Serverless.EndToEndTests.Redis;
 
@@ -76,6 +79,29 @@ public sealed class RedisRequestLogTests(SharedRedis redis) : IClassFixture<Shar
         }
 
         (await reader.MoveNextAsync().WithinLimitAsync()).ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task A_hint_of_another_run_of_the_store_is_not_believed()
+    {
+        var (worker, gateway) = (await LogAsync(), await LogAsync());
+        var connection = _parts[0].Connection;
+        var scene = new LogScene(worker, gateway);
+        var fence = await scene.BeginAsync(Token);
+        var following = scene.FollowAsync(Token);
+        await scene.AppendAsync(fence, 0, 1, Token);
+        await scene.SeenAsync(1);
+
+        // Event 3 as a run that is no more numbered it: another token than the log's.
+        var record = EventCodec.Encode(new RequestEvent.Chunk([new ChoiceChunk(0, 1, [-1], "")]));
+        byte[] hint = [.. "0123456789abcdef"u8, 0, (byte)scene.Id.Value.Length, .. Encoding.UTF8.GetBytes(scene.Id.Value), 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, (byte)record.Length, .. record];
+        var channel = (string)(await connection.RunAsync(database => database.HashGetAsync(connection.Keys.Head(scene.Id), "followers"), Token))!;
+        (await connection.RunAsync(database => database.PublishAsync(RedisChannel.Literal(channel), hint), Token)).ShouldBe(1);
+        await scene.AppendAsync(fence, 1, 2, Token);
+        await worker.AppendAsync(scene.Id, fence, 4, [LogScene.Finished(2)], Token);
+
+        (await following.WithinLimitAsync()).ShouldBe(LogScene.Finished(2));
+        scene.Seen.ShouldBe(2);
     }
 
     [Fact]
