@@ -102,6 +102,10 @@ public sealed class DispatchPlannerTests
     {
         public WorkerDescription Worker => worker;
 
+        public void Close()
+        {
+        }
+
         public bool TrySend(DispatcherMessage message) => true;
 
         public IAsyncEnumerable<WorkerMessage> ReadAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
