@@ -11,6 +11,7 @@ var root = new RootCommand("Serverless: LLMs from zero, on this machine or a clu
     RunCommand.Create(console, TimeProvider.System),
     ChatCommand.Create(console, TimeProvider.System),
     PoolsCommand.Create(console),
+    KeysCommand.Create(Console.Out),
 };
 
 try
@@ -21,7 +22,7 @@ catch (OperationCanceledException)
 {
     return 130;
 }
-catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException)
+catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException or FormatException)
 {
     Console.Error.WriteLine(exception.Message);
     return 1;

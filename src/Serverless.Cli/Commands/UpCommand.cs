@@ -20,7 +20,8 @@ internal static class UpCommand
             DefaultValueFactory = _ => TimeSpan.FromMinutes(5),
             CustomParser = DurationText.Parse,
         };
-        var command = new Command("up", "Serve the models of a folder on this machine, each from zero.") { port, manifests, cooldown };
+        var keys = new Option<string?>("--keys") { Description = "File of API keys, made with 'serverless keys create'; without it no key is asked for." };
+        var command = new Command("up", "Serve the models of a folder on this machine, each from zero.") { port, manifests, cooldown, keys };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var host = EmbeddedHost.Build(new EmbeddedOptions
@@ -28,6 +29,7 @@ internal static class UpCommand
                 Port = parsed.GetValue(port),
                 Manifests = parsed.GetValue(manifests),
                 Cooldown = parsed.GetValue(cooldown),
+                Keys = parsed.GetValue(keys),
             });
             await host.StartAsync(cancellationToken);
             Greeting.Print(console, host);

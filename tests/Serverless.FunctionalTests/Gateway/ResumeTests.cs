@@ -17,7 +17,8 @@ public sealed class ResumeTests
 
     [Theory]
     [InlineData(Chat, """{"model":"tiny","stream":true,"n":2,"logprobs":true,"top_logprobs":2,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Hello"}]}""")]
-    [InlineData("/v1/completions", """{"model":"tiny","stream":true,"n":2,"echo":true,"logprobs":2,"prompt":"Hello"}""")]
+    [InlineData("/v1/completions", """{"model":"tiny","stream":true,"n":2,"echo":true,"prompt":"Hello"}""")]
+    [InlineData("/v1/completions", """{"model":"tiny","stream":true,"n":2,"logprobs":2,"prompt":"Hello"}""")]
     public async Task Any_gateway_goes_on_after_any_part_with_the_very_next_one(string path, string body)
     {
         var backend = new Backend(TimeProvider.System);
