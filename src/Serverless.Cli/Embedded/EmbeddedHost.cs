@@ -41,8 +41,8 @@ internal static class EmbeddedHost
             .AddSingleton<MemoryWorkerSessions>()
             .AddSingleton<IWorkerSessions>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddSingleton<IDispatcherConnector>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
+            .AddDispatchers() // parts stop in the reverse order: replicas drain while their dispatchers still answer
             .AddLocalReplicas()
-            .AddDispatchers()
             .AddScaler()
             .AddLocalScaler(new LocalScalerOptions { Cooldown = options.Cooldown });
 
@@ -81,6 +81,7 @@ internal static class EmbeddedHost
             console.TimestampFormat = "HH:mm:ss ";
         });
         logging.SetMinimumLevel(quiet ? LogLevel.Error : LogLevel.Warning);
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None); // what stops the start is thrown, and told once
         if (!quiet) logging.AddFilter("Serverless", LogLevel.Information);
     }
 }
