@@ -18,6 +18,7 @@ var root = new RootCommand("Serverless: LLMs from zero, on this machine or a clu
     SimulateCommand.Create(console),
     DeadLettersCommand.Create(console),
     TopologyCommand.Create(console),
+    KeysCommand.Create(Console.Out),
 };
 
 try

@@ -13,6 +13,7 @@ using Serverless.Gateway.Idempotency;
 using Serverless.Gateway.Inbound;
 using Serverless.Gateway.Pools;
 using Serverless.Gateway.Promises;
+using Serverless.Gateway.Routes;
 using Serverless.Gateway.Streaming;
 using Serverless.Gateway.Telemetry;
 using Serverless.Gateway.Waiting;
@@ -42,6 +43,7 @@ public static class GatewayServices
         services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
         services.TryAddSingleton<GatewayMetrics>();
         services.TryAddSingleton<Authenticator>();
+        services.TryAddSingleton<RouteGuard>();
         services.TryAddSingleton<Admitter>();
         services.TryAddSingleton<QueueView>();
         services.TryAddSingleton<WaitNotice>();

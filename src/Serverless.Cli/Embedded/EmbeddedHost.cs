@@ -9,11 +9,13 @@ using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Gateway;
+using Serverless.Hosting.Keys;
 using Serverless.Hosting.Manifests;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Scaler.Embedded;
 using Serverless.Scaling;
+using Serverless.Tenancy;
 
 namespace Serverless.Cli.Embedded;
 
@@ -41,6 +43,12 @@ internal static class EmbeddedHost
             .AddLocalReplicas()
             .AddScaler()
             .AddLocalScaler(new LocalScalerOptions { Cooldown = options.Cooldown });
+
+        if (options.Keys is { } keys)
+        {
+            builder.Services.AddSingleton<IApiKeySource>(provider =>
+                new FileApiKeySource(keys, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<FileApiKeySource>>()));
+        }
 
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options.Port));
         AddLogging(builder.Logging, options.Quiet);

@@ -150,6 +150,7 @@ internal sealed class AnswerLoop(
         }
 
         state.Handed = true;
+        metrics.Promised(state.Kind, state.Model);
         await PromisedAnswer.SendAsync(state, clientGone);
         return true;
     }

@@ -25,15 +25,25 @@ internal sealed class LogFollower(IRequestLog log, TimeProvider time)
             {
                 while (true)
                 {
+                    bool moved;
                     var next = reader.MoveAsync();
-                    if (!next.IsCompleted) yield return new FollowStep(FollowKind.Idle);
-                    while (!next.IsCompleted && await Task.WhenAny(next, clock.Tick) == clock.Tick)
+                    if (next.IsCompleted)
                     {
-                        await clock.TickedAsync();
-                        yield return new FollowStep(FollowKind.Tick);
+                        (moved, outage) = await next;
+                    }
+                    else
+                    {
+                        var moving = reader.WaitAsync(next);
+                        yield return new FollowStep(FollowKind.Idle);
+                        while (!moving.IsCompleted && await Task.WhenAny(moving, clock.Tick) == clock.Tick)
+                        {
+                            await clock.TickedAsync();
+                            yield return new FollowStep(FollowKind.Tick);
+                        }
+
+                        (moved, outage) = await moving;
                     }
 
-                    (var moved, outage) = await next;
                     if (!moved) break;
 
                     last = reader.Current.Sequence;
@@ -80,7 +90,21 @@ internal sealed class LogFollower(IRequestLog log, TimeProvider time)
 
         public LoggedEvent Current => _events.Current;
 
-        public Task<(bool Moved, ServingFault? Outage)> MoveAsync() => _moving = TryMoveAsync();
+        /// <summary>The next event, or why there is none now. Costs nothing where there is one.</summary>
+        public async ValueTask<(bool Moved, ServingFault? Outage)> MoveAsync()
+        {
+            try
+            {
+                return (await _events.MoveNextAsync(), null);
+            }
+            catch (ServingException e)
+            {
+                return (false, e.Fault);
+            }
+        }
+
+        /// <summary>A move that is not done yet.</summary>
+        public Task<(bool Moved, ServingFault? Outage)> WaitAsync(ValueTask<(bool Moved, ServingFault? Outage)> moving) => _moving = moving.AsTask();
 
         public async ValueTask DisposeAsync()
         {
@@ -92,18 +116,6 @@ internal sealed class LogFollower(IRequestLog log, TimeProvider time)
 
             await _events.DisposeAsync();
             _stop.Dispose();
-        }
-
-        private async Task<(bool Moved, ServingFault? Outage)> TryMoveAsync()
-        {
-            try
-            {
-                return (await _events.MoveNextAsync(), null);
-            }
-            catch (ServingException e)
-            {
-                return (false, e.Fault);
-            }
         }
     }
 }

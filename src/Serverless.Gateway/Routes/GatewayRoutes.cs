@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
 using Serverless.Errors;
-using Serverless.Gateway.Access;
 using Serverless.Gateway.Flow;
 using Serverless.Gateway.DeadLetters;
 using Serverless.Gateway.OpenAI;
@@ -21,7 +20,7 @@ public static class GatewayRoutes
     public static IEndpointRouteBuilder MapGateway(this IEndpointRouteBuilder routes)
     {
         var services = routes.ServiceProvider;
-        var access = services.GetRequiredService<Authenticator>();
+        var guard = services.GetRequiredService<RouteGuard>();
         var flow = services.GetRequiredService<RequestFlow>();
         var requests = services.GetRequiredService<RequestsFlow>();
         var catalog = services.GetRequiredService<ICatalogSource>();
@@ -32,16 +31,16 @@ public static class GatewayRoutes
         {
             routes.Map(prefix + "/chat/completions", Only(HttpMethods.Post, http => flow.RunAsync(http, RequestKind.ChatCompletion)));
             routes.Map(prefix + "/completions", Only(HttpMethods.Post, http => flow.RunAsync(http, RequestKind.Completion)));
-            routes.Map(prefix + "/models", Only(HttpMethods.Get, ForKeys(access, http => SendJsonAsync(http, ModelsBody.Encode(catalog.Current)))));
-            routes.Map(prefix + "/models/{**id}", Only(HttpMethods.Get, ForKeys(access, http => SendModelAsync(http, catalog))));
-            routes.Map(prefix + "/requests", Only(HttpMethods.Get, Answered(requests.ListAsync)));
-            routes.Map(prefix + "/requests/{id}", Either(HttpMethods.Get, Answered(requests.GetAsync), HttpMethods.Delete, Answered(requests.CancelAsync)));
-            routes.Map(prefix + "/requests/{id}/events", Only(HttpMethods.Get, Answered(requests.FollowAsync)));
+            routes.Map(prefix + "/models", Only(HttpMethods.Get, guard.ForKeys(http => SendJsonAsync(http, ModelsBody.Encode(catalog.Current)))));
+            routes.Map(prefix + "/models/{**id}", Only(HttpMethods.Get, guard.ForKeys(http => SendModelAsync(http, catalog))));
+            routes.Map(prefix + "/requests", Only(HttpMethods.Get, guard.Answered(requests.ListAsync)));
+            routes.Map(prefix + "/requests/{id}", Either(HttpMethods.Get, guard.Answered(requests.GetAsync), HttpMethods.Delete, guard.Answered(requests.CancelAsync)));
+            routes.Map(prefix + "/requests/{id}/events", Only(HttpMethods.Get, guard.Answered(requests.FollowAsync)));
         }
 
-        routes.Map("/admin/pools", Only(HttpMethods.Get, ForAdmins(access, http => SendJsonAsync(http, pools.Encode()))));
-        routes.Map("/admin/pools/{pool}/decisions", Only(HttpMethods.Get, ForAdmins(access, http => SendDecisionsAsync(http, pools))));
-        routes.MapDeadLetters(handler => ForAdmins(access, handler));
+        routes.Map("/admin/pools", Only(HttpMethods.Get, guard.ForAdmins(http => SendJsonAsync(http, pools.Encode()))));
+        routes.Map("/admin/pools/{pool}/decisions", Only(HttpMethods.Get, guard.ForAdmins(http => SendDecisionsAsync(http, pools))));
+        routes.MapDeadLetters(guard.ForAdmins);
         routes.Map("/healthz", Only(HttpMethods.Get, static http => http.Response.WriteAsync("ok", http.RequestAborted)));
         routes.Map("/readyz", Only(HttpMethods.Get, http => SendReadinessAsync(http, shutdown)));
         routes.MapFallback("{**path}", static http => SendFaultAsync(http, new ServingFault(
@@ -64,32 +63,6 @@ public static class GatewayRoutes
 
         http.Response.Headers.Allow = $"{method}, {otherMethod}";
         return SendFaultAsync(http, new ServingFault(ServingError.MethodNotAllowed, $"{http.Request.Path} does not take {http.Request.Method}; use {method} or {otherMethod}."));
-    };
-
-    private static RequestDelegate ForKeys(Authenticator access, RequestDelegate handler) => Answered(http =>
-    {
-        access.Authenticate(http.Request);
-        return handler(http);
-    });
-
-    private static RequestDelegate ForAdmins(Authenticator access, RequestDelegate handler) => Answered(http =>
-    {
-        access.RequireAdmin(http.Request);
-        return handler(http);
-    });
-
-    /// <summary>What is refused, or cannot be reached, is said in OpenAI's shape.</summary>
-    private static RequestDelegate Answered(RequestDelegate handler) => async http =>
-    {
-        http.Response.Headers["x-request-id"] = http.TraceIdentifier;
-        try
-        {
-            await handler(http);
-        }
-        catch (ServingException e)
-        {
-            await FaultAnswer.SendAsync(http, e.Fault);
-        }
     };
 
     private static Task SendModelAsync(HttpContext http, ICatalogSource catalog)

@@ -26,7 +26,7 @@ public sealed class ConfigurationPageTests
     public void Every_option_of_every_command_is_on_the_page()
     {
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(TextWriter.Null) });
-        Command[] commands = [UpCommand.Create(console), RunCommand.Create(console, TimeProvider.System), ChatCommand.Create(console, TimeProvider.System), PoolsCommand.Create(console)];
+        Command[] commands = [UpCommand.Create(console), RunCommand.Create(console, TimeProvider.System), ChatCommand.Create(console, TimeProvider.System), PoolsCommand.Create(console), KeysCommand.Create(TextWriter.Null)];
 
         var command = "";
         var documented = new List<string>();
@@ -36,8 +36,11 @@ public sealed class ConfigurationPageTests
             documented.Add($"{command} {row[1].Trim('`')}");
         }
 
-        documented.ShouldBe(commands.SelectMany(each => each.Options.Select(option => $"serverless {each.Name} {option.Name}")), ignoreOrder: true);
+        documented.ShouldBe(commands.SelectMany(each => OptionsOf("serverless", each)), ignoreOrder: true);
     }
+
+    private static IEnumerable<string> OptionsOf(string path, Command command) =>
+        command.Options.Select(option => $"{path} {command.Name} {option.Name}").Concat(command.Subcommands.SelectMany(sub => OptionsOf($"{path} {command.Name}", sub)));
 
     private static IEnumerable<string> Describe(Type options)
     {
