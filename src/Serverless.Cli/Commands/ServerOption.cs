@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 
 namespace Serverless.Cli.Commands;
 
@@ -9,5 +10,15 @@ internal static class ServerOption
     {
         Description = "The gateway to talk to.",
         DefaultValueFactory = _ => new Uri("http://127.0.0.1:8080"),
+        CustomParser = Parse,
     };
+
+    private static Uri? Parse(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        if (Uri.TryCreate(text, UriKind.Absolute, out var server) && server is { Scheme: "http" or "https" }) return server;
+
+        result.AddError($"'{text}' is no address of a gateway; write http://host:port.");
+        return null;
+    }
 }

@@ -10,11 +10,13 @@ using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Documents;
 using Serverless.Gateway;
+using Serverless.Hosting.Keys;
 using Serverless.Hosting.Manifests;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Scaler.Embedded;
 using Serverless.Scaling;
+using Serverless.Tenancy;
 
 namespace Serverless.Cli.Embedded;
 
@@ -38,10 +40,16 @@ internal static class EmbeddedHost
             .AddSingleton<IWorkerSessions>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddSingleton<IDispatcherConnector>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddMemoryEvents()
+            .AddDispatchers() // parts stop in the reverse order: replicas drain while their dispatchers still answer
             .AddLocalReplicas()
-            .AddDispatchers()
             .AddScaler()
             .AddLocalScaler(new LocalScalerOptions { Cooldown = options.Cooldown });
+
+        if (options.Keys is { } keys)
+        {
+            builder.Services.AddSingleton<IApiKeySource>(provider =>
+                new FileApiKeySource(keys, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<FileApiKeySource>>()));
+        }
 
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options.Port));
         AddLogging(builder.Logging, options.Quiet);
@@ -72,6 +80,7 @@ internal static class EmbeddedHost
             console.TimestampFormat = "HH:mm:ss ";
         });
         logging.SetMinimumLevel(quiet ? LogLevel.Error : LogLevel.Warning);
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None); // what stops the start is thrown, and told once
         if (!quiet) logging.AddFilter("Serverless", LogLevel.Information);
     }
 }

@@ -15,6 +15,9 @@ internal sealed record EmbeddedOptions
     /// <summary>How long a pool stays up after its last work.</summary>
     public TimeSpan Cooldown { get; init; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>File of API keys; null: no key is asked for, everything is the local owner's.</summary>
+    public string? Keys { get; init; }
+
     /// <summary>Whether only warnings are logged.</summary>
     public bool Quiet { get; init; }
 }

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
+using Serverless.Hosting.Manifests;
 using Spectre.Console;
 
 namespace Serverless.Cli.Embedded;
@@ -14,10 +15,16 @@ internal static class Greeting
         var models = host.Services.GetRequiredService<ICatalogSource>().Current.Models;
         console.MarkupLine($"[bold]Serverless[/] serves on [link]{address}/v1[/] (KEDA's contract on {EmbeddedHost.ScalerAddress(host).ToString().TrimEnd('/')})");
         foreach (var model in models) console.MarkupLine($"  {Markup.Escape(model.Name.Value)}  [grey]{model.Scaling.MinReplicas} to {model.Scaling.MaxReplicas} replicas, {model.ContextTokens:N0} tokens of context[/]");
+        if (host.Services.GetRequiredService<ICatalogSource>() is FileCatalogSource files)
+        {
+            foreach (var warning in files.Warnings) console.MarkupLine($"  [yellow]{Markup.Escape(warning.ToString())}[/]");
+        }
+
         if (models.Count == 0) return;
 
         console.WriteLine();
-        console.WriteLine($$"""
+        // Past the console, which would wrap it: it is there to be copied.
+        console.Profile.Out.Writer.WriteLine($$"""
             curl {{address}}/v1/chat/completions -H 'Content-Type: application/json' \
               -d '{"model": "{{models[0].Name}}", "messages": [{"role": "user", "content": "What is the opposite of hot?"}]}'
             """);

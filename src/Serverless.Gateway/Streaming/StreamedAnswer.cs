@@ -11,7 +11,7 @@ using Serverless.Requests;
 namespace Serverless.Gateway.Streaming;
 
 /// <summary>
-/// An answer as server-sent events: per part <c>id: sequence.part</c> and <c>data: {…}</c>, at the end <c>data: [DONE]</c>. The parts of an event of the log are always the
+/// An answer as server-sent events: per part <c>id: sequence.part.tokens</c> and <c>data: {…}</c>, at the end <c>data: [DONE]</c>. The parts of an event of the log are always the
 /// same, so an id names one part for good. Comments tell a waiting client what it waits for.
 /// A failure is an error event <b>and an aborted connection</b>: half of the known clients take a clean end for success.
 /// </summary>
@@ -34,7 +34,9 @@ internal sealed class StreamedAnswer : IAnswer
     private bool _unsent;
     private bool _outputBegan;
     private bool _passed;
-    private EventId _at;
+    private long _sequence;
+    private int _part;
+    private long _tokens;
     private ArrayBufferWriter<byte>? _known;
 
     /// <param name="http">Where it goes.</param>
@@ -146,11 +148,12 @@ internal sealed class StreamedAnswer : IAnswer
     private void Render(long sequence, ChoiceOutput choice, ChoiceChunk chunk)
     {
         RenderOpening(sequence, choice);
+        _tokens += chunk.TokenIds.Count;
 
         // Held-back text has nothing to show yet.
         if (chunk.Text.Length > 0 || (_shape.LogProbs && chunk.LogProbs.Count > 0))
         {
-            BeginPart(sequence);
+            BeginPart(sequence, chunk.TokenIds.Count > 0);
             _writer.WriteDelta(choice, chunk);
             EndPart();
         }
@@ -178,10 +181,11 @@ internal sealed class StreamedAnswer : IAnswer
         EndPart();
     }
 
-    private void BeginPart(long sequence)
+    private void BeginPart(long sequence, bool bringsTokens = false)
     {
-        _at = sequence == _at.Sequence ? _at with { Part = _at.Part + 1 } : new EventId(sequence, 0);
-        if (!_passed && _at <= _after)
+        _part = sequence == _sequence ? _part + 1 : 0;
+        _sequence = sequence;
+        if (!_passed && _after.Covers(sequence, _part, _tokens, bringsTokens))
         {
             _known ??= new ArrayBufferWriter<byte>(256);
             _known.ResetWrittenCount();
@@ -197,16 +201,22 @@ internal sealed class StreamedAnswer : IAnswer
         }
 
         Start();
-        const int LongestId = 4 + 20 + 1 + 11 + 7;
+        const int LongestId = 4 + 19 + 1 + 10 + 1 + 19 + 7;
         var line = _output.GetSpan(LongestId);
         "id: "u8.CopyTo(line);
-        var length = 4;
-        Utf8Formatter.TryFormat(_at.Sequence, line[length..], out var written);
-        line[length += written] = (byte)'.';
-        Utf8Formatter.TryFormat(_at.Part, line[++length..], out written);
-        length += written;
+        var length = 4 + Format(line[4..], sequence);
+        line[length++] = (byte)'.';
+        length += Format(line[length..], _part);
+        line[length++] = (byte)'.';
+        length += Format(line[length..], _tokens);
         "\ndata: "u8.CopyTo(line[length..]);
         _output.Advance(length + 7);
+    }
+
+    private static int Format(Span<byte> into, long number)
+    {
+        Utf8Formatter.TryFormat(number, into, out var written);
+        return written;
     }
 
     private void EndPart()

@@ -28,7 +28,7 @@ internal sealed class QueueView(ICapacityFeed capacity, IDemandFeed demand, IOpt
     public WaitEstimate RequireReachable(Model model, InferenceRequest request)
     {
         var estimate = Estimate(model, request.Lane);
-        var patience = request.Deadline - time.GetUtcNow();
+        var patience = request.Deadline - request.AcceptedAt;
         if (estimate.Soonest <= patience) return estimate;
 
         var text = string.Create(

@@ -17,9 +17,6 @@ internal static class WaitEstimator
     /// <summary>A cold start may be faster than the last one, hardly more than twice.</summary>
     private const double FastestColdStart = 0.5;
 
-    /// <summary>What may go wrong in the optimist's figure before a request is refused for it.</summary>
-    private const double Doubt = 0.8;
-
     /// <param name="model">The model asked for.</param>
     /// <param name="demand">Its published demand, or null.</param>
     /// <param name="pools">What there is of its pools.</param>
@@ -43,7 +40,7 @@ internal static class WaitEstimator
         // More replicas than now would drain faster by as much.
         var growth = Math.Max(1, (double)model.Scaling.MaxReplicas / Math.Max(1, ready));
         var soonest = soonestCold + (measured > 0 ? Seconds(ahead / (measured * growth)) : TimeSpan.Zero);
-        return new WaitEstimate(ahead, expected, soonest * Doubt);
+        return new WaitEstimate(ahead, expected, soonest);
     }
 
     /// <summary>When a full queue is worth another try: once what it holds now has been drained. Null while no rate is known.</summary>

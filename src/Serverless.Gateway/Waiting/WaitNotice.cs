@@ -33,11 +33,16 @@ internal sealed class WaitNotice(ICapacityFeed capacity, QueueView queue)
         return line.ToString();
     }
 
-    /// <summary>Up to 1, 2, 5, 10, 20, …: nobody knows it better, and a line that changes is sent.</summary>
+    /// <summary>Up to 1, 2, 3, 5, 10, 20, …: nobody knows it better, and a line that changes is sent.</summary>
     private static double Round(double seconds)
     {
         var unit = Math.Pow(10, Math.Floor(Math.Log10(seconds)));
-        return seconds <= unit ? unit : seconds <= 2 * unit ? 2 * unit : seconds <= 5 * unit ? 5 * unit : 10 * unit;
+        foreach (var step in (ReadOnlySpan<int>)[1, 2, 3, 5])
+        {
+            if (seconds <= step * unit) return step * unit;
+        }
+
+        return 10 * unit;
     }
 
     private static void AppendState(StringBuilder line, PoolCapacity pool)

@@ -52,7 +52,7 @@ internal sealed class BatchScheduler : IDisposable
 
         for (var i = 0; i < _deciding.Count; i++)
         {
-            if (!_deciding[i].Advance(_pass.Logits(i))) Release(_deciding[i]);
+            if (!Advance(_deciding[i], _pass.Logits(i))) Release(_deciding[i]);
         }
 
         Learn(decoding, reading, took);
@@ -72,6 +72,20 @@ internal sealed class BatchScheduler : IDisposable
     {
         _pass.Dispose();
         _pages.Dispose();
+    }
+
+    /// <summary>A sequence whose numbers the model cannot give ends with the reason; the others go on.</summary>
+    private static bool Advance(Sequence sequence, Span<float> logits)
+    {
+        try
+        {
+            return sequence.Advance(logits);
+        }
+        catch (ModelException fault)
+        {
+            sequence.Steps.Writer.TryComplete(fault);
+            return false;
+        }
     }
 
     private void DropCancelled()

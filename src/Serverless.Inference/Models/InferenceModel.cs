@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Serverless.Inference.Gguf;
 using Serverless.Inference.Kernels;
 using Serverless.Inference.Tokenizers;
@@ -10,10 +11,9 @@ public sealed class InferenceModel : IDisposable
     private readonly GgufFile _file;
     private readonly LayerWeights[] _layers;
 
-    private InferenceModel(GgufFile file, ModelConfig config, LayerWeights[] layers, NativeMemoryBlock outputNorm, PackedMatrix output)
+    private InferenceModel(GgufFile file, ModelConfig config, Tokenizer tokenizer, LayerWeights[] layers, NativeMemoryBlock outputNorm, PackedMatrix output)
     {
-        (_file, Config, _layers, OutputNorm, Output) = (file, config, layers, outputNorm, output);
-        Tokenizer = Tokenizer.Load(file);
+        (_file, Config, Tokenizer, _layers, OutputNorm, Output) = (file, config, tokenizer, layers, outputNorm, output);
     }
 
     /// <summary>Its sizes.</summary>
@@ -69,17 +69,34 @@ public sealed class InferenceModel : IDisposable
     private static InferenceModel Pack(GgufFile file, IProgress<double>? progress, CancellationToken cancellationToken)
     {
         var config = ModelConfig.Read(file);
+        var tokenizer = Tokenizer.Load(file);
+        if (tokenizer.VocabularySize != config.Vocabulary) throw new ModelException($"tokenizer.ggml.tokens has {tokenizer.VocabularySize} entries, token_embd.weight {config.Vocabulary} rows; they must be as many.");
+
         var reader = new WeightReader(file, config);
         var layers = new LayerWeights[config.Layers];
         PackedMatrix? output = null;
         var done = 0;
-        Parallel.For(0, config.Layers + 1, new ParallelOptions { CancellationToken = cancellationToken }, part =>
+        var outputNorm = reader.Norm("output_norm.weight");
+        try
         {
-            if (part == 0) output = reader.Output();
-            else layers[part - 1] = reader.Layer(part - 1);
-            progress?.Report((double)Interlocked.Increment(ref done) / (config.Layers + 1));
-        });
+            Parallel.For(0, config.Layers + 1, new ParallelOptions { CancellationToken = cancellationToken }, part =>
+            {
+                if (part == 0) output = reader.Output();
+                else layers[part - 1] = reader.Layer(part - 1);
+                progress?.Report((double)Interlocked.Increment(ref done) / (config.Layers + 1));
+            });
+        }
+        catch (Exception exception)
+        {
+            outputNorm.Dispose();
+            output?.Dispose();
+            foreach (var layer in layers) layer?.Dispose();
 
-        return new InferenceModel(file, config, layers, reader.Norm("output_norm.weight"), output!);
+            // Of several tensors that are wrong the first says enough.
+            if (exception is AggregateException { InnerException: { } first }) ExceptionDispatchInfo.Throw(first);
+            throw;
+        }
+
+        return new InferenceModel(file, config, tokenizer, layers, outputNorm, output!);
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Serverless.Inference.Gguf;
 
 namespace Serverless.Inference.Models;
@@ -6,6 +7,7 @@ namespace Serverless.Inference.Models;
 public sealed record ModelConfig
 {
     private const int MaxSize = 1 << 20;
+    private const int LeastContext = 16;
 
     /// <summary>Layers.</summary>
     public required int Layers { get; init; }
@@ -59,7 +61,7 @@ public sealed record ModelConfig
         var ropeDimensions = file.Keys.Contains("llama.rope.dimension_count") ? file.Size("llama.rope.dimension_count", 1024) : headSize;
 
         if (heads % keyValueHeads != 0) throw new ModelException($"llama.attention.head_count is {heads}, which {keyValueHeads} key-value heads do not divide.");
-        if (headSize % 8 != 0 || ropeDimensions != headSize) throw new ModelException($"A head has {headSize} numbers, {ropeDimensions} of them rotated; this engine runs heads of a multiple of 8 that are rotated whole.");
+        if (headSize == 0 || headSize % 8 != 0 || ropeDimensions != headSize) throw new ModelException($"A head has {headSize} numbers, {ropeDimensions} of them rotated; this engine runs heads of a multiple of 8 that are rotated whole.");
 
         return new ModelConfig
         {
@@ -69,12 +71,22 @@ public sealed record ModelConfig
             Heads = heads,
             KeyValueHeads = keyValueHeads,
             HeadSize = headSize,
-            Context = file.Size("llama.context_length", 1 << 24),
+            Context = ContextOf(file),
             Vocabulary = file.Tensor("token_embd.weight").Rows,
-            Epsilon = file.Get<float>("llama.attention.layer_norm_rms_epsilon"),
-            RopeBase = file.Find<float?>("llama.rope.freq_base") ?? 10000,
+            Epsilon = Between(file.Get<float>("llama.attention.layer_norm_rms_epsilon"), 0, 1, "llama.attention.layer_norm_rms_epsilon"),
+            RopeBase = Between(file.Find<float?>("llama.rope.freq_base") ?? 10000, 1, 1e12f, "llama.rope.freq_base"),
         };
     }
+
+    private static int ContextOf(GgufFile file)
+    {
+        var context = file.Size("llama.context_length", 1 << 24);
+        return context >= LeastContext ? context : throw new ModelException($"llama.context_length is {context}; at least {LeastContext} are needed.");
+    }
+
+    private static float Between(float value, float least, float most, string field) => value >= least && value <= most
+        ? value
+        : throw new ModelException(string.Create(CultureInfo.InvariantCulture, $"{field} is {value}; {least} to {most} is allowed."));
 
     private static int Multiple(int value, string field) =>
         value % GgufTensor.BlockSize == 0 ? value : throw new ModelException($"{field} is {value}; this engine runs multiples of {GgufTensor.BlockSize}.");

@@ -1,3 +1,5 @@
+using Serverless.Inference.Models;
+
 namespace Serverless.Inference.Sampling;
 
 /// <summary>Chooses tokens from logits. Pure: a function of the logits, what was generated before, the seed and the position.</summary>
@@ -12,11 +14,14 @@ internal static class Sampler
     /// <param name="generated">The tokens generated before, for penalties.</param>
     /// <param name="seed">The request's seed.</param>
     /// <param name="position">Place of the token in the output, from 0.</param>
+    /// <exception cref="ModelException">No logit is a number.</exception>
     public static int Next(Span<float> logits, SamplingOptions options, ReadOnlySpan<int> generated, ulong seed, int position)
     {
         if (options.Adjusts) Adjust(logits, options, generated);
 
         var best = IndexOfMax(logits);
+        if (!float.IsFinite(logits[best])) throw new ModelException($"The model's numbers for token {position} of the output are no numbers; its weights are damaged: download or convert the file again.");
+
         return options.Temperature <= 0 || options.TopK == 1 ? best : Draw(logits, best, options, CounterRandom.Uniform(seed, position));
     }
 

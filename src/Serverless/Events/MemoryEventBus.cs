@@ -7,15 +7,16 @@ namespace Serverless.Events;
 
 /// <summary>
 /// Events within one process. A topic's events go to its handlers and to whoever reads it at that moment; with neither they are dropped, as by a broker without subscribers.
-/// An event that is to be tried again comes again after a second. Thread-safe.
+/// An event that is to be tried again comes again after a while. Thread-safe.
 /// </summary>
-public sealed class MemoryEventBus(TimeProvider time) : IEventBus
+/// <param name="time">The clock.</param>
+/// <param name="retryDelay">How long an event waits before it is tried again. Default: 1 second.</param>
+public sealed class MemoryEventBus(TimeProvider time, TimeSpan? retryDelay = null) : IEventBus
 {
     private const int Capacity = 10_000;
     private const int MaxDeadLetters = 1000;
 
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
-
+    private readonly TimeSpan _retryDelay = retryDelay ?? TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<string, ConcurrentDictionary<Channel<CloudEvent>, bool>> _readers = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<CloudEvent> _deadLetters = new();
 
@@ -63,7 +64,7 @@ public sealed class MemoryEventBus(TimeProvider time) : IEventBus
             await foreach (var next in events.WithCancellation(stoppingToken))
             {
                 BrokerAnswer answer;
-                while ((answer = await AnswerAsync(handler, next, failed, stoppingToken)) == BrokerAnswer.Retry) await Task.Delay(RetryDelay, time, stoppingToken);
+                while ((answer = await AnswerAsync(handler, next, failed, stoppingToken)) == BrokerAnswer.Retry) await Task.Delay(_retryDelay, time, stoppingToken);
                 if (answer == BrokerAnswer.DeadLetter) Keep(next);
             }
         }

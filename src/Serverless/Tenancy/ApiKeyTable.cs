@@ -42,11 +42,12 @@ public sealed class ApiKeyTable
     }
 
     /// <summary>Makes a key: the key, to be shown once and kept by its owner, and the line to put into the table.</summary>
+    /// <exception cref="FormatException">A name is none that a line can hold.</exception>
     public static (string Key, string Line) Create(string organization, string team, bool admin)
     {
         if (FaultyName(organization) || FaultyName(team))
         {
-            throw new ArgumentException($"Organization '{organization}' and team '{team}' must each be 1 to {LongestName} of letters, digits, '.', '_' and '-'.");
+            throw new FormatException($"Organization '{organization}' and team '{team}' must each be 1 to {LongestName} of letters, digits, '.', '_' and '-'.");
         }
 
         var key = KeyPrefix + RandomNumberGenerator.GetHexString(64, lowercase: true);

@@ -83,7 +83,7 @@ public sealed class BrokenStreamTests
     [Fact]
     public async Task A_waiting_stream_says_what_it_waits_for_and_says_it_again_when_that_changes()
     {
-        await using var gateway = await GatewayUnderTest.StartAsync(new() { ["Gateway:Streaming:FirstNotice"] = "00:00:00.001", ["Gateway:Streaming:NoticeInterval"] = "00:00:00.001" });
+        await using var gateway = await GatewayUnderTest.StartAsync(new() { ["Gateway:Streaming:FirstNotice"] = "00:00:00.001", ["Gateway:Streaming:NoticeInterval"] = "00:00:00.001", ["Gateway:Waiting:ColdStart"] = "00:00:00" });
         var capacity = gateway.Services.GetRequiredService<ICapacityFeed>();
         var response = await gateway.PostAsync(Chat, Streamed, Token);
         response.StatusCode.ShouldBe(HttpStatusCode.OK);

@@ -55,20 +55,20 @@ public sealed class ChatCompletionTests
         using var events = new SseReader(await (await response).Content.ReadAsStreamAsync(Token));
 
         var role = (await events.ReadDataAsync())!;
-        role.Id.ShouldBe("3.0");
+        role.Id.ShouldBe("3.0.0");
         role.Json.GetProperty("object").GetString().ShouldBe("chat.completion.chunk");
         role.Json.GetProperty("usage").ValueKind.ShouldBe(JsonValueKind.Null);
         Choice(role).ShouldBe("""{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}""");
 
         var first = (await events.ReadDataAsync())!;
-        first.Id.ShouldBe("3.1");
+        first.Id.ShouldBe("3.1.1");
         Choice(first).ShouldBe("""{"index":0,"delta":{"content":"Good"},"logprobs":null,"finish_reason":null}""");
 
         await held.SayAsync(" day", finish: FinishReason.Length);
         await held.FinishAsync();
         Choice((await events.ReadDataAsync())!).ShouldBe("""{"index":0,"delta":{"content":" day"},"logprobs":null,"finish_reason":null}""");
         var finish = (await events.ReadDataAsync())!;
-        finish.Id.ShouldBe("4.1");
+        finish.Id.ShouldBe("4.1.2");
         Choice(finish).ShouldBe("""{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}""");
 
         var usage = (await events.ReadDataAsync())!;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using CsCheck;
 using Microsoft.Extensions.DependencyInjection;
 using Serverless.Dispatching;
 using Serverless.Errors;
@@ -201,6 +202,44 @@ public sealed class PromiseTests
             var given = at == 3 ? request.GetProperty("response") : await answer.Content.ReadFromJsonAsync<JsonElement>(Token);
             given.GetRawText().ShouldBe(request.GetProperty("response").GetRawText());
         }
+    }
+
+    [Fact]
+    public async Task However_end_and_promotion_race_there_is_one_answer_and_one_run()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(new()
+        {
+            ["Gateway:Streaming:FirstNotice"] = "00:00:00.001",
+            ["Gateway:Streaming:NoticeInterval"] = "00:00:00.001",
+            ["Gateway:Promises:LongestSynchronous"] = "00:00:00.001",
+        });
+        var promoted = 0;
+        await Gen.Int[0, 2000].SampleAsync(
+            async yields =>
+            {
+                var response = gateway.PostAsync(Chat, Whole);
+                var held = await gateway.TakeAsync();
+                await held.BeginAsync();
+                await held.SayAsync("Good day", finish: FinishReason.Stop);
+                for (var i = 0; i < yields; i++) await Task.Yield();
+                (await held.FinishAsync()).ShouldBe(AppendStatus.Accepted);
+
+                var answer = await response;
+                var json = await answer.Content.ReadFromJsonAsync<JsonElement>(Token);
+                while (gateway.Queue.Requests.TryRead(out var durable))
+                {
+                    durable.Id.ShouldBe(held.Request.Id);
+                    await gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(durable, Token);
+                }
+
+                if (answer.StatusCode == HttpStatusCode.Accepted) promoted++;
+                else answer.StatusCode.ShouldBe(HttpStatusCode.OK);
+                var given = answer.StatusCode == HttpStatusCode.Accepted ? (await GetAsync(gateway, held)).GetProperty("response") : json;
+                given.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString().ShouldBe("Good day");
+            },
+            iter: 60,
+            threads: 1);
+        TestContext.Current.TestOutputHelper!.WriteLine($"{promoted} of 60 were promoted.");
     }
 
     [Theory]

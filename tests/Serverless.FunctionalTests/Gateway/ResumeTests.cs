@@ -17,7 +17,8 @@ public sealed class ResumeTests
 
     [Theory]
     [InlineData(Chat, """{"model":"tiny","stream":true,"n":2,"logprobs":true,"top_logprobs":2,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Hello"}]}""")]
-    [InlineData("/v1/completions", """{"model":"tiny","stream":true,"n":2,"echo":true,"logprobs":2,"prompt":"Hello"}""")]
+    [InlineData("/v1/completions", """{"model":"tiny","stream":true,"n":2,"echo":true,"prompt":"Hello"}""")]
+    [InlineData("/v1/completions", """{"model":"tiny","stream":true,"n":2,"logprobs":2,"prompt":"Hello"}""")]
     public async Task Any_gateway_goes_on_after_any_part_with_the_very_next_one(string path, string body)
     {
         var backend = new Backend(TimeProvider.System);
@@ -127,11 +128,33 @@ public sealed class ResumeTests
         TextOf(await ReadAllAsync(await response)).ShouldBe("Good day!");
     }
 
+    [Fact]
+    public async Task What_a_client_has_counts_by_tokens_where_a_store_that_lost_data_numbers_otherwise()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        using var response = await gateway.PostAsync(Chat, Streamed, ("Prefer", "resume=30"));
+        var held = await gateway.TakeAsync();
+        await held.BeginAsync();
+        await held.SayAsync("Good");
+        await held.SayAsync(" day");
+        await held.SayAsync("!", finish: FinishReason.Stop);
+        await held.FinishAsync();
+
+        // These tokens were events 3 and 4 when the client had them, and 2 and 3 when another did.
+        foreach (var id in new[] { "4.0.2", "3.1.2", "9.0.2" })
+        {
+            TextOf(await ReadAllAsync(await gateway.AskAsync(HttpMethod.Get, EventsOf(held), ("Last-Event-ID", id)))).ShouldBe("!");
+        }
+
+        TextOf(await ReadAllAsync(await gateway.AskAsync(HttpMethod.Get, EventsOf(held), ("Last-Event-ID", "4")))).ShouldBe("!");
+    }
+
     [Theory]
     [InlineData("seven")]
     [InlineData("7.x")]
     [InlineData("-1")]
-    [InlineData("7.1.2")]
+    [InlineData("7.1.2.3")]
+    [InlineData("7.99999999999")]
     public async Task An_id_that_no_stream_sent_is_refused(string id)
     {
         await using var gateway = await GatewayUnderTest.StartAsync();

@@ -1,42 +1,65 @@
-using Microsoft.Extensions.Time.Testing;
+using Serverless.Errors;
 using Serverless.Events;
-using Serverless.Tests.Contracts;
 using Shouldly;
 
 namespace Serverless.Tests.Events;
 
-/// <summary>The contract within one process.</summary>
-public sealed class MemoryEventBusTests : EventBusContract, IAsyncDisposable
+public sealed class MemoryEventBusTests
 {
-    private readonly FakeTimeProvider _time = new();
-    private readonly CancellationTokenSource _stop = new();
-    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private MemoryEventBus? _bus;
-    private Task _delivering = Task.CompletedTask;
+    private readonly MemoryEventBus _bus = new(TimeProvider.System, retryDelay: TimeSpan.Zero);
 
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        await _delivering.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        _stop.Dispose();
-    }
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    protected override Task<IEventBus> StartAsync(IEventHandler handler)
+    [Fact]
+    public async Task Every_reader_of_a_topic_gets_its_events_and_nobody_elses()
     {
-        _bus = new MemoryEventBus(_time);
-        _delivering = _bus.DeliverAsync(handler, (_, _) => _failed.TrySetResult(), _stop.Token);
-        return Task.FromResult<IEventBus>(_bus);
-    }
+        await using var first = _bus.SubscribeAsync("a", Token).GetAsyncEnumerator(Token);
+        await using var second = _bus.SubscribeAsync("a", Token).GetAsyncEnumerator(Token);
 
-    protected override async Task RetryAsync(Task next)
-    {
-        // The pause may not have begun when the handler has just answered, so time passes until the event is there.
-        while (!next.IsCompleted)
+        await _bus.PublishAsync("b", Event("x"), Token);
+        await _bus.PublishAsync("a", Event("y"), Token);
+
+        foreach (var reader in new[] { first, second })
         {
-            _time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
+            (await reader.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+            reader.Current.Id.ShouldBe("y");
         }
     }
 
-    protected override Task<CloudEvent> DeadLetterAsync(string id) => Task.FromResult(_bus!.DeadLetters.Single(dead => dead.Id == id));
+    [Fact]
+    public async Task A_handler_that_fails_or_asks_for_it_gets_the_event_again_and_what_it_gives_up_is_kept()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var handler = new ScriptedHandler(() => throw new InvalidOperationException(), () => BrokerAnswer.Retry, () => BrokerAnswer.DeadLetter, () => BrokerAnswer.Acknowledge);
+        var delivery = _bus.DeliverAsync(handler, (_, _) => { }, stop.Token);
+        await _bus.PublishAsync("a", Event("bad"), Token);
+        await _bus.PublishAsync("a", Event("good"), Token);
+
+        await handler.AllAnswered.WithinLimitAsync();
+
+        handler.Seen.ShouldBe(["bad", "bad", "bad", "good"]);
+        _bus.DeadLetters.Select(dead => dead.Id).ShouldBe(["bad"]);
+        await stop.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(() => delivery);
+    }
+
+    private static CloudEvent Event(string id) => new() { Id = id, Source = "/s", Type = "t" };
+
+    private sealed class ScriptedHandler(params Func<BrokerAnswer>[] answers) : IEventHandler
+    {
+        private readonly TaskCompletionSource _all = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task AllAnswered => _all.Task;
+
+        public List<string> Seen { get; } = [];
+
+        public string Topic => "a";
+
+        public ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
+        {
+            Seen.Add(cloudEvent.Id);
+            if (Seen.Count == answers.Length) _all.SetResult();
+            return new(answers[Seen.Count - 1]());
+        }
+    }
 }

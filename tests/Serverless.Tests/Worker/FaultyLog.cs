@@ -15,6 +15,8 @@ internal sealed class FaultyLog(IRequestLog log) : IRequestLog
 
     public ValueTask<BeginResult> BeginAsync(RequestId id, long epoch, Guid nonce, CancellationToken cancellationToken) => log.BeginAsync(id, epoch, nonce, cancellationToken);
 
+    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, int attempt, CancellationToken cancellationToken) => log.AdoptAsync(id, head, epoch, attempt, cancellationToken);
+
     public async ValueTask<AppendStatus> AppendAsync(RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken)
     {
         await BeforeAppend(cancellationToken);
@@ -22,6 +24,12 @@ internal sealed class FaultyLog(IRequestLog log) : IRequestLog
     }
 
     public ValueTask<bool> EndAsync(RequestId id, RequestEvent end, CancellationToken cancellationToken) => log.EndAsync(id, end, cancellationToken);
+
+    public ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent end, CancellationToken cancellationToken) => log.LapseAsync(id, holder, end, cancellationToken);
+
+    public ValueTask<HoldResult> HoldAsync(RequestId id, Promise promise, string holder, CancellationToken cancellationToken) => log.HoldAsync(id, promise, holder, cancellationToken);
+
+    public ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken) => log.ReadHeadAsync(id, cancellationToken);
 
     public IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, CancellationToken cancellationToken) => log.FollowAsync(id, afterSequence, cancellationToken);
 

@@ -12,13 +12,12 @@ internal static class Backends
     /// <summary>Recipes that run in containers.</summary>
     public static readonly string[] Containers = [Default, "sglang", "llamacpp", "tgi", "tensorrt-llm", "ollama"];
 
-    private static readonly FlavorParam[] OfEveryEngine = [new("slots", 1, 4096, Whole: true), new("kvTokens", 64, int.MaxValue, Whole: true)];
-
-    private static readonly FlavorParam[] OfInProcess = [.. OfEveryEngine, new("threads", 1, 1024, Whole: true)];
+    private static readonly FlavorParam[] OfInProcess = [new("slots", 1, 256, Whole: true), new("kvTokens", 64, 1 << 24, Whole: true), new("threads", 1, 256, Whole: true)];
 
     private static readonly FlavorParam[] OfSimulated =
     [
-        .. OfEveryEngine,
+        new("slots", 1, 4096, Whole: true),
+        new("kvTokens", 64, int.MaxValue, Whole: true),
         new("prefillTokensPerSecond", 0, 1e9, Whole: false),
         new("decodeTokensPerSecond", 0, 1e9, Whole: false),
         new("outputTokens", 1, 1 << 20, Whole: true),

@@ -1,5 +1,4 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Gateway.Pools;
 using Serverless.Scaling;
 using Shouldly;
@@ -8,16 +7,6 @@ namespace Serverless.Tests.Gateway.Pools;
 
 public sealed class PoolStatesTests
 {
-    private static readonly Model Model = new()
-    {
-        Name = new ModelName("m"),
-        Family = "test",
-        Source = new ModelSource("simulated", "m"),
-        ContextTokens = 100,
-        Backend = "simulated",
-        Flavors = [new Flavor { Name = "gpu", AcceleratorClass = "gpu" }, new Flavor { Name = "cpu", AcceleratorClass = "cpu" }],
-    };
-
     private static readonly PoolCapacity Zero = new() { Pool = new PoolName("m-cpu") };
 
     [Fact]
@@ -34,17 +23,4 @@ public sealed class PoolStatesTests
     [Fact]
     public void Every_state_has_its_own_word() =>
         Enum.GetValues<PoolState>().Select(PoolStates.Word).ShouldBe(["zero", "starting", "ready", "draining", "failed"]);
-
-    [Fact]
-    public void A_notice_tells_each_pools_state_and_what_is_ahead()
-    {
-        var capacity = new MemoryCapacityFeed();
-        var demand = new MemoryDemandFeed();
-        capacity.Publish(new PoolCapacity { Pool = new PoolName("m-gpu"), Desired = 1, LastFailure = "bad\r\nmagic" });
-        capacity.Publish(Zero with { Desired = 1, LoadingSince = [default], LoadingProgress = 0.426 });
-        demand.Publish(new Demand { Model = Model.Name, At = default, PendingRequests = 2, PendingPromptTokens = 100, PendingOutputTokens = 60 });
-
-        new WaitNotice(capacity, demand).Describe(Model, 40)
-            .ShouldBe("pool m-gpu failed to start and is tried again: bad magic; pool m-cpu is loading 43 %, up to 1 request ahead, 120 tokens ahead");
-    }
 }

@@ -1,0 +1,46 @@
+using System.Text.RegularExpressions;
+using Serverless.Catalog.Manifests;
+using Shouldly;
+
+namespace Serverless.Tests.Documentation;
+
+public sealed partial class ManifestsPageTests
+{
+    [Fact]
+    public void Every_field_that_a_reader_asks_for_is_on_the_page()
+    {
+        var sources = Directory.GetFiles(Path.Combine(Repository.Root, "src", "Serverless", "Catalog", "Manifests"), "*.cs").Select(File.ReadAllText).ToList();
+        var read = sources.SelectMany(source => AskPattern().Matches(source).Select(match => match.Groups[1].Value))
+            .Concat(sources.SelectMany(source => ListPattern().Matches(source).SelectMany(list => NamePattern().Matches(list.Groups[1].Value).Select(name => name.Groups[1].Value))))
+            .Concat(new[] { Backends.InProcess, Backends.Simulated, Backends.Default }.SelectMany(backend => Backends.ParamsOf(backend).Select(param => param.Name)))
+            .ToHashSet(StringComparer.Ordinal);
+        read.Count.ShouldBeGreaterThan(40);
+
+        var documented = Page.Code(Page.Read("manifests.md")).SelectMany(code => code.Split('.', '[')).ToHashSet(StringComparer.Ordinal);
+
+        read.Except(documented).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Every_field_on_the_page_is_read()
+    {
+        var sources = string.Concat(Directory.GetFiles(Path.Combine(Repository.Root, "src", "Serverless", "Catalog", "Manifests"), "*.cs").Select(File.ReadAllText));
+
+        var fields = Page.Rows("manifests.md").SelectMany(row => Page.Code(row[0])).Where(code => FieldPattern().IsMatch(code));
+
+        foreach (var segment in fields.SelectMany(field => field.Replace("[]", "", StringComparison.Ordinal).Split('.'))) sources.ShouldContain($"\"{segment}\"");
+    }
+
+    [GeneratedRegex(@"\.(?:Text|RequiredText|Integer|Timestamp|Object|Objects|Texts|Map|Has|WithoutEffect|Refuse)\(""(\w+)""", RegexOptions.None, 1000)]
+    private static partial Regex AskPattern();
+
+    /// <summary>The lists of field names that are asked for in a loop.</summary>
+    [GeneratedRegex(@"(?:OfContainers|FromServer) =\s*\[([^\]]+)\];", RegexOptions.None, 1000)]
+    private static partial Regex ListPattern();
+
+    [GeneratedRegex(@"""([\w-]+)""", RegexOptions.None, 1000)]
+    private static partial Regex NamePattern();
+
+    [GeneratedRegex(@"^[a-z][\w.\[\]]*$", RegexOptions.None, 1000)]
+    private static partial Regex FieldPattern();
+}

@@ -1,0 +1,109 @@
+using CsCheck;
+using Serverless.Catalog;
+using Serverless.Dispatching;
+using Serverless.Gateway.Waiting;
+using Serverless.Requests;
+using Serverless.Scaling;
+using Shouldly;
+
+namespace Serverless.Tests.Gateway.Waiting;
+
+public sealed class WaitEstimatorTests
+{
+    private static readonly DateTimeOffset Now = DateTimeOffset.FromUnixTimeSeconds(1_700_000_000);
+    private static readonly WaitOptions NoPriors = new() { ColdStart = TimeSpan.Zero };
+    private static readonly PoolCapacity Ready = new() { Pool = TestModel(1).Pools[0].Name, Desired = 1, Ready = 1 };
+    private static readonly PoolCapacity Zero = Ready with { Desired = 0, Ready = 0 };
+
+    [Theory]
+    [InlineData(Lane.Realtime, 100, 1)]
+    [InlineData(Lane.Interactive, 300, 3)]
+    [InlineData(Lane.Batch, 700, 7)]
+    public void Only_lanes_above_and_ones_own_are_ahead(Lane lane, long ahead, double seconds)
+    {
+        var demand = Demand(700, 100) with { PendingTokensByLane = [100, 200, 400] };
+
+        var estimate = WaitEstimator.Estimate(TestModel(1), demand, [Ready], lane, NoPriors, Now);
+
+        estimate.TokensAhead.ShouldBe(ahead);
+        estimate.Expected.ShouldBe(TimeSpan.FromSeconds(seconds));
+    }
+
+    [Fact]
+    public void Nothing_pending_and_a_ready_replica_is_no_wait()
+    {
+        WaitEstimator.Estimate(TestModel(1), null, [Ready], Lane.Interactive, NoPriors, Now).ShouldBe(new WaitEstimate(0, TimeSpan.Zero, TimeSpan.Zero));
+    }
+
+    [Fact]
+    public void Without_a_measured_rate_nothing_is_promised_and_nothing_refused()
+    {
+        WaitEstimator.Estimate(TestModel(1), Demand(500, 0), [Ready], Lane.Interactive, NoPriors, Now).ShouldBe(new WaitEstimate(500, null, TimeSpan.Zero));
+
+        var prior = WaitEstimator.Estimate(TestModel(1), Demand(500, 0), [Ready with { Ready = 2 }], Lane.Interactive, new WaitOptions { TokensPerSecond = 50 }, Now);
+        prior.Expected.ShouldBe(TimeSpan.FromSeconds(5));
+        prior.Soonest.ShouldBe(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public void A_cold_start_counts_down_from_the_last_one()
+    {
+        var cold = Zero with { Desired = 1, LastColdStartSeconds = 40, LoadingSince = [Now - TimeSpan.FromSeconds(15)] };
+
+        var estimate = WaitEstimator.Estimate(TestModel(1), Demand(100, 100), [cold], Lane.Interactive, NoPriors, Now);
+
+        estimate.Expected.ShouldBe(TimeSpan.FromSeconds(26));
+        estimate.Soonest.ShouldBe(TimeSpan.FromSeconds(6)); // half of 40, less 15, and the queue
+        WaitEstimator.Estimate(TestModel(1), null, [Zero], Lane.Interactive, new WaitOptions(), Now).Expected.ShouldBe(TimeSpan.FromSeconds(30));
+        WaitEstimator.Estimate(TestModel(1), null, [Zero with { LastFailure = "no" }], Lane.Interactive, new WaitOptions(), Now).Expected.ShouldBeNull();
+    }
+
+    [Fact]
+    public void Taken_slots_add_a_running_requests_share()
+    {
+        var replica = new ReplicaDemand("r", Ready.Pool, false, 2, 2, 0, 100, 0, 0);
+        var busy = Demand(0, 100) with { RunningRequests = 2, RunningOutputTokens = 400, Replicas = [replica] };
+
+        WaitEstimator.Estimate(TestModel(1), busy, [Ready], Lane.Interactive, NoPriors, Now).Expected.ShouldBe(TimeSpan.FromSeconds(2));
+        WaitEstimator.Estimate(TestModel(1), busy with { Replicas = [replica with { Running = 1 }] }, [Ready], Lane.Interactive, NoPriors, Now).Expected.ShouldBe(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public void Replicas_that_may_still_be_started_are_given_the_benefit_of_the_doubt()
+    {
+        WaitEstimator.Estimate(TestModel(10), Demand(1000, 100), [Ready], Lane.Interactive, NoPriors, Now).Soonest.ShouldBe(TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public void The_wait_never_shrinks_with_more_ahead_and_the_soonest_is_never_later_than_expected() =>
+        Gen.Select(Gen.Int[0, 100_000], Gen.Int[0, 100_000], Gen.Double[0.1, 1e4], Gen.Int[0, 3], Gen.Int[1, 8]).Sample((less, more, rate, ready, max) =>
+        {
+            var pool = Ready with { Ready = ready, LastColdStartSeconds = 20 };
+            var few = WaitEstimator.Estimate(TestModel(max), Demand(Math.Min(less, more), rate), [pool], Lane.Interactive, NoPriors, Now);
+            var many = WaitEstimator.Estimate(TestModel(max), Demand(Math.Max(less, more), rate), [pool], Lane.Interactive, NoPriors, Now);
+
+            many.Expected!.Value.ShouldBeGreaterThanOrEqualTo(few.Expected!.Value);
+            many.Soonest.ShouldBeGreaterThanOrEqualTo(few.Soonest);
+            many.Soonest.ShouldBeLessThanOrEqualTo(many.Expected.Value);
+        });
+
+    private static Demand Demand(long pending, double rate) => new()
+    {
+        Model = new ModelName("tiny"),
+        At = Now,
+        PendingRequests = pending > 0 ? 1 : 0,
+        PendingPromptTokens = pending,
+        ServedTokensPerSecond = rate,
+    };
+
+    private static Model TestModel(int maxReplicas) => new()
+    {
+        Name = new ModelName("tiny"),
+        Family = "test",
+        Source = new ModelSource("simulated", "tiny"),
+        ContextTokens = 1000,
+        Backend = "simulated",
+        Flavors = [new Flavor { Name = "cpu", AcceleratorClass = "cpu" }],
+        Scaling = new ScalingConfig { MaxReplicas = maxReplicas },
+    };
+}

@@ -1,0 +1,106 @@
+using System.Text.Json;
+using Serverless.Hosting.Tokens;
+using Serverless.Inference.Batching;
+using Serverless.Requests;
+using Serverless.Tests.Inference;
+using Serverless.Worker.Engines;
+using Shouldly;
+
+namespace Serverless.Tests.Worker;
+
+/// <summary>The engine of this process behind the worker's port, on the shipped model.</summary>
+public sealed class InProcessEngineTests : IAsyncDisposable
+{
+    private const int Cap = 12;
+
+    private readonly InferenceEngine _inference;
+    private readonly InProcessEngine _engine;
+
+    public InProcessEngineTests()
+    {
+        var options = new InferenceEngineOptions { Threads = 2, KvTokens = 4096 };
+        _inference = new InferenceEngine(SharedModel.Model, options, TimeProvider.System);
+        _engine = new InProcessEngine(SharedModel.Model, _inference, options, PromptReader.Load(SharedModel.Tokenizer, SharedModel.Model.ChatTemplate));
+    }
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    // Not the port's own disposal: that would take the shared model with it.
+    public ValueTask DisposeAsync() => _inference.DisposeAsync();
+
+    [Fact]
+    public async Task A_request_continues_exactly_from_what_is_logged_of_each_choice()
+    {
+        var request = Completion(new { prompt = new[] { "Once upon a time", "def f(x):" }, n = 2, temperature = 0.9, logprobs = 2, ignore_eos = true }, choices: 4);
+        var whole = await GenerateAsync(request, []);
+        whole[^1].Usage.ShouldNotBeNull().CompletionTokens.ShouldBe(4 * Cap);
+
+        foreach (var split in new[] { 1, 7, 20, whole.Count - 2 })
+        {
+            ChoiceChunk[] logged = [.. whole.Take(split).Select(output => output.Chunk).OfType<ChoiceChunk>()];
+            var rest = await GenerateAsync(request, logged);
+
+            for (var choice = 0; choice < 4; choice++)
+            {
+                Choice([.. logged, .. rest.Select(output => output.Chunk).OfType<ChoiceChunk>()], choice).ShouldBe(Choice(whole.Select(output => output.Chunk).OfType<ChoiceChunk>(), choice), $"choice {choice} after {split}");
+            }
+
+            rest[^1].Usage.ShouldBe(whole[^1].Usage);
+        }
+    }
+
+    [Fact]
+    public async Task Choices_of_one_prompt_differ_and_a_request_is_the_same_each_time()
+    {
+        var request = Completion(new { prompt = "The capital of France is", n = 2, temperature = 1.0, ignore_eos = true }, choices: 2);
+
+        var (first, second) = (await GenerateAsync(request, []), await GenerateAsync(request, []));
+
+        foreach (var choice in new[] { 0, 1 }) Choice(Chunks(first), choice).ShouldBe(Choice(Chunks(second), choice));
+        Choice(Chunks(first), 0).ShouldNotBe(Choice(Chunks(first), 1));
+    }
+
+    [Fact]
+    public async Task A_cancelled_request_stops_all_its_choices()
+    {
+        var request = Completion(new { prompt = "Once", n = 3, ignore_eos = true }, choices: 3) with { MaxOutputTokens = 2000 };
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        await using (var outputs = _engine.GenerateAsync(request, [], cancel.Token).GetAsyncEnumerator(cancel.Token))
+        {
+            (await outputs.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+            await cancel.CancelAsync();
+            await Should.ThrowAsync<OperationCanceledException>(async () =>
+            {
+                while (await outputs.MoveNextAsync())
+                {
+                }
+            });
+        }
+
+        // Two passes of another request later nothing of it is left.
+        await GenerateAsync(Completion(new { prompt = "Hi", ignore_eos = true }, choices: 1) with { MaxOutputTokens = 3 }, []);
+        _engine.Load.Running.ShouldBeLessThanOrEqualTo(1);
+        _engine.Load.KvUsedTokens.ShouldBeLessThanOrEqualTo(64);
+    }
+
+    private static InferenceRequest Completion(object body, int choices) => TestRequests.New() with
+    {
+        Kind = RequestKind.Completion,
+        Body = JsonSerializer.SerializeToUtf8Bytes(body),
+        MaxOutputTokens = Cap,
+        Choices = choices,
+        Seed = 7,
+    };
+
+    private static IEnumerable<ChoiceChunk> Chunks(IEnumerable<EngineOutput> outputs) => outputs.Select(output => output.Chunk).OfType<ChoiceChunk>();
+
+    private static string Choice(IEnumerable<ChoiceChunk> chunks, int choice) => string.Join('\n', chunks.Where(chunk => chunk.Choice == choice)
+        .Select(chunk => $"{chunk.Position} {string.Join(',', chunk.TokenIds)} '{chunk.Text}' {string.Join(',', chunk.LogProbs.Select(token => BitConverter.SingleToInt32Bits(token.LogProb)))} {chunk.Finish}"));
+
+    private async Task<List<EngineOutput>> GenerateAsync(InferenceRequest request, IReadOnlyList<ChoiceChunk> output)
+    {
+        var outputs = new List<EngineOutput>();
+        await foreach (var next in _engine.GenerateAsync(request, output, Token)) outputs.Add(next);
+        return outputs;
+    }
+}
