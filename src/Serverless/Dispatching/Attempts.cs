@@ -169,7 +169,8 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         request.Attempt = begun.Fence.Attempt;
         if (!replica.Draining && replica.Session.TrySend(new DispatcherMessage.Assign(new Assignment(request.Request, begun.Fence, begun.LastSequence, begun.Output))))
         {
-            ports.Observer.Assigned(request.Request, replica.Worker.Worker, begun.Fence.Attempt, ports.Time.GetUtcNow() - request.Request.AcceptedAt);
+            var waited = ports.Time.GetUtcNow() - request.Request.AcceptedAt; // by another machine's clock
+            ports.Observer.Assigned(request.Request, replica.Worker.Worker, begun.Fence.Attempt, waited > TimeSpan.Zero ? waited : TimeSpan.Zero);
             return;
         }
 

@@ -143,7 +143,7 @@ public sealed class DispatcherTests
         var worker = running ? await scene.ConnectAsync() : null;
         var assignment = worker is null ? null : await worker.AssignedAsync();
 
-        scene.Time.Advance(TimeSpan.FromSeconds(30));
+        await scene.PassAsync(30);
 
         (await scene.NewsAsync()).ShouldBe("expired");
         var fault = (await scene.EndOfAsync(request)).ShouldBeOfType<RequestEvent.Failed>().Fault;
@@ -184,7 +184,7 @@ public sealed class DispatcherTests
         await using var scene = new DispatcherScene();
         var worker = await scene.ConnectAsync();
         var request = TestRequests.New();
-        await scene.Log.OpenAsync(request.Id, new LogHead(request.Model, Promise.Id, "test", request.Deadline), Token);
+        await scene.Log.OpenAsync(request.Id, DispatcherScene.HeadOf(request), Token);
         await scene.Log.EndAsync(request.Id, new RequestEvent.Cancelled("gone"), Token);
         await scene.Queue.EnqueueAsync(request, Token);
         var next = await scene.SubmitAsync();
