@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
+using Serverless.Gateway.DeadLetters;
 using Serverless.Gateway.Flow;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Pools;
@@ -40,6 +41,7 @@ public static class GatewayRoutes
 
         routes.Map("/admin/pools", Only(HttpMethods.Get, ForAdmins(access, http => SendJsonAsync(http, pools.Encode()))));
         routes.Map("/admin/pools/{pool}/decisions", Only(HttpMethods.Get, ForAdmins(access, http => SendDecisionsAsync(http, pools))));
+        routes.MapDeadLetters(handler => ForAdmins(access, handler));
         routes.Map("/healthz", Only(HttpMethods.Get, static http => http.Response.WriteAsync("ok", http.RequestAborted)));
         routes.Map("/readyz", Only(HttpMethods.Get, http => SendReadinessAsync(http, shutdown)));
         routes.MapFallback("{**path}", static http => SendFaultAsync(http, new ServingFault(

@@ -13,6 +13,8 @@ internal sealed class BrokerSession : IAsyncDisposable
         publisherConfirmationTrackingEnabled: true,
         outstandingPublisherConfirmationsRateLimiter: null); // bounded at enqueue, not here: a limiter would delay what it lets through
 
+    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(5);
+
     private readonly IConnection _connection;
     private readonly RabbitMqOptions _options;
     private readonly Topology _topology;
@@ -28,13 +30,31 @@ internal sealed class BrokerSession : IAsyncDisposable
     /// <param name="options">How queues are declared.</param>
     /// <param name="topology">Their names.</param>
     /// <param name="differs">Told of a queue that is there with other arguments, and what the broker says of it.</param>
-    public BrokerSession(IConnection connection, RabbitMqOptions options, Topology topology, Action<string, string> differs)
+    private BrokerSession(IConnection connection, RabbitMqOptions options, Topology topology, Action<string, string> differs)
     {
         (_connection, _options, _topology, _differs) = (connection, options, topology, differs);
         Version = BrokerVersion.Of(connection.ServerProperties);
         Lost = _lost.Token;
         connection.ConnectionShutdownAsync += OnShutdownAsync;
         if (!connection.IsOpen) End(connection.CloseReason?.ReplyText ?? "closed");
+    }
+
+    /// <summary>Connects once; a broker that does not answer is given up after a few seconds.</summary>
+    public static async Task<BrokerSession> OpenAsync(RabbitMqOptions options, Topology topology, Action<string, string> differs, CancellationToken cancellationToken)
+    {
+        var factory = new ConnectionFactory
+        {
+            Uri = options.Url,
+            AutomaticRecoveryEnabled = false,
+            TopologyRecoveryEnabled = false,
+            RequestedHeartbeat = options.Heartbeat,
+            RequestedConnectionTimeout = HandshakeTimeout,
+            HandshakeContinuationTimeout = HandshakeTimeout,
+            ContinuationTimeout = HandshakeTimeout,
+            MaxInboundMessageBodySize = 512 * 1024 * 1024, // RabbitMQ's own limit: a message that is too long for us must reach us, to be dead-lettered
+            ClientProvidedName = $"serverless {Environment.MachineName} {Environment.ProcessId}",
+        };
+        return new BrokerSession(await factory.CreateConnectionAsync(cancellationToken), options, topology, differs);
     }
 
     public BrokerVersion Version { get; }

@@ -3,7 +3,7 @@ using System.Text;
 namespace Serverless.Hosting.RabbitMq;
 
 /// <summary>Which RabbitMQ it is, as it says itself, and what that one can do.</summary>
-internal readonly record struct BrokerVersion(int Major, int Minor)
+public readonly record struct BrokerVersion(int Major, int Minor)
 {
     /// <summary>Whether a delivery limit of −1 is known; before, there is none unless it is set. From 4.0 on the default is 20, which preemption and restarts would use up.</summary>
     public bool HasDefaultDeliveryLimit => Major >= 4;

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using RabbitMQ.Client;
 using Serverless.Catalog;
 
 namespace Serverless.Hosting.RabbitMq;
@@ -13,7 +12,6 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(5);
 
     private readonly RabbitMqOptions _options;
     private readonly ICatalogSource? _catalog;
@@ -92,19 +90,7 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
 
     private async Task<BrokerSession> OpenAsync()
     {
-        var factory = new ConnectionFactory
-        {
-            Uri = _options.Url,
-            AutomaticRecoveryEnabled = false,
-            TopologyRecoveryEnabled = false,
-            RequestedHeartbeat = _options.Heartbeat,
-            RequestedConnectionTimeout = HandshakeTimeout,
-            HandshakeContinuationTimeout = HandshakeTimeout,
-            ContinuationTimeout = HandshakeTimeout,
-            MaxInboundMessageBodySize = 512 * 1024 * 1024, // RabbitMQ's own limit: a message that is too long for us must reach us, to be dead-lettered
-            ClientProvidedName = $"serverless {Environment.MachineName} {Environment.ProcessId}",
-        };
-        var session = new BrokerSession(await factory.CreateConnectionAsync(_stop.Token), _options, Topology, LogDiffers);
+        var session = await BrokerSession.OpenAsync(_options, Topology, LogDiffers, _stop.Token);
         try
         {
             if (_options.Declare) await session.DeclareAllAsync([.. _catalog?.Current.Models.Select(model => model.Name) ?? []]);

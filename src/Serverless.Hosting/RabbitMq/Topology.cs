@@ -24,7 +24,7 @@ public sealed class Topology(string prefix)
     public string Durable(ModelName model) => Name("durable", model);
 
     /// <summary>The declarations of these models' queues and of the dead letters'. The version decides on arguments that only some releases know.</summary>
-    internal IReadOnlyList<QueueDeclaration> Declarations(IEnumerable<ModelName> models, BrokerVersion version, TimeSpan longestWait)
+    public IReadOnlyList<QueueDeclaration> Declarations(IEnumerable<ModelName> models, BrokerVersion version, TimeSpan longestWait)
     {
         var unanswered = new Dictionary<string, object>(StringComparer.Ordinal);
         if (version.HasQueueConsumerTimeout) unanswered["x-consumer-timeout"] = (long)longestWait.TotalMilliseconds;
@@ -44,7 +44,7 @@ public sealed class Topology(string prefix)
     }
 
     /// <summary>What the broker's own configuration needs, and why; a line each.</summary>
-    internal static IReadOnlyList<string> Settings(BrokerVersion version, RabbitMqOptions options)
+    public static IReadOnlyList<string> Settings(BrokerVersion version, RabbitMqOptions options)
     {
         var settings = new List<string>();
         if (!version.HasQueueConsumerTimeout)

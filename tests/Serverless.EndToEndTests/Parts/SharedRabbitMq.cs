@@ -7,17 +7,18 @@ namespace Serverless.EndToEndTests.Parts;
 /// <summary>One RabbitMQ for all tests that do it no harm, started when the first of them asks: take it as a constructor's parameter.</summary>
 public sealed class SharedRabbitMq : IAsyncDisposable
 {
-    private readonly Lazy<Task<RabbitMqServer>> _server = new(() => RabbitMqServer.StartNewAsync(CancellationToken.None));
+    private readonly Lock _lock = new();
+    private Task<RabbitMqServer>? _server;
 
     /// <summary>The running server; skips the test where RabbitMQ is not installed.</summary>
     internal Task<RabbitMqServer> GetAsync()
     {
         Assert.SkipWhen(RabbitMqServer.Absent is not null, RabbitMqServer.Absent ?? "");
-        return _server.Value;
+        lock (_lock) return _server ??= RabbitMqServer.StartNewAsync(CancellationToken.None);
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (_server.IsValueCreated) await (await _server.Value).DisposeAsync();
+        if (_server is { } server) await (await server).DisposeAsync();
     }
 }
