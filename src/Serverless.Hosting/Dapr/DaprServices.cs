@@ -45,13 +45,13 @@ public static class DaprServices
         return services;
     }
 
-    /// <summary>A sidecar that comes back is used again within a second; gRPC's own back-off grows to two minutes.</summary>
+    /// <summary>A sidecar that comes back is used again at once; gRPC's own back-off grows to two minutes.</summary>
     private static GrpcChannelOptions Channel(DaprOptions options) => new()
     {
         MaxReceiveMessageSize = options.MaxMessageBytes,
         MaxSendMessageSize = options.MaxMessageBytes,
         InitialReconnectBackoff = TimeSpan.FromMilliseconds(100),
-        MaxReconnectBackoff = TimeSpan.FromSeconds(1),
+        MaxReconnectBackoff = TimeSpan.FromMilliseconds(500),
         HttpHandler = new SocketsHttpHandler
         {
             EnableMultipleHttp2Connections = true,

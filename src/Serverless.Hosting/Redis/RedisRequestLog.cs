@@ -14,7 +14,7 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
     private const int PageOfEvents = 1000;
     private const int MaxEndHints = 65536;
 
-    private static readonly RedisValue[] HeadFields = ["record", "promise", "holder"];
+    private static readonly RedisValue[] HeadFields = ["record", "promise", "holder", "attempt", "ended"];
     private static readonly RedisValue ChunkKind = "c";
     private static readonly RedisValue TerminalKind = "t";
     private static readonly RedisValue OtherKind = "e";
@@ -86,7 +86,7 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
     public async ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken)
     {
         var fields = await redis.RunAsync(database => database.HashGetAsync(Keys.Head(id), HeadFields), cancellationToken);
-        return fields[0].IsNull ? null : HeadCodec.Decode(fields[0], (Promise)(int)fields[1], (string)fields[2]!);
+        return fields[0].IsNull ? null : HeadCodec.Decode(fields[0], (Promise)(int)fields[1], (string)fields[2]!) with { Attempts = (int)fields[3], Ended = !fields[4].IsNull };
     }
 
     public async IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)

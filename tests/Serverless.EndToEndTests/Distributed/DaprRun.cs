@@ -59,19 +59,23 @@ public sealed class DaprRun : IEventHandler, IAsyncDisposable
     internal Task<Answer> GetAsync(string path) => SendAsync(HttpMethod.Get, path, null, []);
 
     /// <summary>Asks until the answer is as wanted.</summary>
-    internal async Task<JsonNode> UntilAsync(string path, Func<JsonNode, bool> wanted)
+    internal async Task<JsonNode> UntilAsync(string path, Func<JsonNode, bool> wanted) =>
+        (await UntilAsync(() => GetAsync(path), answer => answer.Body is { } body && wanted(body))).Body!;
+
+    /// <summary>Asks until the answer is as wanted.</summary>
+    internal async Task<Answer> UntilAsync(Func<Task<Answer>> ask, Func<Answer, bool> wanted)
     {
         using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
         using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(200), TimeProvider.System);
         Answer answer;
         do
         {
-            answer = await GetAsync(path);
-            if (answer.Body is { } body && wanted(body)) return body;
+            answer = await ask();
+            if (wanted(answer)) return answer;
         }
         while (!limit.IsCancellationRequested && await pace.WaitForNextTickAsync(CancellationToken.None));
 
-        throw new InvalidOperationException($"{path} did not become what was awaited; it is {answer.Body}{Output}");
+        throw new InvalidOperationException($"The answer did not become what was awaited; it is {answer.Status}: {answer.Body}{Output}");
     }
 
     internal Task<CloudEvent> ResultAsync(string id) => ResultAsync(cloudEvent => cloudEvent.Subject == id);

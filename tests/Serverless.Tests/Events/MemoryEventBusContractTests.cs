@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Time.Testing;
 using Serverless.Events;
 using Serverless.Tests.Contracts;
+using Shouldly;
 
 namespace Serverless.Tests.Events;
 
