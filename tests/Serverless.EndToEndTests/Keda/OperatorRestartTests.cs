@@ -1,5 +1,5 @@
 using System.Globalization;
-using Serverless.EndToEndTests.Parts;
+using Shouldly;
 
 namespace Serverless.EndToEndTests.Keda;
 

@@ -1,4 +1,5 @@
 using Serverless.EndToEndTests.Parts;
+using Serverless.Hosting.Redis;
 
 namespace Serverless.EndToEndTests.Redis;
 
@@ -18,9 +19,9 @@ public sealed class SharedRedis : IAsyncLifetime
     }
 
     /// <summary>A connection of its own; skips the test where there is no Redis.</summary>
-    internal async Task<RedisParts> OpenAsync(CancellationToken cancellationToken)
+    internal async Task<RedisParts> OpenAsync(CancellationToken cancellationToken, Action<RedisOptions>? configure = null)
     {
         Assert.SkipWhen(Server is null, RedisServer.Absent ?? "");
-        return await RedisParts.OpenAsync(Server!, cancellationToken);
+        return await RedisParts.OpenAsync(Server!, cancellationToken, configure);
     }
 }
