@@ -23,7 +23,7 @@ catch (OperationCanceledException)
 {
     return 130;
 }
-catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException or FormatException or ArgumentException)
+catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException or FormatException)
 {
     Console.Error.WriteLine(exception.Message);
     return 1;
