@@ -23,10 +23,14 @@ internal static class SimulateCommand
         var csv = new Option<FileInfo?>("--csv") { Description = "Write the table to this file." };
         var svg = new Option<FileInfo?>("--svg") { Description = "Plot load and replicas to this file." };
         var command = new Command("simulate", "Replay a trace in virtual time: GPU-hours, time to first token and scale events of a scaling policy.") { trace, policy, profile, setting, sweep, coldStart, max, seed, csv, svg };
+        policy.AcceptOnlyFromAmong([.. ReplayPolicies.Names, All]);
+        profile.AcceptOnlyFromAmong([.. EngineProfiles.All.Select(known => known.Name)]);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var options = new ReplayOptions { Profile = Profile(parsed.GetValue(profile)!, parsed.GetValue(coldStart)), MaxReplicas = parsed.GetValue(max), Seed = parsed.GetValue(seed) };
-            var results = Run(Read(parsed.GetValue(trace)!), parsed.GetValue(policy)!, parsed.GetValue(setting), parsed.GetValue(sweep), options);
+            var load = Read(parsed.GetValue(trace)!);
+            var results = Run(load, parsed.GetValue(policy)!, parsed.GetValue(setting), parsed.GetValue(sweep), options);
+            console.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[bold]{load.Name}[/]: {load.Requests.Count:N0} requests in {load.Seconds:N0} s on {options.Profile.Name}");
             Show(console, results);
             if (parsed.GetValue(csv) is { } table) await File.WriteAllTextAsync(table.FullName, ReplayCsv.Results(results), cancellationToken);
             if (parsed.GetValue(svg) is { } plot) await File.WriteAllTextAsync(plot.FullName, ReplayPlot.Draw(results), cancellationToken);
@@ -43,7 +47,7 @@ internal static class SimulateCommand
 
     private static EngineProfile Profile(string name, double? coldStart)
     {
-        var profile = EngineProfiles.Find(name) ?? throw new ArgumentException($"There is no profile '{name}'; there are: {string.Join(", ", EngineProfiles.All.Select(known => known.Name))}.", nameof(name));
+        var profile = EngineProfiles.Find(name)!;
         return coldStart is { } seconds ? profile with { ColdStartSeconds = seconds } : profile;
     }
 
@@ -57,13 +61,11 @@ internal static class SimulateCommand
 
     private static void Show(IAnsiConsole console, IEnumerable<ReplayResult> results)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumns("trace", "policy", "requests", "GPU-hours", "in time", "TTFT p50", "TTFT p99", "scale events", "peak");
+        var table = new Table().Border(TableBorder.Simple).AddColumns("policy", "GPU-hours", "in time", "TTFT p50", "p99", "scale events", "peak");
         foreach (var result in results)
         {
             table.AddRow(
-                Markup.Escape(result.Trace),
                 Markup.Escape(result.Policy),
-                result.Requests.ToString("N0", CultureInfo.InvariantCulture),
                 result.GpuHours.ToString("F2", CultureInfo.InvariantCulture),
                 result.Attainment.ToString("P1", CultureInfo.InvariantCulture),
                 string.Create(CultureInfo.InvariantCulture, $"{result.FirstTokenP50:F2} s"),

@@ -15,8 +15,8 @@ public sealed class SameDecisionsTests
         .. Enumerable.Repeat((0, 0), 3),
         .. Enumerable.Repeat((12_000, 0), 2),
         .. Enumerable.Repeat((40_000, 16), 4),
-        .. Enumerable.Repeat((0, 33), 45),
-        .. Enumerable.Repeat((0, 1), 45),
+        .. Enumerable.Repeat((0, 33), 75),
+        .. Enumerable.Repeat((0, 1), 75),
         .. Enumerable.Repeat((0, 0), 15),
         .. Enumerable.Repeat((20, 0), 2),
         .. Enumerable.Repeat((0, 0), 12),
@@ -55,7 +55,7 @@ public sealed class SameDecisionsTests
         await stop.CancelAsync();
         await Task.WhenAll(listening.Select(task => task.ContinueWith(_ => { }, TaskScheduler.Default)));
 
-        replicas.ShouldAllBe(step => step.Keda == step.Local);
+        replicas.ShouldAllBe(step => step.Keda == step.Local, string.Join(" ", replicas));
         Steps(replicas.Select(step => step.Keda)).ShouldBe([0, 1, 3, 5, 3, 1, 0, 1, 0], "cold, pushed, by the metric, the most allowed, what runs, one, none, pushed, none");
     }
 
