@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Requests;
@@ -10,8 +11,9 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
 {
     private static readonly ModelName Model = TestRequests.Model;
 
-    private readonly CancellationTokenSource _stop = new();
-    private IAsyncEnumerator<IWorkerSession>? _accepting;
+    private readonly Channel<IWorkerSession> _accepted = Channel.CreateBounded<IWorkerSession>(100);
+    private CancellationTokenSource? _stop;
+    private Task _accepting = Task.CompletedTask;
 
     protected static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -24,7 +26,6 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
     public virtual async ValueTask DisposeAsync()
     {
         await StopAcceptingAsync();
-        _stop.Dispose();
         GC.SuppressFinalize(this);
     }
 
@@ -179,22 +180,22 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
     /// <summary>Begins to dispatch the model with that epoch.</summary>
     protected virtual Task AcceptAsync(long epoch)
     {
-        _accepting = Sessions.AcceptAsync(Model, epoch, _stop.Token).GetAsyncEnumerator(_stop.Token);
+        _stop = new CancellationTokenSource();
+        _accepting = PumpAsync(epoch, _stop.Token);
         return Task.CompletedTask;
     }
 
-    /// <summary>Stops dispatching; the moment's session, if one is waited for, is not waited for any more.</summary>
-    protected virtual async Task StopAcceptingAsync()
+    /// <summary>Stops dispatching.</summary>
+    protected async Task StopAcceptingAsync()
     {
-        if (_accepting is not null) await _accepting.DisposeAsync();
-        _accepting = null;
+        if (_stop is null) return;
+        await _stop.CancelAsync();
+        await _accepting.WithinLimitAsync();
+        _stop.Dispose();
+        _stop = null;
     }
 
-    protected async Task<IWorkerSession> NextAsync()
-    {
-        (await _accepting!.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
-        return _accepting.Current;
-    }
+    protected Task<IWorkerSession> NextAsync() => _accepted.Reader.ReadAsync(Token).WithinLimitAsync();
 
     protected async Task<(IDispatcherLink Link, IWorkerSession Session)> ConnectAsync(WorkerDescription worker, Func<WorkerDescription, bool>? accepts = null)
     {
@@ -203,6 +204,17 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
         var session = await accepting;
         if (accepts is not null) accepts(session.Worker).ShouldBeTrue();
         return (link, session);
+    }
+
+    private async Task PumpAsync(long epoch, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await foreach (var session in Sessions.AcceptAsync(Model, epoch, cancellationToken)) await _accepted.Writer.WriteAsync(session, cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+        }
     }
 
     protected static async Task<List<T>> AllAsync<T>(IAsyncEnumerable<T> messages)

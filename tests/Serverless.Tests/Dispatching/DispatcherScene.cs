@@ -47,7 +47,12 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     /// <summary>Lets time pass, second by second, as long as it takes the parts to notice each.</summary>
     public async Task PassAsync(int seconds)
     {
-        for (; seconds > 0; seconds--) await WatchedLeases.TickAsync(Time, Leases);
+        for (; seconds > 0; seconds--)
+        {
+            var last = Demand.Latest(TestRequests.Model);
+            await WatchedLeases.TickAsync(Time, Leases);
+            if (last is not null) await DemandAsync(demand => demand.At > last.At);
+        }
     }
 
     /// <summary>Another gateway's lease, as its process would keep it.</summary>

@@ -1,0 +1,175 @@
+using Serverless.Dispatching;
+using Serverless.Requests;
+using Serverless.Tests.Dispatching;
+using Shouldly;
+
+namespace Serverless.Tests.Worker.Sessions;
+
+/// <summary>A worker whose dispatcher or log's store goes away.</summary>
+public sealed class WorkerLoopTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_runs_outlives_its_dispatcher_and_the_next_is_told_of_it_and_of_its_end()
+    {
+        await using var scene = new WorkerScene();
+        var first = await scene.AcceptAsync(epoch: 10);
+        var assignment = await scene.AssignAsync(first);
+        scene.Engine.Give(assignment.Request.Id, 2);
+        (await scene.PositionsAsync(assignment, 2)).ShouldBe([0, 1]);
+
+        first.Close();
+        scene.Engine.Give(assignment.Request.Id, 2); // nobody dispatches, and it goes on
+        (await scene.PositionsAsync(assignment, 4)).ShouldBe([0, 1, 2, 3]);
+        var second = await scene.AcceptAsync(epoch: 11);
+
+        second.Worker.HighestEpoch.ShouldBe(10);
+        var held = second.Worker.Running.ShouldHaveSingleItem();
+        (held.Id, held.Attempt).ShouldBe((assignment.Request.Id, 1));
+        scene.Engine.Finish(assignment.Request.Id);
+        (await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(second)).ShouldBe(new WorkerMessage.AttemptEnded(assignment.Request.Id, AttemptOutcome.Ended, 4) { Attempt = 1 });
+    }
+
+    [Fact]
+    public async Task While_the_store_is_away_the_engine_goes_on_into_the_workers_buffer_and_nothing_is_missing_afterwards()
+    {
+        await using var scene = new WorkerScene();
+        var session = await scene.AcceptAsync(epoch: 1);
+        var assignment = await scene.AssignAsync(session);
+        scene.Engine.Give(assignment.Request.Id, 1);
+        await scene.PositionsAsync(assignment, 1);
+
+        scene.Log.Away = true;
+        scene.Engine.Give(assignment.Request.Id, 300);
+        scene.Engine.Finish(assignment.Request.Id);
+        scene.Log.Away = false;
+
+        (await scene.PositionsAsync(assignment, 301)).ShouldBe(Enumerable.Range(0, 301));
+        (await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(session)).Outcome.ShouldBe(AttemptOutcome.Ended);
+    }
+
+    [Theory]
+    [InlineData(0)] // it lost all, head and tail
+    [InlineData(1)] // all but the head
+    [InlineData(3)] // started, and one token of three
+    public async Task A_store_that_came_back_with_less_gets_the_rest_again(int kept)
+    {
+        await using var scene = new WorkerScene();
+        var session = await scene.AcceptAsync(epoch: 1);
+        var assignment = await scene.AssignAsync(session, request => request with { Promise = Promise.Id });
+        var (id, head) = (assignment.Request.Id, DispatcherScene.HeadOf(assignment.Request));
+        scene.Engine.Give(id, 3);
+        await scene.PositionsAsync(assignment, 3);
+
+        await (kept == 0 ? scene.Log.LoseAsync() : scene.Log.LoseAsync((assignment.Request, head, kept)));
+        scene.Engine.Give(id, 2);
+        (await WorkerScene.HearAsync<WorkerMessage.StoreChanged>(session)).ShouldBe(new WorkerMessage.StoreChanged(id, 1));
+        var adopted = await scene.Log.AdoptAsync(id, head, 1, 1, Token);
+        session.TrySend(new DispatcherMessage.Refence(id, adopted.Fence, adopted.LastSequence));
+
+        scene.Engine.Finish(id);
+        (await scene.PositionsAsync(assignment, int.MaxValue)).ShouldBe([0, 1, 2, 3, 4]);
+    }
+
+    [Fact]
+    public async Task A_store_that_lost_an_earlier_attempts_output_gets_that_again_too()
+    {
+        await using var scene = new WorkerScene();
+        var session = await scene.AcceptAsync(epoch: 1);
+        var first = await scene.AssignAsync(session);
+        var (id, head) = (first.Request.Id, DispatcherScene.HeadOf(first.Request));
+        scene.Engine.Give(id, 3);
+        await scene.PositionsAsync(first, 3);
+        session.TrySend(new DispatcherMessage.Preempt(id));
+        (await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(session)).Outcome.ShouldBe(AttemptOutcome.Returned);
+        var begun = await scene.Log.BeginAsync(id, 1, Guid.NewGuid(), Token);
+        session.TrySend(new DispatcherMessage.Assign(new Assignment(first.Request, begun.Fence, begun.LastSequence, begun.Output)));
+        scene.Engine.Give(id, 1);
+        await scene.PositionsAsync(first, 4);
+
+        await scene.Log.LoseAsync((first.Request, head, 3)); // of the first attempt's three tokens, one
+        scene.Engine.Give(id, 1);
+        await WorkerScene.HearAsync<WorkerMessage.StoreChanged>(session);
+        var adopted = await scene.Log.AdoptAsync(id, head, 1, 2, Token);
+        session.TrySend(new DispatcherMessage.Refence(id, adopted.Fence, adopted.LastSequence));
+        scene.Engine.Finish(id);
+
+        (await scene.PositionsAsync(first, int.MaxValue)).ShouldBe([0, 1, 2, 3, 4]);
+    }
+
+    [Fact]
+    public async Task When_the_buffer_is_full_generation_pauses()
+    {
+        await using var scene = new WorkerScene();
+        var session = await scene.AcceptAsync(epoch: 1);
+        var assignment = await scene.AssignAsync(session);
+        scene.Engine.Give(assignment.Request.Id, 1);
+        await scene.PositionsAsync(assignment, 1);
+
+        scene.Log.Away = true;
+        scene.Engine.Give(assignment.Request.Id, 50_000);
+        scene.Engine.Finish(assignment.Request.Id);
+        var other = await AssignElsewhereAsync(scene, session); // and the others, in the engine's other slots, are heard meanwhile
+        scene.Engine.Given.ShouldBeLessThan(2_000);
+        scene.Log.Away = false;
+
+        (await scene.PositionsAsync(assignment, int.MaxValue)).Count.ShouldBe(50_001);
+        _ = other;
+    }
+
+    [Fact]
+    public async Task A_fenced_attempt_drops_its_work()
+    {
+        await using var scene = new WorkerScene();
+        var session = await scene.AcceptAsync(epoch: 1);
+        var assignment = await scene.AssignAsync(session);
+        scene.Engine.Give(assignment.Request.Id, 1);
+        await scene.PositionsAsync(assignment, 1);
+
+        await scene.Log.BeginAsync(assignment.Request.Id, 2, Guid.NewGuid(), Token); // as a dispatcher does that has lost sight of this worker
+        scene.Engine.Give(assignment.Request.Id, 1);
+
+        (await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(session)).Outcome.ShouldBe(AttemptOutcome.Fenced);
+    }
+
+    [Fact]
+    public async Task A_draining_worker_without_a_dispatcher_finishes_what_it_runs_and_leaves()
+    {
+        await using var scene = new WorkerScene();
+        var session = await scene.AcceptAsync(epoch: 1);
+        var assignment = await scene.AssignAsync(session);
+        scene.Engine.Give(assignment.Request.Id, 1);
+        await scene.PositionsAsync(assignment, 1);
+        session.Close();
+
+        await scene.DrainAsync();
+        scene.Engine.Finish(assignment.Request.Id);
+
+        await scene.LeftAsync();
+        (await scene.PositionsAsync(assignment, int.MaxValue)).ShouldBe([0]);
+    }
+
+    [Fact]
+    public async Task A_stopped_worker_gives_back_what_it_runs_and_says_so()
+    {
+        await using var scene = new WorkerScene();
+        var session = await scene.AcceptAsync(epoch: 1);
+        var assignment = await scene.AssignAsync(session);
+        scene.Engine.Give(assignment.Request.Id, 1);
+        await scene.PositionsAsync(assignment, 1);
+
+        await scene.StopAsync();
+
+        (await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(session)).Outcome.ShouldBe(AttemptOutcome.Returned);
+        await scene.LeftAsync();
+    }
+
+    private static async Task<WorkerMessage> AssignElsewhereAsync(WorkerScene scene, IWorkerSession session)
+    {
+        var unknown = new Assignment(TestRequests.New(), new Fence("elsewhere", 1), 0, []);
+        session.TrySend(new DispatcherMessage.Assign(unknown));
+        session.TrySend(new DispatcherMessage.Cancel(unknown.Request.Id));
+        return await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(session);
+    }
+}
