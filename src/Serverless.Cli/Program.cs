@@ -29,7 +29,7 @@ catch (OperationCanceledException)
 {
     return 130;
 }
-catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException or BrokerException or FormatException or ArgumentException)
+catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException or BrokerException or FormatException)
 {
     Console.Error.WriteLine(exception.InnerException is AddressInUseException ? $"{exception.Message} Give another with --port." : exception.Message);
     return 1;

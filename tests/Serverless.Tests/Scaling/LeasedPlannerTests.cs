@@ -188,7 +188,7 @@ public sealed class LeasedPlannerTests
     {
         // The memory feed answers at once.
         writer.WriteAsync(1, scene._catalog.Current.Models, CancellationToken.None).IsCompletedSuccessfully.ShouldBeTrue();
-        var read = scene._plans.ReadAsync(CancellationToken.None);
+        var read = scene._plans.ReadAsync(CancellationToken.None).AsTask();
         if (take && read.IsCompletedSuccessfully) plans.Take(read.GetAwaiter().GetResult()!);
     }
 
