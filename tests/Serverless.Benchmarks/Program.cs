@@ -6,6 +6,8 @@ var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringCom
     ["gateway"] = GatewayBenchmark.RunAsync,
     ["log"] = LogBenchmark.RunAsync,
     ["memory"] = MemoryBenchmark.RunAsync,
+    ["pools"] = PoolsBenchmark.RunAsync,
+    ["push"] = PushBenchmark.RunAsync,
     ["replay"] = ReplayBenchmark.RunAsync,
 };
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -14,6 +15,7 @@ namespace Serverless.EndToEndTests.Keda;
 internal sealed class ServedScaler : IScalerUnderTest
 {
     private readonly WebApplication _app;
+    private readonly ConcurrentDictionary<HttpContext, bool> _open = new();
     private volatile Fault _fault;
 
     private ServedScaler(WebApplication app) => _app = app;
@@ -50,6 +52,10 @@ internal sealed class ServedScaler : IScalerUnderTest
     public Task BefallAsync(Fault fault)
     {
         _fault = fault;
+        if (fault == Fault.None) return Task.CompletedTask;
+
+        // Streams that are open would go on; a scaler that hangs or fails has none.
+        foreach (var open in _open.Keys) open.Abort();
         return Task.CompletedTask;
     }
 
@@ -59,21 +65,31 @@ internal sealed class ServedScaler : IScalerUnderTest
         await _app.DisposeAsync();
     }
 
-    private Task BefallAsync(HttpContext http, RequestDelegate next)
+    private async Task BefallAsync(HttpContext http, RequestDelegate next)
     {
         switch (_fault)
         {
             case Fault.Hung:
                 var hangs = new TaskCompletionSource();
-                http.RequestAborted.Register(() => hangs.TrySetResult());
-                return hangs.Task;
+                await using (http.RequestAborted.Register(() => hangs.TrySetResult())) await hangs.Task;
+                break;
             case Fault.Failing:
                 http.Response.ContentType = "application/grpc";
                 http.Response.Headers["grpc-status"] = "14";
                 http.Response.Headers["grpc-message"] = "failing as told";
-                return http.Response.StartAsync(http.RequestAborted);
+                break;
             default:
-                return next(http);
+                _open[http] = true;
+                try
+                {
+                    await next(http);
+                }
+                finally
+                {
+                    _open.TryRemove(http, out _);
+                }
+
+                break;
         }
     }
 }
