@@ -8,7 +8,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Dispatching;
-using Serverless.Documents;
 using Serverless.Gateway;
 using Serverless.Hosting.Keys;
 using Serverless.Hosting.Manifests;

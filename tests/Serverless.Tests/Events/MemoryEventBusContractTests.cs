@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Serverless.Events;
 using Serverless.Tests.Contracts;
-using Shouldly;
 
 namespace Serverless.Tests.Events;
 
