@@ -16,7 +16,7 @@ using Serverless.Hosting.Dapr;
 namespace Serverless.EndToEndTests.Distributed;
 
 /// <summary>For all tests of a class: the apps of <c>dapr.yaml</c> over a RabbitMQ and a Redis, and a neighbour: another service with a sidecar of its own, which asks by events and hears the results.</summary>
-public sealed class DaprRun : IEventHandler, IAsyncDisposable
+public class DaprRun : IEventHandler, IAsyncDisposable
 {
     private const string NeighbourApp = "neighbour";
 
@@ -31,6 +31,14 @@ public sealed class DaprRun : IEventHandler, IAsyncDisposable
     public string Topic => EventTopics.Results;
 
     internal DaprApps Apps => _apps!;
+
+    internal Uri Broker => _rabbitMq!.Url;
+
+    /// <summary>Redis in its client's words.</summary>
+    internal string Store => _redis!.Configuration;
+
+    /// <summary>What all apps get on top of what the file says.</summary>
+    protected virtual IReadOnlyDictionary<string, string> Environment { get; } = new Dictionary<string, string>();
 
     internal IEventBus Neighbour => _neighbour!.Services.GetRequiredService<IEventBus>();
 
@@ -50,7 +58,7 @@ public sealed class DaprRun : IEventHandler, IAsyncDisposable
 
         _rabbitMq ??= await RabbitMqServer.StartNewAsync(CancellationToken.None);
         _redis ??= await RedisServer.StartNewAsync(CancellationToken.None, "appendfsync", "always");
-        _apps ??= await DaprApps.StartAsync(_rabbitMq, _redis, CancellationToken.None);
+        _apps ??= await DaprApps.StartAsync(_rabbitMq, _redis, CancellationToken.None, Environment);
         await StartNeighbourAsync();
     }
 
@@ -91,6 +99,7 @@ public sealed class DaprRun : IEventHandler, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        GC.SuppressFinalize(this);
         _http.Dispose();
         if (_neighbourSidecar is not null) await _neighbourSidecar.DisposeAsync();
         if (_neighbour is not null) await _neighbour.DisposeAsync();

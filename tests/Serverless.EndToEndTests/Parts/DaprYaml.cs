@@ -44,7 +44,7 @@ internal sealed partial class DaprYaml
     private DaprYamlApp Read(YamlMappingNode app, YamlMappingNode common)
     {
         var environment = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (name, value) in Map(common, "env").Concat(Map(app, "env"))) environment[name] = PortInUrl().Replace(value, match => Port(match.Value).ToString(CultureInfo.InvariantCulture));
+        foreach (var (name, value) in Map(common, "env").Concat(Map(app, "env"))) environment[name] = PortInValue().Replace(value, match => Port(match.Value).ToString(CultureInfo.InvariantCulture));
 
         List<string> flags = [];
         foreach (var path in List(app, "resourcesPaths").Concat(List(common, "resourcesPaths"))) flags.AddRange(["--resources-path", path]);
@@ -74,6 +74,6 @@ internal sealed partial class DaprYaml
         }
     }
 
-    [GeneratedRegex(@"(?<=://[\w.\-]+:)\d+", RegexOptions.None, 1000)]
-    private static partial Regex PortInUrl();
+    [GeneratedRegex(@"(?<=://[\w.\-]+:)\d+|^\d{4,5}$", RegexOptions.None, 1000)]
+    private static partial Regex PortInValue();
 }
