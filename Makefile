@@ -1,10 +1,10 @@
 .DEFAULT_GOAL := help
 CONFIGURATION := Release
 
-.PHONY: help build test unit bench run ci fmt house
+.PHONY: help build test unit bench run ci fmt house chaos-keda
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-8s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
 
 build: ## build everything
 	dotnet build Serverless.sln -c $(CONFIGURATION)
@@ -21,6 +21,9 @@ bench: ## figures as ratios against their anchors; BENCH=engine|gateway|log|memo
 
 run: ## serve the default model on http://127.0.0.1:8080
 	dotnet run -c Release --project src/Serverless.Cli -- up
+
+chaos-keda: ## twenty outages of each kind on the real KEDA (needs the rig)
+	KEDA_RUNS=20 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*ScalerTests'
 
 ci: ## what CI runs
 	.ci/run

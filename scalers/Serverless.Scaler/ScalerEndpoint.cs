@@ -24,6 +24,9 @@ public static class ScalerEndpoint
         http2.KeepAlivePingDelay = TimeSpan.FromSeconds(20);
         http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
 
+        // A reader may be slow: KEDA takes one message at a time, each with calls to its API server. Dead ones are found by ping and by the limit of a write.
+        kestrel.Limits.MinResponseDataRate = null;
+
         var certificates = tls is null ? null : Certificates(kestrel.ApplicationServices, tls);
         kestrel.Listen(address, endpoint =>
         {

@@ -28,7 +28,6 @@ internal sealed class ServedScaler : IScalerUnderTest
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        if (tls is not null) builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenScaler(new IPEndPoint(IPAddress.Loopback, 0), tls));
         builder.Services
             .AddSingleton(TimeProvider.System)

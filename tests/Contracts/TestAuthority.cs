@@ -2,7 +2,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
-namespace Serverless.EndToEndTests.Keda;
+namespace Serverless;
 
 /// <summary>An authority that signs certificates for a test.</summary>
 internal sealed class TestAuthority : IDisposable
