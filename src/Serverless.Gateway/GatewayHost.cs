@@ -22,7 +22,7 @@ public static class GatewayHost
         builder.Services.AddGateway().AddServerlessTelemetry();
         configure(builder);
 
-        var app = builder.Build().CheckOptions();
+        var app = builder.CheckOptions().Build();
         app.MapGateway();
         app.MapServerlessMetrics();
         map?.Invoke(app);

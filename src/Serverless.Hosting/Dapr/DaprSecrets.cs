@@ -17,8 +17,8 @@ public sealed class DaprSecrets
         _store = options.Value.SecretStore;
     }
 
-    /// <summary>The secret's entries by name; empty when there is no such secret or it may not be read.</summary>
-    /// <exception cref="Errors.ServingException"><see cref="Errors.ServingError.StoreUnavailable"/>: the secret store or the sidecar cannot be reached.</exception>
+    /// <summary>The secret's entries by name.</summary>
+    /// <exception cref="Errors.ServingException"><see cref="Errors.ServingError.StoreUnavailable"/>: the sidecar or its store cannot be reached, or has no such secret for this app; Dapr does not tell these apart.</exception>
     public async Task<IReadOnlyDictionary<string, string>> ReadAsync(string secret, CancellationToken cancellationToken) =>
-        await _calls.RunAsync<IReadOnlyDictionary<string, string>>($"The secret store", async token => await _client.GetSecretAsync(_store, secret, null, token), cancellationToken);
+        await _calls.RunAsync<IReadOnlyDictionary<string, string>>($"The secret '{secret}' of the store '{_store}'", async token => await _client.GetSecretAsync(_store, secret, null, token), cancellationToken);
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -76,14 +77,15 @@ public static class DistributedHost
         }
     }
 
-    /// <summary>Checks all options there are, so that one start tells every fault. Call it once the container is built, before anything is taken from it.</summary>
+    /// <summary>Checks all options there are, so that one start tells every fault: building the host already takes some of them, and would stop at the first.</summary>
     /// <exception cref="OptionsValidationException">One section is faulty.</exception>
     /// <exception cref="AggregateException">Several are.</exception>
-    public static WebApplication CheckOptions(this WebApplication app)
+    [SuppressMessage("Reliability", "CA2000:Dispose objects before losing scope", Justification = "What it holds, the configuration foremost, is the host's; it makes nothing but validators.")]
+    public static WebApplicationBuilder CheckOptions(this WebApplicationBuilder builder)
     {
-        ArgumentNullException.ThrowIfNull(app);
-        app.Services.GetService<IStartupValidator>()?.Validate();
-        return app;
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.Services.BuildServiceProvider().GetService<IStartupValidator>()?.Validate();
+        return builder;
     }
 
     private static IReadOnlyList<string> Faults(Exception exception) => exception switch

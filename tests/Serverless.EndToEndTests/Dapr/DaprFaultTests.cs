@@ -71,13 +71,13 @@ public sealed class DaprFaultTests(DaprParts parts) : IClassFixture<DaprParts>
     }
 
     [Fact]
-    public async Task A_secret_is_read_from_the_sidecars_store_and_one_that_is_not_there_is_empty()
+    public async Task A_secret_is_read_from_the_sidecars_store_and_one_that_is_not_there_is_named()
     {
         Assert.SkipWhen(DaprParts.Absent is not null, DaprParts.Absent ?? "");
         var secrets = parts.Services.GetRequiredService<DaprSecrets>();
 
         (await secrets.ReadAsync("redis", Token))["host"].ShouldBe(parts.Redis.Configuration);
-        (await secrets.ReadAsync("nobody", Token)).ShouldBeEmpty();
+        (await Should.ThrowAsync<ServingException>(() => secrets.ReadAsync("nobody", Token))).Fault.Message.ShouldContain("'nobody'");
     }
 
     private static async Task UnreachableAsync(IDocumentStore store, DocumentKey key)
