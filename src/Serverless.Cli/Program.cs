@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Connections;
 using Serverless.Cli.Client;
 using Serverless.Cli.Commands;
 using Serverless.Hosting.Manifests;
+using Serverless.Hosting.RabbitMq;
 using Spectre.Console;
 
 var console = AnsiConsole.Console;
@@ -14,6 +15,8 @@ var root = new RootCommand("Serverless: LLMs from zero, on this machine or a clu
     ChatCommand.Create(console, TimeProvider.System),
     PoolsCommand.Create(console),
     KeysCommand.Create(Console.Out),
+    DeadLettersCommand.Create(console),
+    TopologyCommand.Create(console),
 };
 
 try
@@ -24,7 +27,7 @@ catch (OperationCanceledException)
 {
     return 130;
 }
-catch (Exception exception) when (exception is ServingClientException or CatalogException or IOException or FormatException)
+catch (Exception exception) when (exception is ServingClientException or CatalogException or BrokerException or IOException or FormatException)
 {
     Console.Error.WriteLine(exception.InnerException is AddressInUseException ? $"{exception.Message} Give another with --port." : exception.Message);
     return 1;

@@ -9,7 +9,7 @@ public static class DispatchServices
 {
     /// <summary>
     /// Dispatchers for the models of the catalogue whose leases this gateway gets; the host brings queue, log, sessions and demand feed. Without leases of its own it is the only
-    /// gateway, and who it is makes itself.
+    /// gateway.
     /// </summary>
     public static IServiceCollection AddDispatchers(this IServiceCollection services)
     {

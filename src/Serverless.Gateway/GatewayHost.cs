@@ -1,7 +1,14 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using Serverless.Dispatching;
 using Serverless.Gateway.Routes;
+using Serverless.Hosting.Dapr;
+using Serverless.Hosting.Distributed;
+using Serverless.Hosting.Sessions;
 using Serverless.Hosting.Telemetry;
+using Serverless.Hosting.Tokens;
+using Serverless.Requests;
 
 namespace Serverless.Gateway;
 
@@ -15,10 +22,38 @@ public static class GatewayHost
         builder.Services.AddGateway().AddServerlessTelemetry();
         configure(builder);
 
-        var app = builder.Build();
+        var app = builder.Build().CheckOptions();
         app.MapGateway();
         app.MapServerlessMetrics();
         map?.Invoke(app);
         return app;
     }
+
+    /// <summary>
+    /// The gateway of the distributed shape, from configuration: work goes down through RabbitMQ and gRPC sessions, events come up through Redis, documents and other services'
+    /// events go through the Dapr sidecar.
+    /// </summary>
+    public static WebApplication BuildDistributed(string[] args) => Build(
+        args,
+        builder => builder.AddDistributedHost().Services
+            .AddDistributedCatalog(builder.Configuration)
+            .AddSingleton<ITokenCounter, GgufTokenCounter>()
+            .AddApiKeys(builder.Configuration)
+            .AddQueueLimits(builder.Configuration)
+            .AddRabbitMqQueue()
+            .AddRedisRequestLog()
+            .AddRedisLeases()
+            .AddRedisFeeds()
+            .AddCapacityFromDemand()
+            .AddRedisScaleJournal()
+            .AddGrpcWorkerSessions()
+            .AddSingleton(provider => GatewayIdentity.New(SessionServices.SessionAddress(provider.GetRequiredService<IOptions<WorkerSessionOptions>>().Value)))
+            .AddDaprDocuments()
+            .AddDaprEvents()
+            .AddDispatchers(),
+        app =>
+        {
+            app.MapWorkerSessions();
+            app.MapDaprEvents();
+        });
 }

@@ -1,6 +1,8 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using Serverless.Scaling;
+using Serverless.Worker;
 using Serverless.Worker.Engines;
 using Serverless.Worker.Local;
 using Serverless.Worker.Sessions;
@@ -13,13 +15,32 @@ public static class WorkerServiceCollectionExtensions
     /// <summary>Replicas in this process, and the engines they may run.</summary>
     public static IServiceCollection AddLocalReplicas(this IServiceCollection services)
     {
-        services.TryAddSingleton<WorkerMetrics>();
-        services.TryAddSingleton<EngineCatalog>();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEngineFactory, InProcessEngineFactory>());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEngineFactory, SimulatedEngineFactory>());
+        services.AddEngines();
         services.TryAddSingleton<LocalReplicas>();
         services.TryAddSingleton<IScaleTarget>(provider => provider.GetRequiredService<LocalReplicas>());
         services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<LocalReplicas>());
         return services;
+    }
+
+    /// <summary>This process is one replica of the pool that <c>Worker:Pool</c> names. The host brings the ports: catalogue, dispatcher connector and log.</summary>
+    public static IServiceCollection AddWorker(this IServiceCollection services)
+    {
+        services.AddEngines();
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddMetrics();
+        services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section).ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<WorkerOptions>, WorkerOptions.Validator>());
+        services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.DrainTimeout + TimeSpan.FromSeconds(5));
+        services.TryAddSingleton<WorkerService>();
+        services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<WorkerService>());
+        return services;
+    }
+
+    private static void AddEngines(this IServiceCollection services)
+    {
+        services.TryAddSingleton<WorkerMetrics>();
+        services.TryAddSingleton<EngineCatalog>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEngineFactory, InProcessEngineFactory>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEngineFactory, SimulatedEngineFactory>());
     }
 }

@@ -171,7 +171,7 @@ public abstract class RequestLogFollowContract : RequestLogContract
         }
     }
 
-    private static async Task<List<LoggedEvent>> ReadAsync(IRequestLog log, RequestId id, long after)
+    protected static async Task<List<LoggedEvent>> ReadAsync(IRequestLog log, RequestId id, long after)
     {
         var read = new List<LoggedEvent>();
         await foreach (var logged in log.FollowAsync(id, after, Token)) read.Add(logged);

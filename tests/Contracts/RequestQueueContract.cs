@@ -9,7 +9,8 @@ namespace Serverless.Tests.Contracts;
 /// <summary>What every adapter of <see cref="IRequestQueue"/> does. A subclass gives the adapter; each test takes fresh model names, so that adapters may share a store.</summary>
 public abstract class RequestQueueContract
 {
-    private readonly ModelName _model = Fresh();
+    /// <summary>The model of this test.</summary>
+    protected ModelName Model { get; } = Fresh();
 
     /// <summary>Which of a model's two queues the suite runs on.</summary>
     protected virtual Promise Promise => Promise.Connection;
@@ -110,7 +111,7 @@ public abstract class RequestQueueContract
         }
 
         await enqueuing;
-        (await queue.DepthAsync(_model, Token)).Requests.ShouldBe(0);
+        (await queue.DepthAsync(Model, Token)).Requests.ShouldBe(0);
     }
 
     [Fact]
@@ -155,6 +156,25 @@ public abstract class RequestQueueContract
     }
 
     [Fact]
+    public async Task A_promotion_to_an_id_is_delivered_beside_what_the_connection_promised()
+    {
+        var queue = await CreateAsync(new QueueLimits());
+        var request = New() with { Promise = Promise.Connection, Holder = "gateway-0" };
+        await queue.EnqueueAsync(request, Token);
+        await using var deliveries = Consume(queue);
+        var first = await NextAsync(deliveries);
+        var next = NextAsync(deliveries);
+
+        (await queue.EnqueueAsync(request with { Promise = Promise.Id, Holder = "" }, Token)).Succeeded.ShouldBeTrue();
+        var second = await next;
+
+        (first.Request.Promise, second.Request.Promise, second.Request.Id).ShouldBe((Promise.Connection, Promise.Id, request.Id));
+        await first.CompleteAsync(Token);
+        await second.CompleteAsync(Token);
+        await DepthAsync(queue);
+    }
+
+    [Fact]
     public async Task What_a_consumer_leaves_unanswered_is_delivered_again()
     {
         var queue = await CreateAsync(new QueueLimits());
@@ -163,7 +183,7 @@ public abstract class RequestQueueContract
 
         using (var stop = CancellationTokenSource.CreateLinkedTokenSource(Token))
         {
-            await using var first = queue.ConsumeAsync(_model, stop.Token).GetAsyncEnumerator(stop.Token);
+            await using var first = queue.ConsumeAsync(Model, stop.Token).GetAsyncEnumerator(stop.Token);
             await (await NextAsync(first)).CompleteAsync(Token);
             (await NextAsync(first)).Request.Id.ShouldBe(open.Id);
             await stop.CancelAsync();
@@ -207,11 +227,11 @@ public abstract class RequestQueueContract
         await queue.EnqueueAsync(next, Token);
         await using var deliveries = Consume(queue);
 
-        await (await NextAsync(deliveries)).DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), Token);
+        await (await NextAsync(deliveries)).DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, Token);
 
         (await NextAsync(deliveries)).Request.Id.ShouldBe(next.Id);
         await DepthAsync(queue, next);
-        (await queue.DepthAsync(_model, Token)).DeadLetters.ShouldBe(1);
+        (await queue.DepthAsync(Model, Token)).DeadLetters.ShouldBe(1);
     }
 
     [Fact]
@@ -257,7 +277,7 @@ public abstract class RequestQueueContract
     }
 
     /// <summary>A request of this test's model.</summary>
-    protected InferenceRequest New() => TestRequests.New(_model) with { Promise = Promise };
+    protected InferenceRequest New() => TestRequests.New(Model) with { Promise = Promise };
 
     private static ModelName Fresh() => new($"model-{Guid.NewGuid():n}");
 
@@ -269,11 +289,11 @@ public abstract class RequestQueueContract
 
     private static string Show(InferenceRequest request) => JsonSerializer.Serialize(request);
 
-    private IAsyncEnumerator<IRequestDelivery> Consume(IRequestQueue queue) => queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+    private IAsyncEnumerator<IRequestDelivery> Consume(IRequestQueue queue) => queue.ConsumeAsync(Model, Token).GetAsyncEnumerator(Token);
 
     private async Task DepthAsync(IRequestQueue queue, params InferenceRequest[] held)
     {
-        var depth = await queue.DepthAsync(_model, Token);
+        var depth = await queue.DepthAsync(Model, Token);
         depth.Requests.ShouldBe(held.Length);
         if (!DepthKnowsTokens) return;
         depth.Tokens.ShouldBe(held.Sum(request => request.MaxTotalTokens));

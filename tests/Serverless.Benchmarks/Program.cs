@@ -4,6 +4,7 @@ var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringCom
 {
     ["engine"] = EngineBenchmark.RunAsync,
     ["gateway"] = GatewayBenchmark.RunAsync,
+    ["log"] = LogBenchmark.RunAsync,
     ["memory"] = MemoryBenchmark.RunAsync,
 };
 

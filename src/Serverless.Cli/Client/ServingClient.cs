@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
@@ -29,6 +30,34 @@ internal sealed class ServingClient : IDisposable
     {
         using var document = await GetAsync("admin/pools", cancellationToken);
         return [.. document.RootElement.GetProperty("pools").EnumerateArray().Select(Row)];
+    }
+
+    public async Task<IReadOnlyList<DeadLetterRow>> DeadLettersAsync(int limit, CancellationToken cancellationToken)
+    {
+        using var document = await GetAsync(string.Create(CultureInfo.InvariantCulture, $"admin/dead-letters?limit={limit}"), cancellationToken);
+        return [.. document.RootElement.GetProperty("data").EnumerateArray().Select(letter => Letter(letter))];
+    }
+
+    /// <summary>One dead letter with its body.</summary>
+    public async Task<DeadLetterRow> DeadLetterAsync(string id, CancellationToken cancellationToken)
+    {
+        using var document = await GetAsync($"admin/dead-letters/{Uri.EscapeDataString(id)}", cancellationToken);
+        return Letter(document.RootElement);
+    }
+
+    /// <summary>Sends a dead letter through again; the new request's id.</summary>
+    public async Task<string> RedriveAsync(string id, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"admin/dead-letters/{Uri.EscapeDataString(id)}/redrive");
+        using var response = await SendAsync(request, cancellationToken);
+        using var document = await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken);
+        return document.RootElement.GetProperty("request").GetString()!;
+    }
+
+    public async Task RemoveDeadLetterAsync(string id, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Delete, $"admin/dead-letters/{Uri.EscapeDataString(id)}");
+        using var response = await SendAsync(request, cancellationToken);
     }
 
     /// <summary>Streams one answer.</summary>
@@ -65,6 +94,16 @@ internal sealed class ServingClient : IDisposable
 
         throw new ServingClientException("The connection closed before the answer ended; ask again.");
     }
+
+    private static DeadLetterRow Letter(JsonElement letter) => new(
+        letter.GetProperty("id").GetString()!,
+        letter.TryGetProperty("model", out var model) ? model.GetString()! : "",
+        letter.GetProperty("error").GetString()!,
+        letter.GetProperty("message").GetString()!,
+        letter.GetProperty("attempts").GetInt32(),
+        DateTimeOffset.FromUnixTimeSeconds(letter.GetProperty("created_at").GetInt64()),
+        letter.GetProperty("bytes").GetInt64(),
+        letter.TryGetProperty("body", out var body) ? body.GetString() : null);
 
     private static PoolRow Row(JsonElement pool)
     {

@@ -20,8 +20,9 @@ internal static class UpCommand
             DefaultValueFactory = _ => TimeSpan.FromMinutes(5),
             CustomParser = DurationText.Parse,
         };
+        var data = new Option<string>("--data") { Description = "Folder of what outlives this process: promised requests, results, dead letters.", DefaultValueFactory = _ => DataFolder.OfUser };
         var keys = new Option<string?>("--keys") { Description = "File of API keys, made with 'serverless keys create'; without it no key is asked for." };
-        var command = new Command("up", "Serve the models of a folder on this machine, each from zero.") { port, manifests, cooldown, keys };
+        var command = new Command("up", "Serve the models of a folder on this machine, each from zero.") { port, manifests, cooldown, data, keys };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             await using var host = EmbeddedHost.Build(new EmbeddedOptions
@@ -29,6 +30,7 @@ internal static class UpCommand
                 Port = parsed.GetValue(port),
                 Manifests = parsed.GetValue(manifests),
                 Cooldown = parsed.GetValue(cooldown),
+                Data = parsed.GetValue(data),
                 Keys = parsed.GetValue(keys),
             });
             await host.StartAsync(cancellationToken);

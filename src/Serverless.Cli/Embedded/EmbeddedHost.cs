@@ -8,7 +8,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Dispatching;
-using Serverless.Documents;
 using Serverless.Gateway;
 using Serverless.Hosting.Keys;
 using Serverless.Hosting.Manifests;
@@ -20,7 +19,7 @@ using Serverless.Tenancy;
 
 namespace Serverless.Cli.Embedded;
 
-/// <summary>The embedded shape: every part of the platform in one process, over memory.</summary>
+/// <summary>The embedded shape: every part of the platform in one process, over memory and one SQLite file.</summary>
 internal static class EmbeddedHost
 {
     /// <summary>Builds it; start it to serve.</summary>
@@ -32,15 +31,14 @@ internal static class EmbeddedHost
             .AddSingleton<ICatalogSource>(catalog)
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
             .AddSingleton(new QueueLimits())
-            .AddSingleton<IRequestQueue, MemoryRequestQueue>()
-            .AddSingleton<IRequestLog, MemoryRequestLog>()
-            .AddSingleton<IDocumentStore, MemoryDocumentStore>()
-            .AddMemoryEvents()
+            .AddSingleton(_ => new DataFolder(options.Data))
+            .AddSqliteState(provider => provider.GetRequiredService<DataFolder>().Path)
             .AddSingleton<IDemandFeed, MemoryDemandFeed>()
             .AddSingleton<ICapacityFeed, MemoryCapacityFeed>()
             .AddSingleton<MemoryWorkerSessions>()
             .AddSingleton<IWorkerSessions>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddSingleton<IDispatcherConnector>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
+            .AddMemoryEvents()
             .AddDispatchers() // parts stop in the reverse order: replicas drain while their dispatchers still answer
             .AddLocalReplicas()
             .AddScaler()

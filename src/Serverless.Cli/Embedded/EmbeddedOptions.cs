@@ -9,6 +9,9 @@ internal sealed record EmbeddedOptions
     /// <summary>Folder of manifests; null: the clone's <c>models</c>.</summary>
     public string? Manifests { get; init; }
 
+    /// <summary>Folder of what outlives the process; null: a temporary one.</summary>
+    public string? Data { get; init; }
+
     /// <summary>How long a pool stays up after its last work.</summary>
     public TimeSpan Cooldown { get; init; } = TimeSpan.FromMinutes(5);
 

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
 using Serverless.Errors;
+using Serverless.Gateway.DeadLetters;
 using Serverless.Gateway.Flow;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Pools;
@@ -39,6 +40,7 @@ public static class GatewayRoutes
 
         routes.Map("/admin/pools", Only(HttpMethods.Get, guard.ForAdmins(http => SendJsonAsync(http, pools.Encode()))));
         routes.Map("/admin/pools/{pool}/decisions", Only(HttpMethods.Get, guard.ForAdmins(http => SendDecisionsAsync(http, pools))));
+        routes.MapDeadLetters(guard.ForAdmins);
         routes.Map("/healthz", Only(HttpMethods.Get, static http => http.Response.WriteAsync("ok", http.RequestAborted)));
         routes.Map("/readyz", Only(HttpMethods.Get, http => SendReadinessAsync(http, shutdown)));
         routes.MapFallback("{**path}", static http => SendFaultAsync(http, new ServingFault(

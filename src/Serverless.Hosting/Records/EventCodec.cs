@@ -25,6 +25,30 @@ internal static class EventCodec
         return FromRecord(record);
     }
 
+    /// <summary>Events one after the other, each with its length before it.</summary>
+    public static byte[] EncodeAll(IEnumerable<RequestEvent> events)
+    {
+        using var bytes = new MemoryStream();
+        foreach (var logged in events) ToRecord(logged).WriteDelimitedTo(bytes);
+        return bytes.ToArray();
+    }
+
+    /// <exception cref="InvalidDataException">One of them is no event record, or of a kind this release does not know.</exception>
+    public static IReadOnlyList<RequestEvent> DecodeAll(byte[] bytes)
+    {
+        try
+        {
+            using var stream = new MemoryStream(bytes);
+            var events = new List<RequestEvent>();
+            while (stream.Position < stream.Length) events.Add(FromRecord(Wire.EventRecord.Parser.ParseDelimitedFrom(stream)));
+            return events;
+        }
+        catch (InvalidProtocolBufferException exception)
+        {
+            throw new InvalidDataException($"The log holds {bytes.Length} bytes that are no events: {exception.Message}", exception);
+        }
+    }
+
     public static Wire.ChoiceChunk ToRecord(ChoiceChunk chunk)
     {
         var record = new Wire.ChoiceChunk

@@ -31,7 +31,7 @@ internal static class SqliteSchema
           attempts INTEGER NOT NULL, without_progress INTEGER NOT NULL, progressed INTEGER NOT NULL,
           events BLOB) -- null while it is open; then all of them, records.proto EventRecord, each with its length before it
           WITHOUT ROWID;
-        CREATE INDEX logs_by_deadline ON logs (deadline) WHERE events IS NOT NULL;
+        CREATE INDEX logs_by_deadline ON logs (deadline);
 
         CREATE TABLE dead_letters (
           seq INTEGER PRIMARY KEY AUTOINCREMENT,

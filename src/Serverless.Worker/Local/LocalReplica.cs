@@ -51,10 +51,8 @@ internal sealed partial class LocalReplica(
     private async Task ServeAsync(IEngine engine, CancellationToken stop)
     {
         await using var loaded = engine;
-        var worker = new WorkerDescription
-        {
-            Worker = name, Pool = pool.Name, Model = pool.Model.Name, Engine = engine.Name, KvCapacityTokens = engine.KvCapacityTokens, Slots = engine.Slots,
-        };
+        var worker = Describe(engine.Name) with { KvCapacityTokens = engine.KvCapacityTokens, Slots = engine.Slots };
+        var runner = new AttemptRunner(name, engine, FirstToken, time, loggers.CreateLogger<AttemptRunner>());
         if (ColdStart is null)
         {
             ColdStart = time.GetUtcNow() - Since;
@@ -62,7 +60,7 @@ internal sealed partial class LocalReplica(
         }
 
         Enter(ReplicaPhase.Ready);
-        await new WorkerLoop(worker, engine, connector, log, metrics, FirstToken, time, loggers.CreateLogger<WorkerLoop>()).RunAsync(_drain.Token, stop);
+        await new WorkerLoop(worker, engine, new RunningAttempts(runner, log, metrics, time, stop), connector, time).RunAsync(_drain.Token, stop);
         if (!engine.Lost.IsCompleted) return;
 
         EngineLost(name);
@@ -77,6 +75,22 @@ internal sealed partial class LocalReplica(
 
     /// <summary>Loads, and tries again with growing pauses as long as the replica is wanted.</summary>
     private async Task<IEngine> LoadAsync(CancellationToken cancellationToken)
+    {
+        using var loaded = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Progress = 0;
+        var announcing = new LoadingSession(Describe(pool.Model.Backend), () => Progress, connector, time).RunAsync(loaded.Token);
+        try
+        {
+            return await TryLoadAsync(cancellationToken);
+        }
+        finally
+        {
+            await loaded.CancelAsync();
+            await announcing;
+        }
+    }
+
+    private async Task<IEngine> TryLoadAsync(CancellationToken cancellationToken)
     {
         for (var pause = TimeSpan.FromSeconds(1); ; pause = pause * 2 < MaxRetry ? pause * 2 : MaxRetry)
         {
@@ -99,6 +113,9 @@ internal sealed partial class LocalReplica(
             }
         }
     }
+
+    private WorkerDescription Describe(string engine) =>
+        new() { Worker = name, Pool = pool.Name, Model = pool.Model.Name, Engine = engine, KvCapacityTokens = 0, Slots = 0, Since = Since };
 
     private void Changed() => changed();
 

@@ -3,13 +3,20 @@ using Serverless.Dispatching;
 namespace Serverless.Worker.Sessions;
 
 /// <summary>An attempt while it runs, and the means to stop it.</summary>
-internal sealed class RunningAttempt(CancellationTokenSource cancellation) : IDisposable
+internal sealed class RunningAttempt(Assignment assignment, CancellationTokenSource cancellation) : IDisposable
 {
     private readonly Lock _lock = new();
     private bool _disposed;
     private bool _stopped;
 
+    public Assignment Assignment => assignment;
+
+    public int Number => assignment.Fence.Attempt;
+
     public Task Task { get; set; } = Task.CompletedTask;
+
+    /// <summary>What it says.</summary>
+    public required AttemptLog Log { get; init; }
 
     public CancellationToken Token { get; } = cancellation.Token;
 

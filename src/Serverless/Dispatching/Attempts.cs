@@ -162,14 +162,15 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         if (request.Losses >= MaxLosses)
         {
             ports.Observer.Poisoned(request.Request);
-            ends.Fail(request, Poison(request.Losses));
+            ends.Fail(request, Poison(request.Losses), begun.Fence.Attempt - 1);
             return;
         }
 
         request.Attempt = begun.Fence.Attempt;
         if (!replica.Draining && replica.Session.TrySend(new DispatcherMessage.Assign(new Assignment(request.Request, begun.Fence, begun.LastSequence, begun.Output))))
         {
-            ports.Observer.Assigned(request.Request, replica.Worker.Worker, begun.Fence.Attempt, ports.Time.GetUtcNow() - request.Request.AcceptedAt);
+            var waited = ports.Time.GetUtcNow() - request.Request.AcceptedAt; // by another machine's clock
+            ports.Observer.Assigned(request.Request, replica.Worker.Worker, begun.Fence.Attempt, waited > TimeSpan.Zero ? waited : TimeSpan.Zero);
             return;
         }
 

@@ -78,7 +78,7 @@ internal sealed class DispatchLoop
             }
             else if (DispatchPlanner.NeverFits(entry, _attempts.Replicas, out var largest))
             {
-                _ends.Fail(request, TooLarge(entry.Request, largest));
+                _ends.Fail(request, TooLarge(entry.Request, largest), 0);
             }
             else
             {

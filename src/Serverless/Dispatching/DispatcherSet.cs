@@ -104,9 +104,9 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
             return;
         }
 
-        // The first at once; each of the next has seen that those before it do not take it.
+        // The first at once; each of the next has given those before it two looks to take it.
         _freeSince.TryAdd(model, now);
-        if (now - _freeSince[model] < Math.Min(rank, 3) * Interval) return;
+        if (now - _freeSince[model] < Math.Min(rank, 2) * 2 * Interval) return;
 
         if (await KeptLease.AcquireAsync(ports.Leases, LeaseNames.Dispatcher(model), gateway.Address, ports.Time, stoppingToken) is not { } lease) return;
         _freeSince.Remove(model);

@@ -24,8 +24,8 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
     /// <summary>A delivery of a request that another delivery stands for.</summary>
     public void Acknowledge(IRequestDelivery delivery) => calls.Run(delivery.CompleteAsync);
 
-    /// <summary>Ends it with a fault, and puts it to the dead letters.</summary>
-    public void Fail(TrackedRequest request, ServingFault fault)
+    /// <summary>Ends it with a fault after that many attempts, and puts it to the dead letters.</summary>
+    public void Fail(TrackedRequest request, ServingFault fault, int attempts)
     {
         var delivery = request.Entry.Delivery;
         table.Forget(request, 0);
@@ -34,7 +34,7 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
             // The end first, the dead letter after it: what is lost between the two is done again, never forgotten.
             await RetryAsync(delivery.Request, async () => await ports.Log.EndAsync(delivery.Request.Id, new RequestEvent.Failed(fault), cancellationToken), cancellationToken);
             if (delivery.Request.Promise == Promise.Id) await RetryAsync(delivery.Request, () => ports.Promises.KeepAsync(delivery.Request, cancellationToken), cancellationToken);
-            await delivery.DeadLetterAsync(fault, cancellationToken);
+            await delivery.DeadLetterAsync(fault, attempts, cancellationToken);
         });
     }
 

@@ -3,13 +3,14 @@ using System.Runtime.CompilerServices;
 namespace Serverless.Dispatching;
 
 /// <summary>A value of which only the latest counts, and those who wait for the next. Thread-safe.</summary>
-internal sealed class LatestValue<T>
+public sealed class LatestValue<T>
     where T : class
 {
     private readonly Lock _lock = new();
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private T? _value;
 
+    /// <summary>The latest, or null before the first.</summary>
     public T? Value
     {
         get
@@ -18,6 +19,7 @@ internal sealed class LatestValue<T>
         }
     }
 
+    /// <summary>Replaces it and wakes those who wait.</summary>
     public void Set(T value)
     {
         TaskCompletionSource changed;
@@ -31,6 +33,7 @@ internal sealed class LatestValue<T>
         changed.SetResult();
     }
 
+    /// <summary>The value now (if any) and whenever it changes; a slow reader sees only the latest.</summary>
     public async IAsyncEnumerable<T> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         T? seen = null;

@@ -8,4 +8,7 @@ public static class EventTopics
 
     /// <summary>Ends of promised requests.</summary>
     public const string Results = "serverless.results";
+
+    /// <summary>Events of <see cref="Requests"/> that were not taken, as they came.</summary>
+    public const string RequestsDead = Requests + ".dead";
 }

@@ -17,6 +17,6 @@ public interface IRequestDelivery
     /// <summary>Back into the queue: this consumer stops.</summary>
     ValueTask ReturnAsync(CancellationToken cancellationToken);
 
-    /// <summary>To the dead letters, with the reason, and then done with.</summary>
-    ValueTask DeadLetterAsync(ServingFault reason, CancellationToken cancellationToken);
+    /// <summary>To the dead letters, with the reason and how often it was tried, and then done with: safe among them before it leaves the queue.</summary>
+    ValueTask DeadLetterAsync(ServingFault reason, int attempts, CancellationToken cancellationToken);
 }

@@ -12,7 +12,7 @@ namespace Serverless.Requests;
 /// </remarks>
 public interface IRequestQueue
 {
-    /// <summary>Puts a request in the queue of its model. Enqueuing an id that is there replaces nothing and succeeds.</summary>
+    /// <summary>Puts a request in the queue of its model. Enqueuing an id that is there replaces nothing and succeeds; one that is there as promised by a connection and comes again as promised by an id is delivered again.</summary>
     ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken);
 
     /// <summary>Deliveries of a model, both queues, until cancelled. One consumer per model; what a cancelled one left unanswered is delivered again.</summary>

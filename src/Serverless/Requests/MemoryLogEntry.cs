@@ -21,6 +21,22 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
         lock (_lock) return Head with { Attempts = _attempt, Ended = _ended };
     }
 
+    public LogAttempts Attempts
+    {
+        get
+        {
+            lock (_lock) return new LogAttempts(_attempt, _withoutProgress, _progressed);
+        }
+    }
+
+    /// <summary>Only before anyone else has it.</summary>
+    public void Restore(LogAttempts attempts, IReadOnlyList<RequestEvent> events)
+    {
+        (_attempt, _withoutProgress, _progressed) = (attempts.Count, attempts.WithoutProgress, attempts.Progressed);
+        _events.AddRange(events);
+        _accepted = _ended = _endedFromOutside = events.Count > 0;
+    }
+
     public bool Accept(DateTimeOffset at)
     {
         TaskCompletionSource? wake;

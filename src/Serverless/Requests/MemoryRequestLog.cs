@@ -30,6 +30,25 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
     /// <summary>Logs held now, open and ended.</summary>
     public int Count => _entries.Count;
 
+    /// <summary>What <see cref="ReadHeadAsync"/> answers.</summary>
+    public LogHead? Head(RequestId id) => _entries.GetValueOrDefault(id)?.ReadHead();
+
+    /// <summary>How its attempts stand, or null when there is no such log. With <see cref="Restore"/>, for a store that keeps what an id promises.</summary>
+    public LogAttempts? Attempts(RequestId id) => _entries.GetValueOrDefault(id)?.Attempts;
+
+    /// <summary>Puts back a log as a store kept it; one that is there stays as it is. An ended one brings all its events; an open one starts anew from sequence 1, its output is lost.</summary>
+    public void Restore(RequestId id, LogHead head, LogAttempts attempts, IReadOnlyList<RequestEvent> events)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        ArgumentNullException.ThrowIfNull(events);
+        var entry = new MemoryLogEntry(head, _storeRun);
+        entry.Restore(attempts, events);
+        if (!_entries.TryAdd(id, entry) || events.Count == 0) return;
+
+        var now = time.GetUtcNow();
+        Retain(id, head.Deadline > now ? head.Deadline : now);
+    }
+
     /// <inheritdoc/>
     public ValueTask OpenAsync(RequestId id, LogHead head, CancellationToken cancellationToken)
     {
@@ -56,7 +75,7 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
         if (!_entries.TryGetValue(id, out var entry)) return new(fence.StoreRun == _storeRun ? AppendStatus.Unknown : AppendStatus.StoreChanged);
 
         var status = entry.Append(fence, fromSequence, events, out var ended);
-        if (ended) Retain(id, entry);
+        if (ended) Retain(id, entry.Head.Deadline);
         return new(status);
     }
 
@@ -95,7 +114,7 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
         new(_entries.TryGetValue(id, out var entry) ? entry.Hold(promise, holder) : HoldResult.Unknown);
 
     /// <inheritdoc/>
-    public ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken) => new(_entries.GetValueOrDefault(id)?.ReadHead());
+    public ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken) => new(Head(id));
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -147,14 +166,14 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
 
     private void NoteEnd(RequestId id, MemoryLogEntry entry)
     {
-        Retain(id, entry);
+        Retain(id, entry.Head.Deadline);
         if (!_watchers.TryGetValue(entry.Head.Model, out var watchers)) return;
         foreach (var watcher in watchers.Keys) watcher.Writer.TryWrite(id);
     }
 
-    private void Retain(RequestId id, MemoryLogEntry entry)
+    private void Retain(RequestId id, DateTimeOffset until)
     {
-        _ended.Enqueue((id, entry.Head.Deadline + KeptBeyondDeadline));
+        _ended.Enqueue((id, until + KeptBeyondDeadline));
 
         var now = time.GetUtcNow();
         while (_ended.TryPeek(out var oldest) && (_ended.Count > MaxEnded || oldest.KeepUntil <= now || !_entries.ContainsKey(oldest.Id)))

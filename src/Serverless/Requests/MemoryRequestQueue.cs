@@ -6,11 +6,9 @@ using Serverless.Errors;
 
 namespace Serverless.Requests;
 
-/// <summary>The transient queue of the embedded shape: what a connection promises. Thread-safe.</summary>
-public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
+/// <summary>A queue in memory: enough for what a connection promises; what an id promises needs a store beneath it. Dead letters are counted, not kept. Thread-safe.</summary>
+public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = null) : IRequestQueue
 {
-    private const int MaxDeadLetters = 1000;
-
     private readonly ConcurrentDictionary<ModelName, ModelQueue> _queues = new();
 
     /// <inheritdoc/>
@@ -26,30 +24,64 @@ public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
     /// <inheritdoc/>
     public ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken) => new(Queue(model).Depth());
 
-    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, bounds) => new ModelQueue(name, bounds), limits);
+    /// <summary>Which bound the request would break if it were enqueued now; null: none. For a store that writes before it enqueues.</summary>
+    public ServingFault? Check(InferenceRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return Queue(request.Model).Check(request);
+    }
 
-    private sealed class ModelQueue(ModelName model, QueueLimits limits)
+    /// <summary>Puts back what an earlier process had and did not finish: counted, beyond the bounds if need be, and delivered as <see cref="IRequestDelivery.Redelivered"/>.</summary>
+    public void Restore(InferenceRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        Queue(request.Model).Restore(request);
+    }
+
+    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, queue) => new ModelQueue(name, queue.limits, queue.time ?? TimeProvider.System), (limits, time));
+
+    private sealed class ModelQueue(ModelName model, QueueLimits limits, TimeProvider time)
     {
         private readonly Lock _lock = new();
         private readonly QueueGauge _gauge = new(model, limits);
-        private readonly Dictionary<RequestId, Delivery> _held = [];
-        private readonly Queue<(InferenceRequest Request, ServingFault Reason)> _deadLetters = [];
+        // By promise too: one that an id promises after a connection did is a delivery of its own, for it outlives the other.
+        private readonly Dictionary<(RequestId Id, Promise Promise), Delivery> _held = [];
 
-        // Never full: what is held is within MaxRequests, and each is in the channel at most once.
-        private readonly Channel<Delivery> _ready = Channel.CreateBounded<Delivery>(new BoundedChannelOptions(limits.MaxRequests) { FullMode = BoundedChannelFullMode.Wait });
+        // Never full: what is held was bounded when it was enqueued, and each is in the channel at most once.
+        private readonly Channel<Delivery> _ready = Channel.CreateBounded<Delivery>(new BoundedChannelOptions(int.MaxValue) { FullMode = BoundedChannelFullMode.Wait });
+        private readonly LeavingRate _leaving = new();
+        private long _deadLetters;
 
         public EnqueueResult Enqueue(InferenceRequest request)
         {
             Delivery delivery;
             lock (_lock)
             {
-                if (_held.ContainsKey(request.Id)) return EnqueueResult.Enqueued;
-                if (_gauge.Add(request) is { } fault) return new EnqueueResult(fault);
-                _held[request.Id] = delivery = new Delivery(this, request);
+                if (_held.ContainsKey((request.Id, request.Promise))) return EnqueueResult.Enqueued;
+                if (Refusal(request) is { } fault) return new EnqueueResult(fault);
+                _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
+                _held[(request.Id, request.Promise)] = delivery = new Delivery(this, request);
             }
 
             _ready.Writer.TryWrite(delivery);
             return EnqueueResult.Enqueued;
+        }
+
+        public ServingFault? Check(InferenceRequest request)
+        {
+            lock (_lock) return _held.ContainsKey((request.Id, request.Promise)) ? null : Refusal(request);
+        }
+
+        public void Restore(InferenceRequest request)
+        {
+            var delivery = new Delivery(this, request) { Redelivered = true };
+            lock (_lock)
+            {
+                if (!_held.TryAdd((request.Id, request.Promise), delivery)) return;
+                _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
+            }
+
+            _ready.Writer.TryWrite(delivery);
         }
 
         public async IAsyncEnumerable<IRequestDelivery> ConsumeAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -70,18 +102,17 @@ public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
 
         public QueueDepth Depth()
         {
-            lock (_lock) return _gauge.Depth(_deadLetters.Count);
+            lock (_lock) return new QueueDepth(_gauge.Held.Requests, _gauge.Held.Tokens, _gauge.Held.Bytes, _deadLetters);
         }
 
-        public void Remove(Delivery delivery, ServingFault? deadLetter = null)
+        public void Remove(Delivery delivery, bool deadLetter = false)
         {
             lock (_lock)
             {
-                if (!_held.Remove(delivery.Request.Id)) return;
-                _gauge.Remove(delivery.Request);
-                if (deadLetter is null) return;
-                if (_deadLetters.Count == MaxDeadLetters) _deadLetters.Dequeue();
-                _deadLetters.Enqueue((delivery.Request, deadLetter));
+                if (!_held.Remove((delivery.Request.Id, delivery.Request.Promise))) return;
+                _gauge.Remove(delivery.Request.Owner.Organization, QueueLoad.Of(delivery.Request));
+                _leaving.Add(delivery.Request.MaxTotalTokens, time.GetUtcNow());
+                if (deadLetter) _deadLetters++;
             }
         }
 
@@ -89,13 +120,15 @@ public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
         {
             lock (_lock)
             {
-                if (!delivery.Delivered || !_held.ContainsKey(delivery.Request.Id)) return;
+                if (!delivery.Delivered || !_held.ContainsKey((delivery.Request.Id, delivery.Request.Promise))) return;
                 delivery.Delivered = false;
                 delivery.Redelivered = true;
             }
 
             _ready.Writer.TryWrite(delivery);
         }
+
+        private ServingFault? Refusal(InferenceRequest request) => _gauge.Check(request.Owner.Organization, QueueLoad.Of(request), default, default, _leaving.PerSecond(time.GetUtcNow()));
 
         private void ReturnUnanswered()
         {
@@ -125,9 +158,9 @@ public sealed class MemoryRequestQueue(QueueLimits limits) : IRequestQueue
             return ValueTask.CompletedTask;
         }
 
-        public ValueTask DeadLetterAsync(ServingFault reason, CancellationToken cancellationToken)
+        public ValueTask DeadLetterAsync(ServingFault reason, int attempts, CancellationToken cancellationToken)
         {
-            queue.Remove(this, reason);
+            queue.Remove(this, deadLetter: true);
             return ValueTask.CompletedTask;
         }
     }

@@ -4,50 +4,69 @@ using Serverless.Errors;
 namespace Serverless.Requests;
 
 /// <summary>What one model's queue holds against its limits, in all and per organization. Not thread-safe.</summary>
-internal sealed class QueueGauge(ModelName model, QueueLimits limits)
+public sealed class QueueGauge(ModelName model, QueueLimits limits)
 {
-    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RetryWhenUnknown = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(60);
 
-    private readonly Dictionary<string, (long Requests, long Tokens, long Bytes)> _tenants = new(StringComparer.Ordinal);
-    private (long Requests, long Tokens, long Bytes) _all;
+    private readonly Dictionary<string, QueueLoad> _tenants = new(StringComparer.Ordinal);
 
-    public QueueDepth Depth(long deadLetters) => new(_all.Requests, _all.Tokens, _all.Bytes, deadLetters);
+    /// <summary>What was added and not removed.</summary>
+    public QueueLoad Held { get; private set; }
 
-    /// <summary>Takes the request in, or says which bound it breaks.</summary>
-    public ServingFault? Add(InferenceRequest request)
+    /// <summary>Which bound the request would break; null: none.</summary>
+    /// <param name="organization">Whose it is.</param>
+    /// <param name="wanted">What it takes.</param>
+    /// <param name="elsewhere">What the queue holds beside what this gauge was told of.</param>
+    /// <param name="elsewhereOfTenant">The part of it that is the organization's.</param>
+    /// <param name="tokensPerSecond">How fast what is held is worked off, for an honest Retry-After; 0: unknown.</param>
+    public ServingFault? Check(string organization, QueueLoad wanted, QueueLoad elsewhere, QueueLoad elsewhereOfTenant, double tokensPerSecond)
     {
-        var tenant = _tenants.GetValueOrDefault(request.Owner.Organization);
-        if (Broken(_all, request, 1) is { } fault) return fault;
-        if (limits.TenantShare < 1 && Broken(tenant, request, limits.TenantShare) is { } share) return share;
+        var all = Held + elsewhere;
+        var drain = tokensPerSecond > 0 ? all.Tokens / tokensPerSecond : double.NaN;
+        if (Broken(all, wanted, 1, drain) is { } fault) return fault;
+        if (limits.TenantShare >= 1) return null;
 
-        Count(request, tenant, 1);
-        return null;
+        return Broken(_tenants.GetValueOrDefault(organization) + elsewhereOfTenant, wanted, limits.TenantShare, drain);
     }
 
-    public void Remove(InferenceRequest request) => Count(request, _tenants.GetValueOrDefault(request.Owner.Organization), -1);
-
-    private void Count(InferenceRequest request, (long Requests, long Tokens, long Bytes) tenant, int sign)
+    /// <summary>Takes it in, whatever the bounds.</summary>
+    public void Add(string organization, QueueLoad load)
     {
-        _all = Sum(_all, request, sign);
-        tenant = Sum(tenant, request, sign);
-        if (tenant.Requests == 0) _tenants.Remove(request.Owner.Organization);
-        else _tenants[request.Owner.Organization] = tenant;
+        Held += load;
+        _tenants[organization] = _tenants.GetValueOrDefault(organization) + load;
     }
 
-    private static (long Requests, long Tokens, long Bytes) Sum((long Requests, long Tokens, long Bytes) held, InferenceRequest request, int sign) =>
-        (held.Requests + sign, held.Tokens + (sign * request.MaxTotalTokens), held.Bytes + (sign * request.Body.Length));
-
-    private ServingFault? Broken((long Requests, long Tokens, long Bytes) held, InferenceRequest request, double share)
+    /// <summary>Gives its room back; only for one that was added.</summary>
+    public void Remove(string organization, QueueLoad load)
     {
-        if (held.Requests + 1 > limits.MaxRequests * share) return Full("requests", held.Requests, limits.MaxRequests, share);
-        if (held.Tokens + request.MaxTotalTokens > limits.MaxTokens * share) return Full("tokens", held.Tokens, limits.MaxTokens, share);
-        if (held.Bytes + request.Body.Length > limits.MaxBytes * share) return Full("bytes", held.Bytes, limits.MaxBytes, share);
-        return null;
+        Held -= load;
+        var tenant = _tenants[organization] - load;
+        if (tenant.Requests == 0) _tenants.Remove(organization);
+        else _tenants[organization] = tenant;
     }
 
-    private ServingFault Full(string unit, long held, long limit, double share)
+    private ServingFault? Broken(QueueLoad held, QueueLoad wanted, double share, double drainSeconds) =>
+        Broken("requests", held.Requests, wanted.Requests, limits.MaxRequests, share, drainSeconds)
+        ?? Broken("tokens", held.Tokens, wanted.Tokens, limits.MaxTokens, share, drainSeconds)
+        ?? Broken("bytes", held.Bytes, wanted.Bytes, limits.MaxBytes, share, drainSeconds);
+
+    private ServingFault? Broken(string unit, long held, long wanted, long limit, double share, double drainSeconds)
     {
+        var excess = held + wanted - (limit * share);
+        if (excess <= 0) return null;
+
         var whose = share < 1 ? $"its organization's share of {limit * share:F0}" : $"its limit of {limit}";
-        return new ServingFault(ServingError.QueueFull, $"The queue of '{model}' holds {held} {unit} and would pass {whose}; try again later.", RetryAfter: RetryAfter);
+        return new ServingFault(
+            ServingError.QueueFull,
+            $"The queue of '{model}' holds {held} {unit} and would pass {whose} with {wanted} more; try again later.",
+            RetryAfter: RetryAfter(held == 0 ? 1 : excess / held, drainSeconds));
+    }
+
+    /// <summary>When that part of what is held will have been worked off.</summary>
+    private static TimeSpan RetryAfter(double part, double drainSeconds)
+    {
+        if (double.IsNaN(drainSeconds)) return RetryWhenUnknown;
+        return TimeSpan.FromSeconds(Math.Clamp(Math.Ceiling(Math.Min(part, 1) * drainSeconds), 1, LongestRetry.TotalSeconds));
     }
 }

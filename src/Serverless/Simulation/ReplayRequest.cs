@@ -21,5 +21,5 @@ internal sealed class ReplayRequest(InferenceRequest request, TraceRequest trace
 
     public ValueTask ReturnAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-    public ValueTask DeadLetterAsync(Errors.ServingFault reason, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+    public ValueTask DeadLetterAsync(Errors.ServingFault reason, int attempts, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 }

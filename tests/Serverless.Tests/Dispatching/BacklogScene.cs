@@ -42,6 +42,6 @@ internal static class BacklogScene
 
         public ValueTask ReturnAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-        public ValueTask DeadLetterAsync(ServingFault reason, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+        public ValueTask DeadLetterAsync(ServingFault reason, int attempts, CancellationToken cancellationToken) => ValueTask.CompletedTask;
     }
 }

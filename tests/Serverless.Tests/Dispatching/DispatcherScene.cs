@@ -7,19 +7,22 @@ using Shouldly;
 
 namespace Serverless.Tests.Dispatching;
 
-/// <summary>A dispatcher over memory, at a clock the test drives, and workers the test plays.</summary>
+/// <summary>A dispatcher over memory, at a clock the test drives, and workers the test plays. Its gateway may be replaced.</summary>
 internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 {
-    private readonly CancellationTokenSource _stop = new();
-    private readonly MemoryWorkerSessions _sessions = new();
     private readonly Channel<string> _news = Channel.CreateBounded<string>(1000);
-    private readonly Task _running;
+    private readonly MemoryLeases _leases;
+    private CancellationTokenSource _stop = new();
+    private Task _running = Task.CompletedTask;
     private int _workers;
+    private int _gateways;
 
-    public DispatcherScene(IRequestLog? log = null)
+    public DispatcherScene(IRequestLog? log = null, Func<TimeProvider, IRequestLog>? logAt = null)
     {
-        Log = log ?? new MemoryRequestLog(Time);
-        _running = new DispatcherSet(Queue, Log, _sessions, Demand, this, Time).RunAsync([TestRequests.Model], _stop.Token);
+        Log = log ?? logAt?.Invoke(Time) ?? new MemoryRequestLog(Time);
+        _leases = new MemoryLeases(Time);
+        Leases = new WatchedLeases(_leases);
+        Start();
     }
 
     public FakeTimeProvider Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
@@ -28,36 +31,58 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 
     public IRequestLog Log { get; }
 
+    public WatchedLeases Leases { get; private set; }
+
+    public MemoryWorkerSessions Sessions { get; } = new();
+
+    public RecordingPromises Promises { get; } = new();
+
     public MemoryDemandFeed Demand { get; } = new();
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    /// <summary>What the observer was told: "poisoned", "expired", "lost", "faulted"; assignments go unmentioned.</summary>
+    /// <summary>What the observer was told: "poisoned", "expired", "lost", "faulted", "adopted", "store lost", "store back", "gone"; assignments go unmentioned.</summary>
     public Task<string> NewsAsync() => _news.Reader.ReadAsync(Token).WithinLimitAsync();
+
+    /// <summary>Lets time pass, second by second, as long as it takes the parts to notice each.</summary>
+    public async Task PassAsync(int seconds)
+    {
+        for (; seconds > 0; seconds--) await WatchedLeases.TickAsync(Time, Leases);
+    }
+
+    /// <summary>Another gateway's lease, as its process would keep it.</summary>
+    public async Task<Lease> LeaseGatewayAsync(string instance) => (await _leases.AcquireAsync(LeaseNames.Gateway(instance), "elsewhere", TimeSpan.FromDays(1), Token)).ShouldNotBeNull();
+
+    public ValueTask ReleaseAsync(Lease lease) => _leases.ReleaseAsync(lease, Token);
 
     /// <summary>Opens a request's log and enqueues it, as a gateway does.</summary>
     public async Task<InferenceRequest> SubmitAsync(Func<InferenceRequest, InferenceRequest>? change = null)
     {
         var request = TestRequests.New();
         request = change?.Invoke(request) ?? request;
-        await Log.OpenAsync(request.Id, new LogHead(request.Model, Promise.Id, "test", request.Deadline), Token);
+        await Log.OpenAsync(request.Id, HeadOf(request), Token);
         (await Queue.EnqueueAsync(request, Token)).Succeeded.ShouldBeTrue();
         return request;
     }
 
-    public async Task<ScriptedWorker> ConnectAsync(int slots = 8, long kv = 1000)
+    /// <summary>Kept in the log beyond its end, whoever promised it, so that a test may read it late.</summary>
+    public static LogHead HeadOf(InferenceRequest request) => new(request.Model, request.Promise, request.Holder, request.Deadline) { Resumable = true };
+
+    public async Task<ScriptedWorker> ConnectAsync(int slots = 8, long kv = 1000, string? name = null, bool loading = false, params HeldAttempt[] running)
     {
-        var link = await _sessions.ConnectAsync(
+        var link = await Sessions.ConnectAsync(
             new WorkerDescription
             {
-                Worker = $"worker-{_workers++}",
+                Worker = name ?? $"worker-{_workers++}",
                 Pool = new PoolName("tiny-cpu"),
                 Model = TestRequests.Model,
                 Engine = "scripted",
-                KvCapacityTokens = kv,
-                Slots = slots,
+                KvCapacityTokens = loading ? 0 : kv,
+                Slots = loading ? 0 : slots,
+                Loading = loading,
+                Running = running,
             },
-            Token);
+            Token).WithinLimitAsync();
         return new ScriptedWorker(link, Log);
     }
 
@@ -93,11 +118,29 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
         }
     }
 
+    /// <summary>The demand once it is as asked for; seconds pass until then.</summary>
+    public async Task<Demand> NextDemandAsync(Func<Demand, bool> wanted)
+    {
+        var seen = DemandAsync(wanted);
+        while (!seen.IsCompleted) await PassAsync(1);
+        return await seen;
+    }
+
     /// <summary>Stops the dispatcher, as its process does.</summary>
     public async Task StopAsync()
     {
         await _stop.CancelAsync();
         await _running.WithinLimitAsync();
+    }
+
+    /// <summary>A new gateway takes over from the one that was stopped.</summary>
+    public async Task TakeOverAsync()
+    {
+        await StopAsync();
+        _stop.Dispose();
+        _stop = new CancellationTokenSource();
+        Leases = new WatchedLeases(_leases);
+        Start();
     }
 
     public async ValueTask DisposeAsync()
@@ -114,5 +157,21 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 
     void IDispatchObserver.Expired(InferenceRequest request) => _news.Writer.TryWrite("expired");
 
-    void IDispatchObserver.Faulted(ModelName model, Exception exception) => _news.Writer.TryWrite($"faulted: {exception.Message}");
+    void IDispatchObserver.Faulted(ModelName model, Exception exception) => TestContext.Current.SendDiagnosticMessage($"faulted: {exception}");
+
+    void IDispatchObserver.GaveUp(ModelName model, string reason) => TestContext.Current.SendDiagnosticMessage($"gave up: {reason}");
+
+    void IDispatchObserver.Adopted(InferenceRequest request, string replica, int attempt) => _news.Writer.TryWrite("adopted");
+
+    void IDispatchObserver.StoreLost(ModelName model) => _news.Writer.TryWrite("store lost");
+
+    void IDispatchObserver.StoreBack(ModelName model) => _news.Writer.TryWrite("store back");
+
+    void IDispatchObserver.HolderGone(string holder, int requests) => _news.Writer.TryWrite($"gone: {holder} with {requests}");
+
+    private void Start()
+    {
+        var ports = new DispatchPorts(Queue, Log, Sessions, Leases, Demand, Promises, this, Time);
+        _running = new DispatcherSet(new GatewayIdentity($"gateway-{_gateways++}", "memory"), TestCatalog.Of(TestRequests.Model), ports).RunAsync(_stop.Token);
+    }
 }

@@ -19,11 +19,14 @@ internal sealed class ScriptedWorker(IDispatcherLink link, IRequestLog log)
         return _messages.Current.ShouldBeOfType<T>();
     }
 
+    /// <summary>The dispatcher ends the session.</summary>
+    public async Task LetGoAsync() => (await _messages.MoveNextAsync().WithinLimitAsync()).ShouldBeFalse();
+
     public async Task<Assignment> AssignedAsync() => (await HearAsync<DispatcherMessage.Assign>()).Assignment;
 
     public async Task SayAsync(WorkerMessage message) => (await link.SendAsync(message, Token)).ShouldBeTrue();
 
-    public Task LeftAsync(Assignment assignment, AttemptOutcome outcome, int tokens = 0) => SayAsync(new WorkerMessage.AttemptEnded(assignment.Request.Id, outcome, tokens));
+    public Task LeftAsync(Assignment assignment, AttemptOutcome outcome, int tokens = 0) => SayAsync(new WorkerMessage.AttemptEnded(assignment.Request.Id, outcome, tokens) { Attempt = assignment.Fence.Attempt });
 
     /// <summary>Appends tokens after what the attempt continues.</summary>
     public async Task<AppendStatus> AppendAsync(Assignment assignment, int tokens)
@@ -40,6 +43,9 @@ internal sealed class ScriptedWorker(IDispatcherLink link, IRequestLog log)
             assignment.Request.Id, assignment.Fence, assignment.LastSequence + appended + 1, [new RequestEvent.Finished(new TokenUsage(10, appended))], Token)).ShouldBe(AppendStatus.Accepted);
         await LeftAsync(assignment, AttemptOutcome.Ended, appended);
     }
+
+    /// <summary>What it says of that assignment when it registers with the next dispatcher.</summary>
+    public static HeldAttempt Held(Assignment assignment, int appended = 0) => new(assignment.Request.Id, assignment.Fence.Attempt, assignment.LastSequence + appended);
 
     /// <summary>Goes away, as a process that is killed does.</summary>
     public ValueTask DieAsync() => link.DisposeAsync();

@@ -5,7 +5,7 @@ using Shouldly;
 
 namespace Serverless.Tests.Requests;
 
-public sealed class MemoryRequestLogTests : RequestLogFollowContract
+public sealed class MemoryRequestLogTests : RequestLogHoldContract
 {
     private readonly FakeTimeProvider _time = new(TestRequests.Deadline.AddMinutes(-10));
 

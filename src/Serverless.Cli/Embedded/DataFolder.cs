@@ -1,0 +1,24 @@
+namespace Serverless.Cli.Embedded;
+
+/// <summary>Where the embedded shape keeps what outlives it: a folder that was named, or a temporary one that goes with the process.</summary>
+internal sealed class DataFolder(string? named) : IDisposable
+{
+    private readonly string? _temporary = named is null ? Directory.CreateTempSubdirectory("serverless-").FullName : null;
+
+    /// <summary>Where <c>serverless up</c> keeps it when nobody says: a folder of this user.</summary>
+    public static string OfUser
+    {
+        get
+        {
+            var data = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+            return data.Length > 0 ? System.IO.Path.Combine(data, "serverless") : System.IO.Path.GetFullPath("serverless-data");
+        }
+    }
+
+    public string Path => named ?? _temporary!;
+
+    public void Dispose()
+    {
+        if (_temporary is not null) Directory.Delete(_temporary, recursive: true);
+    }
+}

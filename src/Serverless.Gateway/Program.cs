@@ -1,0 +1,1 @@
+return await Serverless.Hosting.Distributed.DistributedHost.RunAsync(() => Serverless.Gateway.GatewayHost.BuildDistributed(args));

@@ -1,0 +1,32 @@
+using Dapr;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using Serverless.Errors;
+
+namespace Serverless.Hosting.Dapr;
+
+/// <summary>Runs a call of the sidecar within a bounded time and says in one way that it could not be reached.</summary>
+internal sealed class DaprCalls(IOptions<DaprOptions> options, TimeProvider time)
+{
+    private readonly TimeSpan _timeout = options.Value.Timeout;
+
+    /// <exception cref="ServingException"><see cref="ServingError.StoreUnavailable"/>: no answer in time, or one that says it cannot.</exception>
+    public async Task<T> RunAsync<T>(string what, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(_timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            // The client looks at its token only between its own steps; the wait must not depend on them.
+            return await call(either.Token).WaitAsync(either.Token);
+        }
+        catch (Exception exception) when (exception is DaprException or RpcException or HttpRequestException or OperationCanceledException)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            throw Unreachable(what, exception);
+        }
+    }
+
+    public static ServingException Unreachable(string what, Exception? exception) =>
+        new(new ServingFault(ServingError.StoreUnavailable, $"{what} cannot be reached, so nothing was promised; try again."), exception);
+}

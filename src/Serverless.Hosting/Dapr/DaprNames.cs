@@ -1,0 +1,23 @@
+namespace Serverless.Hosting.Dapr;
+
+/// <summary>Names that code, <c>components/</c> and <c>dapr.yaml</c> share; a test compares them.</summary>
+public static class DaprNames
+{
+    public const string GatewayApp = "gateway";
+
+    public const string WorkerApp = "worker";
+
+    public const string ScalerApp = "scaler";
+
+    public const string StateStore = "statestore";
+
+    public const string PubSub = "pubsub";
+
+    public const string SecretStore = "secretstore";
+
+    /// <summary>Where daprd delivers the events of a topic: this and the topic's name.</summary>
+    public const string EventsPath = "/events/";
+
+    /// <summary>The header that both tokens travel in: the app's to daprd and daprd's to the app.</summary>
+    public const string TokenHeader = "dapr-api-token";
+}

@@ -1,0 +1,33 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
+
+namespace Serverless.Hosting.Dapr;
+
+/// <summary>How this process uses its Dapr sidecar. The sidecar's address and token are Dapr's own settings: <c>DAPR_GRPC_PORT</c>, <c>DAPR_GRPC_ENDPOINT</c>, <c>DAPR_API_TOKEN</c>.</summary>
+public sealed partial class DaprOptions
+{
+    public const string Section = "Dapr";
+
+    /// <summary>Name of the state component that keeps documents. Default: <see cref="DaprNames.StateStore"/>.</summary>
+    [Required]
+    public string StateStore { get; set; } = DaprNames.StateStore;
+
+    /// <summary>Name of the pub/sub component that carries events. Default: <see cref="DaprNames.PubSub"/>.</summary>
+    [Required]
+    public string PubSub { get; set; } = DaprNames.PubSub;
+
+    /// <summary>Name of the secret store. Default: <see cref="DaprNames.SecretStore"/>.</summary>
+    [Required]
+    public string SecretStore { get; set; } = DaprNames.SecretStore;
+
+    /// <summary>After this long without an answer the sidecar counts as unreachable. Raising it keeps clients waiting for what will be refused. Default: 5 seconds.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:01:00")]
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Largest document and event, in bytes; <c>maxBodySize</c> of <c>dapr.yaml</c> must allow as much. Default: 16 MiB.</summary>
+    [Range(64 * 1024, 256 * 1024 * 1024)]
+    public int MaxMessageBytes { get; set; } = 16 * 1024 * 1024;
+
+    [OptionsValidator]
+    internal sealed partial class Validator : IValidateOptions<DaprOptions>;
+}

@@ -1,0 +1,109 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Serverless.Hosting.Distributed;
+
+/// <summary>What the processes of the distributed shape have in common: options that are all checked before anything starts, a listener, a log, probes, and how they stop.</summary>
+public static class DistributedHost
+{
+    /// <summary>Prepares a process: its own parts are added by the caller.</summary>
+    /// <remarks>
+    /// Stopping: whoever takes work in stops at once and side by side, because a process that drains must not keep its leases meanwhile; Redis, the broker and the sidecar's client are
+    /// closed with the container, after everything that uses them.
+    /// </remarks>
+    public static WebApplicationBuilder AddDistributedHost(this WebApplicationBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.Services.AddOptions<DistributedOptions>().BindConfiguration(DistributedOptions.Section).ValidateOnStart();
+        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<DistributedOptions>, DistributedOptions.Validator>());
+        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<DistributedOptions>, DistributedOptions.ValueValidator>());
+        builder.Services.TryAddSingleton(TimeProvider.System);
+        builder.Services.AddOptions<HostOptions>().Configure<IOptions<DistributedOptions>>((host, options) =>
+        {
+            host.ServicesStopConcurrently = true;
+            if (host.ShutdownTimeout < options.Value.ShutdownTimeout) host.ShutdownTimeout = options.Value.ShutdownTimeout;
+        });
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<DistributedOptions>>((kestrel, options) =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Listen(IPAddress.Parse(options.Value.Http.DnsSafeHost), options.Value.Http.Port, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        });
+        builder.WebHost.UseKestrelCore();
+        builder.Host.UseDefaultServiceProvider(container => (container.ValidateScopes, container.ValidateOnBuild) = (true, true));
+        return builder.AddLog();
+    }
+
+    /// <summary>Maps the probes of a process that has no face of its own: alive, and ready for as long as it is not stopping.</summary>
+    public static IEndpointRouteBuilder MapProbes(this IEndpointRouteBuilder routes)
+    {
+        ArgumentNullException.ThrowIfNull(routes);
+        var lifetime = routes.ServiceProvider.GetRequiredService<IHostApplicationLifetime>();
+        routes.MapGet("/healthz", static http => http.Response.WriteAsync("ok", http.RequestAborted));
+        routes.MapGet("/readyz", http =>
+        {
+            var ready = lifetime.ApplicationStarted.IsCancellationRequested && !lifetime.ApplicationStopping.IsCancellationRequested;
+            if (!ready) http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            return http.Response.WriteAsync(ready ? "ready" : "not ready", http.RequestAborted);
+        });
+        return routes;
+    }
+
+    /// <summary>Builds and runs a process to its end. What stops its start is said in a line each, not in a stack trace.</summary>
+    /// <returns>The process's exit code: 0 when it was told to stop, 1 when it did not start.</returns>
+    public static async Task<int> RunAsync(Func<WebApplication> build)
+    {
+        ArgumentNullException.ThrowIfNull(build);
+        try
+        {
+            await using var app = build();
+            await app.RunAsync();
+            return 0;
+        }
+        catch (Exception exception) when (Faults(exception) is { Count: > 0 } faults)
+        {
+            foreach (var fault in faults) await Console.Error.WriteLineAsync(fault);
+            return 1;
+        }
+    }
+
+    /// <summary>Checks all options there are, so that one start tells every fault. Call it once the container is built, before anything is taken from it.</summary>
+    /// <exception cref="OptionsValidationException">One section is faulty.</exception>
+    /// <exception cref="AggregateException">Several are.</exception>
+    public static WebApplication CheckOptions(this WebApplication app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        app.Services.GetService<IStartupValidator>()?.Validate();
+        return app;
+    }
+
+    private static IReadOnlyList<string> Faults(Exception exception) => exception switch
+    {
+        OptionsValidationException faulty => [.. faulty.Failures],
+        AggregateException several when several.InnerExceptions.All(inner => inner is OptionsValidationException) => [.. several.InnerExceptions.SelectMany(Faults)],
+        (InvalidOperationException and not ObjectDisposedException) or IOException => [exception.Message],
+        _ => [],
+    };
+
+    private static WebApplicationBuilder AddLog(this WebApplicationBuilder builder)
+    {
+        builder.Logging.ClearProviders();
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "HH:mm:ss.fff ";
+        });
+        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.AddFilter("Serverless", builder.Configuration.GetValue($"{DistributedOptions.Section}:{nameof(DistributedOptions.Log)}", LogLevel.Information));
+        return builder;
+    }
+}

@@ -1,0 +1,28 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using Serverless.Hosting.RabbitMq;
+using Serverless.Requests;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+/// <summary>Puts the request queue of the distributed shape into a host.</summary>
+public static class RabbitMqServices
+{
+    /// <summary>The request queue and the dead letters over RabbitMQ, with options from <c>RabbitMq</c>. The host brings <see cref="QueueLimits"/>, the demand feed, and the catalogue whose queues are declared at start.</summary>
+    public static IServiceCollection AddRabbitMqQueue(this IServiceCollection services)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddOptions<RabbitMqOptions>().BindConfiguration(RabbitMqOptions.Section).ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RabbitMqOptions>, RabbitMqOptions.Validator>());
+        services.TryAddSingleton<BrokerChecks>();
+        services.TryAddSingleton<RabbitMqLink>();
+        services.TryAddSingleton<RabbitMqPublisher>();
+        services.TryAddSingleton<Burials>();
+        services.TryAddSingleton<EnqueueBounds>();
+        services.AddSingleton<IRequestQueue, RabbitMqRequestQueue>();
+        services.AddSingleton<IDeadLetters, RabbitMqDeadLetters>();
+        services.TryAddSingleton<Redrive>();
+        services.AddHostedService<RabbitMqStart>();
+        return services;
+    }
+}

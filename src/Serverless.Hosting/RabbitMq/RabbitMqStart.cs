@@ -1,0 +1,15 @@
+using Microsoft.Extensions.Hosting;
+
+namespace Serverless.Hosting.RabbitMq;
+
+/// <summary>Connects and declares when the host starts, before any worker can ask for work. A broker that is not there yet holds nobody up: the link goes on trying.</summary>
+internal sealed class RabbitMqStart(RabbitMqLink link) : IHostedService
+{
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _ = link.SessionAsync(cancellationToken);
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}

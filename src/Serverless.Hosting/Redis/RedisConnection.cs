@@ -1,0 +1,205 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Serverless.Errors;
+using StackExchange.Redis;
+
+namespace Serverless.Hosting.Redis;
+
+/// <summary>
+/// The one connection of this process to Redis, shared by all that is kept there. Every call ends within <see cref="RedisOptions.CommandTimeout"/> and about a second; one
+/// that Redis does not answer, or cannot take now, throws <see cref="ServingError.StoreUnavailable"/>. Thread-safe.
+/// </summary>
+internal sealed partial class RedisConnection(IOptions<RedisOptions> options, TimeProvider time, ILogger<RedisConnection> logger) : IAsyncDisposable
+{
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(500);
+    private static readonly string[] NotNow = ["LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
+
+    // By a script: the client takes the plain command for an administrator's.
+    private const string Info = "return redis.call('INFO')";
+
+    private readonly SemaphoreSlim _opening = new(1, 1);
+    private ConnectionMultiplexer? _multiplexer;
+    private Task _checking = Task.CompletedTask;
+
+    public RedisKeys Keys { get; } = new(options.Value.KeyPrefix);
+
+    public RedisOptions Options { get; } = options.Value;
+
+    /// <summary>Raised on some thread when a connection is there again: whatever was subscribed to may have missed messages.</summary>
+    public event EventHandler? Reconnected;
+
+    private ConnectionMultiplexer Multiplexer =>
+        _multiplexer ?? throw new InvalidOperationException("Redis is used before it is connected: start the host, or await OpenAsync.");
+
+    private IDatabase Database => Multiplexer.GetDatabase();
+
+    /// <summary>Connects, and checks that the server keeps what we give it. Waits for it up to <see cref="RedisOptions.StartTimeout"/>.</summary>
+    /// <exception cref="InvalidOperationException">It cannot be reached, or its settings would lose requests; the message says which and the fix.</exception>
+    public async Task OpenAsync(CancellationToken cancellationToken)
+    {
+        await _opening.WaitAsync(cancellationToken);
+        try
+        {
+            if (_multiplexer is not null) return;
+            var multiplexer = await ConnectionMultiplexer.ConnectAsync(Configure()).WaitAsync(cancellationToken);
+            try
+            {
+                await CheckAsync(multiplexer, cancellationToken);
+            }
+            catch
+            {
+                await multiplexer.DisposeAsync();
+                throw;
+            }
+
+            multiplexer.ConnectionFailed += (_, failure) => LogLost($"{failure.EndPoint}", failure.ConnectionType, failure.FailureType);
+            multiplexer.ConnectionRestored += (_, restored) => OnRestored($"{restored.EndPoint}", restored.ConnectionType);
+            _multiplexer = multiplexer;
+        }
+        finally
+        {
+            _opening.Release();
+        }
+    }
+
+    /// <summary>Runs a script, loading it first where the server does not know it.</summary>
+    public async ValueTask<RedisResult> EvaluateAsync(RedisScript script, RedisKey[] keys, RedisValue[] values, CancellationToken cancellationToken)
+    {
+        try
+        {
+            try
+            {
+                return await BoundedAsync(Database.ScriptEvaluateAsync(script.Hash, keys, values), cancellationToken);
+            }
+            catch (RedisServerException exception) when (exception.Message.StartsWith("NOSCRIPT", StringComparison.Ordinal))
+            {
+                await BoundedAsync(Database.ExecuteAsync("SCRIPT", "LOAD", script.Text), cancellationToken);
+                return await BoundedAsync(Database.ScriptEvaluateAsync(script.Hash, keys, values), cancellationToken);
+            }
+        }
+        catch (Exception exception) when (IsUnavailable(exception))
+        {
+            throw Unavailable(exception);
+        }
+    }
+
+    /// <summary>Runs a script whose answer nobody needs.</summary>
+    public void Evaluate(RedisScript script, RedisKey[] keys, RedisValue[] values) =>
+        Database.ScriptEvaluate(script.Text, keys, values, CommandFlags.FireAndForget);
+
+    /// <summary>Runs plain commands.</summary>
+    public async ValueTask<T> RunAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await BoundedAsync(command(Database), cancellationToken);
+        }
+        catch (Exception exception) when (IsUnavailable(exception))
+        {
+            throw Unavailable(exception);
+        }
+    }
+
+    /// <summary>Hands over the messages of a channel, in order and one at a time, until unsubscribed.</summary>
+    public async ValueTask<ChannelMessageQueue> SubscribeAsync(RedisChannel channel, Action<RedisValue> receive, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var queue = await BoundedAsync(Multiplexer.GetSubscriber().SubscribeAsync(channel), cancellationToken);
+            queue.OnMessage(message => receive(message.Message));
+            return queue;
+        }
+        catch (Exception exception) when (IsUnavailable(exception))
+        {
+            throw Unavailable(exception);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _checking;
+        if (_multiplexer is not null) await _multiplexer.DisposeAsync();
+        _opening.Dispose();
+    }
+
+    private static Task<T> BoundedAsync<T>(Task<T> task, CancellationToken cancellationToken) =>
+        cancellationToken.CanBeCanceled && !task.IsCompleted ? task.WaitAsync(cancellationToken) : task;
+
+    private static bool IsUnavailable(Exception exception) => exception switch
+    {
+        RedisServerException refused => NotNow.Any(word => refused.Message.StartsWith(word, StringComparison.Ordinal)),
+        RedisException or RedisTimeoutException or ObjectDisposedException => true,
+        _ => false,
+    };
+
+    private static ServingException Unavailable(Exception exception) =>
+        new(new ServingFault(ServingError.StoreUnavailable, $"The request log cannot be reached now ({exception.GetType().Name}); send the request again."), exception);
+
+    private ConfigurationOptions Configure()
+    {
+        var configuration = ConfigurationOptions.Parse(Options.Configuration);
+        configuration.AbortOnConnectFail = false;
+        configuration.AsyncTimeout = configuration.SyncTimeout = (int)Options.CommandTimeout.TotalMilliseconds;
+        configuration.ConnectTimeout = (int)Math.Max(1000, Options.CommandTimeout.TotalMilliseconds);
+        configuration.HeartbeatInterval = TimeSpan.FromMilliseconds(250);
+        configuration.ReconnectRetryPolicy = new LinearRetry(500);
+        configuration.KeepAlive = 5;
+        configuration.ClientName = "serverless";
+        return configuration;
+    }
+
+    private async Task CheckAsync(ConnectionMultiplexer multiplexer, CancellationToken cancellationToken)
+    {
+        var since = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                if (RedisServerCheck.Find(await BoundedAsync(multiplexer.GetDatabase().ScriptEvaluateAsync(Info), cancellationToken)) is { } fault) throw new InvalidOperationException($"Redis at {Where()} {fault}");
+                return;
+            }
+            catch (Exception exception) when (IsUnavailable(exception))
+            {
+                if (time.GetElapsedTime(since) > Options.StartTimeout)
+                    throw new InvalidOperationException($"Redis at {Where()} did not answer within {Options.StartTimeout.TotalSeconds:F0} s: {exception.Message} Start it, or correct {RedisOptions.Section}:{nameof(RedisOptions.Configuration)}.", exception);
+            }
+
+            await Task.Delay(Pace, time, cancellationToken);
+        }
+    }
+
+    // The password stays out of messages.
+    private string Where() => string.Join(", ", ConfigurationOptions.Parse(Options.Configuration).EndPoints);
+
+    private void OnRestored(string endpoint, ConnectionType connection)
+    {
+        LogRestored(endpoint, connection);
+        if (connection == ConnectionType.Interactive) _checking = CheckAgainAsync(endpoint);
+        Reconnected?.Invoke(this, EventArgs.Empty);
+    }
+
+    // A failover may lead to a server with other settings; what runs goes on, but someone must know.
+    private async Task CheckAgainAsync(string endpoint)
+    {
+        try
+        {
+            if (RedisServerCheck.Find(await Database.ScriptEvaluateAsync(Info)) is { } fault) LogUnfit(endpoint, fault);
+        }
+        catch (Exception exception) when (exception is RedisException or TimeoutException or ObjectDisposedException)
+        {
+            LogUnchecked(endpoint, exception.Message);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Lost the {Connection} connection to Redis at {Endpoint} ({Failure}); calls fail as unavailable until it is back")]
+    private partial void LogLost(string endpoint, ConnectionType connection, ConnectionFailureType failure);
+
+    [LoggerMessage(LogLevel.Information, "The {Connection} connection to Redis at {Endpoint} is back")]
+    private partial void LogRestored(string endpoint, ConnectionType connection);
+
+    [LoggerMessage(LogLevel.Error, "Redis at {Endpoint}, reached after a reconnection, {Fault} Requests can be lost until that is done")]
+    private partial void LogUnfit(string endpoint, string fault);
+
+    [LoggerMessage(LogLevel.Debug, "Could not check the settings of Redis at {Endpoint}: {Reason}; they are checked with the next reconnection")]
+    private partial void LogUnchecked(string endpoint, string reason);
+}

@@ -1,0 +1,32 @@
+using System.Globalization;
+using StackExchange.Redis;
+
+namespace Serverless.Hosting.Redis;
+
+/// <summary>Whether a server keeps what it is given. Reads INFO, which managed services answer too where they refuse CONFIG.</summary>
+internal static class RedisServerCheck
+{
+    private static readonly Version Oldest = new(6, 2);
+
+    /// <summary>What is wrong, with the value found and the fix, as the rest of a sentence; null if it will do.</summary>
+    public static string? Find(RedisResult info) => Find((string?)info ?? "");
+
+    public static string? Find(string info)
+    {
+        var fields = info.Split('\n').Select(line => line.TrimEnd('\r').Split(':', 2)).Where(pair => pair.Length == 2)
+            .DistinctBy(pair => pair[0], StringComparer.Ordinal).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
+
+        var faults = new List<string>();
+        if (Get("redis_mode", "standalone") == "cluster")
+            faults.Add("runs in cluster mode (cluster-enabled yes), which is not supported: use one primary with replicas.");
+        if (Version.TryParse(Get("redis_version", "0.0"), out var version) && version < Oldest)
+            faults.Add(string.Create(CultureInfo.InvariantCulture, $"has version {version}; at least {Oldest} is needed."));
+        if (Get("aof_enabled", "0") != "1")
+            faults.Add("has no append-only file (appendonly no): a restart would lose every open request. Set 'appendonly yes' in its configuration, or CONFIG SET appendonly yes.");
+        if (Get("maxmemory_policy", "noeviction") is var policy && policy != "noeviction")
+            faults.Add($"evicts keys when its memory is full (maxmemory-policy {policy}): open requests would vanish. Set 'maxmemory-policy noeviction' in its configuration, or CONFIG SET maxmemory-policy noeviction.");
+        return faults.Count == 0 ? null : string.Join(" It also ", faults);
+
+        string Get(string name, string missing) => fields.GetValueOrDefault(name, missing);
+    }
+}

@@ -1,0 +1,91 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Grpc.Core;
+using Serverless.Dispatching;
+
+namespace Serverless.Hosting.Sessions;
+
+/// <summary>One session, at the worker's end.</summary>
+internal sealed class GrpcDispatcherLink : IDispatcherLink
+{
+    private const int OutboxCapacity = 256;
+
+    private static readonly TimeSpan FarewellLimit = TimeSpan.FromSeconds(1);
+
+    private readonly AsyncDuplexStreamingCall<Wire.FromWorker, Wire.FromDispatcher> _call;
+    private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _ended = new();
+    private readonly CancellationToken _end;
+    private readonly Channel<WorkerMessage> _outbox = Channel.CreateBounded<WorkerMessage>(new BoundedChannelOptions(OutboxCapacity) { SingleReader = true });
+    private readonly Task _sending;
+
+    public GrpcDispatcherLink(AsyncDuplexStreamingCall<Wire.FromWorker, Wire.FromDispatcher> call, long epoch, TimeProvider time)
+    {
+        (_call, Epoch, _time, _end) = (call, epoch, time, _ended.Token);
+        _sending = SendAllAsync();
+    }
+
+    public long Epoch { get; }
+
+    public async ValueTask<bool> SendAsync(WorkerMessage message, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _outbox.Writer.WriteAsync(message, cancellationToken);
+            return true;
+        }
+        catch (ChannelClosedException)
+        {
+            return false;
+        }
+    }
+
+    public async IAsyncEnumerable<DispatcherMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_end, cancellationToken);
+        while (await MoveAsync(either.Token, cancellationToken))
+        {
+            if (SessionCodec.FromRecord(_call.ResponseStream.Current) is { } message) yield return message;
+        }
+    }
+
+    /// <summary>What was said before still goes out, if that takes no time.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _outbox.Writer.TryComplete();
+        using var limit = new CancellationTokenSource(FarewellLimit, _time);
+        await _sending.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _ended.CancelAsync();
+        _call.Dispose();
+        await _sending;
+        _ended.Dispose();
+    }
+
+    private async Task SendAllAsync()
+    {
+        try
+        {
+            await foreach (var message in _outbox.Reader.ReadAllAsync(_end)) await _call.RequestStream.WriteAsync(SessionCodec.ToRecord(message), _end);
+            await _call.RequestStream.CompleteAsync();
+        }
+        catch (Exception exception) when (SessionFaults.Ends(exception))
+        {
+            _outbox.Writer.TryComplete();
+        }
+    }
+
+    private async ValueTask<bool> MoveAsync(CancellationToken either, CancellationToken reader)
+    {
+        try
+        {
+            if (await _call.ResponseStream.MoveNext(either)) return true;
+        }
+        catch (Exception exception) when (SessionFaults.Ends(exception))
+        {
+            reader.ThrowIfCancellationRequested();
+        }
+
+        _outbox.Writer.TryComplete();
+        return false;
+    }
+}

@@ -1,0 +1,167 @@
+using Google.Protobuf;
+using Serverless.Catalog;
+using Serverless.Dispatching;
+using Serverless.Hosting.Records;
+using Serverless.Requests;
+
+namespace Serverless.Hosting.Sessions;
+
+/// <summary>What workers and dispatchers say to each other, as messages of <c>sessions.proto</c>. A kind that this release does not know reads as null and is passed over.</summary>
+internal static class SessionCodec
+{
+    /// <summary>Version of the contract that this release speaks; it understands every one from 1.</summary>
+    public const int Version = 1;
+
+    public static Wire.Hello ToRecord(WorkerDescription worker)
+    {
+        var hello = new Wire.Hello
+        {
+            Version = Version,
+            Worker = worker.Worker,
+            Pool = worker.Pool.Value,
+            Model = worker.Model.Value,
+            Engine = worker.Engine,
+            KvCapacityTokens = worker.KvCapacityTokens,
+            Slots = worker.Slots,
+            Loading = worker.Loading,
+            SinceUnixMs = worker.Since?.ToUnixTimeMilliseconds() ?? 0,
+            HighestEpoch = worker.HighestEpoch,
+        };
+        hello.Running.AddRange(worker.Running.Select(held => new Wire.RunningAttempt { Id = held.Id.Value, Attempt = held.Attempt, LastSequence = held.LastSequence }));
+        return hello;
+    }
+
+    /// <exception cref="InvalidDataException">It is no worker's hello; the message says why.</exception>
+    public static WorkerDescription FromRecord(Wire.Hello hello)
+    {
+        Require(hello.Version >= 1, "version", hello.Version);
+        Require(hello.Worker.Length > 0, "worker", hello.Worker);
+        Require(hello.Pool.Length > 0, "pool", hello.Pool);
+        Require(hello.Model.Length > 0, "model", hello.Model);
+        Require(hello.Loading || hello.Slots is > 0 and <= 65536, "slots", hello.Slots);
+        Require(hello.Loading || hello.KvCapacityTokens > 0, "kv_capacity_tokens", hello.KvCapacityTokens);
+        foreach (var held in hello.Running) Require(held is { Attempt: > 0, Id.Length: > 0 }, "running", held);
+
+        return new WorkerDescription
+        {
+            Worker = hello.Worker,
+            Pool = new PoolName(hello.Pool),
+            Model = new ModelName(hello.Model),
+            Engine = hello.Engine,
+            KvCapacityTokens = Math.Max(0, hello.KvCapacityTokens),
+            Slots = Math.Max(0, hello.Slots),
+            Loading = hello.Loading,
+            Since = hello.SinceUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(hello.SinceUnixMs) : null,
+            Running = [.. hello.Running.Select(held => new HeldAttempt(new RequestId(held.Id), held.Attempt, held.LastSequence))],
+            HighestEpoch = hello.HighestEpoch,
+        };
+    }
+
+    public static Wire.FromWorker ToRecord(WorkerMessage message) => message switch
+    {
+        WorkerMessage.Report { Load: var load } => new Wire.FromWorker
+        {
+            Report = new Wire.Report
+            {
+                Running = load.Running,
+                KvUsedTokens = load.KvUsedTokens,
+                PrefillTokensPerSecond = load.PrefillTokensPerSecond,
+                DecodeTokensPerSecond = load.DecodeTokensPerSecond,
+                LoadingProgress = load.LoadingProgress,
+            },
+        },
+        WorkerMessage.AttemptEnded ended => new Wire.FromWorker
+        {
+            AttemptEnded = new Wire.AttemptEnded { Id = ended.Id.Value, Outcome = ToNumber(ended.Outcome), OutputTokens = ended.OutputTokens, Attempt = ended.Attempt },
+        },
+        WorkerMessage.StoreChanged changed => new Wire.FromWorker { StoreChanged = new Wire.StoreChanged { Id = changed.Id.Value, Attempt = changed.Attempt } },
+        WorkerMessage.Draining => new Wire.FromWorker { Draining = new Wire.Draining() },
+        _ => throw new ArgumentOutOfRangeException(nameof(message), message, "Give this message its record in SessionCodec."),
+    };
+
+    public static WorkerMessage? FromRecord(Wire.FromWorker record) => record.KindCase switch
+    {
+        Wire.FromWorker.KindOneofCase.Report => new WorkerMessage.Report(
+            new WorkerLoad(record.Report.Running, record.Report.KvUsedTokens, Finite(record.Report.PrefillTokensPerSecond), Finite(record.Report.DecodeTokensPerSecond))
+            {
+                LoadingProgress = Math.Clamp(Finite(record.Report.LoadingProgress), 0, 1),
+            }),
+        Wire.FromWorker.KindOneofCase.AttemptEnded => new WorkerMessage.AttemptEnded(new RequestId(record.AttemptEnded.Id), ToOutcome(record.AttemptEnded.Outcome), record.AttemptEnded.OutputTokens)
+        {
+            Attempt = record.AttemptEnded.Attempt,
+        },
+        Wire.FromWorker.KindOneofCase.StoreChanged => new WorkerMessage.StoreChanged(new RequestId(record.StoreChanged.Id), record.StoreChanged.Attempt),
+        Wire.FromWorker.KindOneofCase.Draining => new WorkerMessage.Draining(),
+        _ => null,
+    };
+
+    public static Wire.FromDispatcher ToRecord(DispatcherMessage message) => message switch
+    {
+        DispatcherMessage.Assign assign => new Wire.FromDispatcher { Assign = ToRecord(assign.Assignment) },
+        DispatcherMessage.Cancel cancel => new Wire.FromDispatcher { Cancel = new Wire.Cancel { Id = cancel.Id.Value } },
+        DispatcherMessage.Preempt preempt => new Wire.FromDispatcher { Preempt = new Wire.Preempt { Id = preempt.Id.Value } },
+        DispatcherMessage.Refence refence => new Wire.FromDispatcher
+        {
+            Refence = new Wire.Refence { Id = refence.Id.Value, Fence = ToRecord(refence.Fence), LastSequence = refence.LastSequence },
+        },
+        DispatcherMessage.Drain => new Wire.FromDispatcher { Drain = new Wire.Drain() },
+        _ => throw new ArgumentOutOfRangeException(nameof(message), message, "Give this message its record in SessionCodec."),
+    };
+
+    /// <exception cref="InvalidDataException">An assignment that no release wrote.</exception>
+    public static DispatcherMessage? FromRecord(Wire.FromDispatcher record) => record.KindCase switch
+    {
+        Wire.FromDispatcher.KindOneofCase.Assign => new DispatcherMessage.Assign(new Assignment(
+            RequestCodec.FromRecord(record.Assign.Request, record.Assign.Body.Memory),
+            FromRecord(record.Assign.Fence),
+            record.Assign.LastSequence,
+            [.. record.Assign.Output.Select(EventCodec.FromRecord)])),
+        Wire.FromDispatcher.KindOneofCase.Cancel => new DispatcherMessage.Cancel(new RequestId(record.Cancel.Id)),
+        Wire.FromDispatcher.KindOneofCase.Preempt => new DispatcherMessage.Preempt(new RequestId(record.Preempt.Id)),
+        Wire.FromDispatcher.KindOneofCase.Refence => new DispatcherMessage.Refence(new RequestId(record.Refence.Id), FromRecord(record.Refence.Fence), record.Refence.LastSequence),
+        Wire.FromDispatcher.KindOneofCase.Drain => new DispatcherMessage.Drain(),
+        _ => null,
+    };
+
+    private static Wire.Assign ToRecord(Assignment assignment)
+    {
+        var record = new Wire.Assign
+        {
+            Request = RequestCodec.ToRecord(assignment.Request),
+            Body = UnsafeByteOperations.UnsafeWrap(assignment.Request.Body),
+            Fence = ToRecord(assignment.Fence),
+            LastSequence = assignment.LastSequence,
+        };
+        record.Output.AddRange(assignment.Output.Select(EventCodec.ToRecord));
+        return record;
+    }
+
+    private static Wire.Fence ToRecord(Fence fence) => new() { StoreRun = fence.StoreRun, Attempt = fence.Attempt };
+
+    private static Fence FromRecord(Wire.Fence record) => new(record.StoreRun, record.Attempt);
+
+    private static int ToNumber(AttemptOutcome outcome) => outcome switch
+    {
+        AttemptOutcome.Ended => 0,
+        AttemptOutcome.Returned => 1,
+        AttemptOutcome.Fenced => 2,
+        AttemptOutcome.Lost => 3,
+        _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "Give this outcome its number in SessionCodec."),
+    };
+
+    /// <summary>An outcome that this release does not know did not end the request: it is begun again.</summary>
+    private static AttemptOutcome ToOutcome(int number) => number switch
+    {
+        0 => AttemptOutcome.Ended,
+        2 => AttemptOutcome.Fenced,
+        3 => AttemptOutcome.Lost,
+        _ => AttemptOutcome.Returned,
+    };
+
+    private static double Finite(double value) => double.IsFinite(value) && value > 0 ? value : 0;
+
+    private static void Require(bool holds, string field, object value)
+    {
+        if (!holds) throw new InvalidDataException($"The hello's '{field}' is '{value}', which no release says.");
+    }
+}

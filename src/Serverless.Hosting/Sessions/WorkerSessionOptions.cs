@@ -1,0 +1,59 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
+
+namespace Serverless.Hosting.Sessions;
+
+/// <summary>How workers and dispatchers reach each other. The same section on both sides.</summary>
+public sealed partial class WorkerSessionOptions
+{
+    public const string Section = "Sessions";
+
+    /// <summary>A gateway's port for its workers, on all addresses of the machine. Default: 8090.</summary>
+    [Range(0, 65535)]
+    public int Port { get; set; } = 8090;
+
+    /// <summary>How workers reach this gateway: a host name or address of this machine or pod. Default: the machine's name.</summary>
+    public string Host { get; set; } = Environment.MachineName;
+
+    /// <summary>After so long without a word the other side is asked for a sign of life. Raising it delays the moment a lost part is noticed. Default: 5 seconds.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "00:01:00")]
+    public TimeSpan PingAfter { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long that sign may take; then the session is lost. Default: 5 seconds.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "00:01:00")]
+    public TimeSpan PingTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>PEM file of this side's certificate. With it, and the other two, sessions are encrypted and both sides prove who they are. Default: none.</summary>
+    public string? Certificate { get; set; }
+
+    /// <summary>PEM file of the certificate's private key. Default: none.</summary>
+    public string? Key { get; set; }
+
+    /// <summary>PEM file of the authority that signed both sides' certificates; no other is trusted. Default: none.</summary>
+    public string? Authority { get; set; }
+
+    /// <summary>The name that workers expect in a gateway's certificate. Default: the host they connect to.</summary>
+    public string? ServerName { get; set; }
+
+    /// <summary>Whether sessions are encrypted.</summary>
+    public bool UsesTls => Certificate is not null || Key is not null || Authority is not null;
+
+    [OptionsValidator]
+    internal sealed partial class Validator : IValidateOptions<WorkerSessionOptions>;
+
+    internal sealed class TlsValidator : IValidateOptions<WorkerSessionOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, WorkerSessionOptions options)
+        {
+            if (!options.UsesTls) return ValidateOptionsResult.Skip;
+
+            foreach (var (setting, file) in new[] { (nameof(Certificate), options.Certificate), (nameof(Key), options.Key), (nameof(Authority), options.Authority) })
+            {
+                if (file is null) return ValidateOptionsResult.Fail($"{Section}:{setting} is missing; encrypted sessions need {nameof(Certificate)}, {nameof(Key)} and {nameof(Authority)}.");
+                if (!File.Exists(file)) return ValidateOptionsResult.Fail($"{Section}:{setting} is '{file}', which does not exist.");
+            }
+
+            return ValidateOptionsResult.Success;
+        }
+    }
+}

@@ -1,0 +1,30 @@
+using Microsoft.Data.Sqlite;
+using Serverless.Errors;
+using Serverless.Requests;
+
+namespace Serverless.Hosting.Sqlite;
+
+/// <summary>Dead letters of the embedded shape. Thread-safe.</summary>
+public sealed class SqliteDeadLetters(SqliteFile file) : IDeadLetters
+{
+    private const string Columns = "id, error, message, attempts, at, record, body";
+
+    /// <inheritdoc/>
+    public ValueTask<IReadOnlyList<DeadLetter>> ListAsync(int limit, CancellationToken cancellationToken) =>
+        new(file.Read(connection => connection.Query($"SELECT {Columns} FROM dead_letters ORDER BY seq LIMIT $limit", Read, ("$limit", limit))));
+
+    /// <inheritdoc/>
+    public ValueTask<DeadLetter?> GetAsync(string id, CancellationToken cancellationToken) =>
+        new(file.Read(connection => connection.Query($"SELECT {Columns} FROM dead_letters WHERE id = $id", Read, ("$id", id)).SingleOrDefault()));
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> RemoveAsync(string id, CancellationToken cancellationToken) =>
+        await file.WriteAsync(connection => connection.Run("DELETE FROM dead_letters WHERE id = $id", ("$id", id)), cancellationToken) > 0;
+
+    private static DeadLetter Read(SqliteDataReader row)
+    {
+        var request = SqliteRequests.Read(row, 5);
+        var error = Enum.TryParse<ServingError>(row.GetString(1), out var known) ? known : ServingError.Internal;
+        return new DeadLetter(row.GetString(0), new ServingFault(error, row.GetString(2)), row.GetInt32(3), DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(4)), request, request.Body);
+    }
+}

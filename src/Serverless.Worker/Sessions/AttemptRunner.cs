@@ -1,0 +1,138 @@
+using Microsoft.Extensions.Logging;
+using Serverless.Dispatching;
+using Serverless.Errors;
+using Serverless.Requests;
+using Serverless.Worker.Engines;
+
+namespace Serverless.Worker.Sessions;
+
+/// <summary>(e) Runs attempts on an engine: what it generates goes to the attempt's log.</summary>
+internal sealed partial class AttemptRunner(string worker, IEngine engine, Action firstToken, TimeProvider time, ILogger<AttemptRunner> logger)
+{
+    private const int MaxBatchedEvents = 64;
+
+    private bool _sawToken;
+
+    /// <summary>Runs the attempt to whatever end; a log that fails returns it, so that another attempt goes on from what is there.</summary>
+    public async Task<AttemptOutcome> RunAsync(RunningAttempt attempt)
+    {
+        if (engine.Lost.IsCompleted) return AttemptOutcome.Returned;
+
+        var (events, id) = (attempt.Log, attempt.Assignment.Request.Id);
+        try
+        {
+            try
+            {
+                return await GenerateAsync(attempt);
+            }
+            catch (OperationCanceledException) when (attempt.Token.IsCancellationRequested)
+            {
+                return attempt.Outcome;
+            }
+            catch (ServingException exception) when (!events.Failed)
+            {
+                return await FailAsync(attempt, exception.Fault);
+            }
+            catch (Exception exception) when (engine.Lost.IsCompleted && !events.Failed)
+            {
+                EngineLost(exception, id, worker);
+                return AttemptOutcome.Lost;
+            }
+            catch (Exception exception) when (!events.Failed)
+            {
+                EngineFailed(exception, id, worker);
+                return await FailAsync(attempt, new ServingFault(ServingError.EngineFailed, $"The engine of replica '{worker}' failed this request: {exception.Message} Try again."));
+            }
+        }
+        catch (OperationCanceledException) when (attempt.Token.IsCancellationRequested)
+        {
+            return attempt.Outcome;
+        }
+        catch (Exception exception)
+        {
+            LogFailed(exception, id, worker);
+            return AttemptOutcome.Returned;
+        }
+    }
+
+    /// <summary>Appends what is ready at once in one call, and waits only when nothing is; the engine moves on meanwhile.</summary>
+    private async Task<AttemptOutcome> GenerateAsync(RunningAttempt attempt)
+    {
+        var (events, assignment) = (attempt.Log, attempt.Assignment);
+        events.Add(new RequestEvent.Started(attempt.Number, worker, time.GetUtcNow()));
+        await using var outputs = engine.GenerateAsync(assignment.Request, assignment.Output, attempt.Token).GetAsyncEnumerator(attempt.Token);
+        while (true)
+        {
+            var next = outputs.MoveNextAsync();
+            bool more;
+            if (next.IsCompleted && events.Unwritten < MaxBatchedEvents)
+            {
+                more = await next;
+            }
+            else
+            {
+                var moving = next.AsTask();
+                if (await WriteAsync(attempt, moving) is var status and not AppendStatus.Accepted) return Outcome(status);
+                more = await moving;
+            }
+
+            if (!more) break;
+            Add(events, outputs.Current);
+        }
+
+        return Outcome(await events.FlushAsync(attempt.Token));
+    }
+
+    /// <summary>An engine whose output cannot be told must stop, and an enumerator must not be disposed while it moves.</summary>
+    private static async ValueTask<AppendStatus> WriteAsync(RunningAttempt attempt, Task moving)
+    {
+        AppendStatus? status = null;
+        try
+        {
+            status = await attempt.Log.WriteWhileAsync(moving, attempt.Token);
+            return status.Value;
+        }
+        finally
+        {
+            if (status != AppendStatus.Accepted)
+            {
+                attempt.Stop(AttemptOutcome.Ended);
+                await moving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private static AttemptOutcome Outcome(AppendStatus status) => status switch
+    {
+        AppendStatus.Accepted or AppendStatus.Ended => AttemptOutcome.Ended,
+        AppendStatus.Fenced => AttemptOutcome.Fenced,
+        _ => AttemptOutcome.Returned, // the log knows nothing of it any more: whoever holds it begins anew
+    };
+
+    private void Add(AttemptLog events, EngineOutput output)
+    {
+        if (output.Chunk is { } chunk)
+        {
+            events.Add(new RequestEvent.Chunk([chunk]));
+            if (!_sawToken) firstToken();
+            _sawToken = true;
+        }
+
+        if (output.Usage is { } usage) events.Add(new RequestEvent.Finished(usage));
+    }
+
+    private static async Task<AttemptOutcome> FailAsync(RunningAttempt attempt, ServingFault fault)
+    {
+        attempt.Log.Add(new RequestEvent.Failed(fault));
+        return Outcome(await attempt.Log.FlushAsync(attempt.Token));
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The log of request {Request} could not be written by replica {Replica}; another attempt goes on from what it holds.")]
+    private partial void LogFailed(Exception exception, RequestId request, string replica);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Replica {Replica} lost its engine with request {Request}; another attempt goes on from what is logged.")]
+    private partial void EngineLost(Exception exception, RequestId request, string replica);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Request {Request} failed on replica {Replica}; its client is told.")]
+    private partial void EngineFailed(Exception exception, RequestId request, string replica);
+}

@@ -1,0 +1,63 @@
+using Serverless.Dispatching;
+
+namespace Serverless.Worker.Sessions;
+
+/// <summary>Registers a replica while its engine loads, so that those who wait and those who scale see it coming.</summary>
+internal sealed class LoadingSession(WorkerDescription worker, Func<double> progress, IDispatcherConnector connector, TimeProvider time)
+{
+    private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Says how far it is until it is cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (true)
+            {
+                await using var link = await connector.ConnectAsync(worker with { Loading = true }, cancellationToken);
+                await ReportAsync(link, cancellationToken);
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+        }
+    }
+
+    private async Task ReportAsync(IDispatcherLink link, CancellationToken cancellationToken)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var reading = ReadAsync(link, ended);
+        using var timer = new PeriodicTimer(ReportInterval, time);
+        var sent = 0.0;
+        try
+        {
+            do
+            {
+                var now = progress();
+                if (now == sent) continue;
+                if (!await link.SendAsync(new WorkerMessage.Report(WorkerLoad.Idle with { LoadingProgress = now }), ended.Token)) return;
+                sent = now;
+            }
+            while (await timer.WaitForNextTickAsync(ended.Token));
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The session ended; the next one is found.
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private static async Task ReadAsync(IDispatcherLink link, CancellationTokenSource ended)
+    {
+        await foreach (var _ in link.ReadAsync(ended.Token))
+        {
+            // Nothing is assigned to a loading worker.
+        }
+
+        await ended.CancelAsync();
+    }
+}

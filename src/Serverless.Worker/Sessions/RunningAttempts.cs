@@ -1,0 +1,82 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Serverless.Dispatching;
+using Serverless.Requests;
+
+namespace Serverless.Worker.Sessions;
+
+/// <summary>What a worker runs. It lives on while dispatchers come and go: each is told what runs when the worker registers, and of the ends from then on. Thread-safe.</summary>
+internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, WorkerMetrics metrics, TimeProvider time, CancellationToken stop)
+{
+    private const int MaxUntold = 4096;
+
+    private readonly ConcurrentDictionary<RequestId, RunningAttempt> _running = new();
+
+    // An end that nobody is there to hear is in the log as well: the oldest may go.
+    private readonly Channel<WorkerMessage?> _news = Channel.CreateBounded<WorkerMessage?>(new BoundedChannelOptions(MaxUntold) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+
+    public bool IsEmpty => _running.IsEmpty;
+
+    /// <summary>What the dispatcher is to be told: ends, and questions; null where <see cref="MarkNews"/> was called. Read by one session at a time.</summary>
+    public ChannelReader<WorkerMessage?> News => _news.Reader;
+
+    /// <summary>Marks the end of what there is to tell now.</summary>
+    public void MarkNews() => _news.Writer.TryWrite(null);
+
+    /// <summary>What runs now, for whoever takes over.</summary>
+    public IReadOnlyList<HeldAttempt> Held() => [.. _running.Select(entry => new HeldAttempt(entry.Key, entry.Value.Number, entry.Value.Log.LastSequence))];
+
+    public void Handle(DispatcherMessage message)
+    {
+        switch (message)
+        {
+            case DispatcherMessage.Assign assign:
+                Start(assign.Assignment);
+                break;
+            case DispatcherMessage.Cancel cancel:
+                if (_running.TryGetValue(cancel.Id, out var cancelled)) cancelled.Stop(AttemptOutcome.Ended);
+                break;
+            case DispatcherMessage.Preempt preempt:
+                if (_running.TryGetValue(preempt.Id, out var preempted)) preempted.Stop(AttemptOutcome.Returned);
+                break;
+            case DispatcherMessage.Refence refence:
+                if (_running.TryGetValue(refence.Id, out var adopted)) adopted.Log.Refence(refence);
+                break;
+        }
+    }
+
+    /// <summary>Completes when nothing runs.</summary>
+    public async Task IdleAsync()
+    {
+        while (!_running.IsEmpty) await Task.WhenAll(_running.Values.Select(attempt => attempt.Task));
+    }
+
+    /// <summary>A newer attempt of a request that runs here takes its place: the log has fenced the old one off.</summary>
+    private void Start(Assignment assignment)
+    {
+        var id = assignment.Request.Id;
+        _running.TryGetValue(id, out var before);
+        if (before is not null && before.Number >= assignment.Fence.Attempt) return;
+
+        before?.Stop(AttemptOutcome.Fenced);
+        var attempt = new RunningAttempt(assignment, CancellationTokenSource.CreateLinkedTokenSource(stop)) { Log = new AttemptLog(log, assignment, AskAsync, time) };
+        _running[id] = attempt;
+        attempt.Task = RunAsync(attempt, before?.Task ?? Task.CompletedTask);
+
+        ValueTask AskAsync(CancellationToken cancellationToken) => _news.Writer.WriteAsync(new WorkerMessage.StoreChanged(id, assignment.Fence.Attempt), cancellationToken);
+    }
+
+    private async Task RunAsync(RunningAttempt attempt, Task before)
+    {
+        await before;
+        var outcome = await runner.RunAsync(attempt);
+        attempt.Stop(outcome); // a write that is under way ends with it
+        await attempt.Log.SettleAsync();
+
+        var request = attempt.Assignment.Request;
+        metrics.AttemptLeft(request.Model, outcome.ToString());
+        await _news.Writer.WriteAsync(new WorkerMessage.AttemptEnded(request.Id, outcome, attempt.Log.OutputTokens) { Attempt = attempt.Number }, CancellationToken.None);
+        _running.TryRemove(KeyValuePair.Create(request.Id, attempt));
+        attempt.Dispose();
+    }
+}

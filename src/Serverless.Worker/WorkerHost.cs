@@ -1,0 +1,34 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Serverless.Hosting.Distributed;
+using Serverless.Hosting.Telemetry;
+using Serverless.Worker.Local;
+
+namespace Serverless.Worker;
+
+/// <summary>A worker as a process of its own: one replica of one pool.</summary>
+public static class WorkerHost
+{
+    /// <summary>Builds it; <paramref name="configure"/> adds the ports (<see cref="WorkerServiceCollectionExtensions.AddWorker"/> names them) and may set addresses.</summary>
+    public static WebApplication Build(string[] args, Action<WebApplicationBuilder> configure)
+    {
+        ArgumentNullException.ThrowIfNull(configure);
+        var builder = WebApplication.CreateSlimBuilder(args);
+        builder.Services.AddWorker().AddServerlessTelemetry();
+        configure(builder);
+
+        var app = builder.Build().CheckOptions();
+        app.MapServerlessMetrics();
+        app.MapGet("/healthz", static () => "ok");
+        app.MapGet("/readyz", static (WorkerService worker) => worker.Phase == ReplicaPhase.Ready ? Results.Text("ready") : Results.Text("not ready", statusCode: StatusCodes.Status503ServiceUnavailable));
+        return app;
+    }
+
+    /// <summary>The worker of the distributed shape, from configuration: it finds its dispatcher by the lease in Redis, and appends to the log there.</summary>
+    public static WebApplication BuildDistributed(string[] args) => Build(args, builder => builder.AddDistributedHost().Services
+        .AddDistributedCatalog(builder.Configuration)
+        .AddRedisRequestLog()
+        .AddRedisLeases()
+        .AddGrpcDispatcherConnector());
+}

@@ -1,0 +1,211 @@
+using Serverless.Errors;
+using Serverless.Requests;
+using Shouldly;
+
+namespace Serverless.Tests.Contracts;
+
+/// <summary>What every adapter of <see cref="IRequestLog"/> does for those who hold a promise or take work over: adopt, hold, lapse, and the head.</summary>
+public abstract class RequestLogHoldContract : RequestLogFollowContract
+{
+    [Fact]
+    public async Task The_head_comes_back_as_it_was_written()
+    {
+        var log = await CreateAsync();
+        var id = Fresh();
+        var head = Head() with { Promise = Promise.Connection, Holder = "gateway ä", Owner = new Owner("org", "team/ü", "key 1"), Resumable = true, Shape = new byte[] { 0, 1, 0xFF } };
+        await log.OpenAsync(id, head, Token);
+
+        var read = (await log.ReadHeadAsync(id, Token)).ShouldNotBeNull();
+
+        read.Shape.ToArray().ShouldBe(head.Shape.ToArray());
+        (read with { Shape = default }).ShouldBe(head with { Shape = default });
+        (await log.ReadHeadAsync(Fresh(), Token)).ShouldBeNull();
+    }
+
+    [Fact]
+    public async Task Another_holder_takes_the_promise_of_an_open_request()
+    {
+        var log = await CreateAsync();
+        var id = Fresh();
+        await log.OpenAsync(id, Head() with { Promise = Promise.Connection }, Token);
+
+        (await log.HoldAsync(id, Promise.Id, "gateway-1", Token)).ShouldBe(HoldResult.Held);
+
+        var head = (await log.ReadHeadAsync(id, Token)).ShouldNotBeNull();
+        (head.Promise, head.Holder, head.Deadline).ShouldBe((Promise.Id, "gateway-1", TestRequests.Deadline));
+    }
+
+    [Fact]
+    public async Task What_has_ended_or_never_was_keeps_its_head()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        await log.EndAsync(id, Cancelled(), Token);
+
+        (await log.HoldAsync(id, Promise.Connection, "gateway-1", Token)).ShouldBe(HoldResult.Ended);
+        (await log.HoldAsync(Fresh(), Promise.Connection, "gateway-1", Token)).ShouldBe(HoldResult.Unknown);
+
+        (await log.ReadHeadAsync(id, Token)).ShouldNotBeNull().Holder.ShouldBe("gateway-0");
+    }
+
+    [Fact]
+    public async Task A_promotion_and_an_end_that_race_agree_on_who_was_first()
+    {
+        var log = await CreateAsync();
+        for (var round = 0; round < 20; round++)
+        {
+            var id = Fresh();
+            await log.OpenAsync(id, Head() with { Promise = Promise.Connection }, Token);
+
+            var holding = Task.Run(async () => await log.HoldAsync(id, Promise.Id, "", Token), Token);
+            var lapse = await log.LapseAsync(id, "gateway-0", Cancelled(), Token);
+
+            (await holding).ShouldBe(lapse.Ended ? HoldResult.Ended : HoldResult.Held);
+        }
+    }
+
+    [Fact]
+    public async Task The_request_of_a_holder_that_is_gone_ends()
+    {
+        var log = await CreateAsync();
+        var id = Fresh();
+        await log.OpenAsync(id, Head() with { Promise = Promise.Connection, Resumable = true }, Token);
+
+        (await log.LapseAsync(id, "gateway-0", Cancelled(), Token)).ShouldBe(new LapseResult(true, null));
+        (await log.LapseAsync(id, "gateway-0", Cancelled(), Token)).ShouldBe(new LapseResult(true, null));
+
+        (await ReadAsync(log, id, 0)).Single().Event.ShouldBe(Cancelled());
+    }
+
+    [Fact]
+    public async Task A_lapse_ends_nothing_that_another_holds_or_an_id_promises()
+    {
+        var log = await CreateAsync();
+        var (taken, promised) = (Fresh(), await OpenAsync(log));
+        await log.OpenAsync(taken, Head() with { Promise = Promise.Connection }, Token);
+        await log.HoldAsync(taken, Promise.Connection, "gateway-1", Token);
+
+        (await log.LapseAsync(taken, "gateway-0", Cancelled(), Token)).ShouldBe(new LapseResult(false, "gateway-1"));
+        (await log.LapseAsync(promised, "gateway-0", Cancelled(), Token)).ShouldBe(new LapseResult(false, "gateway-0"));
+        (await log.LapseAsync(Fresh(), "gateway-0", Cancelled(), Token)).ShouldBe(new LapseResult(false, null));
+
+        (await BeginAsync(log, taken)).Status.ShouldBe(BeginStatus.Begun);
+        (await BeginAsync(log, promised)).Status.ShouldBe(BeginStatus.Begun);
+    }
+
+    [Fact]
+    public async Task An_adopted_attempt_goes_on_and_writes_no_event()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        var fence = (await BeginAsync(log, id)).Fence;
+        await log.AppendAsync(id, fence, 1, [TestRequests.Chunk(0)], Token);
+
+        var adopted = await log.AdoptAsync(id, Head(), 2, 1, Token);
+
+        adopted.ShouldBe(new AdoptResult(BeginStatus.Begun, fence, 1));
+        (await log.AppendAsync(id, fence, 2, [TestRequests.Chunk(1)], Token)).ShouldBe(AppendStatus.Accepted);
+        (await BeginAsync(log, id)).Status.ShouldBe(BeginStatus.StaleEpoch);
+    }
+
+    [Fact]
+    public async Task An_attempt_that_is_old_by_now_is_not_adopted()
+    {
+        var log = await CreateAsync();
+        var (superseded, ended, stale) = (await OpenAsync(log), await OpenAsync(log), await OpenAsync(log));
+        foreach (var id in new[] { superseded, superseded, ended, stale }) await BeginAsync(log, id);
+        await log.EndAsync(ended, Cancelled(), Token);
+
+        (await log.AdoptAsync(superseded, Head(), 1, 1, Token)).Status.ShouldBe(BeginStatus.Superseded);
+        (await log.AdoptAsync(ended, Head(), 1, 1, Token)).Status.ShouldBe(BeginStatus.Ended);
+        (await log.AdoptAsync(stale, Head(), 0, 1, Token)).Status.ShouldBe(BeginStatus.StaleEpoch);
+        await Should.ThrowAsync<ArgumentOutOfRangeException>(async () => await log.AdoptAsync(stale, Head(), 1, 0, Token));
+    }
+
+    [Fact]
+    public async Task A_log_that_the_store_lost_is_opened_again_by_its_adoption()
+    {
+        var log = await CreateAsync();
+        var id = Fresh();
+
+        var adopted = await log.AdoptAsync(id, Head(), 1, 3, Token);
+
+        (adopted.Status, adopted.Fence.Attempt, adopted.LastSequence).ShouldBe((BeginStatus.Begun, 3, 0));
+        (await log.AppendAsync(id, adopted.Fence, 1, [Started(3), TestRequests.Chunk(0), Finished()], Token)).ShouldBe(AppendStatus.Accepted);
+        (await log.ReadHeadAsync(id, Token)).ShouldNotBeNull().Holder.ShouldBe("gateway-0");
+        (await ReadAsync(log, id, 0)).Count.ShouldBe(3);
+    }
+
+    [Fact]
+    public async Task An_attempt_that_the_store_lost_fences_what_came_before_it()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        var old = (await BeginAsync(log, id)).Fence;
+
+        var adopted = await log.AdoptAsync(id, Head(), 1, 2, Token);
+
+        (await log.AppendAsync(id, old, 1, [TestRequests.Chunk(0)], Token)).ShouldBe(AppendStatus.Fenced);
+        (await log.AppendAsync(id, adopted.Fence, 1, [TestRequests.Chunk(0)], Token)).ShouldBe(AppendStatus.Accepted);
+        (await BeginAsync(log, id)).Fence.Attempt.ShouldBe(3);
+    }
+
+    [Fact]
+    public async Task An_append_of_another_run_of_the_store_writes_nothing()
+    {
+        var log = await CreateAsync();
+        var (open, ended) = (await OpenAsync(log), await OpenAsync(log));
+        var fence = (await BeginAsync(log, open)).Fence with { StoreRun = "0123456789abcdef" };
+        await BeginAsync(log, ended);
+        await log.EndAsync(ended, Cancelled(), Token);
+
+        (await log.AppendAsync(open, fence, 1, [TestRequests.Chunk(0)], Token)).ShouldBe(AppendStatus.StoreChanged);
+        (await log.AppendAsync(Fresh(), fence, 1, [TestRequests.Chunk(0)], Token)).ShouldBe(AppendStatus.StoreChanged);
+        (await log.AppendAsync(open, fence with { StoreRun = "" }, 1, [TestRequests.Chunk(0)], Token)).ShouldBe(AppendStatus.StoreChanged);
+        (await log.AppendAsync(open, default, 1, [TestRequests.Chunk(0)], Token)).ShouldBe(AppendStatus.Fenced);
+        (await log.AppendAsync(ended, fence, 1, [TestRequests.Chunk(0)], Token)).ShouldBe(AppendStatus.Ended);
+
+        (await BeginAsync(log, open)).LastSequence.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task An_end_is_kept_for_those_who_may_come_back_for_it_and_for_nobody_else()
+    {
+        var log = await CreateAsync();
+        foreach (var (head, kept) in new[]
+        {
+            (Head() with { Promise = Promise.Connection }, false),
+            (Head() with { Promise = Promise.Connection, Resumable = true }, true),
+            (Head(), true),
+        })
+        {
+            var id = Fresh();
+            await log.OpenAsync(id, head, Token);
+            var fence = (await BeginAsync(log, id)).Fence;
+            await log.AppendAsync(id, fence, 1, [TestRequests.Chunk(0), Finished()], Token);
+            (await ReadAsync(log, id, 0)).Count.ShouldBe(2);
+
+            if (kept) (await ReadAsync(log, id, 0)).Count.ShouldBe(2);
+            else (await Should.ThrowAsync<ServingException>(ReadAsync(log, id, 0))).Fault.Error.ShouldBe(ServingError.LogExpired);
+        }
+    }
+
+    [Fact]
+    public async Task A_long_output_comes_back_whole_and_in_order()
+    {
+        const int Tokens = 12_345;
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        var fence = (await BeginAsync(log, id)).Fence;
+        var follower = ReadAsync(log, id, 0);
+        foreach (var part in Enumerable.Range(0, Tokens).Chunk(1000))
+            (await log.AppendAsync(id, fence, part[0] + 1, [.. part.Select(position => TestRequests.Chunk(position))], Token)).ShouldBe(AppendStatus.Accepted);
+
+        var begun = await BeginAsync(log, id);
+        await log.EndAsync(id, Cancelled(), Token);
+
+        begun.LastSequence.ShouldBe(Tokens);
+        begun.Output.Select(chunk => chunk.Position).ShouldBe(Enumerable.Range(0, Tokens));
+        (await follower.WithinLimitAsync()).Select(logged => logged.Sequence).ShouldBe(Enumerable.Range(1, Tokens + 1).Select(sequence => (long)sequence));
+    }
+}

@@ -1,0 +1,73 @@
+using System.Net;
+using System.Net.Http.Json;
+using Serverless.EndToEndTests.Parts;
+using Serverless.Errors;
+using Serverless.Events;
+using Serverless.Hosting.Dapr;
+using Shouldly;
+
+namespace Serverless.EndToEndTests.Dapr;
+
+/// <summary><c>dapr-api-token</c>, both ways: what has it is served, what lacks it is not.</summary>
+public sealed class DaprTokenTests(DaprEvents events) : IClassFixture<DaprEvents>
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(null, HttpStatusCode.Unauthorized)]
+    [InlineData("", HttpStatusCode.Unauthorized)]
+    [InlineData("another token", HttpStatusCode.Unauthorized)]
+    [InlineData(DaprEvents.AppToken, HttpStatusCode.OK)]
+    public async Task An_event_is_taken_from_our_sidecar_alone(string? token, HttpStatusCode expected)
+    {
+        Assert.SkipWhen(DaprEvents.Absent is not null, DaprEvents.Absent ?? "");
+        await events.StartAsync();
+        events.Handler = new Taker();
+        using var http = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(events.AppAddress, DaprNames.EventsPath + EventTopics.Requests))
+        {
+            Content = JsonContent.Create(new { specversion = "1.0", id = "1", source = "/s", type = "t", data = new { } }),
+        };
+        if (token is not null) request.Headers.Add(DaprNames.TokenHeader, token);
+
+        using var answer = await http.SendAsync(request, Token);
+
+        answer.StatusCode.ShouldBe(expected);
+    }
+
+    [Fact]
+    public async Task The_sidecar_takes_nothing_without_its_token()
+    {
+        Assert.SkipWhen(DaprEvents.Absent is not null, DaprEvents.Absent ?? "");
+        await events.StartAsync();
+        using var http = new HttpClient();
+
+        using var answer = await http.GetAsync(new Uri(events.Sidecar.HttpAddress, "/v1.0/metadata"), Token);
+
+        answer.StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+    }
+
+    [Theory]
+    [InlineData("not json")]
+    [InlineData("[]")]
+    [InlineData("{\"id\":\"1\"}")]
+    public async Task What_is_no_event_is_dropped_to_the_dead_letters(string body)
+    {
+        Assert.SkipWhen(DaprEvents.Absent is not null, DaprEvents.Absent ?? "");
+        await events.StartAsync();
+        using var http = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(events.AppAddress, DaprNames.EventsPath + EventTopics.Requests)) { Content = new StringContent(body) };
+        request.Headers.Add(DaprNames.TokenHeader, DaprEvents.AppToken);
+
+        using var answer = await http.SendAsync(request, Token);
+
+        (await answer.Content.ReadAsStringAsync(Token)).ShouldBe("""{"status":"DROP"}""");
+    }
+
+    private sealed class Taker : IEventHandler
+    {
+        public string Topic => EventTopics.Requests;
+
+        public ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken) => new(BrokerAnswer.Acknowledge);
+    }
+}

@@ -1,0 +1,155 @@
+using Serverless.Catalog;
+using Serverless.EndToEndTests.Parts;
+using Serverless.Errors;
+using Serverless.Requests;
+using Shouldly;
+
+namespace Serverless.EndToEndTests.RabbitMq;
+
+/// <summary>A broker of each test's own, which is killed, stopped, and robbed of its queues.</summary>
+public sealed class BrokerOutageTests : IAsyncLifetime
+{
+    private readonly ModelName _model = new("tiny");
+    private RabbitMqServer _server = null!;
+    private RabbitMqClient _client = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        Assert.SkipWhen(RabbitMqServer.Absent is not null, RabbitMqServer.Absent ?? "");
+        _server = await RabbitMqServer.StartNewAsync(Token);
+        _client = new RabbitMqClient(_server, settings: new Dictionary<string, string?> { ["RabbitMq:PublishTimeout"] = "00:00:03", ["RabbitMq:Heartbeat"] = "00:00:02" });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_client is not null) await _client.DisposeAsync();
+        if (_server is not null) await _server.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_killed_broker_keeps_what_an_id_promised_and_delivers_it_again()
+    {
+        var (kept, waiting, gone) = (New(Promise.Id), New(Promise.Id), New(Promise.Connection));
+        foreach (var request in new[] { kept, waiting, gone }) (await _client.Queue.EnqueueAsync(request, Token)).Succeeded.ShouldBeTrue();
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        var before = new Dictionary<RequestId, IRequestDelivery>();
+        while (before.Count < 3) await TakeAsync(deliveries, before);
+
+        await _server.KillAsync();
+        await _client.Log.WaitForAsync("Lost RabbitMQ");
+
+        foreach (var delivery in before.Values) await delivery.CompleteAsync(Token); // it has nobody to tell
+        (await _client.Queue.EnqueueAsync(New(Promise.Id), Token)).Fault.ShouldNotBeNull().Error.ShouldBe(ServingError.StoreUnavailable);
+        await Should.ThrowAsync<ServingException>(async () => await _client.Queue.DepthAsync(_model, Token));
+
+        await _server.StartAsync(Token);
+
+        var after = new Dictionary<RequestId, IRequestDelivery>();
+        while (after.Count < 2) await TakeAsync(deliveries, after);
+        after.Keys.ShouldBe([kept.Id, waiting.Id], ignoreOrder: true);
+        (await _client.Queue.EnqueueAsync(gone, Token)).Succeeded.ShouldBeTrue(); // its holder submits it again
+        await TakeAsync(deliveries, after);
+        after.Keys.ShouldContain(gone.Id);
+        foreach (var delivery in after.Values) await delivery.CompleteAsync(Token);
+        (await _client.Queue.DepthAsync(_model, Token)).Requests.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task A_stopped_broker_is_found_out_and_delivers_anew_when_it_wakes()
+    {
+        var request = New(Promise.Id);
+        await _client.Queue.EnqueueAsync(request, Token);
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        var before = new Dictionary<RequestId, IRequestDelivery>();
+        await TakeAsync(deliveries, before);
+
+        await _server.Process.SignalAsync("STOP");
+        var refused = (await _client.Queue.EnqueueAsync(New(Promise.Id), Token)).Fault.ShouldNotBeNull();
+        await _client.Log.WaitForAsync("Lost RabbitMQ");
+        await before[request.Id].CompleteAsync(Token);
+        await _server.Process.SignalAsync("CONT");
+
+        refused.Error.ShouldBe(ServingError.StoreUnavailable);
+        refused.Message.ShouldContain("3 s");
+        var after = new Dictionary<RequestId, IRequestDelivery>();
+        while (!after.ContainsKey(request.Id)) await TakeAsync(deliveries, after);
+        after[request.Id].Redelivered.ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task A_deleted_queue_is_declared_again_by_the_next_enqueue_and_consumed_again()
+    {
+        await _client.Queue.EnqueueAsync(New(Promise.Id), Token);
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        await TakeAsync(deliveries, []);
+
+        foreach (var queue in new[] { _client.Link.Topology.Durable(_model), _client.Link.Topology.Transient(_model) }) await _server.DeleteQueueAsync(queue, Token);
+
+        foreach (var promise in new[] { Promise.Id, Promise.Connection })
+        {
+            var request = New(promise);
+            (await _client.Queue.EnqueueAsync(request, Token)).Succeeded.ShouldBeTrue();
+            var after = new Dictionary<RequestId, IRequestDelivery>();
+            while (!after.ContainsKey(request.Id)) await TakeAsync(deliveries, after);
+        }
+    }
+
+    [Fact]
+    public async Task Without_the_right_to_declare_a_missing_queue_is_an_outage_and_no_promise()
+    {
+        await using var client = new RabbitMqClient(_server, settings: new Dictionary<string, string?> { ["RabbitMq:Declare"] = "false" });
+
+        var fault = (await client.Queue.EnqueueAsync(New(Promise.Id), Token)).Fault.ShouldNotBeNull();
+
+        fault.Error.ShouldBe(ServingError.StoreUnavailable);
+        fault.Message.ShouldContain(client.Link.Topology.Durable(_model));
+    }
+
+    [Fact]
+    public async Task A_dead_letter_whose_queue_is_gone_is_not_lost()
+    {
+        var request = New(Promise.Id);
+        await _client.Queue.EnqueueAsync(request, Token);
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        var taken = new Dictionary<RequestId, IRequestDelivery>();
+        await TakeAsync(deliveries, taken);
+        await _server.DeleteQueueAsync(_client.Link.Topology.DeadLetters, Token);
+
+        await taken[request.Id].DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, Token);
+
+        (await _client.Letters.ListAsync(10, Token)).ShouldHaveSingleItem().Id.ShouldBe(request.Id.Value);
+    }
+
+    [Fact]
+    public async Task A_request_condemned_while_the_broker_was_away_is_buried_when_it_comes_again()
+    {
+        var request = New(Promise.Id);
+        await _client.Queue.EnqueueAsync(request, Token);
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        var taken = new Dictionary<RequestId, IRequestDelivery>();
+        await TakeAsync(deliveries, taken);
+        await _server.KillAsync();
+
+        await taken[request.Id].DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, Token);
+        await _server.StartAsync(Token);
+
+        var next = New(Promise.Id);
+        var moving = deliveries.MoveNextAsync().WithinLimitAsync();
+        await _client.Log.WaitForAsync("is a dead letter");
+        while (!(await _client.Queue.EnqueueAsync(next, Token)).Succeeded) await _client.Link.SessionAsync(Token).WithinLimitAsync();
+        (await moving).ShouldBeTrue();
+        deliveries.Current.Request.Id.ShouldBe(next.Id); // the condemned one was not handed out again
+        var letter = (await _client.Letters.ListAsync(10, Token)).ShouldHaveSingleItem();
+        (letter.Id, letter.Attempts).ShouldBe((request.Id.Value, 3));
+    }
+
+    private InferenceRequest New(Promise promise) => TestRequests.New(_model) with { Promise = promise };
+
+    private static async Task TakeAsync(IAsyncEnumerator<IRequestDelivery> deliveries, Dictionary<RequestId, IRequestDelivery> into)
+    {
+        (await deliveries.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue("the consumer ended");
+        into[deliveries.Current.Request.Id] = deliveries.Current;
+    }
+}

@@ -1,0 +1,121 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Serverless.Catalog;
+using Serverless.Catalog.Manifests;
+using Serverless.EndToEndTests.Parts;
+using Serverless.Hosting.Redis;
+using Serverless.Tests.Contracts;
+using Shouldly;
+
+namespace Serverless.EndToEndTests.Redis;
+
+/// <summary>A publisher in one process, a source in another.</summary>
+public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("manifests-");
+    private readonly List<IAsyncDisposable> _started = [];
+    private RedisServer? _server;
+    private RedisCatalogPublisher? _publisher;
+
+    public async ValueTask DisposeAsync()
+    {
+        _publisher?.Dispose();
+        foreach (var started in _started) await started.DisposeAsync();
+        if (_server is not null) await _server.DisposeAsync();
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task A_start_without_a_catalogue_says_what_is_missing()
+    {
+        var parts = await OpenAsync(options => options.StartTimeout = TimeSpan.FromSeconds(1));
+
+        var thrown = await Should.ThrowAsync<InvalidOperationException>(parts.StartAsync(Source(parts), Token));
+
+        thrown.Message.ShouldContain("serverless:catalog");
+        thrown.Message.ShouldContain("nothing is published");
+        thrown.Message.ShouldContain("KeyPrefix");
+    }
+
+    [Fact]
+    public async Task A_document_that_is_none_keeps_the_last_good_catalogue()
+    {
+        var source = await CreateAsync(ModelOf("one"));
+        var good = source.Current;
+        var parts = await OpenAsync();
+        await using var watch = source.WatchAsync(Token).GetAsyncEnumerator(Token);
+        await watch.MoveNextAsync().WithinLimitAsync();
+        var next = watch.MoveNextAsync().AsTask();
+
+        foreach (var junk in new[] { "", "{", "null", "{}", """{"version":2,"files":[]}""", """{"version":1,"files":[{"path":"a.yaml","text":"kind: ["}]}""" })
+        {
+            await parts.Connection.RunAsync(database => database.StringSetAsync(parts.Connection.Keys.Catalog, junk), Token);
+            await _server!.CommandAsync("PUBLISH serverless:catalog changed", Token);
+        }
+
+        source.Current.ShouldBeSameAs(good);
+        await ChangeAsync(ModelOf("two"));
+        (await next.WithinLimitAsync()).ShouldBeTrue();
+        watch.Current.Models.Single().Name.Value.ShouldBe("two");
+    }
+
+    [Fact]
+    public async Task A_reader_needs_no_file_of_the_model_and_resolves_its_place_as_the_publisher_did()
+    {
+        var parts = await OpenAsync();
+        await WriteAsync(ModelOf("one").Replace("simulated://one", "host://./one.gguf", StringComparison.Ordinal).Replace("backendName: simulated", "backendName: in-process", StringComparison.Ordinal));
+        _publisher = new RedisCatalogPublisher(parts.Connection, _folder.FullName, new Inspector(), TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+        (await _publisher.PublishAsync(Token)).ShouldBeTrue();
+
+        var source = await parts.StartAsync(Source(parts), Token);
+
+        var model = source.Current.Models.Single();
+        (model.ContextTokens, model.Source.Location).ShouldBe((4321, Path.Combine(_folder.FullName, "one.gguf")));
+    }
+
+    [Fact]
+    public async Task A_catalogue_that_Redis_lost_is_published_again()
+    {
+        await CreateAsync(ModelOf("one"));
+        await _server!.CommandAsync("DEL serverless:catalog", Token);
+
+        (await _publisher!.PublishAsync(Token)).ShouldBeTrue();
+
+        (await _server.CommandAsync("EXISTS serverless:catalog", Token)).ShouldBe(":1");
+    }
+
+    protected override async ValueTask<ICatalogSource> CreateAsync(string manifests)
+    {
+        var (publishing, reading) = (await OpenAsync(), await OpenAsync());
+        _publisher = new RedisCatalogPublisher(publishing.Connection, _folder.FullName, new Inspector(), TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+        await ChangeAsync(manifests);
+        return await reading.StartAsync(Source(reading), Token);
+    }
+
+    protected override async ValueTask ChangeAsync(string manifests)
+    {
+        await WriteAsync(manifests);
+        await _publisher!.PublishAsync(Token);
+    }
+
+    private static RedisCatalogSource Source(RedisParts parts) => new(parts.Connection, TimeProvider.System, NullLogger<RedisCatalogSource>.Instance);
+
+    private Task WriteAsync(string manifests) => File.WriteAllTextAsync(Path.Combine(_folder.FullName, "all.yaml"), manifests, Token);
+
+    private async Task<RedisParts> OpenAsync(Action<RedisOptions>? configure = null)
+    {
+        Assert.SkipWhen(RedisServer.Absent is not null, RedisServer.Absent ?? "");
+        _server ??= await RedisServer.StartNewAsync(Token);
+        var parts = await RedisParts.OpenAsync(_server, Token, configure);
+        _started.Insert(0, parts);
+        return parts;
+    }
+
+    private sealed class Inspector : IModelInspector
+    {
+        public ModelFacts? Inspect(string path, out string? fault)
+        {
+            fault = null;
+            return new ModelFacts(4321);
+        }
+    }
+}

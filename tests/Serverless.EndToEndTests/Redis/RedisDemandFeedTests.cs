@@ -1,0 +1,20 @@
+using Serverless.Dispatching;
+using Serverless.Tests.Contracts;
+
+namespace Serverless.EndToEndTests.Redis;
+
+public sealed class RedisDemandFeedTests(SharedRedis redis) : DemandFeedContract, IClassFixture<SharedRedis>, IAsyncDisposable
+{
+    private readonly List<RedisParts> _parts = [];
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var parts in _parts) await parts.DisposeAsync();
+    }
+
+    protected override async ValueTask<(IDemandFeed Publisher, IDemandFeed Reader)> CreateAsync()
+    {
+        for (var i = 0; i < 2; i++) _parts.Add(await redis.OpenAsync(TestContext.Current.CancellationToken));
+        return (await _parts[0].DemandAsync(TestContext.Current.CancellationToken), await _parts[1].DemandAsync(TestContext.Current.CancellationToken));
+    }
+}

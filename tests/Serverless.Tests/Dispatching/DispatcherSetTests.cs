@@ -1,0 +1,248 @@
+using Microsoft.Extensions.Time.Testing;
+using Serverless.Catalog;
+using Serverless.Dispatching;
+using Serverless.Requests;
+using Shouldly;
+
+namespace Serverless.Tests.Dispatching;
+
+/// <summary>Gateways that share the models of a catalogue by their leases.</summary>
+public sealed class DispatcherSetTests
+{
+    private static readonly ModelName[] Models = [.. Enumerable.Range(0, 12).Select(number => new ModelName($"model-{number}"))];
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Alone_a_gateway_takes_every_model_at_once_and_gives_them_back_when_it_stops()
+    {
+        await using var world = new World();
+        var gateway = world.Start("a");
+        await world.PassAsync(1);
+        (await world.OwnersAsync()).Values.ShouldAllBe(owner => owner == "a");
+
+        await gateway.StopAsync();
+
+        (await world.OwnersAsync()).ShouldBeEmpty();
+        (await world.Leases.ListAsync("", Token)).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Models_move_to_a_gateway_that_has_proved_to_stay_and_spread_by_rank()
+    {
+        await using var world = new World();
+        world.Start("a");
+        await world.PassAsync(1);
+        world.Start("b");
+        await world.PassAsync(30);
+        (await world.OwnersAsync()).Values.ShouldAllBe(owner => owner == "a");
+
+        await world.PassAsync(45);
+
+        var owners = await world.OwnersAsync();
+        owners.Count.ShouldBe(Models.Length);
+        foreach (var model in Models) owners[model].ShouldBe(Rendezvous.Rank(model.Value, "a", ["a", "b"]) == 0 ? "a" : "b");
+        owners.Values.Distinct().Count().ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task The_models_of_a_gateway_that_stops_are_taken_at_once_and_with_higher_epochs()
+    {
+        await using var world = new World();
+        var first = world.Start("a");
+        await world.PassAsync(1);
+        world.Start("b");
+        await world.PassAsync(5);
+        var before = await world.Leases.ReadAsync(LeaseNames.Dispatcher(Models[0]), Token);
+
+        await first.StopAsync();
+        await world.PassAsync(4);
+
+        (await world.OwnersAsync()).Count(owner => owner.Value == "b").ShouldBe(Models.Length);
+        (await world.Leases.ReadAsync(LeaseNames.Dispatcher(Models[0]), Token))!.Epoch.ShouldBeGreaterThan(before!.Epoch);
+    }
+
+    [Fact]
+    public async Task The_models_of_a_gateway_that_is_lost_are_taken_within_15_seconds()
+    {
+        await using var world = new World();
+        var lost = world.Start("a");
+        await world.PassAsync(1);
+        world.Start("b");
+        await world.PassAsync(5);
+
+        lost.Leases.Away = true; // as seen from outside, a process that was killed
+        await world.PassAsync(15);
+
+        (await world.OwnersAsync()).Count(owner => owner.Value == "b").ShouldBe(Models.Length);
+    }
+
+    [Fact]
+    public async Task A_dispatcher_that_cannot_renew_stops_consuming_before_another_can_have_the_lease()
+    {
+        await using var world = new World();
+        var gateway = world.Start("a");
+        await world.PassAsync(4);
+        await world.ConsumingAsync(Models.Length);
+
+        gateway.Leases.Away = true;
+        for (var second = 0; second < 10; second++)
+        {
+            await world.PassAsync(1);
+            if ((await world.OwnersAsync()).Count < Models.Length) break;
+        }
+
+        await world.ConsumingAsync(0);
+    }
+
+    [Fact]
+    public async Task Models_that_appear_and_vanish_are_followed()
+    {
+        await using var world = new World();
+        world.Start("a");
+        await world.PassAsync(1);
+        var added = new ModelName("added");
+
+        world.Catalog.Current = TestCatalog.CatalogOf([added, .. Models[1..]]);
+        await world.PassAsync(2);
+
+        var owners = await world.OwnersAsync();
+        owners.ShouldContainKey(added);
+        owners.ShouldNotContainKey(Models[0]);
+        await world.ConsumingAsync(Models.Length);
+    }
+
+    /// <summary>Gateways over one store of leases. Their queue counts who consumes.</summary>
+    private sealed class World : IAsyncDisposable
+    {
+        private readonly FakeTimeProvider _time = new(TestRequests.Deadline.AddMinutes(-10));
+        private readonly List<Process> _processes = [];
+
+        public World() => Leases = new MemoryLeases(_time);
+
+        public MemoryLeases Leases { get; }
+
+        public TestCatalog Catalog { get; } = TestCatalog.Of(Models);
+
+        private CountingQueue Queue { get; } = new();
+
+        public Process Start(string name)
+        {
+            var leases = new WatchedLeases(Leases);
+            var ports = new DispatchPorts(Queue, new MemoryRequestLog(_time), new MemoryWorkerSessions(), leases, new MemoryDemandFeed(), new NoPromises(), new SilentObserver(), _time);
+            var process = new Process(leases, new DispatcherSet(new GatewayIdentity(name, name), Catalog, ports));
+            _processes.Add(process);
+            return process;
+        }
+
+        public async Task PassAsync(int seconds)
+        {
+            for (; seconds > 0; seconds--) await WatchedLeases.TickAsync(_time, [.. _processes.Where(process => process.Runs).Select(process => process.Leases)]);
+        }
+
+        /// <summary>Who dispatches what, once the looks under way are over: a look takes all it takes before the next one.</summary>
+        public async Task<Dictionary<ModelName, string>> OwnersAsync()
+        {
+            await PassAsync(1);
+            return (await Leases.ListAsync("dispatcher/", Token)).ToDictionary(lease => new ModelName(lease.Name["dispatcher/".Length..]), lease => lease.Holder);
+        }
+
+        public Task ConsumingAsync(int models) => Queue.ReachAsync(models).WithinLimitAsync();
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var process in _processes) await process.DisposeAsync();
+        }
+    }
+
+    private sealed class Process : IAsyncDisposable
+    {
+        private readonly CancellationTokenSource _stop = new();
+        private readonly Task _running;
+
+        public Process(WatchedLeases leases, DispatcherSet set) => (Leases, _running) = (leases, set.RunAsync(_stop.Token));
+
+        public WatchedLeases Leases { get; }
+
+        public bool Runs => !_running.IsCompleted;
+
+        public async Task StopAsync()
+        {
+            await _stop.CancelAsync();
+            await _running.WithinLimitAsync();
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await StopAsync();
+            _stop.Dispose();
+        }
+    }
+
+    private sealed class CountingQueue : IRequestQueue
+    {
+        private readonly Lock _lock = new();
+        private readonly Dictionary<int, TaskCompletionSource> _waits = [];
+        private int _consuming;
+
+        public Task ReachAsync(int count)
+        {
+            lock (_lock)
+            {
+                if (_consuming == count) return Task.CompletedTask;
+                if (!_waits.TryGetValue(count, out var wait)) _waits[count] = wait = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                return wait.Task;
+            }
+        }
+
+        public async IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            Count(1);
+            try
+            {
+                await new TaskCompletionSource().Task.WaitAsync(cancellationToken);
+            }
+            finally
+            {
+                Count(-1);
+            }
+
+            yield break;
+        }
+
+        public ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        private void Count(int change)
+        {
+            lock (_lock)
+            {
+                _consuming += change;
+                if (_waits.Remove(_consuming, out var wait)) wait.SetResult();
+            }
+        }
+    }
+
+    private sealed class SilentObserver : IDispatchObserver
+    {
+        public void Assigned(InferenceRequest request, string replica, int attempt, TimeSpan waited)
+        {
+        }
+
+        public void AttemptLost(InferenceRequest request, string replica)
+        {
+        }
+
+        public void Poisoned(InferenceRequest request)
+        {
+        }
+
+        public void Expired(InferenceRequest request)
+        {
+        }
+
+        public void Faulted(ModelName model, Exception exception) => TestContext.Current.SendDiagnosticMessage($"faulted: {exception}");
+
+    }
+}

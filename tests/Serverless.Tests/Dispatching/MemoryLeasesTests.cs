@@ -1,0 +1,18 @@
+using Microsoft.Extensions.Time.Testing;
+using Serverless.Dispatching;
+using Serverless.Tests.Contracts;
+
+namespace Serverless.Tests.Dispatching;
+
+public sealed class MemoryLeasesTests : LeasesContract
+{
+    private readonly FakeTimeProvider _time = new();
+
+    protected override ValueTask<ILeases> CreateAsync() => new(new MemoryLeases(_time));
+
+    protected override ValueTask RunOutAsync(Lease lease)
+    {
+        _time.Advance(TimeToLive);
+        return ValueTask.CompletedTask;
+    }
+}
