@@ -10,10 +10,11 @@ internal sealed class ServingClient : IDisposable
 {
     private readonly HttpClient _http;
 
-    public ServingClient(Uri server)
+    public ServingClient(Uri server, string? apiKey = null)
     {
         // A cold model may take minutes to its first token; the caller's cancellation is the limit.
         _http = new HttpClient { BaseAddress = server, Timeout = Timeout.InfiniteTimeSpan };
+        if (apiKey is { Length: > 0 }) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", apiKey);
     }
 
     public void Dispose() => _http.Dispose();

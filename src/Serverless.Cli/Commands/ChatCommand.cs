@@ -10,12 +10,13 @@ internal static class ChatCommand
     public static Command Create(IAnsiConsole console, TimeProvider time)
     {
         var url = ServerOption.Create();
+        var key = ApiKeyOption.Create();
         var model = new Option<string?>("--model") { Description = "The model to talk to; the first one served if not given." };
         var temperature = new Option<double>("--temperature") { Description = "0 is greedy, 1 as the model was trained.", DefaultValueFactory = _ => 0.7 };
-        var command = new Command("chat", "Talk to a model of a running gateway. An empty line or /bye ends it, /new starts over.") { url, model, temperature };
+        var command = new Command("chat", "Talk to a model of a running gateway. An empty line or /bye ends it, /new starts over.") { url, key, model, temperature };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var client = new ServingClient(parsed.GetValue(url)!);
+            using var client = new ServingClient(parsed.GetValue(url)!, parsed.GetValue(key));
             var name = parsed.GetValue(model) ?? await client.FirstModelAsync(cancellationToken);
             return await TalkAsync(console, time, client, new ChatSettings(name, parsed.GetValue(temperature), null), cancellationToken);
         });

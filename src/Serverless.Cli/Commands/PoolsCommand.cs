@@ -11,14 +11,15 @@ internal static class PoolsCommand
     public static Command Create(IAnsiConsole console)
     {
         var url = ServerOption.Create();
-        var command = new Command("pools", "Show the pools of a running gateway: state, replicas, pending tokens, the last decision.") { url };
-        command.SetAction((parsed, cancellationToken) => ShowAsync(console, parsed.GetValue(url)!, cancellationToken));
+        var key = ApiKeyOption.Create();
+        var command = new Command("pools", "Show the pools of a running gateway: state, replicas, pending tokens, the last decision.") { url, key };
+        command.SetAction((parsed, cancellationToken) => ShowAsync(console, parsed.GetValue(url)!, parsed.GetValue(key), cancellationToken));
         return command;
     }
 
-    private static async Task<int> ShowAsync(IAnsiConsole console, Uri server, CancellationToken cancellationToken)
+    private static async Task<int> ShowAsync(IAnsiConsole console, Uri server, string? key, CancellationToken cancellationToken)
     {
-        using var client = new ServingClient(server);
+        using var client = new ServingClient(server, key);
         var table = new Table().Border(TableBorder.Simple).AddColumns("pool", "class", "state", "ready", "pending", "running", "KV", "last decision");
         foreach (var pool in await client.PoolsAsync(cancellationToken))
         {

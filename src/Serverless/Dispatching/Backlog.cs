@@ -13,6 +13,7 @@ internal sealed class Backlog
     private const double OutputWeight = 2;
 
     private readonly FairNode[] _lanes = [new(), new(), new()];
+    private readonly long[] _tokensByLane = new long[3];
     private readonly Dictionary<RequestId, BacklogEntry> _pending = [];
     private readonly SortedSet<(DateTimeOffset AcceptedAt, string Id)> _byAge = [];
     private readonly Dictionary<string, (int Requests, long Tokens)> _organizations = new(StringComparer.Ordinal);
@@ -29,6 +30,9 @@ internal sealed class Backlog
 
     /// <summary>The same by deadline.</summary>
     public DueLedger Due { get; } = new();
+
+    /// <summary>Their tokens, prompt and expected output, by lane.</summary>
+    public IReadOnlyList<long> TokensByLane => [.. _tokensByLane];
 
     /// <summary>Their bodies' bytes.</summary>
     public long Bytes { get; private set; }
@@ -145,6 +149,7 @@ internal sealed class Backlog
         PromptTokens += sign * (long)request.PromptTokens;
         OutputTokens += sign * (long)entry.ExpectedOutputTokens;
         Bytes += sign * (long)request.Body.Length;
+        _tokensByLane[(int)request.Lane] += tokens;
 
         var (requests, held) = _organizations.GetValueOrDefault(request.Owner.Organization);
         if (requests + sign == 0) _organizations.Remove(request.Owner.Organization);

@@ -41,6 +41,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
             PendingRequests = backlog.Count,
             PendingPromptTokens = backlog.PromptTokens,
             PendingOutputTokens = backlog.OutputTokens,
+            PendingTokensByLane = backlog.TokensByLane,
             PendingBytes = backlog.Bytes,
             PendingByOrganization = backlog.Organizations(MostOrganizations),
             OldestPendingAt = backlog.OldestAt,

@@ -214,17 +214,39 @@ public sealed class PromiseTests
             ["Gateway:Promises:LongestSynchronous"] = "00:00:00.001",
         });
         var promoted = 0;
-        await Gen.Int[0, 2000].SampleAsync(
-            async yields =>
+        await Gen.Select(Gen.Int[0, 2], Gen.Int[0, 200], Gen.Int[0, 200]).SampleAsync(
+            async (step, endAfter, promoteAfter) =>
             {
+                HeldRequest? held = null;
+                var (ready, ending) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource<AppendStatus>(TaskCreationOptions.RunContinuationsAsynchronously));
+
+                // At one of the promotion's steps the end sets out too, and the two race.
+                async Task RaceAsync(int now)
+                {
+                    await ready.Task;
+                    if (now != step) return;
+                    _ = Task.Run(
+                        async () =>
+                        {
+                            await YieldAsync(endAfter);
+                            ending.TrySetResult(await held!.FinishAsync());
+                        },
+                        Token);
+                    await YieldAsync(promoteAfter);
+                }
+
+                gateway.Backend.Documents.BeforeSave = key => RaceAsync(0);
+                gateway.Queue.Before = request => request.Promise == Promise.Id ? RaceAsync(1) : Task.CompletedTask;
+                gateway.Backend.Log.BeforeHold = _ => RaceAsync(2);
                 var response = gateway.PostAsync(Chat, Whole);
-                var held = await gateway.TakeAsync();
+                held = await gateway.TakeAsync();
                 await held.BeginAsync();
                 await held.SayAsync("Good day", finish: FinishReason.Stop);
-                for (var i = 0; i < yields; i++) await Task.Yield();
-                (await held.FinishAsync()).ShouldBe(AppendStatus.Accepted);
+                ready.SetResult();
 
                 var answer = await response;
+                (await ending.Task.WithinLimitAsync()).ShouldBe(AppendStatus.Accepted);
+                gateway.Backend.Documents.BeforeSave = _ => Task.CompletedTask;
                 var json = await answer.Content.ReadFromJsonAsync<JsonElement>(Token);
                 while (gateway.Queue.Requests.TryRead(out var durable))
                 {
@@ -314,6 +336,11 @@ public sealed class PromiseTests
         rest.Ids.ShouldBe(ids.Skip(2));
         rest.More.ShouldBeFalse();
         (await gateway.AskAsync(HttpMethod.Get, "/v1/requests?limit=0")).StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+    }
+
+    private static async Task YieldAsync(int times)
+    {
+        for (var i = 0; i < times; i++) await Task.Yield();
     }
 
     internal static async Task<JsonElement> GetAsync(GatewayUnderTest gateway, HeldRequest held)
