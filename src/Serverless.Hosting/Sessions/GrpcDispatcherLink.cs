@@ -17,7 +17,10 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
     private readonly CancellationTokenSource _ended = new();
     private readonly CancellationToken _end;
     private readonly Channel<WorkerMessage> _outbox = Channel.CreateBounded<WorkerMessage>(new BoundedChannelOptions(OutboxCapacity) { SingleReader = true });
+    private readonly TaskCompletionSource _readToEnd = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _sending;
+    private Task? _closing;
+    private volatile bool _isRead;
 
     public GrpcDispatcherLink(AsyncDuplexStreamingCall<Wire.FromWorker, Wire.FromDispatcher> call, long epoch, TimeProvider time)
     {
@@ -43,22 +46,43 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
     public async IAsyncEnumerable<DispatcherMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_end, cancellationToken);
-        while (await MoveAsync(either.Token, cancellationToken))
+        _isRead = true;
+        try
         {
-            if (SessionCodec.FromRecord(_call.ResponseStream.Current) is { } message) yield return message;
+            while (await MoveAsync(either.Token, cancellationToken))
+            {
+                if (SessionCodec.FromRecord(_call.ResponseStream.Current) is { } message) yield return message;
+            }
+
+            _readToEnd.TrySetResult();
+        }
+        finally
+        {
+            _isRead = false;
         }
     }
 
-    /// <summary>What was said before still goes out, if that takes no time.</summary>
-    public async ValueTask DisposeAsync()
+    /// <summary>What was said before still goes out, if that takes no time: the dispatcher ends the stream when it has read to its end.</summary>
+    public ValueTask DisposeAsync() => new(_closing ??= CloseAsync());
+
+    private async Task CloseAsync()
     {
         _outbox.Writer.TryComplete();
         using var limit = new CancellationTokenSource(FarewellLimit, _time);
         await _sending.WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await (_isRead ? _readToEnd.Task.WaitAsync(limit.Token) : PassOverAsync(limit.Token)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _ended.CancelAsync();
         _call.Dispose();
         await _sending;
         _ended.Dispose();
+    }
+
+    private async Task PassOverAsync(CancellationToken cancellationToken)
+    {
+        while (await _call.ResponseStream.MoveNext(cancellationToken))
+        {
+            // Nobody listens any more.
+        }
     }
 
     private async Task SendAllAsync()

@@ -12,10 +12,13 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
 
     private readonly ConcurrentDictionary<RequestId, RunningAttempt> _running = new();
 
+    /// <summary>Those that run, and those whose end is about to be told.</summary>
+    private readonly ConcurrentDictionary<RunningAttempt, bool> _untold = new();
+
     // An end that nobody is there to hear is in the log as well: the oldest may go.
     private readonly Channel<WorkerMessage?> _news = Channel.CreateBounded<WorkerMessage?>(new BoundedChannelOptions(MaxUntold) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
 
-    public bool IsEmpty => _running.IsEmpty;
+    public bool IsEmpty => _untold.IsEmpty;
 
     /// <summary>What the dispatcher is to be told: ends, and questions; null where <see cref="MarkNews"/> was called. Read by one session at a time.</summary>
     public ChannelReader<WorkerMessage?> News => _news.Reader;
@@ -45,10 +48,10 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
         }
     }
 
-    /// <summary>Completes when nothing runs.</summary>
+    /// <summary>Completes when nothing runs and every end is ready to be told.</summary>
     public async Task IdleAsync()
     {
-        while (!_running.IsEmpty) await Task.WhenAll(_running.Values.Select(attempt => attempt.Task));
+        while (!_untold.IsEmpty) await Task.WhenAll(_untold.Keys.Select(attempt => attempt.Task));
     }
 
     /// <summary>A newer attempt of a request that runs here takes its place: the log has fenced the old one off.</summary>
@@ -61,6 +64,7 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
         before?.Stop(AttemptOutcome.Fenced);
         var attempt = new RunningAttempt(assignment, CancellationTokenSource.CreateLinkedTokenSource(stop)) { Log = new AttemptLog(log, assignment, AskAsync, time) };
         _running[id] = attempt;
+        _untold[attempt] = true;
         attempt.Task = RunAsync(attempt, before?.Task ?? Task.CompletedTask);
 
         ValueTask AskAsync(CancellationToken cancellationToken) => _news.Writer.WriteAsync(new WorkerMessage.StoreChanged(id, assignment.Fence.Attempt), cancellationToken);
@@ -75,8 +79,10 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
 
         var request = attempt.Assignment.Request;
         metrics.AttemptLeft(request.Model, outcome.ToString());
-        await _news.Writer.WriteAsync(new WorkerMessage.AttemptEnded(request.Id, outcome, attempt.Log.OutputTokens) { Attempt = attempt.Number }, CancellationToken.None);
+        // In this order: whoever is told that it runs is told of its end afterwards, by the same session.
         _running.TryRemove(KeyValuePair.Create(request.Id, attempt));
+        await _news.Writer.WriteAsync(new WorkerMessage.AttemptEnded(request.Id, outcome, attempt.Log.OutputTokens) { Attempt = attempt.Number }, CancellationToken.None);
+        _untold.TryRemove(attempt, out _);
         attempt.Dispose();
     }
 }

@@ -95,6 +95,7 @@ internal sealed class WorkerLoop(WorkerDescription worker, IEngine engine, Runni
         using var told = new CancellationTokenSource();
         await Task.WhenAny(telling, reading, Task.Delay(FarewellLimit, time, told.Token));
         await told.CancelAsync();
+        await link.DisposeAsync(); // while it is still read: so it ends in good order
     }
 
     private async Task ReadAsync(IDispatcherLink link, TaskCompletionSource released, CancellationToken cancellationToken)

@@ -37,14 +37,11 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
     /// <summary>Takes the request over if a worker says that it runs it.</summary>
     public bool TryAdopt(TrackedRequest request)
     {
-        foreach (var replica in _replicas)
-        {
-            if (!replica.Claims.Remove(request.Id, out var held)) continue;
-            Adopt(request, replica, held);
-            return true;
-        }
+        // Of several the newest attempt; the log has fenced the others off.
+        if (_replicas.Where(replica => replica.Claims.ContainsKey(request.Id)).MaxBy(replica => replica.Claims[request.Id].Attempt) is not { } claiming) return false;
 
-        return false;
+        Adopt(request, claiming, claiming.Claims[request.Id]);
+        return true;
     }
 
     /// <summary>A worker registered. What it runs and is waiting here is its own again; what has been begun elsewhere it drops.</summary>

@@ -1,15 +1,10 @@
 using System.Text;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging.Abstractions;
-using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
 using Serverless.Requests;
 using Serverless.Tests.Dispatching;
 using Serverless.Tests.Inference;
 using Serverless.Worker.Engines;
-using Serverless.Worker.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Worker;
@@ -49,6 +44,7 @@ public sealed class ResumeTests
         await foreach (var logged in scene.Log.FollowAsync(request.Id, 0, Token))
         {
             if (logged.Event is RequestEvent.Started) attempts++;
+            if (logged.Event is RequestEvent.Failed or RequestEvent.Cancelled) Assert.Fail($"{logged.Event}");
             if (logged.Event is not RequestEvent.Chunk chunk) continue;
 
             foreach (var choice in chunk.Choices)
@@ -65,44 +61,5 @@ public sealed class ResumeTests
 
         await worker.DisposeAsync();
         return (tokens, text.ToString(), attempts);
-    }
-
-    /// <summary>A worker that vanishes when told: its session breaks and not a word of it comes any more.</summary>
-    private sealed class KillableWorker : IAsyncDisposable
-    {
-        private readonly CancellationTokenSource _stop = new();
-        private readonly BreakingConnector _connector;
-        private readonly Task _running;
-        private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-
-        public KillableWorker(DispatcherScene scene, IEngine engine, string name)
-        {
-            _connector = new BreakingConnector(scene.Sessions);
-            var metrics = new WorkerMetrics(_services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>());
-            var runner = new AttemptRunner(name, engine, () => { }, TimeProvider.System, NullLogger<AttemptRunner>.Instance);
-            var description = new WorkerDescription
-            {
-                Worker = name, Pool = new PoolName("tiny-cpu"), Model = TestRequests.Model, Engine = "in-process", KvCapacityTokens = engine.KvCapacityTokens, Slots = engine.Slots,
-            };
-            _running = new WorkerLoop(description, engine, new RunningAttempts(runner, scene.Log, metrics, TimeProvider.System, _stop.Token), _connector, TimeProvider.System).RunAsync(_stop.Token, _stop.Token);
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await _connector.BreakAsync();
-            await _stop.CancelAsync();
-            await _running.WithinLimitAsync();
-            _stop.Dispose();
-            await _services.DisposeAsync();
-        }
-    }
-
-    private sealed class BreakingConnector(IDispatcherConnector inner) : IDispatcherConnector
-    {
-        private IDispatcherLink? _link;
-
-        public async ValueTask<IDispatcherLink> ConnectAsync(WorkerDescription worker, CancellationToken cancellationToken) => _link = await inner.ConnectAsync(worker, cancellationToken);
-
-        public ValueTask BreakAsync() => _link?.DisposeAsync() ?? ValueTask.CompletedTask;
     }
 }
