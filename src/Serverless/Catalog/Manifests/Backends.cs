@@ -12,7 +12,10 @@ internal static class Backends
     /// <summary>Recipes that run in containers.</summary>
     public static readonly string[] Containers = [Default, "sglang", "llamacpp", "tgi", "tensorrt-llm", "ollama"];
 
-    private static readonly FlavorParam[] OfEveryEngine = [new("slots", 1, 4096, Whole: true), new("kvTokens", 64, int.MaxValue, Whole: true)];
+    /// <summary>Of every flavor: what a replica costs an hour.</summary>
+    public const string Price = "pricePerHour";
+
+    private static readonly FlavorParam[] OfEveryEngine = [new("slots", 1, 4096, Whole: true), new("kvTokens", 64, int.MaxValue, Whole: true), new(Price, 0, 1e6, Whole: false)];
 
     private static readonly FlavorParam[] OfInProcess = [.. OfEveryEngine, new("threads", 1, 1024, Whole: true)];
 
@@ -29,7 +32,7 @@ internal static class Backends
         new("failAfterTokens", 0, int.MaxValue, Whole: true),
     ];
 
-    private static readonly FlavorParam[] OfContainers = [new("TP", 1, 1024, Whole: true), new("PP", 1, 1024, Whole: true), new("INSTANCE-TYPE", null, null, Whole: false)];
+    private static readonly FlavorParam[] OfContainers = [new("TP", 1, 1024, Whole: true), new("PP", 1, 1024, Whole: true), new("INSTANCE-TYPE", null, null, Whole: false), new(Price, 0, 1e6, Whole: false)];
 
     public static bool InThisProcess(string backend) => backend is InProcess or Simulated;
 
