@@ -6,7 +6,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Dispatching;
-using Serverless.Requests;
 using Serverless.Scaler;
 using Serverless.Scaler.Protos;
 using Serverless.Scaling;
@@ -50,7 +49,7 @@ internal sealed class ScalerUnderLoad : IAsyncDisposable
         builder.Services.AddScaler();
         var app = builder.Build();
         app.MapScaler();
-        await app.StartAsync();
+        await app.StartAsync(CancellationToken.None);
         await app.Services.GetRequiredService<ScalePlans>().Known;
         return new ScalerUnderLoad(app);
     }

@@ -137,6 +137,15 @@ public sealed class CatalogReaderTests
         ShouldFail("spec.inferenceConfig.flavors[0]" + field, message, ManifestText.Simulated(spec: $"inferenceConfig: {{flavors: [{flavor}]}}"), ManifestText.Playground());
 
     [Fact]
+    public void A_flavors_price_is_read_from_its_params()
+    {
+        var model = Model(ManifestText.Simulated(spec: "inferenceConfig: {flavors: [{name: a, params: {pricePerHour: 1.21}}, {name: b}]}"), ManifestText.Playground());
+
+        model.Flavors.Select(flavor => flavor.HourlyPrice).ShouldBe([1.21, null]);
+        ShouldFail("spec.inferenceConfig.flavors[0].params", "number from 0", ManifestText.Simulated(spec: "inferenceConfig: {flavors: [{name: a, params: {pricePerHour: cheap}}]}"), ManifestText.Playground());
+    }
+
+    [Fact]
     public void Two_flavors_of_one_name_are_refused() =>
         ShouldFail("spec.inferenceConfig.flavors[1].name", "must differ", ManifestText.Simulated(spec: "inferenceConfig: {flavors: [{name: a}, {name: a}]}"), ManifestText.Playground());
 

@@ -187,7 +187,7 @@ public sealed class LeasedPlannerTests
     private static void Write(LeasedPlannerTests scene, ScalePlans plans, PlanWriter writer, bool take)
     {
         // The memory feed answers at once.
-        writer.WriteAsync(1, scene._catalog.Current.Models, CancellationToken.None).IsCompletedSuccessfully.ShouldBeTrue();
+        writer.WriteAsync(1, scene._catalog.Current.Models, CancellationToken.None).AsTask().IsCompletedSuccessfully.ShouldBeTrue();
         var read = scene._plans.ReadAsync(CancellationToken.None).AsTask();
         if (take && read.IsCompletedSuccessfully) plans.Take(read.GetAwaiter().GetResult()!);
     }

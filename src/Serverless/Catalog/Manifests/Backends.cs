@@ -12,7 +12,13 @@ internal static class Backends
     /// <summary>Recipes that run in containers.</summary>
     public static readonly string[] Containers = [Default, "sglang", "llamacpp", "tgi", "tensorrt-llm", "ollama"];
 
-    private static readonly FlavorParam[] OfInProcess = [new("slots", 1, 256, Whole: true), new("kvTokens", 64, 1 << 24, Whole: true), new("threads", 1, 256, Whole: true)];
+    /// <summary>Of every flavor: what a replica costs an hour.</summary>
+    public const string Price = "pricePerHour";
+
+    private static readonly FlavorParam OfEveryFlavor = new(Price, 0, 1e6, Whole: false);
+
+    private static readonly FlavorParam[] OfInProcess =
+        [new("slots", 1, 256, Whole: true), new("kvTokens", 64, 1 << 24, Whole: true), new("threads", 1, 256, Whole: true), OfEveryFlavor];
 
     private static readonly FlavorParam[] OfSimulated =
     [
@@ -26,9 +32,10 @@ internal static class Backends
         new("failEvery", 0, int.MaxValue, Whole: true),
         new("crashEvery", 0, int.MaxValue, Whole: true),
         new("failAfterTokens", 0, int.MaxValue, Whole: true),
+        OfEveryFlavor,
     ];
 
-    private static readonly FlavorParam[] OfContainers = [new("TP", 1, 1024, Whole: true), new("PP", 1, 1024, Whole: true), new("INSTANCE-TYPE", null, null, Whole: false)];
+    private static readonly FlavorParam[] OfContainers = [new("TP", 1, 1024, Whole: true), new("PP", 1, 1024, Whole: true), new("INSTANCE-TYPE", null, null, Whole: false), OfEveryFlavor];
 
     public static bool InThisProcess(string backend) => backend is InProcess or Simulated;
 

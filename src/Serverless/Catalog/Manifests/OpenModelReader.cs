@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 
 namespace Serverless.Catalog.Manifests;
@@ -61,7 +62,7 @@ internal static partial class OpenModelReader
 
         var selector = fields.Map("nodeSelector", numbers: false);
         var parameters = fields.Map("params", numbers: true);
-        return valid ? new Flavor { Name = name!, AcceleratorClass = name!, Limits = limits, NodeSelector = selector, Params = parameters } : null;
+        return valid ? new Flavor { Name = name!, AcceleratorClass = name!, Limits = limits, NodeSelector = selector, Params = parameters, HourlyPrice = Price(parameters) } : null;
     }
 
     [GeneratedRegex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", RegexOptions.CultureInvariant, 1000)]
@@ -69,4 +70,8 @@ internal static partial class OpenModelReader
 
     [GeneratedRegex("^[0-9]+([.][0-9]+)?([eE][0-9]{1,2}|m|k|[MGTPE]|[KMGTPE]i)?$", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex QuantityPattern();
+
+    /// <summary>Read leniently here; a price that is no number is an error where params are checked.</summary>
+    private static double? Price(IReadOnlyDictionary<string, string> parameters) =>
+        parameters.TryGetValue(Backends.Price, out var text) && double.TryParse(text, CultureInfo.InvariantCulture, out var price) ? price : null;
 }
