@@ -92,7 +92,7 @@ public class DaprRun : IEventHandler, IAsyncDisposable
     {
         while (true)
         {
-            var result = await _results.Reader.ReadAsync().WithinLimitAsync();
+            var result = await _results.Reader.ReadAsync(TestContext.Current.CancellationToken).WithinLimitAsync();
             if (wanted(result)) return result;
         }
     }
@@ -123,7 +123,7 @@ public class DaprRun : IEventHandler, IAsyncDisposable
     {
         var folder = Checkout.CopyComponents(_redis!.Configuration, _rabbitMq!.Url.ToString());
         foreach (var file in Directory.GetFiles(Path.Combine(folder, "components"), "*.yaml"))
-            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file)).Replace("scopes: [gateway, worker, scaler]", $"scopes: [{NeighbourApp}]", StringComparison.Ordinal));
+            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file, CancellationToken.None)).Replace("scopes: [gateway, worker, scaler]", $"scopes: [{NeighbourApp}]", StringComparison.Ordinal), CancellationToken.None);
         await File.WriteAllTextAsync(Path.Combine(folder, "components", "subscriptions.yaml"), $$"""
             apiVersion: dapr.io/v2alpha1
             kind: Subscription
@@ -133,7 +133,7 @@ public class DaprRun : IEventHandler, IAsyncDisposable
               topic: {{EventTopics.Results}}
               routes: {default: /events/{{EventTopics.Results}}}
             scopes: [{{NeighbourApp}}]
-            """);
+            """, CancellationToken.None);
         var (http, grpc, port) = (PartProcess.FreePort(), PartProcess.FreePort(), PartProcess.FreePort());
         _neighbour = BuildNeighbour(http, grpc, port);
         await _neighbour.StartAsync(CancellationToken.None);
