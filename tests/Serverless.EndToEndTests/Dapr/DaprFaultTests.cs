@@ -1,10 +1,6 @@
-using System.Net;
-using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Serverless.Documents;
-using Serverless.EndToEndTests.Parts;
 using Serverless.Errors;
-using Serverless.Events;
 using Serverless.Hosting.Dapr;
 using Shouldly;
 

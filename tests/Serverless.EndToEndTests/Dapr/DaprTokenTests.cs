@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Json;
-using Serverless.EndToEndTests.Parts;
 using Serverless.Errors;
 using Serverless.Events;
 using Serverless.Hosting.Dapr;

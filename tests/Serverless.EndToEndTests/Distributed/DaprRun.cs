@@ -123,7 +123,7 @@ public class DaprRun : IEventHandler, IAsyncDisposable
     {
         var folder = Checkout.CopyComponents(_redis!.Configuration, _rabbitMq!.Url.ToString());
         foreach (var file in Directory.GetFiles(Path.Combine(folder, "components"), "*.yaml"))
-            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken)).Replace("scopes: [gateway, worker, scaler]", $"scopes: [{NeighbourApp}]", StringComparison.Ordinal), TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file, CancellationToken.None)).Replace("scopes: [gateway, worker, scaler]", $"scopes: [{NeighbourApp}]", StringComparison.Ordinal), CancellationToken.None);
         await File.WriteAllTextAsync(Path.Combine(folder, "components", "subscriptions.yaml"), $$"""
             apiVersion: dapr.io/v2alpha1
             kind: Subscription
@@ -133,7 +133,7 @@ public class DaprRun : IEventHandler, IAsyncDisposable
               topic: {{EventTopics.Results}}
               routes: {default: /events/{{EventTopics.Results}}}
             scopes: [{{NeighbourApp}}]
-            """, TestContext.Current.CancellationToken);
+            """, CancellationToken.None);
         var (http, grpc, port) = (PartProcess.FreePort(), PartProcess.FreePort(), PartProcess.FreePort());
         _neighbour = BuildNeighbour(http, grpc, port);
         await _neighbour.StartAsync(CancellationToken.None);

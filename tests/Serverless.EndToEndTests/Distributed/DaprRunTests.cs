@@ -2,17 +2,10 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Threading.Channels;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Serverless.Documents;
 using Serverless.EndToEndTests.Dapr;
-using Serverless.EndToEndTests.Parts;
-using Serverless.Errors;
 using Serverless.Events;
-using Serverless.Hosting.Dapr;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Distributed;
