@@ -5,6 +5,7 @@ var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringCom
     ["engine"] = EngineBenchmark.RunAsync,
     ["gateway"] = GatewayBenchmark.RunAsync,
     ["memory"] = MemoryBenchmark.RunAsync,
+    ["queue"] = QueueBenchmark.RunAsync,
 };
 
 // The servers that the benchmarks measure are this program again, in another process.
