@@ -9,6 +9,7 @@ var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringCom
     ["pools"] = PoolsBenchmark.RunAsync,
     ["push"] = PushBenchmark.RunAsync,
     ["replay"] = ReplayBenchmark.RunAsync,
+    ["queue"] = QueueBenchmark.RunAsync,
 };
 
 // The servers that the benchmarks measure are this program again, in another process.

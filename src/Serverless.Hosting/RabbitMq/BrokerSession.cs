@@ -24,7 +24,7 @@ internal sealed class BrokerSession : IAsyncDisposable
     private readonly Dictionary<ModelName, Task> _declared = [];
     private readonly CancellationTokenSource _lost = new();
     private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private IChannel? _publisher;
+    private volatile IChannel? _publisher;
 
     /// <param name="connection">Owned from now on.</param>
     /// <param name="options">How queues are declared.</param>
@@ -88,10 +88,17 @@ internal sealed class BrokerSession : IAsyncDisposable
         }
     }
 
-    /// <summary>A queue of this model's was found missing: it is declared again when next asked for.</summary>
+    /// <summary>
+    /// A queue of this model's was deleted under us: it is declared again when next asked for, and published to on a fresh channel, for RabbitMQ 3.10 loses what a channel
+    /// publishes that knew a quorum queue's predecessor of the same name. The old channel stays for what it still has to confirm, and goes with the connection.
+    /// </summary>
     public void Missing(ModelName model)
     {
-        lock (_lock) _declared.Remove(model);
+        lock (_lock)
+        {
+            _declared.Remove(model);
+            _publisher = null;
+        }
     }
 
     /// <summary>Declares what is not there; what is there with other arguments is taken as it is, and reported.</summary>

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
 using Serverless.Catalog;
 using Serverless.Dispatching;
@@ -22,12 +24,14 @@ namespace Serverless.Hosting.RabbitMq;
 ///                     └─ no request ─▶ serverless.dead-letters, confirmed ─▶ acknowledge
 /// </code>
 /// </remarks>
-internal sealed class RabbitMqRequestQueue(
-    RabbitMqLink link, RabbitMqPublisher publisher, Burials burials, EnqueueBounds bounds, IDemandFeed demand, IOptions<RabbitMqOptions> options, TimeProvider time) : IRequestQueue
+internal sealed partial class RabbitMqRequestQueue(
+    RabbitMqLink link, RabbitMqPublisher publisher, Burials burials, EnqueueBounds bounds, IDemandFeed demand, IOptions<RabbitMqOptions> options, TimeProvider time, ILogger<RabbitMqRequestQueue> logger)
+    : IRequestQueue
 {
     private const int InboxCapacity = 1024;
 
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(10);
 
     private readonly ConcurrentDictionary<ModelName, HeldDeliveries> _held = new();
 
@@ -105,16 +109,19 @@ internal sealed class RabbitMqRequestQueue(
         return new QueueDepth(ready + (latest?.PendingRequests ?? 0) + (latest?.RunningRequests ?? 0), tokens, latest?.PendingBytes ?? 0, letters);
     }
 
-    private static async Task<long> ReadyAsync(BrokerSession session, string queue, CancellationToken cancellationToken)
+    private static async Task<long> ReadyAsync(BrokerSession session, string queue, CancellationToken cancellationToken) => (await InspectAsync(session, queue, cancellationToken))?.MessageCount ?? 0;
+
+    /// <summary>How a queue stands; null: there is none.</summary>
+    private static async Task<QueueDeclareOk?> InspectAsync(BrokerSession session, string queue, CancellationToken cancellationToken)
     {
         await using var channel = await session.OpenChannelAsync(cancellationToken);
         try
         {
-            return (await channel.QueueDeclarePassiveAsync(queue, cancellationToken)).MessageCount;
+            return await channel.QueueDeclarePassiveAsync(queue, cancellationToken);
         }
-        catch (OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == RabbitMQ.Client.Constants.NotFound)
+        catch (OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == Constants.NotFound)
         {
-            return 0;
+            return null;
         }
     }
 
@@ -138,22 +145,47 @@ internal sealed class RabbitMqRequestQueue(
 
     private async Task SubscribeAgainAsync(ModelName model, HeldDeliveries held, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
     {
+        BrokerSession? before = null;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
                 var session = await link.SessionAsync(stoppingToken);
-                session.Missing(model);
+                if (ReferenceEquals(session, before)) session.Missing(model); // the connection holds and the subscription ended: a queue is gone
+                before = session;
                 await session.DeclareAsync(model, stoppingToken);
-                await using var subscription = await RabbitMqSubscription.OpenAsync(session, [link.Topology.Transient(model), link.Topology.Durable(model)], into, stoppingToken);
-                await subscription.Ended.WaitAsync(stoppingToken);
+                string[] queues = [link.Topology.Transient(model), link.Topology.Durable(model)];
+                await using var subscription = await RabbitMqSubscription.OpenAsync(session, queues, into, stoppingToken);
+                await WatchAsync(session, subscription, queues, stoppingToken);
             }
-            catch (Exception exception) when (BrokerFaults.IsOutage(exception))
+            catch (Exception exception) when (exception is not ObjectDisposedException && BrokerFaults.IsOutage(exception))
             {
+                if (!stoppingToken.IsCancellationRequested) LogNotConsuming(model, exception.Message, RetryPause);
                 await Task.Delay(RetryPause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
 
             held.Clear(); // what that subscription delivered comes again
+        }
+    }
+
+    /// <summary>Returns when the subscription is over. RabbitMQ 3.10 does not always tell a consumer that its queue was deleted, so it is asked now and then whether it still has one.</summary>
+    private async Task WatchAsync(BrokerSession session, RabbitMqSubscription subscription, IReadOnlyList<string> queues, CancellationToken stoppingToken)
+    {
+        while (true)
+        {
+            using var wait = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+            var timer = Task.Delay(CheckInterval, time, wait.Token);
+            if (await Task.WhenAny(subscription.Ended, timer) != timer)
+            {
+                await wait.CancelAsync();
+                return;
+            }
+
+            stoppingToken.ThrowIfCancellationRequested();
+            foreach (var queue in queues)
+            {
+                if (await InspectAsync(session, queue, stoppingToken) is not { ConsumerCount: > 0 }) return;
+            }
         }
     }
 
@@ -212,4 +244,7 @@ internal sealed class RabbitMqRequestQueue(
 
     private ValueTask BuryAsync(RabbitMqMessage message, InferenceRequest request, ServingFault reason, int attempts, CancellationToken cancellationToken) =>
         burials.BuryAsync(message, request, reason, attempts, cancellationToken);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The queues of {Model} cannot be consumed now ({Reason}); the next try is in {Pause}.")]
+    private partial void LogNotConsuming(ModelName model, string reason, TimeSpan pause);
 }

@@ -31,6 +31,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     [Fact]
     public async Task A_killed_broker_keeps_what_an_id_promised_and_delivers_it_again()
     {
+        await SettleAsync();
         var (kept, waiting, gone) = (New(Promise.Id), New(Promise.Id), New(Promise.Connection));
         foreach (var request in new[] { kept, waiting, gone }) (await _client.Queue.EnqueueAsync(request, Token)).Succeeded.ShouldBeTrue();
         await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
@@ -49,7 +50,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
         var after = new Dictionary<RequestId, IRequestDelivery>();
         while (after.Count < 2) await TakeAsync(deliveries, after);
         after.Keys.ShouldBe([kept.Id, waiting.Id], ignoreOrder: true);
-        (await _client.Queue.EnqueueAsync(gone, Token)).Succeeded.ShouldBeTrue(); // its holder submits it again
+        await SubmitAsync(gone); // its holder submits it again
         await TakeAsync(deliveries, after);
         after.Keys.ShouldContain(gone.Id);
         foreach (var delivery in after.Values) await delivery.CompleteAsync(Token);
@@ -84,13 +85,12 @@ public sealed class BrokerOutageTests : IAsyncLifetime
         await _client.Queue.EnqueueAsync(New(Promise.Id), Token);
         await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
         await TakeAsync(deliveries, []);
-
         foreach (var queue in new[] { _client.Link.Topology.Durable(_model), _client.Link.Topology.Transient(_model) }) await _server.DeleteQueueAsync(queue, Token);
 
         foreach (var promise in new[] { Promise.Id, Promise.Connection })
         {
             var request = New(promise);
-            (await _client.Queue.EnqueueAsync(request, Token)).Succeeded.ShouldBeTrue();
+            await SubmitAsync(request); // RabbitMQ 3.10 may close the connection on those who publish while it deletes a quorum queue
             var after = new Dictionary<RequestId, IRequestDelivery>();
             while (!after.ContainsKey(request.Id)) await TakeAsync(deliveries, after);
         }
@@ -125,6 +125,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     [Fact]
     public async Task A_request_condemned_while_the_broker_was_away_is_buried_when_it_comes_again()
     {
+        await SettleAsync();
         var request = New(Promise.Id);
         await _client.Queue.EnqueueAsync(request, Token);
         await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
@@ -138,11 +139,26 @@ public sealed class BrokerOutageTests : IAsyncLifetime
         var next = New(Promise.Id);
         var moving = deliveries.MoveNextAsync().WithinLimitAsync();
         await _client.Log.WaitForAsync("is a dead letter");
-        while (!(await _client.Queue.EnqueueAsync(next, Token)).Succeeded) await _client.Link.SessionAsync(Token).WithinLimitAsync();
+        await SubmitAsync(next);
         (await moving).ShouldBeTrue();
         deliveries.Current.Request.Id.ShouldBe(next.Id); // the condemned one was not handed out again
         var letter = (await _client.Letters.ListAsync(10, Token)).ShouldHaveSingleItem();
         (letter.Id, letter.Attempts).ShouldBe((request.Id.Value, 3));
+    }
+
+    /// <summary>Declares the queues and lets them get old enough to survive a kill.</summary>
+    private async Task SettleAsync()
+    {
+        await (await _client.Link.SessionAsync(Token).WithinLimitAsync()).DeclareAsync(_model, Token);
+        await _server.SettleAsync(Token);
+        await _client.Log.WaitForAsync("Connected");
+        await _client.Log.WaitForAsync("Connected");
+    }
+
+    /// <summary>As a holder does: again, until the broker has it.</summary>
+    private async Task SubmitAsync(InferenceRequest request)
+    {
+        while (!(await _client.Queue.EnqueueAsync(request, Token)).Succeeded) await _client.Link.SessionAsync(Token).WithinLimitAsync();
     }
 
     private InferenceRequest New(Promise promise) => TestRequests.New(_model) with { Promise = promise };

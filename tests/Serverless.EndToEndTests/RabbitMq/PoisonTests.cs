@@ -116,8 +116,9 @@ public sealed class PoisonTests(SharedRabbitMq broker) : IAsyncLifetime
     {
         var request = TestRequests.New(_model);
         await _client.Queue.EnqueueAsync(request, Token);
-        var delivery = await TakeAsync();
-        await delivery.DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, Token);
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        (await deliveries.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        await deliveries.Current.DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, Token);
 
         var letter = (await _client.Letters.GetAsync(request.Id.Value, Token)).ShouldNotBeNull();
         (letter.Reason.Error, letter.Reason.Message, letter.Attempts).ShouldBe((ServingError.Poisoned, "Three attempts were lost.", 3));
@@ -128,7 +129,8 @@ public sealed class PoisonTests(SharedRabbitMq broker) : IAsyncLifetime
 
         (await _client.Letters.ListAsync(10, Token)).ShouldBeEmpty();
         (await _client.Letters.RemoveAsync(request.Id.Value, Token)).ShouldBeFalse();
-        var again = (await TakeAsync()).Request;
+        (await deliveries.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        var again = deliveries.Current.Request;
         (again.Id, again.Promise).ShouldBe((id, Promise.Id));
     }
 
