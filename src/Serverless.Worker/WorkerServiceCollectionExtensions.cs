@@ -2,7 +2,6 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Serverless.Scaling;
-using Serverless.Worker;
 using Serverless.Worker.Engines;
 using Serverless.Worker.Local;
 using Serverless.Worker.Sessions;

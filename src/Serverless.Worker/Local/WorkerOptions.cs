@@ -1,7 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.Options;
 
-namespace Serverless.Worker;
+namespace Serverless.Worker.Local;
 
 /// <summary>What a worker process runs.</summary>
 public sealed partial class WorkerOptions
