@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Requests;
-using Serverless.Scaler;
+using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
 using Serverless.Scaling;
 
