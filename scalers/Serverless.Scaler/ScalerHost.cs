@@ -7,6 +7,7 @@ using Microsoft.Extensions.Options;
 using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Telemetry;
 using Serverless.Scaler.Distributed;
+using Serverless.Scaler.Listening;
 
 namespace Serverless.Scaler;
 

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.Options;
+using Serverless.Scaler.Listening;
 
 namespace Serverless.Scaler.Distributed;
 

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Dispatching;
-using Serverless.Scaler;
+using Serverless.Scaler.Listening;
 using Serverless.Scaling;
 
 namespace Serverless.EndToEndTests.Keda;

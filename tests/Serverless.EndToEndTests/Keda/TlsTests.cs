@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Serverless.Scaler;
+using Serverless.Scaler.Listening;
 
 namespace Serverless.EndToEndTests.Keda;
 

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
-using Serverless.Scaler;
+using Serverless.Scaler.Listening;
 using Serverless.Scaler.Keda;
 using Serverless.Scaler.Protos;
 using Serverless.Scaling;

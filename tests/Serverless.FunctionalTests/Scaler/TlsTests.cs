@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
-using Serverless.Scaler;
+using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
 using Serverless.Scaling;
 using Shouldly;

@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
 
-namespace Serverless.Scaler;
+namespace Serverless.Scaler.Listening;
 
 /// <summary>The certificates of <see cref="ScalerTlsOptions"/>, read anew when their files change; files that cannot be used leave the last good ones in force. Thread-safe.</summary>
 internal sealed partial class ScalerCertificates : IDisposable

@@ -1,6 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 
-namespace Serverless.Scaler;
+namespace Serverless.Scaler.Listening;
 
 /// <summary>TLS towards KEDA. The files are PEM, as cert-manager mounts them, and are read again when they change.</summary>
 public sealed class ScalerTlsOptions

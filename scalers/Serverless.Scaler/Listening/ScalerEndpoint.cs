@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
-namespace Serverless.Scaler;
+namespace Serverless.Scaler.Listening;
 
 /// <summary>Where KEDA connects.</summary>
 public static class ScalerEndpoint
