@@ -6,7 +6,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Dispatching;
-using Serverless.Requests;
 using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
 using Serverless.Scaling;
