@@ -207,7 +207,7 @@ public sealed class SqliteRequestLog(SqliteFile file, TimeProvider time) : IRequ
                 if (events is not null)
                 {
                     connection.Run(
-                        "DELETE FROM logs WHERE id IN (SELECT id FROM logs WHERE deadline <= $now AND id NOT IN (SELECT id FROM requests) AND id <> $id LIMIT $most)",
+                        "DELETE FROM logs WHERE id IN (SELECT id FROM logs WHERE kept_until <= $now AND id NOT IN (SELECT id FROM requests) AND id <> $id LIMIT $most)",
                         ("$now", now),
                         ("$id", id.Value),
                         ("$most", ClearedPerEnd));
@@ -215,14 +215,14 @@ public sealed class SqliteRequestLog(SqliteFile file, TimeProvider time) : IRequ
 
                 return connection.Run(
                     """
-                    INSERT INTO logs (id, head, deadline, attempts, without_progress, progressed, events) VALUES ($id, $head, $deadline, $attempts, $without, $progressed, $events)
+                    INSERT INTO logs (id, head, kept_until, attempts, without_progress, progressed, events) VALUES ($id, $head, $keptUntil, $attempts, $without, $progressed, $events)
                     ON CONFLICT (id) DO UPDATE SET head = excluded.head, attempts = excluded.attempts, without_progress = excluded.without_progress,
                       progressed = excluded.progressed, events = COALESCE(excluded.events, events)
                       WHERE excluded.attempts >= attempts
                     """,
                     ("$id", id.Value),
                     ("$head", json),
-                    ("$deadline", head.Deadline.ToUnixTimeMilliseconds()),
+                    ("$keptUntil", (head.Deadline + MemoryRequestLog.KeptBeyondDeadline).ToUnixTimeMilliseconds()),
                     ("$attempts", attempts.Count),
                     ("$without", attempts.WithoutProgress),
                     ("$progressed", attempts.Progressed),
