@@ -21,6 +21,7 @@ public sealed class TopologyTests
             ("serverless.transient.b/c", "classic"),
             ("serverless.durable.b/c", "quorum"),
             ("serverless.dead-letters", "quorum"),
+            ("serverless.requests.dead", "quorum"), // of the events: daprd declares none for a topic that nobody reads
         ]);
         declared.ShouldAllBe(queue => Equals(queue.Arguments["x-queue-type"], queue.Type));
     }
