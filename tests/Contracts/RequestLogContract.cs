@@ -97,7 +97,7 @@ public abstract class RequestLogContract
         next.LastSequence.ShouldBe(3);
         next.Output.Select(chunk => (chunk.Position, chunk.Text)).ShouldBe([(0, "a"), (1, "b")]);
         (await log.AppendAsync(id, old, 4, [TestRequests.Chunk(2)], Token)).ShouldBe(AppendStatus.Fenced);
-        (await log.AppendAsync(id, next.Fence with { StoreRun = "another run" }, 4, [TestRequests.Chunk(2)], Token)).ShouldBe(AppendStatus.Fenced);
+        (await log.AppendAsync(id, next.Fence with { StoreRun = "another run" }, 4, [TestRequests.Chunk(2)], Token)).ShouldBe(AppendStatus.StoreChanged);
         (await log.AppendAsync(id, next.Fence, 4, [TestRequests.Chunk(2)], Token)).ShouldBe(AppendStatus.Accepted);
     }
 
