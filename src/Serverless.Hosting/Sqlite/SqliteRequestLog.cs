@@ -200,29 +200,29 @@ public sealed class SqliteRequestLog(SqliteFile file, TimeProvider time) : IRequ
 
     private async ValueTask SaveAsync(RequestId id, LogHead head, LogAttempts attempts, byte[]? events, CancellationToken cancellationToken)
     {
-        var (json, now) = (JsonSerializer.SerializeToUtf8Bytes(head), time.GetUtcNow().ToUnixTimeMilliseconds());
+        var (json, outlived) = (JsonSerializer.SerializeToUtf8Bytes(head), (time.GetUtcNow() - MemoryRequestLog.KeptBeyondDeadline).ToUnixTimeMilliseconds());
         await file.WriteAsync(
             connection =>
             {
                 if (events is not null)
                 {
                     connection.Run(
-                        "DELETE FROM logs WHERE id IN (SELECT id FROM logs WHERE kept_until <= $now AND id NOT IN (SELECT id FROM requests) AND id <> $id LIMIT $most)",
-                        ("$now", now),
+                        "DELETE FROM logs WHERE id IN (SELECT id FROM logs WHERE deadline <= $outlived AND id NOT IN (SELECT id FROM requests) AND id <> $id LIMIT $most)",
+                        ("$outlived", outlived),
                         ("$id", id.Value),
                         ("$most", ClearedPerEnd));
                 }
 
                 return connection.Run(
                     """
-                    INSERT INTO logs (id, head, kept_until, attempts, without_progress, progressed, events) VALUES ($id, $head, $keptUntil, $attempts, $without, $progressed, $events)
+                    INSERT INTO logs (id, head, deadline, attempts, without_progress, progressed, events) VALUES ($id, $head, $deadline, $attempts, $without, $progressed, $events)
                     ON CONFLICT (id) DO UPDATE SET head = excluded.head, attempts = excluded.attempts, without_progress = excluded.without_progress,
                       progressed = excluded.progressed, events = COALESCE(excluded.events, events)
                       WHERE excluded.attempts >= attempts
                     """,
                     ("$id", id.Value),
                     ("$head", json),
-                    ("$keptUntil", (head.Deadline + MemoryRequestLog.KeptBeyondDeadline).ToUnixTimeMilliseconds()),
+                    ("$deadline", head.Deadline.ToUnixTimeMilliseconds()),
                     ("$attempts", attempts.Count),
                     ("$without", attempts.WithoutProgress),
                     ("$progressed", attempts.Progressed),

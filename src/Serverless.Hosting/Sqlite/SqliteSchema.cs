@@ -27,11 +27,11 @@ internal static class SqliteSchema
         CREATE TABLE logs ( -- of requests that an id promises
           id TEXT NOT NULL PRIMARY KEY,
           head BLOB NOT NULL, -- JSON
-          kept_until INTEGER NOT NULL, -- Unix ms
+          deadline INTEGER NOT NULL, -- Unix ms
           attempts INTEGER NOT NULL, without_progress INTEGER NOT NULL, progressed INTEGER NOT NULL,
           events BLOB) -- null while it is open; then all of them, records.proto EventRecord, each with its length before it
           WITHOUT ROWID;
-        CREATE INDEX logs_by_age ON logs (kept_until);
+        CREATE INDEX logs_by_deadline ON logs (deadline);
 
         CREATE TABLE dead_letters (
           seq INTEGER PRIMARY KEY AUTOINCREMENT,

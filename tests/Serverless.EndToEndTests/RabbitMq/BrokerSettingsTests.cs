@@ -25,7 +25,7 @@ public sealed class BrokerSettingsTests(SharedRabbitMq broker)
 
         var findings = await client.Checks.FindAsync(server.ManagementUrl, session.Version, client.Link.Topology, [Model], Token);
 
-        findings.ShouldContain($"A policy sets max-length = 10 on the queue '{client.Link.Topology.Transient(Model)}': requests will be lost by it; take our queues out of its pattern.");
+        findings.ShouldContain($"The policy '{client.Prefix}' sets max-length = 10 on the queue '{client.Link.Topology.Transient(Model)}': requests will be lost by it; take our queues out of its pattern.");
         findings.ShouldContain(finding => finding.Contains("delivery-limit = 3", StringComparison.Ordinal) && finding.Contains(client.Link.Topology.Durable(Model), StringComparison.Ordinal));
     }
 
