@@ -2,6 +2,7 @@ using Serverless.Benchmarks;
 
 var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringComparer.Ordinal)
 {
+    ["distributed"] = DistributedBenchmark.RunAsync,
     ["engine"] = EngineBenchmark.RunAsync,
     ["gateway"] = GatewayBenchmark.RunAsync,
     ["log"] = LogBenchmark.RunAsync,
@@ -10,6 +11,7 @@ var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringCom
     ["push"] = PushBenchmark.RunAsync,
     ["replay"] = ReplayBenchmark.RunAsync,
     ["queue"] = QueueBenchmark.RunAsync,
+    ["streams"] = StreamsBenchmark.RunAsync,
 };
 
 // The servers that the benchmarks measure are this program again, in another process.

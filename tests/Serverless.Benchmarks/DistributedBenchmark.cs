@@ -1,0 +1,74 @@
+namespace Serverless.Benchmarks;
+
+/// <summary>
+/// What the distributed path costs: gateway and worker as processes, RabbitMQ, Redis and gRPC between them and an engine that costs nothing, against bare Kestrel that gives the same
+/// bytes to the same client.
+/// </summary>
+internal static class DistributedBenchmark
+{
+    private const int ShortPrompt = 256;
+    private const int LongPrompt = 220_000;
+    private const string Pool = $"{Servers.Model}-cpu";
+
+    private const string Manifests = $$"""
+        apiVersion: llmaz.io/v1alpha1
+        kind: OpenModel
+        metadata: {name: {{Servers.Model}}}
+        spec:
+          familyName: simulated
+          source: {uri: simulated://zero}
+          contextTokens: 131072
+          inferenceConfig:
+            flavors:
+              - name: cpu
+                params:
+                  kvTokens: "1000000000"
+        ---
+        apiVersion: inference.llmaz.io/v1alpha1
+        kind: Playground
+        metadata: {name: {{Servers.Model}}}
+        spec:
+          modelClaim: {modelName: {{Servers.Model}}}
+          backendRuntimeConfig: {backendName: simulated}
+        """;
+
+    public static async Task RunAsync(CancellationToken cancellationToken)
+    {
+        if (DistributedShape.Absent is { } absent)
+        {
+            Console.WriteLine($"distributed: {absent}");
+            return;
+        }
+
+        await using var shape = await DistributedShape.StartAsync(Manifests, [Pool], cancellationToken);
+        await MeasureAsync(shape, cancellationToken);
+    }
+
+    private static async Task MeasureAsync(DistributedShape shape, CancellationToken cancellationToken)
+    {
+        using var ours = new LoadClient(shape.Address, ShortPrompt);
+        using var oursLong = new LoadClient(shape.Address, LongPrompt);
+        var bytes = Path.GetTempFileName();
+        await File.WriteAllBytesAsync(bytes, await ours.SendAsync(), cancellationToken);
+        await using var bare = await ServerProcess.StartAsync("serve-bare", bytes);
+        using var anchor = new LoadClient(bare.Address, ShortPrompt);
+        using var anchorLong = new LoadClient(bare.Address, LongPrompt);
+
+        // Both compiled and warm before anything counts.
+        await ours.RateAsync(20_000, 16);
+        await oursLong.RateAsync(400, 8);
+        await anchor.RateAsync(20_000, 16);
+        await Rounds.RunAsync(
+            "distributed path (RabbitMQ, Redis, gRPC) with a zero-cost engine, anchor bare Kestrel",
+            () => MeasureAsync(ours, oursLong, 1),
+            () => MeasureAsync(anchor, anchorLong, 4));
+        File.Delete(bytes);
+    }
+
+    private static async Task<Dictionary<string, double>> MeasureAsync(LoadClient brief, LoadClient lengthy, int times) => new(StringComparer.Ordinal)
+    {
+        ["p50 at concurrency 1, ms"] = await brief.LatencyAsync(400),
+        ["requests/s at concurrency 16"] = await brief.RateAsync(2000 * times, 16),
+        ["220 KB prompts/s at concurrency 8"] = await lengthy.RateAsync(200 * times, 8),
+    };
+}

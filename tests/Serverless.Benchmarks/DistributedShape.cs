@@ -1,0 +1,98 @@
+using System.Globalization;
+using Serverless.EndToEndTests.Parts;
+
+namespace Serverless.Benchmarks;
+
+/// <summary>The distributed shape as it runs: a RabbitMQ and a Redis, a gateway and its workers as processes of their own. Without daprd, which the synchronous path does not need.</summary>
+internal sealed class DistributedShape : IAsyncDisposable
+{
+    private readonly string _manifests = Directory.CreateTempSubdirectory("serverless-bench-").FullName;
+    private readonly List<IAsyncDisposable> _started = [];
+
+    private DistributedShape()
+    {
+    }
+
+    /// <summary>Why it cannot run; null where all is there.</summary>
+    public static string? Absent => RabbitMqServer.Absent ?? RedisServer.Absent;
+
+    /// <summary>Where clients ask.</summary>
+    public Uri Address { get; private set; } = null!;
+
+    public PartProcess Gateway { get; private set; } = null!;
+
+    /// <summary>Everything, running. The worker of each pool is ready.</summary>
+    /// <param name="manifests">The models.</param>
+    /// <param name="pools">A worker each; a pool may be named more than once.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
+    public static async Task<DistributedShape> StartAsync(string manifests, IReadOnlyList<string> pools, CancellationToken cancellationToken)
+    {
+        var shape = new DistributedShape();
+        try
+        {
+            await File.WriteAllTextAsync(Path.Combine(shape._manifests, "models.yaml"), manifests, cancellationToken);
+            await shape.StartAsync(pools, cancellationToken);
+            return shape;
+        }
+        catch
+        {
+            await shape.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var part in Enumerable.Reverse(_started))
+        {
+            if (part is PartProcess process) ProcessorTime.Servers.Remove(process.Id);
+            await part.DisposeAsync();
+        }
+
+        Directory.Delete(_manifests, recursive: true);
+    }
+
+    private static Uri Http(int port) => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
+
+    private async Task StartAsync(IReadOnlyList<string> pools, CancellationToken cancellationToken)
+    {
+        var rabbitMq = await RabbitMqServer.StartNewAsync(cancellationToken);
+        _started.Add(rabbitMq);
+        var redis = await RedisServer.StartNewAsync(cancellationToken);
+        _started.Add(redis);
+        ProcessorTime.Servers.Add(rabbitMq.Process.Id);
+        ProcessorTime.Servers.Add(redis.Process.Id);
+
+        Address = Http(PartProcess.FreePort());
+        Gateway = Start("Gateway", Address, new()
+        {
+            ["Redis__Configuration"] = redis.Configuration,
+            ["RabbitMq__Url"] = rabbitMq.Url.ToString(),
+            ["Distributed__Manifests"] = _manifests,
+            ["Sessions__Host"] = "127.0.0.1",
+            ["Sessions__Port"] = PartProcess.FreePort().ToString(CultureInfo.InvariantCulture),
+        });
+        await ReadyAsync(Gateway, Address, cancellationToken);
+        foreach (var pool in pools)
+        {
+            var address = Http(PartProcess.FreePort());
+            var worker = Start("Worker", address, new() { ["Redis__Configuration"] = redis.Configuration, ["Worker__Pool"] = pool });
+            await ReadyAsync(worker, address, cancellationToken);
+        }
+    }
+
+    private PartProcess Start(string program, Uri http, Dictionary<string, string> environment)
+    {
+        environment["Distributed__Http"] = http.ToString();
+        var process = PartProcess.Start(program, Path.Combine(AppContext.BaseDirectory, $"Serverless.{program}"), [], environment);
+        _started.Add(process);
+        ProcessorTime.Servers.Add(process.Id);
+        return process;
+    }
+
+    private static async Task ReadyAsync(PartProcess process, Uri address, CancellationToken cancellationToken)
+    {
+        using var http = new HttpClient();
+        await process.ReadyAsync(async token => (await http.GetAsync(new Uri(address, "/readyz"), token)).IsSuccessStatusCode, cancellationToken);
+    }
+}
