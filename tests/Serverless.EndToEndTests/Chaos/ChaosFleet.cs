@@ -34,6 +34,9 @@ internal sealed class ChaosFleet : IAsyncDisposable
     /// <summary>The gateways' addresses.</summary>
     public List<Uri> Addresses { get; } = [];
 
+    /// <summary>Where each gateway's workers come to: the holder of a lease that it has.</summary>
+    public List<Uri> Sessions { get; } = [];
+
     public RedisServer Log { get; private set; } = null!;
 
     public Neighbour Neighbour { get; private set; } = null!;
@@ -88,7 +91,7 @@ internal sealed class ChaosFleet : IAsyncDisposable
 
     private async Task StartGatewayAsync(int number, CancellationToken cancellationToken)
     {
-        var (port, http, grpc) = (PartProcess.FreePort(), PartProcess.FreePort(), PartProcess.FreePort());
+        var (port, sessions, http, grpc) = (PartProcess.FreePort(), PartProcess.FreePort(), PartProcess.FreePort(), PartProcess.FreePort());
         var folder = Checkout.CopyComponents(
             Through(await LinkAsync($"daprd-{number} to documents", Documents.Port, cancellationToken)),
             $"amqp://guest:guest@{Through(await LinkAsync($"daprd-{number} to rabbitmq", RabbitMq.Port, cancellationToken))}");
@@ -97,7 +100,7 @@ internal sealed class ChaosFleet : IAsyncDisposable
         {
             ["Distributed__Http"] = Address(port).ToString(),
             ["Distributed__Manifests"] = _manifests,
-            ["Sessions__Port"] = Text(PartProcess.FreePort()),
+            ["Sessions__Port"] = Text(sessions),
             ["Sessions__Host"] = "127.0.0.1",
             ["RabbitMq__Url"] = $"amqp://guest:guest@{Through(await LinkAsync($"gateway-{number} to rabbitmq", RabbitMq.Port, cancellationToken))}",
             ["Redis__Configuration"] = Through(await LinkAsync($"gateway-{number} to redis", Log.Port, cancellationToken)),
@@ -105,6 +108,7 @@ internal sealed class ChaosFleet : IAsyncDisposable
             ["DAPR_GRPC_PORT"] = Text(grpc),
         };
         Addresses.Add(Address(port));
+        Sessions.Add(Address(sessions));
         var app = StartAppAsync($"gateway-{number}", "Serverless.Gateway", environment, port, cancellationToken);
         var sidecar = Own(await Daprd.StartNewAsync(
             new DaprdSettings
