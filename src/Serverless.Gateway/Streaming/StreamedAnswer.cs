@@ -17,7 +17,7 @@ namespace Serverless.Gateway.Streaming;
 /// </summary>
 internal sealed class StreamedAnswer : IAnswer
 {
-    private static readonly TimeSpan BeforeAbort = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan BeforeAbort = TimeSpan.FromMilliseconds(100);
 
     private readonly HttpContext _http;
     private readonly AnswerShape _shape;

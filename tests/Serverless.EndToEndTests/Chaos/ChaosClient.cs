@@ -44,7 +44,7 @@ internal sealed class ChaosClient(ChaosFleet fleet, ChaosResults results, ChaosL
                 last = tried.Retry;
                 ledger.Fail(last);
                 _moves++;
-                await Task.Delay(Pause, TimeProvider.System, either.Token);
+                await RealTime.PassAsync(Pause, either.Token);
             }
         }
         catch (OperationCanceledException) when (patience.IsCancellationRequested)
@@ -89,7 +89,7 @@ internal sealed class ChaosClient(ChaosFleet fleet, ChaosResults results, ChaosL
         while (true)
         {
             _moves++;
-            await Task.Delay(Pause, TimeProvider.System, cancellationToken);
+            await RealTime.PassAsync(Pause, cancellationToken);
             if (await ReadAsync(id, cancellationToken) is not { } read) continue;
 
             var end = ChaosResults.Judge(read, tokens);
@@ -134,7 +134,7 @@ internal sealed class ChaosClient(ChaosFleet fleet, ChaosResults results, ChaosL
             catch (ServingException)
             {
                 ledger.Fail("publish");
-                await Task.Delay(Pause, TimeProvider.System, cancellationToken);
+                await RealTime.PassAsync(Pause, cancellationToken);
             }
         }
 
@@ -160,7 +160,7 @@ internal sealed class ChaosClient(ChaosFleet fleet, ChaosResults results, ChaosL
         {
             ledger.Fail("stream broken, gone on with");
             _moves++;
-            await Task.Delay(Pause, TimeProvider.System, cancellationToken);
+            await RealTime.PassAsync(Pause, cancellationToken);
             try
             {
                 using var answer = await SendAsync(HttpMethod.Get, $"/v1/requests/{stream.Id}/events", null, null, cancellationToken, stream.LastEventId);

@@ -26,7 +26,7 @@ internal sealed class ChaosFaults(ChaosFleet fleet, ChaosLedger ledger, ChaosSet
             _random.Shuffle(faults);
             foreach (var (_, playAsync) in faults)
             {
-                await Task.Delay(Lull, TimeProvider.System, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await RealTime.PassAsync(Lull, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 if (stopping.IsCancellationRequested) return;
 
                 await playAsync(CancellationToken.None);
@@ -88,5 +88,5 @@ internal sealed class ChaosFaults(ChaosFleet fleet, ChaosLedger ledger, ChaosSet
         return parts[_random.Next(parts.Length)];
     }
 
-    private static Task WaitAsync(TimeSpan pause, CancellationToken cancellationToken) => Task.Delay(pause, TimeProvider.System, cancellationToken);
+    private static Task WaitAsync(TimeSpan pause, CancellationToken cancellationToken) => RealTime.PassAsync(pause, cancellationToken);
 }

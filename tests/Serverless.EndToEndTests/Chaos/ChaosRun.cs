@@ -38,7 +38,7 @@ internal sealed class ChaosRun(ChaosFleet fleet, ChaosResults results, ChaosLedg
         var random = new Random((settings.Seed * 31) + client);
         while (Interlocked.Increment(ref _next) is var number && number <= settings.Requests)
         {
-            await Task.Delay(settings.Think * random.NextDouble(), TimeProvider.System, cancellationToken);
+            await RealTime.PassAsync(settings.Think * random.NextDouble(), cancellationToken);
             await new ChaosClient(fleet, results, ledger, http, settings, random, number).RunAsync(cancellationToken);
         }
     }

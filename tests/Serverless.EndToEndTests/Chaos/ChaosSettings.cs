@@ -35,7 +35,10 @@ internal sealed record ChaosSettings
             ? settings
             : settings with
             {
-                Stops = [TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(60)], Clients = 64, RequestTimeout = TimeSpan.FromMinutes(5), Patience = TimeSpan.FromMinutes(10),
+                Stops = [TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(60)],
+                Clients = 64,
+                RequestTimeout = TimeSpan.FromMinutes(5),
+                Patience = TimeSpan.FromMinutes(10),
                 Engine = new(TokensPerSecond: 400, OutputTokens: 64),
             };
     }
