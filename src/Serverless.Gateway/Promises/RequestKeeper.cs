@@ -13,13 +13,13 @@ internal sealed partial class RequestKeeper(RequestRecords records, LogReader re
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(10);
 
-    public async Task KeepAsync(InferenceRequest request, CancellationToken cancellationToken)
+    public async Task<bool> KeepAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
         for (var delay = FirstDelay; ; delay = delay * 2 < LongestDelay ? delay * 2 : LongestDelay)
         {
             try
             {
-                if (await TryKeepAsync(request, cancellationToken)) return;
+                if (await TryKeepAsync(request, cancellationToken) is { } kept) return kept;
             }
             catch (ServingException e)
             {
@@ -34,33 +34,41 @@ internal sealed partial class RequestKeeper(RequestRecords records, LogReader re
         }
     }
 
-    /// <summary>One step at a time; false: come again at once or a little later.</summary>
-    private async ValueTask<bool> TryKeepAsync(InferenceRequest request, CancellationToken cancellationToken)
+    /// <summary>One step at a time; null: come again a little later.</summary>
+    private async ValueTask<bool?> TryKeepAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
         if (await records.FindAsync(request.Owner, request.Id, cancellationToken) is not { } stored)
         {
             await records.CreateAsync(Promiser.RecordOf(request, null, null), cancellationToken); // it is gone, or was never made
-            return false;
+            return null;
         }
 
         if (!stored.Record.HasEnded)
         {
-            var ended = await reader.UpdateAsync(stored.Record, cancellationToken) ?? reader.Fail(stored.Record, LostFault(request.Id));
-            if (!ended.HasEnded) return false; // the caller was early
+            var ended = await reader.UpdateAsync(stored.Record, cancellationToken);
+            if (ended is null && time.GetUtcNow() >= request.Deadline) ended = reader.Fail(stored.Record, LostFault(request.Id));
+            if (ended is not { HasEnded: true })
+            {
+                LogLost(request.Id);
+                return false;
+            }
 
-            if (!await records.ReplaceAsync(stored, ended, cancellationToken)) return false;
-            if (await records.FindAsync(request.Owner, request.Id, cancellationToken) is not { } saved) return false;
+            if (!await records.ReplaceAsync(stored, ended, cancellationToken)) return null;
+            if (await records.FindAsync(request.Owner, request.Id, cancellationToken) is not { } saved) return null;
             stored = saved;
         }
 
         if (stored.Record.Published) return true;
 
         await events.PublishAsync(stored.Record, cancellationToken);
-        return await records.ReplaceAsync(stored, stored.Record with { Published = true }, cancellationToken);
+        return await records.ReplaceAsync(stored, stored.Record with { Published = true }, cancellationToken) ? true : null;
     }
 
     private static ServingFault LostFault(RequestId id) =>
         new(ServingError.LogExpired, $"Nothing is kept of the events of request '{id}', so its answer is lost; send it again.");
+
+    [LoggerMessage(LogLevel.Warning, "The request log lost the end of {Request} before it was kept; the request runs again.")]
+    private partial void LogLost(RequestId request);
 
     [LoggerMessage(LogLevel.Warning, "What was promised for {Request} could not be kept yet and is tried again in {Seconds} s: {Reason}")]
     private partial void LogRetried(RequestId request, double seconds, string reason);

@@ -33,15 +33,22 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
         {
             // The end first, the dead letter after it: what is lost between the two is done again, never forgotten.
             await RetryAsync(delivery.Request, async () => await ports.Log.EndAsync(delivery.Request.Id, new RequestEvent.Failed(fault), cancellationToken), cancellationToken);
-            if (delivery.Request.Promise == Promise.Id) await RetryAsync(delivery.Request, () => ports.Promises.KeepAsync(delivery.Request, cancellationToken), cancellationToken);
-            await delivery.DeadLetterAsync(fault, attempts, cancellationToken);
+            if (await IsKeptAsync(delivery, cancellationToken)) await delivery.DeadLetterAsync(fault, attempts, cancellationToken);
         });
     }
 
     private async ValueTask KeepAsync(IRequestDelivery delivery, CancellationToken cancellationToken)
     {
-        await RetryAsync(delivery.Request, () => ports.Promises.KeepAsync(delivery.Request, cancellationToken), cancellationToken);
-        await delivery.CompleteAsync(cancellationToken);
+        if (await IsKeptAsync(delivery, cancellationToken)) await delivery.CompleteAsync(cancellationToken);
+    }
+
+    /// <summary>False: its end was lost with the store, so its message goes back and it runs again.</summary>
+    private async ValueTask<bool> IsKeptAsync(IRequestDelivery delivery, CancellationToken cancellationToken)
+    {
+        var isKept = true;
+        if (delivery.Request.Promise == Promise.Id) await RetryAsync(delivery.Request, async () => isKept = await ports.Promises.KeepAsync(delivery.Request, cancellationToken), cancellationToken);
+        if (!isKept) await delivery.ReturnAsync(cancellationToken);
+        return isKept;
     }
 
     private async Task RetryAsync(InferenceRequest request, Func<Task> step, CancellationToken cancellationToken)

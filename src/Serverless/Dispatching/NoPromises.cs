@@ -6,5 +6,5 @@ namespace Serverless.Dispatching;
 public sealed class NoPromises : IPromiseKeeper
 {
     /// <inheritdoc/>
-    public Task KeepAsync(InferenceRequest request, CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task<bool> KeepAsync(InferenceRequest request, CancellationToken cancellationToken) => Task.FromResult(true);
 }

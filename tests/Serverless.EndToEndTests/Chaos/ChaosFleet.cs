@@ -62,8 +62,8 @@ internal sealed class ChaosFleet : IAsyncDisposable
 
     public ChaosPart Part(string name) => _parts.Single(part => part.Name == name);
 
-    /// <summary>What all parts of ours said last.</summary>
-    public string Output => string.Join('\n', _parts.Where(part => !part.Name.StartsWith("daprd", StringComparison.Ordinal)).Select(part => $"\n--- {part.Name}\n{part.Output}"));
+    /// <summary>What all parts said last.</summary>
+    public string Output => string.Join('\n', _parts.Select(part => $"\n--- {part.Name}\n{part.Output}"));
 
     public async ValueTask DisposeAsync()
     {

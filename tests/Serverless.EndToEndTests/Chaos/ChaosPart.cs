@@ -10,6 +10,9 @@ internal sealed class ChaosPart(string name, Func<PartProcess> process, Func<Tas
     /// <summary>The last it said.</summary>
     public string Output => process().Output;
 
+    /// <summary>Bytes of memory it has now.</summary>
+    public long Memory => process().ResidentBytes;
+
     /// <summary>SIGKILL.</summary>
     public Task KillAsync() => kill();
 

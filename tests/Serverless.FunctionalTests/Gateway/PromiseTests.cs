@@ -319,6 +319,24 @@ public sealed class PromiseTests
     }
 
     [Fact]
+    public async Task A_promise_whose_end_was_lost_with_the_store_is_not_kept_but_runs_again()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        await gateway.PostAsync(Chat, Whole, ("Prefer", "respond-async"));
+        var held = await gateway.TakeAsync();
+        var keeper = gateway.Services.GetRequiredService<IPromiseKeeper>();
+        await held.BeginAsync();
+
+        (await keeper.KeepAsync(held.Request, Token)).ShouldBeFalse();
+        (await StatusAsync(gateway, held)).ShouldBe("in_progress");
+        await held.SayAsync("Good", finish: FinishReason.Stop);
+        await held.FinishAsync();
+
+        (await keeper.KeepAsync(held.Request, Token)).ShouldBeTrue();
+        (await StatusAsync(gateway, held)).ShouldBe("completed");
+    }
+
+    [Fact]
     public async Task Promised_requests_are_listed_newest_first_page_by_page()
     {
         await using var gateway = await GatewayUnderTest.StartAsync();

@@ -12,9 +12,10 @@ internal sealed class RecordingPromises : IPromiseKeeper
     /// <summary>What a keep waits for.</summary>
     public Func<CancellationToken, Task> Before { get; set; } = _ => Task.CompletedTask;
 
-    public async Task KeepAsync(InferenceRequest request, CancellationToken cancellationToken)
+    public async Task<bool> KeepAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
         await Before(cancellationToken);
         Kept.Enqueue(request.Id);
+        return true;
     }
 }
