@@ -17,6 +17,9 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
 
     public static LogHead HeadOf(InferenceRequest request) => new(request.Model, request.Promise, request.Holder, request.Deadline) { Owner = request.Owner };
 
+    /// <summary>Whether the request could begin now, if none waited before it.</summary>
+    public bool HasRoomFor(TrackedRequest request) => DispatchPlanner.Choose(request.Entry, _replicas) is not null;
+
     /// <summary>(d) Begins an attempt at that replica, where the log allows it.</summary>
     public void Begin(TrackedRequest request, ReplicaState replica)
     {
