@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 CONFIGURATION := Release
 
-.PHONY: help build test unit bench run ci fmt house chaos-keda
+.PHONY: help build test unit bench run ci fmt house chaos chaos-keda
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ bench: ## figures as ratios against their anchors; BENCH=distributed|engine|gate
 
 run: ## serve the default model on http://127.0.0.1:8080
 	dotnet run -c Release --project src/Serverless.Cli -- up
+
+chaos: ## 10,000 requests while parts are killed, stopped for up to a minute, cut off and robbed of data (needs the rig; CHAOS_SEED, CHAOS_FAULTS)
+	CHAOS_REQUESTS=$${CHAOS_REQUESTS:-10000} CHAOS_LONG=1 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*Chaos.ChaosTests'
 
 chaos-keda: ## twenty outages of each kind on the real KEDA (needs the rig)
 	KEDA_RUNS=20 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*ScalerTests'

@@ -41,6 +41,7 @@ public static class GatewayHost
             .AddApiKeys(builder.Configuration)
             .AddQueueLimits(builder.Configuration)
             .AddRabbitMqQueue()
+            .AddSingleton<Redrive>()
             .AddRedisRequestLog()
             .AddRedisLeases()
             .AddRedisFeeds()

@@ -81,7 +81,7 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
         heard[1..].ShouldBe(fromDispatcher[1..]);
         var assigned = heard[0].ShouldBeOfType<DispatcherMessage.Assign>().Assignment;
         assigned.Request.Body.ToArray().ShouldBe(request.Body.ToArray());
-        (assigned.Request with { Body = request.Body }).ShouldBe(request);
+        (assigned.Request with { Body = request.Body, Shape = request.Shape }).ShouldBe(request);
         (assigned.Fence, assigned.LastSequence).ShouldBe((new Fence("run", 2), 9));
         TestRequests.Show(new RequestEvent.Chunk(assigned.Output)).ShouldBe(TestRequests.Show(new RequestEvent.Chunk(output)));
         await link.DisposeAsync();

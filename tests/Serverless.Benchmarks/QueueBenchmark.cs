@@ -74,7 +74,7 @@ internal static class QueueBenchmark
 
     private static ServiceProvider Services(RabbitMqServer server) => new ServiceCollection()
         .AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?> { ["RabbitMq:Url"] = server.Url.ToString() }).Build())
-        .AddSingleton(new QueueLimits())
+        .AddSingleton(new QueueLimits { MaxRequests = int.MaxValue, MaxTokens = long.MaxValue, MaxBytes = long.MaxValue })
         .AddSingleton<IDemandFeed, MemoryDemandFeed>()
         .AddLogging()
         .AddRabbitMqQueue()

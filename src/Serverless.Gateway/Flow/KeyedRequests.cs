@@ -103,7 +103,7 @@ internal sealed partial class KeyedRequests(
         state.Id = id;
         state.Head = head with { Holder = gateway.Instance };
         state.Shape = shape with { Stream = state.Shape!.Stream, Resume = state.Shape.Resume };
-        state.Request = Admitter.As(state.Request!, id) with { Deadline = head.Deadline };
+        state.Request = Admitter.As(state.Request!, id) with { Deadline = head.Deadline, Resumable = head.Resumable, Shape = head.Shape };
         state.Http.Response.Headers["x-request-id"] = id.Value;
         if (hold != HoldResult.Held) return true;
 

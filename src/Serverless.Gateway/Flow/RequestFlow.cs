@@ -104,13 +104,13 @@ internal sealed partial class RequestFlow(
         state.IdempotencyKey = admitted.IdempotencyKey;
         var longest = admitted.Preferences.RespondAsync ? admitted.Preferences.Wait : shape.Stream ? null : promises.Value.LongestSynchronous;
         state.PromoteAt = request.AcceptedAt + longest;
-        state.Head = new LogHead(request.Model, Promise.Connection, gateway.Instance, request.Deadline)
+        state.Request = request with
         {
-            Owner = request.Owner,
+            Holder = gateway.Instance,
             Resumable = shape.Resume > TimeSpan.Zero || longest is not null,
             Shape = ShapeCodec.Encode(shape),
         };
-        state.Request = request with { Holder = gateway.Instance };
+        state.Head = LogHead.Of(state.Request);
     }
 
     private async Task<bool> BeginAsync(FlowState state, Admitted admitted, CancellationToken cancellationToken)
@@ -123,7 +123,7 @@ internal sealed partial class RequestFlow(
             QueueView.WriteHeaders(headers, state.Wait);
             if (IsPromisedAtOnce(state))
             {
-                await promiser.PromiseAsync(state.Request!, state.Head!.Shape, null, null, cancellationToken);
+                await promiser.PromiseAsync(state.Request!, null, null, cancellationToken);
                 return await PromisedAsync(state, cancellationToken);
             }
 

@@ -33,7 +33,7 @@ internal sealed partial class InferenceEventHandler(
             if (await records.FindAsync(_owner, id, cancellationToken) is { Record.HasEnded: true }) return BrokerAnswer.Acknowledge;
 
             var admitted = admitter.AdmitEvent(id, kind, _owner, payload.Body);
-            await promiser.PromiseAsync(admitted.Request, ShapeCodec.Encode(admitted.Shape), OriginOf(cloudEvent), payload.Metadata, cancellationToken);
+            await promiser.PromiseAsync(admitted.Request with { Shape = ShapeCodec.Encode(admitted.Shape) }, OriginOf(cloudEvent), payload.Metadata, cancellationToken);
             LogTaken(id, cloudEvent.Source, cloudEvent.Id);
             return BrokerAnswer.Acknowledge;
         }

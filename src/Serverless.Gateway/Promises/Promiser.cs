@@ -11,7 +11,7 @@ namespace Serverless.Gateway.Promises;
 internal sealed partial class Promiser(RequestRecords records, IRequestLog log, IRequestQueue queue, ILogger<Promiser> logger)
 {
     /// <summary>A request's record before its end.</summary>
-    public static RequestRecord RecordOf(InferenceRequest request, ReadOnlyMemory<byte> shape, EventOrigin? origin, JsonElement? metadata) => new()
+    public static RequestRecord RecordOf(InferenceRequest request, EventOrigin? origin, JsonElement? metadata) => new()
     {
         Id = request.Id.Value,
         Kind = request.Kind,
@@ -19,18 +19,18 @@ internal sealed partial class Promiser(RequestRecords records, IRequestLog log, 
         Owner = request.Owner,
         CreatedAt = request.AcceptedAt,
         Deadline = request.Deadline,
-        Shape = shape.ToArray(),
+        Shape = request.Shape.ToArray(),
         Origin = origin,
         Metadata = metadata,
     };
 
     /// <summary>Takes a request under an id from the start.</summary>
     /// <exception cref="ServingException">It is refused, or cannot be kept: no id is given and nothing runs.</exception>
-    public async Task PromiseAsync(InferenceRequest request, ReadOnlyMemory<byte> shape, EventOrigin? origin, JsonElement? metadata, CancellationToken cancellationToken)
+    public async Task PromiseAsync(InferenceRequest request, EventOrigin? origin, JsonElement? metadata, CancellationToken cancellationToken)
     {
         var promised = Promised(request);
-        await records.CreateAsync(RecordOf(request, shape, origin, metadata), cancellationToken);
-        await log.OpenAsync(request.Id, new LogHead(request.Model, Promise.Id, "", request.Deadline) { Owner = request.Owner, Resumable = true, Shape = shape }, cancellationToken);
+        await records.CreateAsync(RecordOf(request, origin, metadata), cancellationToken);
+        await log.OpenAsync(request.Id, LogHead.Of(promised), cancellationToken);
         if ((await queue.EnqueueAsync(promised, cancellationToken)).Fault is not { } fault) return;
 
         // An event comes again under the same id, which must then still be open.
@@ -43,7 +43,7 @@ internal sealed partial class Promiser(RequestRecords records, IRequestLog log, 
     {
         try
         {
-            await records.CreateAsync(RecordOf(request, head.Shape, null, null), cancellationToken);
+            await records.CreateAsync(RecordOf(request, null, null), cancellationToken);
             if ((await queue.EnqueueAsync(Promised(request), cancellationToken)).Fault is { } fault) throw new ServingException(fault);
 
             switch (await log.HoldAsync(request.Id, Promise.Id, "", cancellationToken))
@@ -65,7 +65,7 @@ internal sealed partial class Promiser(RequestRecords records, IRequestLog log, 
         }
     }
 
-    private static InferenceRequest Promised(InferenceRequest request) => request with { Promise = Promise.Id, Holder = "" };
+    private static InferenceRequest Promised(InferenceRequest request) => request with { Promise = Promise.Id, Holder = "", Resumable = true };
 
     /// <summary>No id was given. What cannot be taken back now is harmless: a log that ends at its deadline, a record that is never asked for.</summary>
     private async Task TakeBackAsync(InferenceRequest request, ServingFault fault)

@@ -8,7 +8,7 @@ namespace Serverless.Gateway.Promises;
 /// <summary>
 /// Keeps what an id promised: reads the end from the log, saves it, publishes it, notes that. Each step can be repeated and is, until it succeeds. Thread-safe.
 /// </summary>
-internal sealed partial class RequestKeeper(RequestRecords records, LogReader reader, IRequestLog log, ResultEvents events, TimeProvider time, ILogger<RequestKeeper> logger) : IPromiseKeeper
+internal sealed partial class RequestKeeper(RequestRecords records, LogReader reader, ResultEvents events, TimeProvider time, ILogger<RequestKeeper> logger) : IPromiseKeeper
 {
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(10);
@@ -39,7 +39,7 @@ internal sealed partial class RequestKeeper(RequestRecords records, LogReader re
     {
         if (await records.FindAsync(request.Owner, request.Id, cancellationToken) is not { } stored)
         {
-            await records.CreateAsync(await NewRecordAsync(request, cancellationToken), cancellationToken);
+            await records.CreateAsync(Promiser.RecordOf(request, null, null), cancellationToken); // it is gone, or was never made
             return false;
         }
 
@@ -57,13 +57,6 @@ internal sealed partial class RequestKeeper(RequestRecords records, LogReader re
 
         await events.PublishAsync(stored.Record, cancellationToken);
         return await records.ReplaceAsync(stored, stored.Record with { Published = true }, cancellationToken);
-    }
-
-    /// <summary>Of a request whose record is gone or was never made: made from what there is.</summary>
-    private async ValueTask<RequestRecord> NewRecordAsync(InferenceRequest request, CancellationToken cancellationToken)
-    {
-        var head = await log.ReadHeadAsync(request.Id, cancellationToken);
-        return Promiser.RecordOf(request, head?.Shape ?? default, null, null);
     }
 
     private static ServingFault LostFault(RequestId id) =>

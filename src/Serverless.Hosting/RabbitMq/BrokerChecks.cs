@@ -1,6 +1,8 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
@@ -40,25 +42,19 @@ internal sealed partial class BrokerChecks(IOptions<RabbitMqOptions> options, IL
         }
     }
 
-    /// <summary>A sentence for each queue that is not as it should be.</summary>
+    /// <summary>A sentence for each thing that is not as it should be.</summary>
     public async Task<IReadOnlyList<string>> FindAsync(Uri url, BrokerVersion version, Topology topology, IReadOnlyCollection<ModelName> models, CancellationToken cancellationToken)
     {
         var virtualHost = options.Value.Url.AbsolutePath.TrimStart('/') is { Length: > 0 } named ? named : "%2F";
+        using var policies = await GetAsync(url, $"api/policies/{virtualHost}", cancellationToken);
+        using var limits = await GetAsync(url, $"api/operator-policies/{virtualHost}", cancellationToken);
         var findings = new List<string>();
         foreach (var queue in topology.Declarations(models, version, options.Value.LongestWait))
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(url, $"api/queues/{virtualHost}/{Uri.EscapeDataString(queue.Name)}"));
-            request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(url.UserInfo))));
-            using var answer = await _http.SendAsync(request, cancellationToken);
-            if (answer.StatusCode == System.Net.HttpStatusCode.NotFound)
-            {
-                findings.Add($"The queue '{queue.Name}' is not there; run: serverless topology --declare.");
-                continue;
-            }
-
-            answer.EnsureSuccessStatusCode();
-            using var body = JsonDocument.Parse(await answer.Content.ReadAsByteArrayAsync(cancellationToken));
-            findings.AddRange(Findings(queue, body.RootElement));
+            using var found = await GetAsync(url, $"api/queues/{virtualHost}/{Uri.EscapeDataString(queue.Name)}", cancellationToken);
+            if (found is null) findings.Add($"The queue '{queue.Name}' is not there; run: serverless topology --declare.");
+            else if (found.RootElement.TryGetProperty("type", out var type) && type.GetString() != queue.Type) findings.Add($"The queue '{queue.Name}' is a {type.GetString()} queue and should be a {queue.Type} one; delete it when it is empty.");
+            findings.AddRange(PolicyOf(queue, policies).Concat(PolicyOf(queue, limits)));
         }
 
         return findings;
@@ -66,16 +62,45 @@ internal sealed partial class BrokerChecks(IOptions<RabbitMqOptions> options, IL
 
     public void Dispose() => _http.Dispose();
 
-    private static IEnumerable<string> Findings(QueueDeclaration queue, JsonElement found)
+    /// <summary>What the one policy that applies to a queue takes from it: of those that match its name, the one of the highest priority.</summary>
+    private static IEnumerable<string> PolicyOf(QueueDeclaration queue, JsonDocument? policies)
     {
-        if (found.TryGetProperty("type", out var type) && type.GetString() != queue.Type) yield return $"The queue '{queue.Name}' is a {type.GetString()} queue and should be a {queue.Type} one; delete it when it is empty.";
-        if (!found.TryGetProperty("effective_policy_definition", out var policy) || policy.ValueKind != JsonValueKind.Object) yield break;
-
-        foreach (var key in Losing)
+        var applied = (policies?.RootElement.EnumerateArray() ?? [])
+            .Where(policy => policy.GetProperty("apply-to").GetString() != "exchanges" && Matches(policy.GetProperty("pattern").GetString()!, queue.Name))
+            .OrderByDescending(policy => policy.GetProperty("priority").GetInt32())
+            .Take(1);
+        foreach (var policy in applied)
         {
-            if (!policy.TryGetProperty(key, out var value) || (key == "delivery-limit" && value.ValueKind == JsonValueKind.Number && value.GetInt64() < 0)) continue;
-            yield return $"A policy sets {key} = {value.GetRawText()} on the queue '{queue.Name}': requests will be lost by it; take our queues out of its pattern.";
+            foreach (var key in Losing)
+            {
+                if (!policy.GetProperty("definition").TryGetProperty(key, out var value) || (key == "delivery-limit" && value.GetInt64() < 0)) continue;
+                yield return $"The policy '{policy.GetProperty("name").GetString()}' sets {key} = {value.GetRawText()} on the queue '{queue.Name}': requests will be lost by it; take our queues out of its pattern.";
+            }
         }
+    }
+
+    private static bool Matches(string pattern, string name)
+    {
+        try
+        {
+            return Regex.IsMatch(name, pattern, RegexOptions.None, TimeSpan.FromSeconds(1));
+        }
+        catch (Exception exception) when (exception is ArgumentException or RegexMatchTimeoutException)
+        {
+            return false; // the broker's dialect is not quite ours
+        }
+    }
+
+    /// <summary>Null: there is no such thing.</summary>
+    private async Task<JsonDocument?> GetAsync(Uri url, string path, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(url, path));
+        request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(url.UserInfo))));
+        using var answer = await _http.SendAsync(request, cancellationToken);
+        if (answer.StatusCode == HttpStatusCode.NotFound) return null;
+
+        answer.EnsureSuccessStatusCode();
+        return JsonDocument.Parse(await answer.Content.ReadAsByteArrayAsync(cancellationToken));
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "RabbitMQ {Version} takes consumer_timeout from rabbitmq.conf alone and tells it to no client: set consumer_timeout = {Milliseconds} there (its default of 30 minutes makes it deliver long requests again), and then RabbitMq:ConsumerTimeoutIsSet.")]

@@ -47,6 +47,7 @@ internal sealed class BrokerSession : IAsyncDisposable
             Uri = options.Url,
             AutomaticRecoveryEnabled = false,
             TopologyRecoveryEnabled = false,
+            SocketFactory = static family => new BufferedTcpClient(family),
             RequestedHeartbeat = options.Heartbeat,
             RequestedConnectionTimeout = HandshakeTimeout,
             HandshakeContinuationTimeout = HandshakeTimeout,
@@ -64,6 +65,9 @@ internal sealed class BrokerSession : IAsyncDisposable
 
     /// <summary>Completes with the reason when the connection is gone.</summary>
     public Task<string> Ended => _ended.Task;
+
+    /// <summary>Completes when nobody is given this one any more.</summary>
+    public TaskCompletionSource Withdrawn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Returns once the broker has the message in a queue, on disk if it is persistent.</summary>
     /// <exception cref="PublishException">Refused, or returned because there is no such queue.</exception>
@@ -89,17 +93,10 @@ internal sealed class BrokerSession : IAsyncDisposable
     }
 
     /// <summary>
-    /// A queue of this model's was deleted under us: it is declared again when next asked for, and published to on a fresh channel, for RabbitMQ 3.10 loses what a channel
-    /// publishes that knew a quorum queue's predecessor of the same name. The old channel stays for what it still has to confirm, and goes with the connection.
+    /// Gives the connection up though it is open, because a queue was deleted under us. It is declared again on the next one: RabbitMQ 3.10 loses what is published and delivered
+    /// on channels that knew a quorum queue's predecessor of the same name, and does not tell their consumers.
     /// </summary>
-    public void Missing(ModelName model)
-    {
-        lock (_lock)
-        {
-            _declared.Remove(model);
-            _publisher = null;
-        }
-    }
+    public void Abandon(string reason) => End(reason);
 
     /// <summary>Declares what is not there; what is there with other arguments is taken as it is, and reported.</summary>
     public async Task DeclareAllAsync(IReadOnlyCollection<ModelName> models)
@@ -130,6 +127,7 @@ internal sealed class BrokerSession : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         End("closed by us");
+        Withdrawn.TrySetResult();
         await _connection.AbortAsync(TimeSpan.FromSeconds(1));
         await _connection.DisposeAsync();
         _publishGate.Dispose();

@@ -32,13 +32,21 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
     public Topology Topology { get; }
 
     /// <summary>The connection now, or as soon as there is one.</summary>
-    public Task<BrokerSession> SessionAsync(CancellationToken cancellationToken)
+    public async Task<BrokerSession> SessionAsync(CancellationToken cancellationToken)
     {
-        lock (_lock)
+        while (true)
         {
-            ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
-            _keeping ??= Task.Run(KeepAsync, CancellationToken.None);
-            return _current.Task.WaitAsync(cancellationToken);
+            Task<BrokerSession> current;
+            lock (_lock)
+            {
+                ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
+                _keeping ??= Task.Run(KeepAsync, CancellationToken.None);
+                current = _current.Task;
+            }
+
+            var session = await current.WaitAsync(cancellationToken);
+            if (!session.Ended.IsCompleted) return session;
+            await session.Withdrawn.Task.WaitAsync(cancellationToken);
         }
     }
 
@@ -72,12 +80,12 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
                 LogConnected(_options.Url.Host, _options.Url.Port, session.Version);
                 var reason = await session.Ended.WaitAsync(_stop.Token);
                 Withdraw();
+                session.Withdrawn.TrySetResult();
                 LogLost(_options.Url.Host, reason);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
                 Withdraw();
-                return;
             }
             catch (Exception exception)
             {

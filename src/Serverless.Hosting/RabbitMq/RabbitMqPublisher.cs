@@ -16,9 +16,7 @@ internal sealed class RabbitMqPublisher(RabbitMqLink link, IOptions<RabbitMqOpti
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var session = await link.SessionAsync(either.Token);
-            using var lost = CancellationTokenSource.CreateLinkedTokenSource(either.Token, session.Lost);
-            await PublishAsync(session, queue, model, properties, body, lost.Token);
+            await PublishAsync(queue, model, properties, body, either.Token);
             return null;
         }
         catch (PublishException exception)
@@ -35,20 +33,23 @@ internal sealed class RabbitMqPublisher(RabbitMqLink link, IOptions<RabbitMqOpti
         }
     }
 
-    /// <summary>A queue that was deleted under us is declared once more.</summary>
-    private static async Task PublishAsync(BrokerSession session, string queue, ModelName? model, BasicProperties properties, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    /// <summary>A queue that was deleted under us is declared once more, on another connection.</summary>
+    private async Task PublishAsync(string queue, ModelName? model, BasicProperties properties, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
-        try
+        for (var again = options.Value.Declare; ; again = false)
         {
-            if (model is { } declared) await session.DeclareAsync(declared, cancellationToken);
-            await session.PublishAsync(queue, properties, body, cancellationToken);
-        }
-        catch (PublishException exception) when (exception.IsReturn)
-        {
-            if (model is { } missing) session.Missing(missing);
-            if (model is { } again) await session.DeclareAsync(again, cancellationToken);
-            else await session.DeclareAllAsync([]);
-            await session.PublishAsync(queue, properties, body, cancellationToken);
+            var session = await link.SessionAsync(cancellationToken);
+            using var lost = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, session.Lost);
+            try
+            {
+                if (model is { } declared) await session.DeclareAsync(declared, lost.Token);
+                await session.PublishAsync(queue, properties, body, lost.Token);
+                return;
+            }
+            catch (PublishException exception) when (exception.IsReturn && again)
+            {
+                session.Abandon($"it has lost the queue '{queue}'");
+            }
         }
     }
 }

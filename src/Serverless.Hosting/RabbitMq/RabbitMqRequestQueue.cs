@@ -145,18 +145,16 @@ internal sealed partial class RabbitMqRequestQueue(
 
     private async Task SubscribeAgainAsync(ModelName model, HeldDeliveries held, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
     {
-        BrokerSession? before = null;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
                 var session = await link.SessionAsync(stoppingToken);
-                if (ReferenceEquals(session, before)) session.Missing(model); // the connection holds and the subscription ended: a queue is gone
-                before = session;
                 await session.DeclareAsync(model, stoppingToken);
                 string[] queues = [link.Topology.Transient(model), link.Topology.Durable(model)];
                 await using var subscription = await RabbitMqSubscription.OpenAsync(session, queues, into, stoppingToken);
                 await WatchAsync(session, subscription, queues, stoppingToken);
+                session.Abandon($"it has lost a queue or consumer of '{model}'");
             }
             catch (Exception exception) when (exception is not ObjectDisposedException && BrokerFaults.IsOutage(exception))
             {

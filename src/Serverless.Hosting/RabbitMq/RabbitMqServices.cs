@@ -21,7 +21,6 @@ public static class RabbitMqServices
         services.TryAddSingleton<EnqueueBounds>();
         services.AddSingleton<IRequestQueue, RabbitMqRequestQueue>();
         services.AddSingleton<IDeadLetters, RabbitMqDeadLetters>();
-        services.TryAddSingleton<Redrive>();
         services.AddHostedService<RabbitMqStart>();
         return services;
     }

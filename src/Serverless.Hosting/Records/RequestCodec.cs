@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Serverless.Catalog;
 using Serverless.Requests;
 
@@ -11,6 +12,8 @@ internal static class RequestCodec
         Id = request.Id.Value,
         Model = request.Model.Value,
         Kind = (int)request.Kind,
+        Resumable = request.Resumable,
+        Shape = ByteString.CopyFrom(request.Shape.Span),
         PromptTokens = request.PromptTokens,
         MaxOutputTokens = request.MaxOutputTokens,
         Choices = request.Choices,
@@ -54,6 +57,8 @@ internal static class RequestCodec
             AcceptedAt = DateTimeOffset.FromUnixTimeMilliseconds(record.AcceptedAtUnixMs),
             Deadline = DateTimeOffset.FromUnixTimeMilliseconds(record.DeadlineUnixMs),
             Holder = record.Holder,
+            Resumable = record.Resumable,
+            Shape = record.Shape.Memory,
         };
     }
 

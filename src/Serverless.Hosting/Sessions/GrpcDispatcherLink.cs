@@ -10,7 +10,7 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
 {
     private const int OutboxCapacity = 256;
 
-    private static readonly TimeSpan FarewellLimit = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan FarewellLimit = TimeSpan.FromSeconds(5);
 
     private readonly AsyncDuplexStreamingCall<Wire.FromWorker, Wire.FromDispatcher> _call;
     private readonly TimeProvider _time;

@@ -13,7 +13,7 @@ public sealed partial class WorkerSessionOptions
     public int Port { get; set; } = 8090;
 
     /// <summary>How workers reach this gateway: a host name or address of this machine or pod. Default: the machine's name.</summary>
-    public string Host { get; set; } = Environment.MachineName;
+    public string? Host { get; set; }
 
     /// <summary>After so long without a word the other side is asked for a sign of life. Raising it delays the moment a lost part is noticed. Default: 5 seconds.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:01:00")]
@@ -36,7 +36,7 @@ public sealed partial class WorkerSessionOptions
     public string? ServerName { get; set; }
 
     /// <summary>Whether sessions are encrypted.</summary>
-    public bool UsesTls => Certificate is not null || Key is not null || Authority is not null;
+    internal bool UsesTls => Certificate is not null || Key is not null || Authority is not null;
 
     [OptionsValidator]
     internal sealed partial class Validator : IValidateOptions<WorkerSessionOptions>;

@@ -200,15 +200,15 @@ public sealed class SqliteRequestLog(SqliteFile file, TimeProvider time) : IRequ
 
     private async ValueTask SaveAsync(RequestId id, LogHead head, LogAttempts attempts, byte[]? events, CancellationToken cancellationToken)
     {
-        var (json, now) = (JsonSerializer.SerializeToUtf8Bytes(head), time.GetUtcNow().ToUnixTimeMilliseconds());
+        var (json, outlived) = (JsonSerializer.SerializeToUtf8Bytes(head), (time.GetUtcNow() - MemoryRequestLog.KeptBeyondDeadline).ToUnixTimeMilliseconds());
         await file.WriteAsync(
             connection =>
             {
                 if (events is not null)
                 {
                     connection.Run(
-                        "DELETE FROM logs WHERE id IN (SELECT id FROM logs WHERE deadline <= $now AND id NOT IN (SELECT id FROM requests) AND id <> $id LIMIT $most)",
-                        ("$now", now),
+                        "DELETE FROM logs WHERE id IN (SELECT id FROM logs WHERE deadline <= $outlived AND id NOT IN (SELECT id FROM requests) AND id <> $id LIMIT $most)",
+                        ("$outlived", outlived),
                         ("$id", id.Value),
                         ("$most", ClearedPerEnd));
                 }

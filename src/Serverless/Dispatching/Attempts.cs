@@ -15,8 +15,6 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
 
     public IReadOnlyList<ReplicaState> Replicas => _replicas;
 
-    public static LogHead HeadOf(InferenceRequest request) => new(request.Model, request.Promise, request.Holder, request.Deadline) { Owner = request.Owner };
-
     /// <summary>Whether the request could begin now, if none waited before it.</summary>
     public bool HasRoomFor(TrackedRequest request) => DispatchPlanner.Choose(request.Entry, _replicas) is not null;
 
@@ -144,7 +142,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         var begun = await ports.Log.BeginAsync(request.Id, epoch, nonce, cancellationToken);
         if (begun.Status != BeginStatus.Unknown || request.Promise != Promise.Id) return begun;
 
-        await ports.Log.OpenAsync(request.Id, HeadOf(request), cancellationToken);
+        await ports.Log.OpenAsync(request.Id, LogHead.Of(request), cancellationToken);
         return await ports.Log.BeginAsync(request.Id, epoch, nonce, cancellationToken);
     }
 
@@ -206,7 +204,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
     {
         if (request.Replica is not { } replica || request.Nonce != nonce) return;
         calls.Ask(
-            cancellationToken => ports.Log.AdoptAsync(request.Id, HeadOf(request.Request), epoch, request.Attempt, cancellationToken),
+            cancellationToken => ports.Log.AdoptAsync(request.Id, LogHead.Of(request.Request), epoch, request.Attempt, cancellationToken),
             adopted =>
             {
                 if (request.Nonce == nonce) GoOn(request, replica, adopted);

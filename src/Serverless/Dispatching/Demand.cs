@@ -44,6 +44,9 @@ public sealed record Demand
     /// <summary>Arrival rate of expected output tokens per second, smoothed.</summary>
     public double OutputTokensPerSecond { get; init; }
 
+    /// <summary>Arrival rate of requests per second, smoothed over 30 s; null while not told.</summary>
+    public double? RequestsPerSecond { get; init; }
+
     /// <summary>Share of the expected output tokens (pending, running, arriving) that answers really take on average: they are expected with a margin. 1 while unknown.</summary>
     public double OutputShare { get; init; } = 1;
 

@@ -12,6 +12,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
 
     private readonly ArrivalRate _prompt = new();
     private readonly ArrivalRate _output = new();
+    private readonly ArrivalRate _requests = new();
     private readonly ArrivalRate _recent = new(5);
     private readonly ServedRate _served = new();
     private DateTimeOffset _publishedAt;
@@ -21,6 +22,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     {
         _prompt.Add(promptTokens, now);
         _output.Add(outputTokens, now);
+        _requests.Add(1, now);
         _recent.Add(promptTokens, now);
     }
 
@@ -50,6 +52,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
             RunningOutputTokens = replicas.Sum(replica => replica.Running.Values.Sum(request => (long)request.Entry.ExpectedOutputTokens)),
             PromptTokensPerSecond = _prompt.PerSecond(now),
             OutputTokensPerSecond = _output.PerSecond(now),
+            RequestsPerSecond = _requests.PerSecond(now),
             OutputShare = outputShare,
             RecentPromptTokensPerSecond = _recent.PerSecond(now),
             Deferred = backlog.Due.Batch,

@@ -65,7 +65,7 @@ internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, D
     /// <summary>What an id promised may have lost its log with the store: it is opened again.</summary>
     private async ValueTask<(Acceptance Acceptance, LogHead? Head)> AskAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
-        if (request.Promise == Promise.Id) await ports.Log.OpenAsync(request.Id, Attempts.HeadOf(request), cancellationToken);
+        if (request.Promise == Promise.Id) await ports.Log.OpenAsync(request.Id, LogHead.Of(request), cancellationToken);
         if (await ports.Log.AcceptAsync(request.Id, ports.Time.GetUtcNow(), cancellationToken)) return (Acceptance.New, null);
 
         var head = await ports.Log.ReadHeadAsync(request.Id, cancellationToken);

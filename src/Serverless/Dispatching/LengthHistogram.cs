@@ -1,19 +1,28 @@
 namespace Serverless.Dispatching;
 
-/// <summary>Quantiles of lengths over the last few hundred, in bounded memory: a histogram of bins 15 % wide whose weights fade. One sample moves a quantile by at most its weight. Not thread-safe.</summary>
+/// <summary>
+/// Quantiles of lengths over the last few hundred, in bounded memory: a histogram of bins 15 % wide, the prior one of their edges, whose weights fade. One sample moves a quantile by at most
+/// its weight. Not thread-safe.
+/// </summary>
 internal sealed class LengthHistogram
 {
-    private const double Ratio = 1.15;
+    /// <summary>The upper edge of a bin over its lower one: a quantile is at most this many times too long, and never too short.</summary>
+    public const double Ratio = 1.15;
+
     private const int Bins = 96; // 1.15^95 is above 500,000 tokens
     private const double Fade = 0.995;
 
     private readonly double[] _weights = new double[Bins];
+    private readonly double _prior;
+    private readonly int _priorBin;
     private double _sum;
 
-    /// <summary>Begins as if <paramref name="weight"/> answers of length <paramref name="prior"/> had been seen.</summary>
+    /// <summary>Begins as if <paramref name="weight"/> answers of length <paramref name="prior"/> (at least 1) had been seen.</summary>
     public LengthHistogram(double prior, double weight)
     {
-        _weights[Bin(prior)] = weight;
+        _prior = prior;
+        _priorBin = (int)Math.Ceiling(Math.Log(prior) / Math.Log(Ratio));
+        _weights[_priorBin] = weight;
         _sum = weight;
     }
 
@@ -33,11 +42,14 @@ internal sealed class LengthHistogram
         for (var i = 0; i < Bins; i++)
         {
             left -= _weights[i];
-            if (left <= 1e-9) return Math.Pow(Ratio, i);
+            if (left <= 1e-9) return Edge(i);
         }
 
-        return Math.Pow(Ratio, Bins - 1);
+        return Edge(Bins - 1);
     }
 
-    private static int Bin(double length) => Math.Clamp((int)Math.Ceiling((Math.Log(Math.Max(1, length)) / Math.Log(Ratio)) - 1e-9), 0, Bins - 1);
+    /// <summary>The first bin is for a token or none.</summary>
+    private double Edge(int bin) => bin == 0 ? 1 : _prior * Math.Pow(Ratio, bin - _priorBin);
+
+    private int Bin(double length) => length <= 1 ? 0 : Math.Clamp((int)Math.Ceiling((Math.Log(length / _prior) / Math.Log(Ratio)) - 1e-9) + _priorBin, 0, Bins - 1);
 }

@@ -5,7 +5,7 @@ namespace Serverless.Dispatching;
 
 /// <summary>
 /// How long a model's answers are expected to be, learned by their cap (a caller who allows 16 tokens gets other answers than one who allows 4,096): the upper quartile of those seen,
-/// at most the request's cap. Room is reserved by it; <see cref="MeanShare"/> tells how much of it is used on average. Not thread-safe.
+/// 256 tokens before the first, at most the request's cap. It is read off bins 15 % wide (<see cref="LengthHistogram.Ratio"/>): never below the true quartile, at most a bin above it. Room is reserved by it; <see cref="MeanShare"/> tells how much of it is used on average. Not thread-safe.
 /// </summary>
 internal sealed class OutputLengthEstimate
 {

@@ -35,6 +35,12 @@ public sealed record InferenceRequest
     /// <summary>Who holds <see cref="Promise.Connection"/>: the gateway's instance name. When its lease as a holder lapses, the request is ended. Empty for other promises.</summary>
     public string Holder { get; init; } = "";
 
+    /// <summary>Whether its client may come back for it; see <see cref="LogHead.Resumable"/>.</summary>
+    public bool Resumable { get; init; }
+
+    /// <summary>How its answer is rendered; see <see cref="LogHead.Shape"/>. Whoever opens its log, or opens it again after a store lost it, has it from here.</summary>
+    public ReadOnlyMemory<byte> Shape { get; init; }
+
     /// <summary>Whose it is.</summary>
     public Owner Owner { get; init; } = Owner.Local;
 

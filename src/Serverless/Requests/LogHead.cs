@@ -23,4 +23,11 @@ public sealed record LogHead(ModelName Model, Promise Promise, string Holder, Da
 
     /// <summary>As read: whether the request has ended. Not written.</summary>
     public bool Ended { get; init; }
+
+    /// <summary>The head that this request's log is opened with.</summary>
+    public static LogHead Of(InferenceRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return new(request.Model, request.Promise, request.Holder, request.Deadline) { Owner = request.Owner, Resumable = request.Resumable, Shape = request.Shape };
+    }
 }

@@ -21,9 +21,8 @@ public sealed class Redrive(IDeadLetters letters, IRequestQueue queue, IRequestL
         var old = letter.Request ?? throw Refused(ServingError.MalformedMessage, $"The dead letter '{id}' holds no request that can be read ({letter.Reason.Message}); remove it, and have its sender send it right.");
 
         var now = time.GetUtcNow();
-        var request = old with { Id = NewId(old), Promise = Promise.Id, Holder = "", AcceptedAt = now, Deadline = now + (old.Deadline - old.AcceptedAt) };
-        var before = await log.ReadHeadAsync(old.Id, cancellationToken);
-        await log.OpenAsync(request.Id, new LogHead(request.Model, Promise.Id, "", request.Deadline) { Owner = request.Owner, Shape = before?.Shape ?? default }, cancellationToken);
+        var request = old with { Id = NewId(old), Promise = Promise.Id, Holder = "", Resumable = true, AcceptedAt = now, Deadline = now + (old.Deadline - old.AcceptedAt) };
+        await log.OpenAsync(request.Id, LogHead.Of(request), cancellationToken);
         if ((await queue.EnqueueAsync(request, cancellationToken)).Fault is { } fault) throw new ServingException(fault);
 
         await letters.RemoveAsync(id, cancellationToken);

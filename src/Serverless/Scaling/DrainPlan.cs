@@ -5,12 +5,12 @@ namespace Serverless.Scaling;
 /// </summary>
 internal static class DrainPlan
 {
-    /// <summary>The replicas needed; 0 for no work.</summary>
+    /// <summary>The replicas needed; 0 for no work, and never more than there are requests: each runs on one replica.</summary>
     public static int Replicas(PlannerWork work, Presence present, PlannerOptions options, DateTimeOffset now)
     {
         var most = 0;
         foreach (var (horizon, seconds) in work.Due(now)) most = Math.Max(most, Cover(seconds, horizon, work.Speed.ColdStartSeconds, present, options));
-        return most;
+        return Math.Min(most, work.Requests);
     }
 
     /// <summary>

@@ -36,10 +36,14 @@ internal static class Learning
         var steps = learned.Steps;
         var measured = learned.PrefillTokensPerSecond > 0;
 
-        // One sample a class and second, the median over its replicas: a sick replica does not speak for the others.
+        // One sample a class and second, the median over its replicas: a sick replica does not speak for the others. A step's time goes with the batch it was seen at.
         if (Median(replicas.Select(replica => replica.PrefillTokensPerSecond)) is { } rate) (prefill, measured) = (Robust.Move(prefill, rate), true);
-        var decoding = replicas.Where(replica => replica.Running > 0 && Robust.Usable(replica.DecodeTokensPerSecond)).ToArray();
-        if (Median(decoding.Select(replica => replica.Running / replica.DecodeTokensPerSecond)) is { } seconds) steps = DecodeCurve.Learn(steps, prior, decoding.Average(replica => replica.Running), seconds);
+        (double Sequences, double Seconds)[] decoding =
+        [
+            .. replicas.Where(replica => replica.Running > 0 && Robust.Usable(replica.DecodeTokensPerSecond))
+                .Select(replica => ((double)replica.Running, replica.Running / replica.DecodeTokensPerSecond)).OrderBy(step => step.Item2),
+        ];
+        if (decoding.Length > 0) steps = DecodeCurve.Learn(steps, prior, decoding[decoding.Length / 2].Sequences, decoding[decoding.Length / 2].Seconds);
 
         var held = demand.RunningRequests > 0 && demand.RunningTokens > 0 ? (double)demand.RunningTokens / demand.RunningRequests : 0;
         return learned with

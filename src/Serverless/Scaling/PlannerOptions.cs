@@ -30,6 +30,9 @@ public sealed record PlannerOptions
     /// <summary>Share by which the load must fall below the mark that asked for a replica before that replica is given up. Default: 0.1.</summary>
     public double DownMargin { get; init; } = 0.1;
 
+    /// <summary>Share by which the load may exceed what the present answer is planned for before a replica is added: rates and loads are measured, and a measure is not exact. Default: 0.03.</summary>
+    public double UpMargin { get; init; } = 0.03;
+
     /// <summary>Demand older than this is not believed: the last plan holds. Default: 5 s.</summary>
     public TimeSpan StaleAfter { get; init; } = TimeSpan.FromSeconds(5);
 

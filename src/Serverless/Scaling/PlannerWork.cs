@@ -19,6 +19,9 @@ internal sealed class PlannerWork(Demand demand, ClassSpeed speed, PoolRole role
 
     public int Running => Math.Max(0, demand.RunningRequests);
 
+    /// <summary>Requests that wait or run.</summary>
+    public int Requests => (int)Math.Min((long)Pending + Running, MostReplicas);
+
     public double PendingPrompt => Positive(demand.PendingPromptTokens);
 
     public double PendingOutput => Positive(demand.PendingOutputTokens);
@@ -54,8 +57,14 @@ internal sealed class PlannerWork(Demand demand, ClassSpeed speed, PoolRole role
     /// <summary>Tokens that running work holds or may come to hold. What waits holds none: it is let in only where there is room, and its work is counted as work.</summary>
     public double KvTokens => Positive(demand.RunningTokens);
 
-    /// <summary>N_kv.</summary>
-    public int KvReplicas => Ceiling(KvTokens / speed.KvTokens);
+    /// <summary>N_kv; a request is held by one replica.</summary>
+    public int KvReplicas => Math.Min(Ceiling(KvTokens / speed.KvTokens), Running);
+
+    /// <summary>
+    /// That load as far as replicas can share it: each carries <paramref name="target"/> of itself, and there are never more of them at work than requests that came lately or are there.
+    /// One large request looks like a stream to a smoothed rate; it is not.
+    /// </summary>
+    public double Shared(double load, double target) => demand.RequestsPerSecond is { } rate ? Math.Min(load, target * Math.Max(Requests, Ceiling(Positive(rate) * ArrivalRate.DefaultTimeConstant))) : load;
 
     public static double Positive(double value) => double.IsFinite(value) && value > 0 ? value : 0;
 

@@ -6,22 +6,25 @@ namespace Serverless.Scaling;
 /// <summary>What one pool would need if it took all of its role's load, and why.</summary>
 /// <param name="Pool">Which.</param>
 /// <param name="Capacity">What there is of it.</param>
-/// <param name="Up">Replicas wanted.</param>
-/// <param name="Down">Replicas above which some are given up: a margin over <paramref name="Up"/>, so that a load near a mark does not flutter.</param>
+/// <param name="Least">Replicas below which some are added.</param>
+/// <param name="Up">Replicas wanted, when some are added.</param>
+/// <param name="Down">Replicas above which some are given up. What is between <paramref name="Least"/> and this stays as it is: a load near a mark does not flutter.</param>
 /// <param name="Inputs">The numbers.</param>
 /// <param name="Reasons">The words.</param>
-internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Up, int Down, DecisionInputs Inputs, IReadOnlyList<string> Reasons)
+internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int Up, int Down, DecisionInputs Inputs, IReadOnlyList<string> Reasons)
 {
     /// <summary>Weighs the demand for a pool of <paramref name="speed"/> beside what is <paramref name="present"/> (of all pools of the role, in this pool's replicas).</summary>
-    public static PoolNeed Of(Pool pool, PoolCapacity capacity, Demand demand, ClassSpeed speed, Presence present, int warm, PlannerOptions options, DateTimeOffset now)
+    public static PoolNeed Of(Pool pool, PoolCapacity capacity, Demand demand, ClassSpeed speed, Presence present, double warmLoad, PlannerOptions options, DateTimeOffset now)
     {
         var work = new PlannerWork(demand, speed, pool.Flavor.Role);
         var drain = DrainPlan.Replicas(work, present, options, now);
-        var rate = RateReplicas(work, 1, options);
+        var rate = ForLoad(work.Shared(work.Load, options.TargetUtilisation));
+        var warm = ForLoad(warmLoad);
         var kv = pool.Flavor.Role == PoolRole.Prefill ? 0 : work.KvReplicas;
         var slots = work.SlotReplicas;
         var floor = demand.HasWork ? Math.Max(Math.Max(drain, kv), Math.Max(slots, 1)) : 0;
-        var up = Math.Max(warm, demand.HasWork ? Math.Max(floor, rate) : 0);
+        var steady = Math.Max(warmLoad, demand.HasWork ? work.Shared(work.Load, options.TargetUtilisation) : 0);
+        var up = Math.Max(floor, ForLoad(steady));
         var inputs = new DecisionInputs
         {
             DemandAge = Math.Max(0, (now - demand.At).TotalSeconds),
@@ -46,11 +49,10 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Up, int Do
             ForSlots = slots,
             Wanted = up,
         };
-        return new PoolNeed(pool, capacity, up, demand.HasWork ? Math.Max(up, RateReplicas(work, 1 + options.DownMargin, options)) : up, inputs, Words(work, inputs, present, options));
-    }
+        return new PoolNeed(pool, capacity, Math.Max(floor, ForLoad(steady / (1 + options.UpMargin))), up, Math.Max(floor, ForLoad(steady * (1 + options.DownMargin))), inputs, Words(work, inputs, present, options));
 
-    /// <summary>N_rate.</summary>
-    private static int RateReplicas(PlannerWork work, double margin, PlannerOptions options) => PlannerWork.Ceiling(work.Load * margin / options.TargetUtilisation);
+        int ForLoad(double load) => PlannerWork.Ceiling(load / options.TargetUtilisation);
+    }
 
     private static List<string> Words(PlannerWork work, DecisionInputs inputs, Presence present, PlannerOptions options)
     {

@@ -46,7 +46,7 @@ public sealed class PoolPlanner(PlannerOptions options)
 
             // A load is remembered in replicas: only once it is known what one does.
             var measured = known.Classes.TryGetValue(share.Need.Pool.Flavor.AcceleratorClass, out var learned) && learned.IsMeasured;
-            var loads = measured ? pools[name.Value].Loads.Add(work.Burst, work.Load, options.WarmMemory, now) : pools[name.Value].Loads;
+            var loads = measured ? pools[name.Value].Loads.Add(work.Shared(work.Burst, options.TargetUtilisation), work.Load, options.WarmMemory, now) : pools[name.Value].Loads;
             pools = pools.SetItem(name.Value, pools[name.Value] with { Recent = recent, Replicas = replicas, Loads = loads });
             decisions[name] = Decide(model, demand, share, recent, wanted, replicas, now);
         }
@@ -73,12 +73,12 @@ public sealed class PoolPlanner(PlannerOptions options)
         double Unit(ClassSpeed speed) => PoolRanking.UnitSeconds(demand, speed.PrefillTokensPerSecond, speed.DecodeTokensPerSecond);
     }
 
-    /// <summary>Replicas for the loads lately seen, while there is work and until the cooldown after it is over.</summary>
-    private int Warm(Pool pool, PlannerMemory known, DateTimeOffset now)
+    /// <summary>The load that replicas are kept for by the loads lately seen, while there is work and until the cooldown after it is over.</summary>
+    private double Warm(Pool pool, PlannerMemory known, DateTimeOffset now)
     {
         if (known.LastWorkAt is not { } last || now - last >= (pool.Model.Scaling.Cooldown ?? options.Cooldown)) return 0;
 
-        return PlannerWork.Ceiling(known.Of(pool.Name).Loads.Quantile(options.WarmShare) / options.TargetUtilisation);
+        return known.Of(pool.Name).Loads.Quantile(options.WarmShare);
     }
 
     private ClassSpeed SpeedOf(Pool pool, PlannerMemory known) => ClassSpeed.Of(
@@ -119,6 +119,7 @@ public sealed class PoolPlanner(PlannerOptions options)
         if (wanted > share.Replicas) reasons.Add(PlannerText.Of($"{recent[0].Replicas} were wanted within the last {options.Window.TotalSeconds:F0} s → stays {wanted}"));
         if (share.Note is { } note) reasons.Add(note);
         if (share.Started > 0 && share.Started < share.Need.Down && share.Started > share.Need.Up) reasons.Add(PlannerText.Of($"{share.Need.Up} would do, but the load is within {options.DownMargin:P0} of needing more → stays {share.Started}"));
+        if (share.Started >= share.Need.Least && share.Started < share.Need.Up && share.Note is null) reasons.Add(PlannerText.Of($"the load is within {options.UpMargin:P0} of what {share.Started} take → stays {share.Started}"));
         reasons.AddRange(share.Need.Reasons);
 
         var active = (demand.HasWork && replicas > 0) || IsBusy(share.Need.Capacity) || (model.Scaling.MinReplicas > 0 && replicas > 0);

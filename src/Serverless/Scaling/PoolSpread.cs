@@ -30,7 +30,7 @@ internal static class PoolSpread
 
             if (started < wanted) spilled = PlannerText.Of($"{need.Pool.Name} has room for {started} of {wanted}: {(double)(wanted - started) / wanted:P0} of the load spills to here");
             left = started >= wanted ? 0 : Math.Max(0, left - ((double)started / need.Up));
-            uncarried = Math.Max(0, uncarried - ((double)Math.Min(need.Capacity.Ready, started) / need.Up));
+            uncarried = Math.Max(0, uncarried - ((double)Math.Min(need.Capacity.Ready, started) / Math.Max(1, need.Least)));
         }
 
         // Nobody has room for the rest: the preferred pool asks for it all the same, since what waits for a node is what brings nodes.
@@ -43,13 +43,12 @@ internal static class PoolSpread
         return shares;
     }
 
-    /// <summary>Up when more is wanted; down only past the margin.</summary>
+    /// <summary>Up only when what is held falls short, down only past the margin.</summary>
     private static int Steady(PoolNeed need, PoolMemory known, double part)
     {
         if (part <= 1e-9) return 0;
 
-        var (up, down) = (PlannerWork.Ceiling(need.Up * part), PlannerWork.Ceiling(need.Down * part));
-        return Math.Max(up, Math.Min(known.Replicas, down));
+        return known.Replicas < PlannerWork.Ceiling(need.Least * part) ? PlannerWork.Ceiling(need.Up * part) : Math.Min(known.Replicas, PlannerWork.Ceiling(need.Down * part));
     }
 
     private static string Short(PoolNeed need, PoolMemory known, int wanted, int started, DateTimeOffset now) => known.OutUntil is { } until && now < until

@@ -1,32 +1,22 @@
-using System.Globalization;
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Serverless.EndToEndTests.Parts;
 using Serverless.Errors;
 using Serverless.Events;
-using Serverless.Hosting.Dapr;
 
 namespace Serverless.EndToEndTests.Distributed;
 
 /// <summary>For all tests of a class: the apps of <c>dapr.yaml</c> over a RabbitMQ and a Redis, and a neighbour: another service with a sidecar of its own, which asks by events and hears the results.</summary>
 public class DaprRun : IEventHandler, IAsyncDisposable
 {
-    private const string NeighbourApp = "neighbour";
-
     private readonly HttpClient _http = new() { Timeout = TestTimeouts.Default };
     private readonly Channel<CloudEvent> _results = Channel.CreateBounded<CloudEvent>(1000);
     private RabbitMqServer? _rabbitMq;
     private RedisServer? _redis;
     private DaprApps? _apps;
-    private WebApplication? _neighbour;
-    private Daprd? _neighbourSidecar;
+    private Neighbour? _neighbour;
 
     public string Topic => EventTopics.Results;
 
@@ -40,7 +30,7 @@ public class DaprRun : IEventHandler, IAsyncDisposable
     /// <summary>What all apps get on top of what the file says.</summary>
     protected virtual IReadOnlyDictionary<string, string> Environment { get; } = new Dictionary<string, string>();
 
-    internal IEventBus Neighbour => _neighbour!.Services.GetRequiredService<IEventBus>();
+    internal IEventBus Neighbour => _neighbour!.Bus;
 
     /// <summary>What the apps said last, for the message of a failing test.</summary>
     internal string Output => string.Join('\n', Apps.File.Apps.Select(app => $"\n--- {app.AppId}\n{Apps.Process(app.AppId).Output}"));
@@ -54,12 +44,12 @@ public class DaprRun : IEventHandler, IAsyncDisposable
     internal async Task StartAsync()
     {
         Assert.SkipWhen(DaprApps.Absent is not null, DaprApps.Absent ?? "");
-        if (_neighbourSidecar is not null) return;
+        if (_neighbour is not null) return;
 
         _rabbitMq ??= await RabbitMqServer.StartNewAsync(CancellationToken.None);
         _redis ??= await RedisServer.StartNewAsync(CancellationToken.None, "appendfsync", "always");
         _apps ??= await DaprApps.StartAsync(_rabbitMq, _redis, CancellationToken.None, Environment);
-        await StartNeighbourAsync();
+        _neighbour = await Parts.Neighbour.StartNewAsync(_redis.Configuration, _rabbitMq.Url.ToString(), this, CancellationToken.None);
     }
 
     internal Task<Answer> PostAsync(string path, string body, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Post, path, body, headers);
@@ -101,7 +91,6 @@ public class DaprRun : IEventHandler, IAsyncDisposable
     {
         GC.SuppressFinalize(this);
         _http.Dispose();
-        if (_neighbourSidecar is not null) await _neighbourSidecar.DisposeAsync();
         if (_neighbour is not null) await _neighbour.DisposeAsync();
         if (_apps is not null) await _apps.DisposeAsync();
         if (_redis is not null) await _redis.DisposeAsync();
@@ -116,51 +105,6 @@ public class DaprRun : IEventHandler, IAsyncDisposable
         using var answer = await _http.SendAsync(request, TestContext.Current.CancellationToken);
         var text = await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         return new Answer(answer.StatusCode, text.StartsWith('{') ? JsonNode.Parse(text) : null);
-    }
-
-    /// <summary>A service of somebody else: its components are ours with its app id in their scopes, its subscription its own.</summary>
-    private async Task StartNeighbourAsync()
-    {
-        var folder = Checkout.CopyComponents(_redis!.Configuration, _rabbitMq!.Url.ToString());
-        foreach (var file in Directory.GetFiles(Path.Combine(folder, "components"), "*.yaml"))
-            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file, CancellationToken.None)).Replace("scopes: [gateway, worker, scaler]", $"scopes: [{NeighbourApp}]", StringComparison.Ordinal), CancellationToken.None);
-        await File.WriteAllTextAsync(Path.Combine(folder, "components", "subscriptions.yaml"), $$"""
-            apiVersion: dapr.io/v2alpha1
-            kind: Subscription
-            metadata: {name: results}
-            spec:
-              pubsubname: pubsub
-              topic: {{EventTopics.Results}}
-              routes: {default: /events/{{EventTopics.Results}}}
-            scopes: [{{NeighbourApp}}]
-            """, CancellationToken.None);
-        var (http, grpc, port) = (PartProcess.FreePort(), PartProcess.FreePort(), PartProcess.FreePort());
-        _neighbour = BuildNeighbour(http, grpc, port);
-        await _neighbour.StartAsync(CancellationToken.None);
-        _neighbourSidecar = await Daprd.StartNewAsync(
-            new DaprdSettings
-            {
-                AppId = NeighbourApp, Folder = folder, AppPort = port, HttpPort = http, GrpcPort = grpc,
-                Arguments = ["--resources-path", "components", "--config", "components/laptop/configuration.yaml"],
-            },
-            CancellationToken.None);
-        await _neighbourSidecar.ServesAppAsync(CancellationToken.None);
-    }
-
-    private WebApplication BuildNeighbour(int sidecarHttp, int sidecarGrpc, int port)
-    {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
-        {
-            ["DAPR_HTTP_PORT"] = sidecarHttp.ToString(CultureInfo.InvariantCulture),
-            ["DAPR_GRPC_PORT"] = sidecarGrpc.ToString(CultureInfo.InvariantCulture),
-        });
-        builder.WebHost.UseUrls(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
-        builder.Services.AddSingleton<IEventHandler>(this).AddDaprEvents();
-        var app = builder.Build();
-        app.MapDaprEvents();
-        return app;
     }
 
     /// <summary>What the gateway said.</summary>

@@ -72,11 +72,12 @@ internal sealed class ScalerHost : IAsyncDisposable
         return reference;
     }
 
+    /// <summary>Requests of 1,000 tokens and one of what is left wait, so many run.</summary>
     public void Publish(int pendingPromptTokens, int running = 0) => _app.Services.GetRequiredService<IDemandFeed>().Publish(new Demand
     {
         Model = Model.Name,
         At = Time.GetUtcNow(),
-        PendingRequests = pendingPromptTokens > 0 ? 1 : 0,
+        PendingRequests = (pendingPromptTokens + 999) / 1000,
         PendingPromptTokens = pendingPromptTokens,
         RunningRequests = running,
     });

@@ -26,7 +26,7 @@ public sealed class ConfigurationPageTests
     public void Every_option_of_every_command_is_on_the_page()
     {
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(TextWriter.Null) });
-        Command[] commands = [UpCommand.Create(console), RunCommand.Create(console, TimeProvider.System), ChatCommand.Create(console, TimeProvider.System), PoolsCommand.Create(console), KeysCommand.Create(TextWriter.Null)];
+        Command[] commands = [UpCommand.Create(console), RunCommand.Create(console, TimeProvider.System), ChatCommand.Create(console, TimeProvider.System), PoolsCommand.Create(console), KeysCommand.Create(TextWriter.Null), ExplainCommand.Create(console), SimulateCommand.Create(console), TopologyCommand.Create(console), DeadLettersCommand.Create(console)];
 
         var command = "";
         var documented = new List<string>();

@@ -69,9 +69,9 @@ public sealed class DeferredWorkTests
 
     private static Demand Batch(int replicaSeconds, double within) => Idle() with
     {
-        PendingRequests = 16,
+        PendingRequests = replicaSeconds,
         PendingPromptTokens = replicaSeconds * 1000L,
-        Deferred = [new DueWork(Start.AddSeconds(within), 16, replicaSeconds * 1000L, 0)],
+        Deferred = [new DueWork(Start.AddSeconds(within), replicaSeconds, replicaSeconds * 1000L, 0)],
     };
 
     private static BacklogEntry Entry(int due, int prompt, int output, bool batch) => new(

@@ -15,6 +15,7 @@ internal static class PlannerScene
         Prior = new ClassPrior { PrefillTokensPerSecond = 1000, DecodeTokensPerSecond = 100, ColdStart = TimeSpan.FromSeconds(10), Slots = 16, KvTokens = 32768 },
         EconomicFactor = 0.75,
         WarmShare = 0,
+        UpMargin = 0,
         DownMargin = 0,
         DrainTime = TimeSpan.FromSeconds(5),
         Window = TimeSpan.FromSeconds(30),

@@ -75,7 +75,17 @@ public sealed class PoolPlannerProperties
     [Fact]
     public void Running_work_keeps_the_slots_and_memory_it_is_in() =>
         Gen.Select(Demands, Capacities, AnyOptions).Sample((demand, capacity, options) =>
-            Replicas(demand, capacity, options: options) >= Math.Max(Math.Ceiling(demand.RunningRequests / 16.0), Math.Ceiling(demand.RunningTokens / 32768.0)));
+            Replicas(demand, capacity, options: options) >= Math.Max(Math.Ceiling(demand.RunningRequests / 16.0), Math.Min(demand.RunningRequests, Math.Ceiling(demand.RunningTokens / 32768.0))));
+
+    [Fact]
+    public void No_backlog_and_no_load_asks_for_more_replicas_than_there_are_requests() =>
+        Gen.Select(Demands, Gen.Double[0, 200]).Sample((demand, recent) =>
+            Replicas(demand with { RequestsPerSecond = recent / 30 }) <= Math.Max(demand.PendingRequests + demand.RunningRequests, Math.Ceiling(recent)));
+
+    [Fact]
+    public void More_requests_of_the_same_work_never_need_fewer_replicas() =>
+        Gen.Select(Demands, Capacities, AnyOptions, Gen.Int[0, 100], Gen.Double[0, 10], Gen.Double[0, 10]).Sample((demand, capacity, options, more, rate, faster) =>
+            Replicas(demand with { PendingRequests = demand.PendingRequests + more, RequestsPerSecond = rate + faster }, capacity, options: options) >= Replicas(demand with { RequestsPerSecond = rate }, capacity, options: options));
 
     [Fact]
     public void With_work_pending_no_answer_is_zero_whatever_is_stale_or_out_of_stock() =>

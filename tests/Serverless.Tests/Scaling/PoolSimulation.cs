@@ -41,6 +41,7 @@ internal sealed class PoolSimulation(PlannerOptions options, double coldStart, b
             RunningOutputTokens = (long)(left * output),
             PromptTokensPerSecond = rate * prompt,
             OutputTokensPerSecond = rate * output,
+            RequestsPerSecond = rate,
             RecentPromptTokensPerSecond = rate * prompt,
             Replicas = [.. Enumerable.Range(0, reports ? _ready : 0).Select(Report)],
         };
@@ -51,8 +52,9 @@ internal sealed class PoolSimulation(PlannerOptions options, double coldStart, b
         return plan.Decisions[0].Replicas;
     }
 
+    /// <summary>What runs is spread evenly: 13 requests on 14 replicas are one on each but the last.</summary>
     private ReplicaDemand Report(int replica) => new(
-        $"r{replica}", PlannerScene.PoolOfModel, false, _running.Count / _ready, options.Prior.Slots, 0, options.Prior.KvTokens, options.Prior.PrefillTokensPerSecond, options.Prior.DecodeTokensPerSecond);
+        $"r{replica}", PlannerScene.PoolOfModel, false, (_running.Count / _ready) + (replica < _running.Count % _ready ? 1 : 0), options.Prior.Slots, 0, options.Prior.KvTokens, options.Prior.PrefillTokensPerSecond, options.Prior.DecodeTokensPerSecond);
 
     private void Admit()
     {

@@ -22,7 +22,7 @@ public sealed class WorkerLoopTests
         scene.Engine.Token(1);
         scene.Engine.Finish(2);
 
-        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).ShouldBe(new WorkerMessage.AttemptEnded(assignment.Request.Id, AttemptOutcome.Ended, 2));
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).ShouldBe(new WorkerMessage.AttemptEnded(assignment.Request.Id, AttemptOutcome.Ended, 2) { Attempt = 1 });
         (await scene.LoggedAsync(assignment, 4))[3].ShouldBeOfType<RequestEvent.Finished>().Usage.CompletionTokens.ShouldBe(2);
         scene.FirstTokens.ShouldBe(1);
     }

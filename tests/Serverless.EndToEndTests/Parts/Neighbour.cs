@@ -1,0 +1,90 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Serverless.Events;
+using Serverless.Hosting.Dapr;
+
+namespace Serverless.EndToEndTests.Parts;
+
+/// <summary>Another service, of somebody else, with a sidecar of its own: its components are ours with its app id in their scopes, its subscription to the results its own.</summary>
+internal sealed class Neighbour : IAsyncDisposable
+{
+    private const string App = "neighbour";
+
+    private readonly WebApplication _app;
+    private readonly string _folder;
+    private Daprd? _sidecar;
+
+    private Neighbour(WebApplication app, string folder) => (_app, _folder) = (app, folder);
+
+    public IEventBus Bus => _app.Services.GetRequiredService<IEventBus>();
+
+    /// <summary>A running one; <paramref name="results"/> is given the results.</summary>
+    public static async Task<Neighbour> StartNewAsync(string redis, string rabbitMq, IEventHandler results, CancellationToken cancellationToken)
+    {
+        var folder = Checkout.CopyComponents(redis, rabbitMq);
+        await WriteComponentsAsync(folder, cancellationToken);
+        var (http, grpc, port) = (PartProcess.FreePort(), PartProcess.FreePort(), PartProcess.FreePort());
+        var neighbour = new Neighbour(Build(http, grpc, port, results), folder);
+        try
+        {
+            await neighbour._app.StartAsync(cancellationToken);
+            neighbour._sidecar = await Daprd.StartNewAsync(
+                new DaprdSettings
+                {
+                    AppId = App, Folder = folder, AppPort = port, HttpPort = http, GrpcPort = grpc,
+                    Arguments = ["--resources-path", "components", "--config", "components/laptop/configuration.yaml"],
+                },
+                cancellationToken);
+            await neighbour._sidecar.ServesAppAsync(cancellationToken);
+            return neighbour;
+        }
+        catch
+        {
+            await neighbour.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_sidecar is not null) await _sidecar.DisposeAsync();
+        await _app.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static async Task WriteComponentsAsync(string folder, CancellationToken cancellationToken)
+    {
+        foreach (var file in Directory.GetFiles(Path.Combine(folder, "components"), "*.yaml"))
+            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file, cancellationToken)).Replace("scopes: [gateway, worker, scaler]", $"scopes: [{App}]", StringComparison.Ordinal), cancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(folder, "components", "subscriptions.yaml"), $$"""
+            apiVersion: dapr.io/v2alpha1
+            kind: Subscription
+            metadata: {name: results}
+            spec:
+              pubsubname: pubsub
+              topic: {{EventTopics.Results}}
+              routes: {default: /events/{{EventTopics.Results}}}
+            scopes: [{{App}}]
+            """, cancellationToken);
+    }
+
+    private static WebApplication Build(int sidecarHttp, int sidecarGrpc, int port, IEventHandler results)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["DAPR_HTTP_PORT"] = sidecarHttp.ToString(CultureInfo.InvariantCulture),
+            ["DAPR_GRPC_PORT"] = sidecarGrpc.ToString(CultureInfo.InvariantCulture),
+        });
+        builder.WebHost.UseUrls(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
+        builder.Services.AddSingleton(results).AddDaprEvents();
+        var app = builder.Build();
+        app.MapDaprEvents();
+        return app;
+    }
+}

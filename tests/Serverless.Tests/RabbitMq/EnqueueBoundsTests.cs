@@ -1,0 +1,96 @@
+using Microsoft.Extensions.Time.Testing;
+using Serverless.Dispatching;
+using Serverless.Errors;
+using Serverless.Hosting.RabbitMq;
+using Serverless.Requests;
+using Shouldly;
+
+namespace Serverless.Tests.RabbitMq;
+
+public sealed class EnqueueBoundsTests
+{
+    private readonly FakeTimeProvider _time = new(TestRequests.Deadline.AddMinutes(-10));
+    private readonly MemoryDemandFeed _demand = new();
+
+    [Fact]
+    public void What_this_process_enqueued_counts_until_the_dispatcher_counts_it()
+    {
+        var bounds = Bounds(new QueueLimits { MaxRequests = 2 });
+        bounds.Admit(TestRequests.New()).ShouldBeNull();
+        bounds.Admit(TestRequests.New()).ShouldBeNull();
+        bounds.Admit(TestRequests.New()).ShouldNotBeNull().Error.ShouldBe(ServingError.QueueFull);
+
+        Publish(pending: 0); // too early to have counted them
+        bounds.Admit(TestRequests.New()).ShouldNotBeNull();
+
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Publish(pending: 1); // one has been assigned meanwhile
+        bounds.Admit(TestRequests.New()).ShouldBeNull();
+        bounds.Admit(TestRequests.New()).ShouldNotBeNull();
+    }
+
+    [Fact]
+    public void Without_a_dispatcher_what_was_enqueued_counts_until_its_deadline()
+    {
+        var bounds = Bounds(new QueueLimits { MaxRequests = 1 });
+        bounds.Admit(TestRequests.New()).ShouldBeNull();
+
+        _time.Advance(TimeSpan.FromMinutes(9));
+        bounds.Admit(TestRequests.New()).ShouldNotBeNull();
+
+        _time.Advance(TimeSpan.FromMinutes(1));
+        bounds.Admit(TestRequests.New() with { Deadline = TestRequests.Deadline.AddMinutes(10) }).ShouldBeNull();
+    }
+
+    [Fact]
+    public void What_was_never_enqueued_or_is_done_with_gives_its_room_back_once()
+    {
+        var bounds = Bounds(new QueueLimits { MaxRequests = 1 });
+        var request = TestRequests.New();
+        bounds.Admit(request).ShouldBeNull();
+        bounds.Admit(request).ShouldBeNull(); // it is there already
+
+        bounds.Forget(request);
+        bounds.Forget(request);
+
+        bounds.Admit(TestRequests.New()).ShouldBeNull();
+        bounds.Admit(TestRequests.New()).ShouldNotBeNull();
+    }
+
+    [Theory]
+    [InlineData(1000, 10, 1)] // a hundredth of 1000 pending is over, at 100 tokens/s
+    [InlineData(100_000, 100, 10)]
+    [InlineData(100_000_000, 1, 60)]
+    public void Retry_after_is_the_time_to_work_off_what_is_too_much(long pendingTokens, double tokensPerSecond, int seconds)
+    {
+        var request = TestRequests.New();
+        var bounds = Bounds(new QueueLimits { MaxTokens = pendingTokens + request.MaxTotalTokens - (long)(tokensPerSecond * seconds) });
+        _demand.Publish(new Demand { Model = TestRequests.Model, At = _time.GetUtcNow(), PendingRequests = 1, PendingPromptTokens = pendingTokens, ServedTokensPerSecond = tokensPerSecond });
+
+        var fault = bounds.Admit(request).ShouldNotBeNull();
+
+        fault.Message.ShouldContain("tokens");
+        fault.RetryAfter.ShouldBe(TimeSpan.FromSeconds(seconds));
+    }
+
+    [Fact]
+    public void An_organizations_share_counts_what_waits_elsewhere()
+    {
+        var bounds = Bounds(new QueueLimits { MaxRequests = 10, TenantShare = 0.5 });
+        _demand.Publish(new Demand
+        {
+            Model = TestRequests.Model,
+            At = _time.GetUtcNow(),
+            PendingRequests = 5,
+            PendingPromptTokens = 50,
+            PendingByOrganization = [new PendingShare("greedy", 5, 50)],
+        });
+
+        bounds.Admit(TestRequests.New() with { Owner = new Owner("greedy", "t", "k") }).ShouldNotBeNull().Message.ShouldContain("share");
+        bounds.Admit(TestRequests.New() with { Owner = new Owner("modest", "t", "k") }).ShouldBeNull();
+    }
+
+    private EnqueueBounds Bounds(QueueLimits limits) => new(limits, _demand, _time);
+
+    private void Publish(int pending) => _demand.Publish(new Demand { Model = TestRequests.Model, At = _time.GetUtcNow(), PendingRequests = pending });
+}
