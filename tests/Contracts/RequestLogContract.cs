@@ -53,6 +53,17 @@ public abstract class RequestLogContract
     }
 
     [Fact]
+    public async Task What_has_begun_counts_as_accepted()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        await BeginAsync(log, id);
+
+        (await log.AcceptAsync(id, TestRequests.Deadline, Token)).ShouldBeFalse();
+        (await BeginAsync(log, id)).LastSequence.ShouldBe(0);
+    }
+
+    [Fact]
     public async Task A_first_attempt_begins_with_nothing_to_continue()
     {
         var log = await CreateAsync();

@@ -47,6 +47,7 @@ internal sealed class BrokerSession : IAsyncDisposable
             Uri = options.Url,
             AutomaticRecoveryEnabled = false,
             TopologyRecoveryEnabled = false,
+            SocketFactory = static family => new BufferedTcpClient(family),
             RequestedHeartbeat = options.Heartbeat,
             RequestedConnectionTimeout = HandshakeTimeout,
             HandshakeContinuationTimeout = HandshakeTimeout,

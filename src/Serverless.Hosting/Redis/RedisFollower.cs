@@ -44,6 +44,13 @@ internal sealed class RedisFollower : IDisposable
     /// <summary>The last sequence it gave.</summary>
     public long Read => Volatile.Read(ref _read);
 
+    /// <summary>Before it is read: its log was opened in that run of the server and nothing has been appended since.</summary>
+    public void BeginEmpty(string run)
+    {
+        Volatile.Write(ref _run, run);
+        _mustRead = false;
+    }
+
     /// <summary>Whether it has heard nothing for so long, and its reader waits.</summary>
     public bool IsSilent(TimeSpan limit)
     {

@@ -20,6 +20,7 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
     private static readonly TimeSpan SweepInterval = TimeSpan.FromMilliseconds(500);
 
     private readonly ConcurrentDictionary<string, ImmutableArray<RedisFollower>> _followers = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, string> _opened = new(StringComparer.Ordinal);
     private readonly string _channel = redis.Keys.Hints(Guid.NewGuid().ToString("n"));
     private readonly SemaphoreSlim _starting = new(1, 1);
     private readonly Pulse _sweep = new(SweepInterval, time);
@@ -28,11 +29,27 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
     private Task _sweeping = Task.CompletedTask;
     private volatile bool _compareAll;
 
-    public async ValueTask<RedisFollower> AddAsync(RequestId id, long after, CancellationToken cancellationToken)
+    /// <summary>The channel that a log tells what is appended, once it is listened to.</summary>
+    public async ValueTask<string> ChannelAsync(CancellationToken cancellationToken)
     {
         if (_subscription is null) await StartAsync(cancellationToken);
+        return _channel;
+    }
+
+    /// <summary>
+    /// This process opened the log just now, in that run of the server and with <see cref="ChannelAsync"/> in it: while no hint of it has come, it is empty and need not be read.
+    /// The first hint, that of its end at the latest, forgets this; so does whatever may have kept one from coming.
+    /// </summary>
+    public void Opened(RequestId id, string run) => _opened[id.Value] = run;
+
+    public async ValueTask<RedisFollower> AddAsync(RequestId id, long after, CancellationToken cancellationToken)
+    {
+        await ChannelAsync(cancellationToken);
         var follower = new RedisFollower(this, id, after, time, cancellationToken);
         _followers.AddOrUpdate(id.Value, static (_, first) => [first], static (_, others, next) => others.Add(next), follower);
+
+        // In this order, and a hint in the other: one that comes now either finds the follower or makes it read.
+        if (_opened.TryRemove(id.Value, out var run) && after == 0) follower.BeginEmpty(run);
         return follower;
     }
 
@@ -84,13 +101,16 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
 
     private void OnHint(RedisValue message)
     {
-        if (!RedisHint.TryRead(message, out var hint) || !_followers.TryGetValue(hint.Id, out var followers)) return;
+        if (!RedisHint.TryRead(message, out var hint)) return;
+        _opened.TryRemove(hint.Id, out _);
+        if (!_followers.TryGetValue(hint.Id, out var followers)) return;
         foreach (var follower in followers) follower.Offer(hint);
     }
 
     // Messages may have been missed: everyone is compared with its log, whenever it heard last.
     private void OnReconnected(object? sender, EventArgs restored)
     {
+        _opened.Clear();
         _compareAll = true;
         _sweep.Now();
     }

@@ -41,10 +41,13 @@ internal static class RedisLogScripts
 
         """;
 
-    /// <summary>KEYS head. ARGV record, model, promise, holder, resumable, expires.</summary>
+    /// <summary>KEYS head. ARGV record, model, promise, holder, resumable, expires, and the channel of one that will follow it, or nothing. The run if it was opened by this; else nothing.</summary>
     public static readonly RedisScript Open = new(Shared + """
-        if redis.call('EXISTS', KEYS[1]) == 0 then open(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], run()) end
-        return 1
+        if redis.call('EXISTS', KEYS[1]) == 1 then return '' end
+        local now = run()
+        open(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], now)
+        if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'followers', ARGV[7]) end
+        return now
         """);
 
     /// <summary>KEYS head, events. ARGV id, record. 1 if it was accepted by this.</summary>
@@ -71,7 +74,7 @@ internal static class RedisLogScripts
         if attempt == 0 or head[4] ~= ARGV[3] then
           if attempt == 0 or head[6] == '1' then idle = 0 else idle = idle + 1 end
           attempt = attempt + 1 + room
-          redis.call('HSET', KEYS[1], 'attempt', attempt, 'nonce', ARGV[3], 'idle', idle, 'progressed', 0, 'run', now)
+          redis.call('HSET', KEYS[1], 'attempt', attempt, 'nonce', ARGV[3], 'idle', idle, 'progressed', 0, 'run', now, 'accepted', 1)
         elseif room > 0 then
           attempt = attempt + 1 + room
           redis.call('HSET', KEYS[1], 'attempt', attempt, 'run', now)

@@ -21,8 +21,14 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
 
     private RedisKeys Keys => redis.Keys;
 
-    public async ValueTask OpenAsync(RequestId id, LogHead head, CancellationToken cancellationToken) =>
-        await redis.EvaluateAsync(RedisLogScripts.Open, [Keys.Head(id)], Opening(head), cancellationToken);
+    /// <summary>Whoever opens what a connection promises follows it next: the log learns of that follower at once, and its first read is spared.</summary>
+    public async ValueTask OpenAsync(RequestId id, LogHead head, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        var channel = head.Promise == Promise.Connection ? await followers.ChannelAsync(cancellationToken) : "";
+        var run = (string?)await redis.EvaluateAsync(RedisLogScripts.Open, [Keys.Head(id)], [.. Opening(head), channel], cancellationToken);
+        if (channel.Length > 0 && run is { Length: > 0 }) followers.Opened(id, run);
+    }
 
     public async ValueTask<bool> AcceptAsync(RequestId id, DateTimeOffset at, CancellationToken cancellationToken) =>
         (int)await redis.EvaluateAsync(RedisLogScripts.Accept, Log(id), [id.Value, EventCodec.Encode(new RequestEvent.Accepted(at))], cancellationToken) == 1;

@@ -12,7 +12,10 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
 {
     private const int MaxBatch = 64;
 
-    /// <summary>Events that may be ahead of the log: then the attempt's generation pauses.</summary>
+    /// <summary>Chunks of one event, at most: what an engine has ready at once, or gives while an earlier write is under way, is one record.</summary>
+    private const int MaxChunksOfEvent = 64;
+
+    /// <summary>Chunks and other events that may be ahead of the log: then the attempt's generation pauses.</summary>
     private const int MaxUnwritten = 1024;
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
@@ -24,6 +27,8 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
     private readonly Lock _lock = new();
     private readonly List<RequestEvent> _events = [];
     private int _written;
+    private int _sealed;
+    private int _unwritten;
     private long _next = assignment.LastSequence + 1;
     private Fence _fence = assignment.Fence;
     private bool _holdsEarlier;
@@ -46,18 +51,28 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
         }
     }
 
-    /// <summary>Events ahead of the log.</summary>
+    /// <summary>Chunks and other events ahead of the log.</summary>
     public int Unwritten
     {
         get
         {
-            lock (_lock) return _events.Count - _written;
+            lock (_lock) return _unwritten;
         }
     }
 
     public void Add(RequestEvent next)
     {
-        lock (_lock) _events.Add(next);
+        lock (_lock)
+        {
+            _unwritten += Count(next);
+
+            // What a write may have shown to the log stays as it is: it is written again just so.
+            if (next is RequestEvent.Chunk more && _events.Count > _sealed && _events[^1] is RequestEvent.Chunk last && last.Choices.Count + more.Choices.Count <= MaxChunksOfEvent)
+                _events[^1] = new RequestEvent.Chunk([.. last.Choices, .. more.Choices]);
+            else
+                _events.Add(next);
+        }
+
         if (next is not RequestEvent.Chunk chunk) return;
         foreach (var choice in chunk.Choices) OutputTokens += choice.TokenIds.Count;
     }
@@ -121,6 +136,8 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
         if (_writing is not null) await ((Task)_writing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
+    private static int Count(RequestEvent logged) => logged is RequestEvent.Chunk chunk ? chunk.Choices.Count : 1;
+
     private async ValueTask<AppendStatus> TakeWritingAsync()
     {
         var writing = _writing!;
@@ -157,14 +174,19 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
     private async ValueTask<AppendStatus?> WriteBatchAsync(CancellationToken cancellationToken)
     {
         RequestEvent[] batch;
-        lock (_lock) batch = [.. _events.Skip(_written).Take(MaxBatch)];
+        lock (_lock)
+        {
+            batch = [.. _events.Skip(_written).Take(MaxBatch)];
+            _sealed = Math.Max(_sealed, _written + batch.Length);
+        }
+
         if (batch.Length == 0) return AppendStatus.Accepted;
 
         var status = await log.AppendAsync(assignment.Request.Id, _fence, _next, batch, cancellationToken);
         switch (status)
         {
             case AppendStatus.Accepted:
-                lock (_lock) (_written, _next) = (_written + batch.Length, _next + batch.Length);
+                lock (_lock) (_written, _unwritten, _next) = (_written + batch.Length, _unwritten - batch.Sum(Count), _next + batch.Length);
                 return null;
 
             // The store lost something. What a connection promised and nobody knows any more, its holder submits again.
@@ -209,11 +231,17 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
         var held = await CountChunksAsync(refence.LastSequence, cancellationToken);
         lock (_lock)
         {
-            if (!_holdsEarlier) _events.InsertRange(0, assignment.Output.Select(chunk => new RequestEvent.Chunk([chunk])));
+            if (!_holdsEarlier)
+            {
+                _events.InsertRange(0, assignment.Output.Select(chunk => new RequestEvent.Chunk([chunk])));
+                _sealed += assignment.Output.Count;
+            }
+
             _holdsEarlier = true;
 
             _written = 0;
             while (held > 0 && _written < _events.Count) held -= _events[_written++] is RequestEvent.Chunk chunk ? chunk.Choices.Count : 0;
+            _unwritten = _events.Skip(_written).Sum(Count);
             (_fence, _next) = (refence.Fence, refence.LastSequence + 1);
         }
     }

@@ -15,6 +15,9 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
 
     public IReadOnlyList<ReplicaState> Replicas => _replicas;
 
+    /// <summary>Whether the request could begin now, if none waited before it.</summary>
+    public bool HasRoomFor(TrackedRequest request) => DispatchPlanner.Choose(request.Entry, _replicas) is not null;
+
     /// <summary>(d) Begins an attempt at that replica, where the log allows it.</summary>
     public void Begin(TrackedRequest request, ReplicaState replica)
     {

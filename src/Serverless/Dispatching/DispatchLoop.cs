@@ -40,7 +40,8 @@ internal sealed class DispatchLoop
         switch (input)
         {
             case DispatchInput.Delivered delivered:
-                _intake.Deliver(delivered.Delivery);
+                _intake.Deliver(delivered.Delivery, _gate.IsOpen);
+                HandOut(); // before the next comes: what has room need not wait for it
                 break;
             case DispatchInput.Opened opened:
                 _attempts.Open(opened.Replica);
@@ -69,6 +70,19 @@ internal sealed class DispatchLoop
     /// <summary>(d) Hands out what can be handed out, and tells the scaler.</summary>
     public void Advance()
     {
+        HandOut();
+        _publisher.Publish(_table.Backlog, _table.Count, _attempts.Replicas, _table.OutputLength.MeanShare);
+    }
+
+    /// <summary>Lets go: workers look for the next dispatcher and take along what they run. Waits for the calls under way, which the stop has cancelled.</summary>
+    public Task CloseAsync()
+    {
+        foreach (var replica in _attempts.Replicas) replica.Session.Close();
+        return _calls.DrainAsync();
+    }
+
+    private void HandOut()
+    {
         while (_gate.IsOpen && _table.Backlog.Peek() is { } entry)
         {
             var request = _table.Find(entry.Request.Id)!;
@@ -86,15 +100,6 @@ internal sealed class DispatchLoop
                 break;
             }
         }
-
-        _publisher.Publish(_table.Backlog, _table.Count, _attempts.Replicas, _table.OutputLength.MeanShare);
-    }
-
-    /// <summary>Lets go: workers look for the next dispatcher and take along what they run. Waits for the calls under way, which the stop has cancelled.</summary>
-    public Task CloseAsync()
-    {
-        foreach (var replica in _attempts.Replicas) replica.Session.Close();
-        return _calls.DrainAsync();
     }
 
     private static ServingFault TooLarge(InferenceRequest request, long largest) => new(

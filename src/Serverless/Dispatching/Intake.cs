@@ -4,7 +4,8 @@ namespace Serverless.Dispatching;
 
 /// <summary>
 /// From a delivery to the backlog. The log is asked first: what has ended needs no replica to be told so, and what a dispatcher had before may run at a worker that has not
-/// registered here yet; for those a new dispatcher waits a moment. Not thread-safe.
+/// registered here yet; for those a new dispatcher waits a moment. What comes for the first time to a dispatcher that has room for it is begun without asking: the log
+/// answers that too. Not thread-safe.
 /// </summary>
 internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, DispatchPorts ports, LoopCalls calls, DemandPublisher publisher)
 {
@@ -15,10 +16,17 @@ internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, D
     private readonly List<TrackedRequest> _unclaimed = [];
     private readonly List<TrackedRequest> _unasked = [];
 
-    public void Deliver(IRequestDelivery delivery)
+    public void Deliver(IRequestDelivery delivery, bool storeIsOpen)
     {
-        if (table.Find(delivery.Request.Id) is { } known) Repeat(known, delivery);
-        else Accept(table.Add(delivery));
+        if (table.Find(delivery.Request.Id) is { } known)
+        {
+            Repeat(known, delivery);
+            return;
+        }
+
+        var request = table.Add(delivery);
+        if (!delivery.Redelivered && !IsGrace && storeIsOpen && table.Backlog.Count == 0 && attempts.HasRoomFor(request)) Take(request, Acceptance.New, null);
+        else Accept(request);
     }
 
     /// <summary>Asks again what could not be asked, and gives up waiting for workers when it is time.</summary>

@@ -16,7 +16,7 @@ public interface IRequestLog
     ValueTask<bool> AcceptAsync(RequestId id, DateTimeOffset at, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Begins the next attempt. Refused when the request has ended or <paramref name="epoch"/> is below the highest seen for the model.
+    /// Begins the next attempt; a request that has begun counts as accepted. Refused when the request has ended or <paramref name="epoch"/> is below the highest seen for the model.
     /// The same <paramref name="nonce"/> gets the same answer again and raises no attempt.
     /// </summary>
     ValueTask<BeginResult> BeginAsync(RequestId id, long epoch, Guid nonce, CancellationToken cancellationToken);

@@ -58,6 +58,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
         {
             if (_ended) return BeginResult.Refused(BeginStatus.Ended);
 
+            _accepted = true;
             if (_attempt == 0 || nonce != _nonce)
             {
                 _withoutProgress = _progressed ? 0 : _withoutProgress + 1;

@@ -33,6 +33,24 @@ public sealed class DispatcherTests
     }
 
     [Fact]
+    public async Task What_finds_a_replica_free_begins_without_being_accepted_first()
+    {
+        await using var scene = new DispatcherScene();
+        var worker = await scene.ConnectAsync();
+        await scene.DemandAsync(demand => demand.Replicas.Count == 1);
+        scene.Time.Advance(Intake.Grace);
+
+        var request = await scene.SubmitAsync();
+        var assignment = await worker.AssignedAsync();
+
+        assignment.Fence.Attempt.ShouldBe(1);
+        assignment.LastSequence.ShouldBe(0);
+        (await scene.Log.AcceptAsync(request.Id, request.AcceptedAt, Token)).ShouldBeFalse();
+        await worker.FinishAsync(assignment);
+        (await scene.EventsAsync(request)).ShouldHaveSingleItem().ShouldBeOfType<RequestEvent.Finished>();
+    }
+
+    [Fact]
     public async Task When_a_worker_is_lost_the_next_attempt_continues_from_the_log_and_the_old_one_is_fenced()
     {
         await using var scene = new DispatcherScene();

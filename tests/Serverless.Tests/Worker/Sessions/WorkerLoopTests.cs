@@ -119,6 +119,25 @@ public sealed class WorkerLoopTests
     }
 
     [Fact]
+    public async Task What_the_engine_gave_while_the_log_was_away_is_few_records_and_none_is_missing_or_repeated()
+    {
+        await using var scene = new WorkerScene();
+        var session = await scene.AcceptAsync(epoch: 1);
+        var assignment = await scene.AssignAsync(session);
+        scene.Engine.Give(assignment.Request.Id, 1);
+        await scene.PositionsAsync(assignment, 1);
+
+        scene.Log.Away = true;
+        scene.Engine.Give(assignment.Request.Id, 640);
+        scene.Engine.Finish(assignment.Request.Id);
+        await AssignElsewhereAsync(scene, session);
+        scene.Log.Away = false;
+
+        (await scene.PositionsAsync(assignment, int.MaxValue)).ShouldBe(Enumerable.Range(0, 641));
+        (await scene.Log.FollowAsync(assignment.Request.Id, 0, Token).ToListAsync(Token)).Count.ShouldBeLessThan(100);
+    }
+
+    [Fact]
     public async Task A_fenced_attempt_drops_its_work()
     {
         await using var scene = new WorkerScene();
