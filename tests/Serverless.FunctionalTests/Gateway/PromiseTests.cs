@@ -370,7 +370,7 @@ public sealed class PromiseTests
 
     private static async Task<string?> StatusAsync(GatewayUnderTest gateway, HeldRequest held) => (await GetAsync(gateway, held)).GetProperty("status").GetString();
 
-    private static Task KeepAsync(GatewayUnderTest gateway, HeldRequest held) =>
+    private static Task<bool> KeepAsync(GatewayUnderTest gateway, HeldRequest held) =>
         gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(held.Request, Token).WaitAsync(TestTimeouts.Default, TimeProvider.System, Token);
 
     private static async Task<(string?[] Ids, bool More)> ListAsync(GatewayUnderTest gateway, string query)
