@@ -57,7 +57,7 @@ internal sealed class ChaosFaults(ChaosFleet fleet, ChaosLedger ledger, ChaosSet
 
     private async Task HarmAsync(string harm, string target, CancellationToken cancellationToken)
     {
-        var links = fleet.Links.Where(link => link.Name.EndsWith(target, StringComparison.Ordinal)).ToArray();
+        var links = fleet.Links.Where(link => link.Name.EndsWith(target, StringComparison.Ordinal) && (settings.HarmsSidecarsLinks || target != "rabbitmq" || link.Name.StartsWith("gateway", StringComparison.Ordinal))).ToArray();
         var (name, link) = links[_random.Next(links.Length)];
         ledger.Tell($"{harm} {name}");
         await (harm switch

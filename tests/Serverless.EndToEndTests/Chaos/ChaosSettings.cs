@@ -19,6 +19,12 @@ internal sealed record ChaosSettings
     /// <summary>How long parts are stopped.</summary>
     public IReadOnlyList<TimeSpan> Stops { get; init; } = [TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(7)];
 
+    /// <summary>
+    /// Whether links from sidecars to the broker are harmed too. In one run (seed 4) five of the events published after such harm had no result within 100 s;
+    /// the cause is not known and the same seed passed when it was run again. Until it is understood this is left to <c>make chaos</c>.
+    /// </summary>
+    public bool HarmsSidecarsLinks { get; init; }
+
     public IReadOnlyList<string> Faults { get; init; } = [];
 
     /// <summary>What a request may take.</summary>
@@ -39,6 +45,7 @@ internal sealed record ChaosSettings
                 Clients = 64,
                 RequestTimeout = TimeSpan.FromMinutes(5),
                 Patience = TimeSpan.FromMinutes(10),
+                HarmsSidecarsLinks = true,
                 Engine = new(TokensPerSecond: 400, OutputTokens: 64),
             };
     }
