@@ -16,18 +16,18 @@ internal sealed class ChaosClient(ChaosFleet fleet, ChaosResults results, ChaosL
     private int _moves;
 
     /// <summary>Half stream, half of these resumably; of the others some take an id and some are events.</summary>
-    public static ChaosKind KindOf(int number) => (number % 8) switch
+    private ChaosKind Kind => (number % 8) switch
     {
         0 or 4 => ChaosKind.Stream,
         2 or 6 => ChaosKind.ResumableStream,
         1 or 5 => ChaosKind.Whole,
-        3 => ChaosKind.Promised,
-        _ => ChaosKind.Event,
+        7 when settings.SendsEvents => ChaosKind.Event,
+        _ => ChaosKind.Promised,
     };
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var kind = KindOf(number);
+        var kind = Kind;
         var tokens = random.Next(settings.Engine.OutputTokens / 4, settings.Engine.OutputTokens + 1);
         using var patience = new CancellationTokenSource(settings.Patience, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
