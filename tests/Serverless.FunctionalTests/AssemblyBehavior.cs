@@ -1,2 +1,2 @@
-// Hosts over real Kestrel share two cores here: beside each other they starve each other's timers and memory, and a run takes no less time.
+// Hosts over real Kestrel beside each other on two cores starve each other: a run takes no less time, and much more memory.
 [assembly: CollectionBehavior(DisableTestParallelization = true)]
