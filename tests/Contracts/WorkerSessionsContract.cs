@@ -119,10 +119,11 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
         await AcceptAsync(epoch: 1);
         var (link, session) = await ConnectAsync(Worker());
         await link.SendAsync(new WorkerMessage.Draining(), Token);
+        var said = AllAsync(session.ReadAsync(Token)); // as a dispatcher does, all the time
 
         await link.DisposeAsync();
 
-        (await AllAsync(session.ReadAsync(Token))).ShouldBe([new WorkerMessage.Draining()]);
+        (await said).ShouldBe([new WorkerMessage.Draining()]);
         session.TrySend(new DispatcherMessage.Drain()).ShouldBeFalse();
     }
 

@@ -58,7 +58,7 @@ internal sealed class KedaPool(string model)
     {
         Model = Model,
         At = TimeProvider.System.GetUtcNow(),
-        PendingRequests = pending > 0 ? 1 : 0,
+        PendingRequests = (pending + 999) / 1000, // a request runs on one replica, so several are needed for several
         PendingPromptTokens = pending,
         RunningRequests = running,
     };
