@@ -1,5 +1,4 @@
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Documents;
 using Serverless.Hosting.Dapr;
 using Serverless.Tests.Contracts;
@@ -9,7 +8,7 @@ namespace Serverless.EndToEndTests.Dapr;
 /// <summary>The contract on the real daprd and a real Redis.</summary>
 public sealed class DaprDocumentStoreTests(DaprParts parts) : DocumentStoreContract, IClassFixture<DaprParts>
 {
-    private readonly FakeTimeProvider _time = new(TimeProvider.System.GetUtcNow());
+    private readonly TestClock _time = new(TimeProvider.System.GetUtcNow());
 
     protected override ValueTask<IDocumentStore> CreateAsync()
     {

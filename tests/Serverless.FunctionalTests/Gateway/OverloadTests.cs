@@ -1,6 +1,5 @@
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Requests;
@@ -27,7 +26,7 @@ public sealed class OverloadTests
     [Fact]
     public async Task Goodput_stays_at_the_engines_peak_memory_is_bounded_and_refusals_are_honest()
     {
-        var time = new FakeTimeProvider(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
+        var time = new TestClock(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
         var backend = new Backend(time);
         await using var gateway = await GatewayUnderTest.StartAsync(backend: backend);
         var feed = gateway.Services.GetRequiredService<IDemandFeed>();

@@ -4,7 +4,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Testing;
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Errors;
 using Serverless.Hosting.Keys;
 using Serverless.Requests;
@@ -112,7 +111,7 @@ public sealed class OwnerTests
         var path = Path.GetTempFileName();
         try
         {
-            var time = new FakeTimeProvider();
+            var time = new TestClock();
             File.WriteAllText(path, Acme.Line);
             var source = new FileApiKeySource(path, time, NullLogger<FileApiKeySource>.Instance);
             source.Current!.Find(Acme.Key).ShouldNotBeNull();

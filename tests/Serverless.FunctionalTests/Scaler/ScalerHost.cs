@@ -5,7 +5,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Scaler.Listening;
@@ -22,7 +21,7 @@ internal sealed class ScalerHost : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly GrpcChannel _channel;
 
-    private ScalerHost(WebApplication app, FakeTimeProvider time)
+    private ScalerHost(WebApplication app, TestClock time)
     {
         (_app, Time) = (app, time);
         _channel = GrpcChannel.ForAddress(app.Urls.Single());
@@ -31,7 +30,7 @@ internal sealed class ScalerHost : IAsyncDisposable
 
     public static PoolName Pool { get; } = new("m-cpu");
 
-    public FakeTimeProvider Time { get; }
+    public TestClock Time { get; }
 
     public ExternalScaler.ExternalScalerClient Client { get; }
 
@@ -45,9 +44,9 @@ internal sealed class ScalerHost : IAsyncDisposable
 
     public Model Model => _app.Services.GetRequiredService<ICatalogSource>().Current.Models[0];
 
-    public static async Task<ScalerHost> StartAsync(bool planning = false, Action<IServiceCollection>? configure = null, ModelCatalog? catalog = null, FakeTimeProvider? clock = null)
+    public static async Task<ScalerHost> StartAsync(bool planning = false, Action<IServiceCollection>? configure = null, ModelCatalog? catalog = null, TestClock? clock = null)
     {
-        var time = clock ?? new FakeTimeProvider(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+        var time = clock ?? new TestClock(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenScaler(new IPEndPoint(IPAddress.Loopback, 0)));

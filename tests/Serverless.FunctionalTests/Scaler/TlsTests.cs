@@ -7,7 +7,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Scaler.Listening;
@@ -21,7 +20,7 @@ namespace Serverless.FunctionalTests.Scaler;
 public sealed class TlsTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("serverless-tls-");
-    private readonly FakeTimeProvider _time = new(TimeProvider.System.GetUtcNow());
+    private readonly TestClock _time = new(TimeProvider.System.GetUtcNow());
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 

@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Requests;
@@ -25,7 +24,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
         Start();
     }
 
-    public FakeTimeProvider Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
+    public TestClock Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
 
     public MemoryRequestQueue Queue { get; } = new(new QueueLimits());
 

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Requests;
@@ -115,7 +114,7 @@ public sealed class DispatcherSetTests
     /// <summary>Gateways over one store of leases. Their queue counts who consumes.</summary>
     private sealed class World : IAsyncDisposable
     {
-        private readonly FakeTimeProvider _time = new(TestRequests.Deadline.AddMinutes(-10));
+        private readonly TestClock _time = new(TestRequests.Deadline.AddMinutes(-10));
         private readonly List<Process> _processes = [];
 
         public World() => Leases = new MemoryLeases(_time);

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Dispatching;
 using Serverless.Tests.Contracts;
 
@@ -6,7 +5,7 @@ namespace Serverless.Tests.Dispatching;
 
 public sealed class MemoryLeasesTests : LeasesContract
 {
-    private readonly FakeTimeProvider _time = new();
+    private readonly TestClock _time = new();
 
     protected override ValueTask<ILeases> CreateAsync() => new(new MemoryLeases(_time));
 

@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Dispatching;
 using Serverless.Errors;
 
@@ -13,7 +12,7 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
     public bool Away { get; set; }
 
     /// <summary>A second passes, and the process has looked around.</summary>
-    public static async Task TickAsync(FakeTimeProvider time, params WatchedLeases[] processes)
+    public static async Task TickAsync(TestClock time, params WatchedLeases[] processes)
     {
         foreach (var process in processes) process.Forget();
         time.Advance(TimeSpan.FromSeconds(1));

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Documents;
 using Serverless.Tests.Contracts;
 
@@ -6,7 +5,7 @@ namespace Serverless.Tests.Documents;
 
 public sealed class MemoryDocumentStoreTests : DocumentStoreContract
 {
-    private readonly FakeTimeProvider _time = new();
+    private readonly TestClock _time = new();
     private readonly MemoryDocumentStore _store;
 
     public MemoryDocumentStoreTests() => _store = new MemoryDocumentStore(_time);

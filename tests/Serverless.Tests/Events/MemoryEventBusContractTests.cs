@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Events;
 using Serverless.Tests.Contracts;
 
@@ -7,7 +6,7 @@ namespace Serverless.Tests.Events;
 /// <summary>The contract within one process.</summary>
 public sealed class MemoryEventBusContractTests : EventBusContract, IAsyncDisposable
 {
-    private readonly FakeTimeProvider _time = new();
+    private readonly TestClock _time = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private MemoryEventBus? _bus;

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Hosting.RabbitMq;
@@ -9,7 +8,7 @@ namespace Serverless.Tests.RabbitMq;
 
 public sealed class EnqueueBoundsTests
 {
-    private readonly FakeTimeProvider _time = new(TestRequests.Deadline.AddMinutes(-10));
+    private readonly TestClock _time = new(TestRequests.Deadline.AddMinutes(-10));
     private readonly MemoryDemandFeed _demand = new();
 
     [Fact]

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Requests;
 using Serverless.Tests.Contracts;
 using Shouldly;
@@ -7,7 +6,7 @@ namespace Serverless.Tests.Requests;
 
 public sealed class MemoryRequestLogTests : RequestLogHoldContract
 {
-    private readonly FakeTimeProvider _time = new(TestRequests.Deadline.AddMinutes(-10));
+    private readonly TestClock _time = new(TestRequests.Deadline.AddMinutes(-10));
 
     [Fact]
     public async Task An_end_that_a_connection_waited_for_is_gone_once_read()

@@ -1,5 +1,4 @@
 using CsCheck;
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Errors;
@@ -12,7 +11,7 @@ namespace Serverless.Tests.Scaling;
 /// <summary>One plan for many scalers: who writes it, who serves it, and what is answered when nobody plans or nobody speaks.</summary>
 public sealed class LeasedPlannerTests
 {
-    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+    private readonly TestClock _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
     private readonly TestCatalog _catalog = TestCatalog.Of(new ModelName("m"));
     private readonly MemoryDemandFeed _demand = new();
     private readonly MemoryCapacityFeed _capacity = new();

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Scaling;
@@ -9,7 +8,7 @@ namespace Serverless.Tests.Scaling;
 
 public sealed class ScalePlansTests
 {
-    private readonly FakeTimeProvider _time = new(Start);
+    private readonly TestClock _time = new(Start);
     private readonly MemoryDemandFeed _demand = new();
     private readonly MemoryPlanFeed _plans = new();
 

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Documents;
 using Serverless.Hosting.Sqlite;
 using Serverless.Tests.Contracts;
@@ -11,7 +10,7 @@ public sealed class SqliteDocumentStoreTests : DocumentStoreContract, IAsyncDisp
     private static readonly DocumentKey Key = new("requests", "tenant", "a");
 
     private readonly DataFolder _folder = new();
-    private readonly FakeTimeProvider _time = new();
+    private readonly TestClock _time = new();
 
     [Fact]
     public async Task A_document_outlives_its_process()

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Errors;
 using Serverless.Hosting.Sqlite;
 using Serverless.Requests;
@@ -9,7 +8,7 @@ namespace Serverless.Tests.Sqlite;
 
 public sealed class SqliteRequestLogTests : RequestLogFollowContract, IAsyncDisposable
 {
-    private readonly FakeTimeProvider _time = new(TestRequests.Deadline.AddMinutes(-10));
+    private readonly TestClock _time = new(TestRequests.Deadline.AddMinutes(-10));
     private readonly DataFolder _folder = new();
 
     [Fact]

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Requests;
 using Serverless.Worker.Engines;
@@ -10,7 +9,7 @@ public sealed class SimulatedEngineTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    private readonly FakeTimeProvider _time = new();
+    private readonly TestClock _time = new();
 
     [Theory]
     [InlineData(16, FinishReason.Stop)]

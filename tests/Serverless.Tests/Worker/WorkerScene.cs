@@ -1,7 +1,6 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Requests;
@@ -38,7 +37,7 @@ internal sealed class WorkerScene : IAsyncDisposable
         Running = new WorkerLoop(worker, Engine, new RunningAttempts(runner, Log, metrics, Time, _stop.Token), _sessions, Time).RunAsync(_drain.Token, _stop.Token);
     }
 
-    public FakeTimeProvider Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
+    public TestClock Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
 
     public HeldEngine Engine { get; } = new();
 

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Options;
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Gateway.Waiting;
@@ -23,7 +22,7 @@ public sealed class WaitNoticeTests
 
     private readonly MemoryCapacityFeed _capacity = new();
     private readonly MemoryDemandFeed _demand = new();
-    private readonly FakeTimeProvider _time = new();
+    private readonly TestClock _time = new();
     private readonly WaitNotice _notice;
 
     public WaitNoticeTests() => _notice = new WaitNotice(_capacity, new QueueView(_capacity, _demand, Options.Create(new WaitOptions()), _time));
