@@ -67,7 +67,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
         foreach (var ended in _held.Where(held => held.Value.HasEnded).ToArray())
         {
             _held.Remove(ended.Key);
-            await ended.Value.StopAsync("it ended"); // gives the lease back
+            await ended.Value.DisposeAsync();
         }
 
         try

@@ -11,15 +11,17 @@ internal sealed class HeldModel : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _running;
     private string _reason = "its lease was lost";
+    private volatile bool _ended;
 
     public HeldModel(ModelName model, KeptLease lease, DispatchPorts ports)
     {
         (_model, _lease, _ports) = (model, lease, ports);
         ports.Observer.Held(model, lease.Lease.Epoch);
-        _running = Task.Run(RunAsync, CancellationToken.None);
+        _running = Task.Run(HoldAsync, CancellationToken.None);
     }
 
-    public bool HasEnded => _running.IsCompleted;
+    /// <summary>Its dispatcher has stopped and its lease is given back.</summary>
+    public bool HasEnded => _ended;
 
     /// <summary>Stops the dispatcher, then gives the lease back, in that order.</summary>
     public ValueTask StopAsync(string reason)
@@ -32,8 +34,14 @@ internal sealed class HeldModel : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _running;
-        await _lease.DisposeAsync();
         _stop.Dispose();
+    }
+
+    private async Task HoldAsync()
+    {
+        await RunAsync();
+        await _lease.DisposeAsync();
+        _ended = true;
         _ports.Observer.GaveUp(_model, _reason);
     }
 

@@ -10,6 +10,7 @@ namespace Serverless.Tests.Dispatching;
 internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 {
     private readonly Channel<string> _news = Channel.CreateBounded<string>(1000);
+    private readonly TaskCompletionSource _gaveUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly MemoryLeases _leases;
     private CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
@@ -56,6 +57,9 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 
     /// <summary>Another gateway's lease, as its process would keep it.</summary>
     public async Task<Lease> LeaseGatewayAsync(string instance) => (await _leases.AcquireAsync(LeaseNames.Gateway(instance), "elsewhere", TimeSpan.FromDays(1), Token)).ShouldNotBeNull();
+
+    /// <summary>The dispatcher has ended and given its lease back.</summary>
+    public Task GaveUpAsync() => _gaveUp.Task.WithinLimitAsync();
 
     public ValueTask ReleaseAsync(Lease lease) => _leases.ReleaseAsync(lease, Token);
 
@@ -163,7 +167,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 
     void IDispatchObserver.Faulted(ModelName model, Exception exception) => TestContext.Current.SendDiagnosticMessage($"faulted: {exception}");
 
-    void IDispatchObserver.GaveUp(ModelName model, string reason) => TestContext.Current.SendDiagnosticMessage($"gave up: {reason}");
+    void IDispatchObserver.GaveUp(ModelName model, string reason) => _gaveUp.TrySetResult();
 
     void IDispatchObserver.Adopted(InferenceRequest request, string replica, int attempt) => _news.Writer.TryWrite("adopted");
 
