@@ -122,7 +122,7 @@ public sealed class EmbeddedShapeTests(ITestOutputHelper output)
     }
 
     /// <summary>A clock that tells when a timer of that length was made.</summary>
-    private sealed class TimerWatch(TimeSpan length) : TestClock(TimeProvider.System.GetUtcNow())
+    private sealed class TimerWatch(TimeSpan length) : FakeTimeProvider(TimeProvider.System.GetUtcNow())
     {
         private readonly TaskCompletionSource _created = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

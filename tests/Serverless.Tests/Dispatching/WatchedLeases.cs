@@ -4,26 +4,63 @@ using Serverless.Errors;
 
 namespace Serverless.Tests.Dispatching;
 
-/// <summary>Leases of one gateway's process over the common ones: their store may be away for this process alone, and the test knows when it looked.</summary>
+/// <summary>
+/// Leases of one gateway's process over the common ones: their store may be away for this process alone, and the test knows when it looked around and renewed. A clock that a test drives
+/// is faster than any thread: without that, leases would run out while their renewals wait for a core.
+/// </summary>
 internal sealed class WatchedLeases(ILeases leases) : ILeases
 {
+    // A holder renews every three seconds; the first of them may be counted from a second later.
+    private const int RenewedWithin = 5;
+
     private readonly Channel<bool> _looks = Channel.CreateBounded<bool>(new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest });
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, int> _renewed = new(StringComparer.Ordinal);
+    private TaskCompletionSource _renewal = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _second;
+    private bool _away;
 
-    public bool Away { get; set; }
-
-    /// <summary>A second passes, and the process has looked around.</summary>
-    public static async Task TickAsync(TestClock time, params WatchedLeases[] processes)
+    public bool Away
     {
-        foreach (var process in processes) process.Forget();
-        time.Advance(TimeSpan.FromSeconds(1));
-        foreach (var process in processes) await process._looks.Reader.ReadAsync(TestContext.Current.CancellationToken).WithinLimitAsync();
+        get => _away;
+        set
+        {
+            lock (_lock) _renewed.Clear();
+            _away = value;
+        }
     }
 
-    public ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => Store().AcquireAsync(name, holder, timeToLive, cancellationToken);
+    /// <summary>A second passes, and the processes have looked around and renewed what they hold.</summary>
+    public static async Task TickAsync(TestClock time, params WatchedLeases[] processes)
+    {
+        foreach (var process in processes) process.Begin();
+        time.Advance(TimeSpan.FromSeconds(1));
+        foreach (var process in processes)
+        {
+            await process._looks.Reader.ReadAsync(TestContext.Current.CancellationToken).WithinLimitAsync();
+            await process.RenewedAsync();
+        }
+    }
 
-    public ValueTask<bool> RenewAsync(Lease lease, TimeSpan timeToLive, CancellationToken cancellationToken) => Store().RenewAsync(lease, timeToLive, cancellationToken);
+    public async ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        var lease = await Store().AcquireAsync(name, holder, timeToLive, cancellationToken);
+        if (lease is not null) Note(name, held: true);
+        return lease;
+    }
 
-    public ValueTask ReleaseAsync(Lease lease, CancellationToken cancellationToken) => Store().ReleaseAsync(lease, cancellationToken);
+    public async ValueTask<bool> RenewAsync(Lease lease, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        var held = await Store().RenewAsync(lease, timeToLive, cancellationToken);
+        Note(lease.Name, held);
+        return held;
+    }
+
+    public ValueTask ReleaseAsync(Lease lease, CancellationToken cancellationToken)
+    {
+        Note(lease.Name, held: false);
+        return Store().ReleaseAsync(lease, cancellationToken);
+    }
 
     public ValueTask<Lease?> ReadAsync(string name, CancellationToken cancellationToken) => Store().ReadAsync(name, cancellationToken);
 
@@ -33,11 +70,40 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
         return Store().ListAsync(prefix, cancellationToken);
     }
 
-    private void Forget()
+    private void Begin()
     {
+        lock (_lock) _second++;
         while (_looks.Reader.TryRead(out _))
         {
         }
+    }
+
+    private async Task RenewedAsync()
+    {
+        while (true)
+        {
+            Task renewal;
+            lock (_lock)
+            {
+                if (_renewed.Values.All(second => _second - second < RenewedWithin)) return;
+                renewal = _renewal.Task;
+            }
+
+            await renewal.WithinLimitAsync();
+        }
+    }
+
+    private void Note(string name, bool held)
+    {
+        TaskCompletionSource told;
+        lock (_lock)
+        {
+            if (held) _renewed[name] = _second;
+            else _renewed.Remove(name);
+            (told, _renewal) = (_renewal, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        }
+
+        told.SetResult();
     }
 
     private ILeases Store() => Away ? throw new ServingException(new ServingFault(ServingError.StoreUnavailable, "The test took the leases' store away.")) : leases;
