@@ -32,7 +32,7 @@ public static class ScalerHost
             .AddRedisScaleJournal()
             .AddHostedService<DecisionPublisher>();
 
-        var app = builder.CheckOptions().Build();
+        var app = builder.Build().CheckOptions();
         app.MapScaler();
         app.MapProbes();
         app.MapServerlessMetrics();

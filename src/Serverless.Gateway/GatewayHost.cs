@@ -22,7 +22,7 @@ public static class GatewayHost
         builder.Services.AddGateway().AddServerlessTelemetry();
         configure(builder);
 
-        var app = builder.CheckOptions().Build();
+        var app = builder.Build().CheckOptions();
         app.MapGateway();
         app.MapServerlessMetrics();
         map?.Invoke(app);

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -77,15 +76,14 @@ public static class DistributedHost
         }
     }
 
-    /// <summary>Checks all options there are, so that one start tells every fault: building the host already takes some of them, and would stop at the first.</summary>
+    /// <summary>Checks all options there are, so that one start tells every fault: mapping routes already takes some of them, and would stop at the first.</summary>
     /// <exception cref="OptionsValidationException">One section is faulty.</exception>
     /// <exception cref="AggregateException">Several are.</exception>
-    [SuppressMessage("Reliability", "CA2000:Dispose objects before losing scope", Justification = "What it holds, the configuration foremost, is the host's; it makes nothing but validators.")]
-    public static WebApplicationBuilder CheckOptions(this WebApplicationBuilder builder)
+    public static WebApplication CheckOptions(this WebApplication app)
     {
-        ArgumentNullException.ThrowIfNull(builder);
-        builder.Services.BuildServiceProvider().GetService<IStartupValidator>()?.Validate();
-        return builder;
+        ArgumentNullException.ThrowIfNull(app);
+        app.Services.GetService<IStartupValidator>()?.Validate();
+        return app;
     }
 
     private static IReadOnlyList<string> Faults(Exception exception) => exception switch
