@@ -20,6 +20,9 @@ internal sealed class Neighbour : IAsyncDisposable
 
     private Neighbour(WebApplication app, string folder) => (_app, _folder) = (app, folder);
 
+    /// <summary>What its sidecar said last.</summary>
+    public string Output => _sidecar!.Process.Output;
+
     public IEventBus Bus => _app.Services.GetRequiredService<IEventBus>();
 
     /// <summary>A running one; <paramref name="results"/> is given the results.</summary>
@@ -68,6 +71,7 @@ internal sealed class Neighbour : IAsyncDisposable
               pubsubname: pubsub
               topic: {{EventTopics.Results}}
               routes: {default: /events/{{EventTopics.Results}}}
+              metadata: {queueType: quorum}
             scopes: [{{App}}]
             """, cancellationToken);
     }
