@@ -30,11 +30,11 @@ internal sealed class TrackedRequest(BacklogEntry entry)
     /// <summary>Whether its worker was told to give it back.</summary>
     public bool Preempted { get; set; }
 
-    /// <summary>Attempts lost in a row with their worker, no output in between.</summary>
+    /// <summary>Attempts lost in a row with their worker, no output in between. <see cref="LostAttempts"/> keeps it.</summary>
     public int Losses { get; set; }
 
-    /// <summary>The worker that was lost last: if it comes back with the attempt, nothing was lost.</summary>
-    public string? LostWith { get; set; }
+    /// <summary>Workers whose sessions ended with it: where one comes back, nothing was lost.</summary>
+    public List<string> LostWith { get; } = [];
 
     /// <summary>Chunks the log held at the last begin: more of them is progress.</summary>
     public int OutputSeen { get; set; }
