@@ -170,7 +170,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
             return;
         }
 
-        request.Attempt = begun.Fence.Attempt;
+        request.Fence = begun.Fence;
         if (!replica.Draining && replica.Session.TrySend(new DispatcherMessage.Assign(new Assignment(request.Request, begun.Fence, begun.LastSequence, begun.Output))))
         {
             var waited = ports.Time.GetUtcNow() - request.Request.AcceptedAt; // by another machine's clock
@@ -187,7 +187,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         replica.Claims.Remove(request.Id);
         table.Enqueue(request);
         table.Attach(request, replica);
-        request.Attempt = held.Attempt;
+        request.Fence = new Fence(held.StoreRun, held.Attempt);
         request.Nonce = Guid.NewGuid();
         ports.Observer.Adopted(request.Request, replica.Worker.Worker, held.Attempt);
         Assert(request, request.Nonce);
@@ -196,8 +196,9 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
     private void Assert(TrackedRequest request, Guid nonce)
     {
         if (request.Replica is not { } replica || request.Nonce != nonce) return;
+        var fence = request.Fence;
         calls.Ask(
-            cancellationToken => ports.Log.AdoptAsync(request.Id, LogHead.Of(request.Request), epoch, request.Attempt, cancellationToken),
+            cancellationToken => ports.Log.AdoptAsync(request.Id, LogHead.Of(request.Request), epoch, fence, cancellationToken),
             adopted =>
             {
                 if (request.Nonce == nonce) GoOn(request, replica, adopted);
@@ -213,6 +214,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
                 throw new StaleEpochException(model, epoch);
             case BeginStatus.Begun:
                 request.Begun = true;
+                request.Fence = adopted.Fence;
                 replica.Session.TrySend(new DispatcherMessage.Refence(request.Id, adopted.Fence, adopted.LastSequence));
                 break;
             case BeginStatus.Superseded:

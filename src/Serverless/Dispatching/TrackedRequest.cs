@@ -21,8 +21,11 @@ internal sealed class TrackedRequest(BacklogEntry entry)
     /// <summary>Of the begin or adoption whose answer counts: an answer to an earlier one comes too late.</summary>
     public Guid Nonce { get; set; }
 
-    /// <summary>The attempt its worker runs; 0 until it is assigned.</summary>
-    public int Attempt { get; set; }
+    /// <summary>The right of the attempt that its worker runs; none until it is assigned.</summary>
+    public Fence Fence { get; set; }
+
+    /// <summary>Its number; 0 until it is assigned.</summary>
+    public int Attempt => Fence.Attempt;
 
     /// <summary>Whether its worker was told to stop it.</summary>
     public bool Cancelled { get; set; }
