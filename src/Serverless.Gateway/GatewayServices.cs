@@ -85,6 +85,7 @@ public static class GatewayServices
         services.TryAddSingleton<Promiser>();
         services.TryAddSingleton<IdempotencyKeys>();
         services.TryAddSingleton<IPromiseKeeper, RequestKeeper>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, ResultEcho>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());
         return services;
     }

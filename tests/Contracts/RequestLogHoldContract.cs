@@ -36,6 +36,20 @@ public abstract class RequestLogHoldContract : RequestLogFollowContract
     }
 
     [Fact]
+    public async Task What_an_id_promised_no_connection_holds_again()
+    {
+        var log = await CreateAsync();
+        var id = Fresh();
+        await log.OpenAsync(id, Head() with { Promise = Promise.Connection }, Token);
+        await log.HoldAsync(id, Promise.Id, "", Token);
+
+        (await log.HoldAsync(id, Promise.Connection, "gateway-1", Token)).ShouldBe(HoldResult.Held);
+
+        var head = (await log.ReadHeadAsync(id, Token)).ShouldNotBeNull();
+        (head.Promise, head.Holder).ShouldBe((Promise.Id, ""));
+    }
+
+    [Fact]
     public async Task What_has_ended_or_never_was_keeps_its_head()
     {
         var log = await CreateAsync();
@@ -93,6 +107,9 @@ public abstract class RequestLogHoldContract : RequestLogFollowContract
         (await BeginAsync(log, promised)).Status.ShouldBe(BeginStatus.Begun);
     }
 
+    /// <summary>Of a run of the store that is over.</summary>
+    private static Fence Before(int attempt) => new("0123456789abcdef", attempt);
+
     [Fact]
     public async Task An_adopted_attempt_goes_on_and_writes_no_event()
     {
@@ -101,7 +118,7 @@ public abstract class RequestLogHoldContract : RequestLogFollowContract
         var fence = (await BeginAsync(log, id)).Fence;
         await log.AppendAsync(id, fence, 1, [TestRequests.Chunk(0)], Token);
 
-        var adopted = await log.AdoptAsync(id, Head(), 2, 1, Token);
+        var adopted = await log.AdoptAsync(id, Head(), 2, fence, Token);
 
         adopted.ShouldBe(new AdoptResult(BeginStatus.Begun, fence, 1));
         (await log.AppendAsync(id, fence, 2, [TestRequests.Chunk(1)], Token)).ShouldBe(AppendStatus.Accepted);
@@ -116,10 +133,10 @@ public abstract class RequestLogHoldContract : RequestLogFollowContract
         foreach (var id in new[] { superseded, superseded, ended, stale }) await BeginAsync(log, id);
         await log.EndAsync(ended, Cancelled(), Token);
 
-        (await log.AdoptAsync(superseded, Head(), 1, 1, Token)).Status.ShouldBe(BeginStatus.Superseded);
-        (await log.AdoptAsync(ended, Head(), 1, 1, Token)).Status.ShouldBe(BeginStatus.Ended);
-        (await log.AdoptAsync(stale, Head(), 0, 1, Token)).Status.ShouldBe(BeginStatus.StaleEpoch);
-        await Should.ThrowAsync<ArgumentOutOfRangeException>(async () => await log.AdoptAsync(stale, Head(), 1, 0, Token));
+        (await log.AdoptAsync(superseded, Head(), 1, Before(1), Token)).Status.ShouldBe(BeginStatus.Superseded);
+        (await log.AdoptAsync(ended, Head(), 1, Before(1), Token)).Status.ShouldBe(BeginStatus.Ended);
+        (await log.AdoptAsync(stale, Head(), 0, Before(1), Token)).Status.ShouldBe(BeginStatus.StaleEpoch);
+        await Should.ThrowAsync<ArgumentOutOfRangeException>(async () => await log.AdoptAsync(stale, Head(), 1, Before(0), Token));
     }
 
     [Fact]
@@ -128,7 +145,7 @@ public abstract class RequestLogHoldContract : RequestLogFollowContract
         var log = await CreateAsync();
         var id = Fresh();
 
-        var adopted = await log.AdoptAsync(id, Head(), 1, 3, Token);
+        var adopted = await log.AdoptAsync(id, Head(), 1, Before(3), Token);
 
         (adopted.Status, adopted.Fence.Attempt, adopted.LastSequence).ShouldBe((BeginStatus.Begun, 3, 0));
         (await log.AppendAsync(id, adopted.Fence, 1, [Started(3), TestRequests.Chunk(0), Finished()], Token)).ShouldBe(AppendStatus.Accepted);
@@ -143,11 +160,37 @@ public abstract class RequestLogHoldContract : RequestLogFollowContract
         var id = await OpenAsync(log);
         var old = (await BeginAsync(log, id)).Fence;
 
-        var adopted = await log.AdoptAsync(id, Head(), 1, 2, Token);
+        var adopted = await log.AdoptAsync(id, Head(), 1, Before(2), Token);
 
         (await log.AppendAsync(id, old, 1, [TestRequests.Chunk(0)], Token)).ShouldBe(AppendStatus.Fenced);
         (await log.AppendAsync(id, adopted.Fence, 1, [TestRequests.Chunk(0)], Token)).ShouldBe(AppendStatus.Accepted);
         (await BeginAsync(log, id)).Fence.Attempt.ShouldBe(3);
+    }
+
+    [Fact]
+    public async Task An_attempt_of_the_same_number_from_before_a_loss_is_another_one()
+    {
+        var log = await CreateAsync();
+        var id = await OpenAsync(log);
+        var begun = (await BeginAsync(log, id)).Fence;
+
+        (await log.AdoptAsync(id, Head(), 1, Before(1), Token)).Status.ShouldBe(BeginStatus.Superseded);
+
+        (await log.AppendAsync(id, begun, 1, [TestRequests.Chunk(0)], Token)).ShouldBe(AppendStatus.Accepted);
+        (await log.AdoptAsync(id, Head(), 1, begun, Token)).ShouldBe(new AdoptResult(BeginStatus.Begun, begun, 1));
+        (await log.AdoptAsync(id, Head(), 1, new Fence("", 1), Token)).ShouldBe(new AdoptResult(BeginStatus.Begun, begun, 1), "a worker of an earlier release says no run");
+    }
+
+    [Fact]
+    public async Task An_adoption_whose_answer_was_lost_may_be_repeated()
+    {
+        var log = await CreateAsync();
+        var id = Fresh();
+        var adopted = await log.AdoptAsync(id, Head(), 1, Before(3), Token);
+
+        (await log.AdoptAsync(id, Head(), 1, Before(3), Token)).ShouldBe(adopted);
+        (await log.AdoptAsync(id, Head(), 2, adopted.Fence, Token)).ShouldBe(adopted);
+        (await log.AdoptAsync(id, Head(), 2, new Fence("fedcba9876543210", 3), Token)).Status.ShouldBe(BeginStatus.Superseded);
     }
 
     [Fact]

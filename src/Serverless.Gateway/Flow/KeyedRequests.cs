@@ -107,7 +107,7 @@ internal sealed partial class KeyedRequests(
         state.Http.Response.Headers["x-request-id"] = id.Value;
         if (hold != HoldResult.Held) return true;
 
-        holds.Take(id);
+        holds.Take(id, head.Holder);
         state.Holds = true;
         state.Submission = submitter.NewSubmission();
         state.Submission.Joined(time.GetUtcNow());

@@ -30,13 +30,16 @@ internal sealed partial class Holds(IRequestLog log, GatewayIdentity gateway, Ti
     }
 
     /// <summary>A connection has the request; each take is answered by one <see cref="LetGo"/> or <see cref="Drop"/>.</summary>
-    public void Take(RequestId id)
+    /// <param name="id">The request.</param>
+    /// <param name="from">The gateway that held it for a client of its own, which may still be there: it gets the request back; or null.</param>
+    public void Take(RequestId id, string? from = null)
     {
         CancellationTokenSource? grace;
         lock (_lock)
         {
             if (!_holds.TryGetValue(id, out var hold)) _holds[id] = hold = new Hold();
             hold.Connections++;
+            if (from is { Length: > 0 } && from != gateway.Instance) hold.From ??= from;
             (grace, hold.Grace) = (hold.Grace, null);
         }
 
@@ -92,7 +95,7 @@ internal sealed partial class Holds(IRequestLog log, GatewayIdentity gateway, Ti
             if (grace > TimeSpan.Zero) await Task.Delay(grace, time, returned.Token);
             else await Task.Yield();
 
-            while (IsLeft(hold) && !await TryLapseAsync(id, returned.Token) && time.GetUtcNow() < deadline) await Task.Delay(RetryDelay, time, returned.Token);
+            while (IsLeft(hold) && !await TryLapseAsync(id, hold.From, returned.Token) && time.GetUtcNow() < deadline) await Task.Delay(RetryDelay, time, returned.Token);
         }
         catch (OperationCanceledException) when (returned.IsCancellationRequested)
         {
@@ -120,10 +123,17 @@ internal sealed partial class Holds(IRequestLog log, GatewayIdentity gateway, Ti
         }
     }
 
-    private async Task<bool> TryLapseAsync(RequestId id, CancellationToken cancellationToken)
+    private async Task<bool> TryLapseAsync(RequestId id, string? from, CancellationToken cancellationToken)
     {
         try
         {
+            if (from is not null && (await log.ReadHeadAsync(id, cancellationToken))?.Holder == gateway.Instance)
+            {
+                await log.HoldAsync(id, Promise.Connection, from, cancellationToken);
+                LogElsewhere(id, from);
+                return true;
+            }
+
             var lapsed = await log.LapseAsync(id, gateway.Instance, ClientGone, cancellationToken);
             if (lapsed.Holder is { } holder) LogElsewhere(id, holder);
             return true;
@@ -152,6 +162,9 @@ internal sealed partial class Holds(IRequestLog log, GatewayIdentity gateway, Ti
     private sealed class Hold
     {
         public int Connections { get; set; }
+
+        /// <summary>Whom it was taken from while its client was there.</summary>
+        public string? From { get; set; }
 
         /// <summary>Cancelled when a client is back; null while there is one.</summary>
         public CancellationTokenSource? Grace { get; set; }

@@ -15,7 +15,8 @@ namespace Serverless.Gateway.Inbound;
 /// source and id, so an event that comes again is the same request. Its result is an event too. Thread-safe.
 /// </summary>
 internal sealed partial class InferenceEventHandler(
-    Admitter admitter, Promiser promiser, RequestRecords records, LogReader reader, ResultEvents results, IOptions<EventOptions> options, TimeProvider time, ILogger<InferenceEventHandler> logger)
+    Admitter admitter, Promiser promiser, RequestRecords records, IRequestLog log, LogReader reader, ResultEvents results, IOptions<EventOptions> options, TimeProvider time,
+    ILogger<InferenceEventHandler> logger)
     : IEventHandler
 {
     private readonly Owner _owner = new(options.Value.Organization, options.Value.Team, "events");
@@ -30,7 +31,7 @@ internal sealed partial class InferenceEventHandler(
             var payload = EventPayload.Parse(cloudEvent.Data);
             kind = payload.Kind;
             var id = IdOf(cloudEvent, kind);
-            if (await records.FindAsync(_owner, id, cancellationToken) is { Record.HasEnded: true }) return BrokerAnswer.Acknowledge;
+            if (await records.FindAsync(_owner, id, cancellationToken) is { Record: { HasEnded: true } ended }) return await AnswerAsync(ended, cancellationToken);
 
             var admitted = admitter.AdmitEvent(id, kind, _owner, payload.Body);
             await promiser.PromiseAsync(admitted.Request with { Shape = ShapeCodec.Encode(admitted.Shape) }, OriginOf(cloudEvent), payload.Metadata, cancellationToken);
@@ -50,26 +51,39 @@ internal sealed partial class InferenceEventHandler(
         LogRefused(cloudEvent.Source, cloudEvent.Id, fault.Error, answer);
         if (answer == BrokerAnswer.Retry) return answer;
 
-        var now = time.GetUtcNow();
-        var record = new RequestRecord
-        {
-            Id = IdOf(cloudEvent, kind).Value,
-            Kind = kind,
-            Model = "",
-            Owner = _owner,
-            CreatedAt = now,
-            Deadline = now,
-            Origin = OriginOf(cloudEvent),
-        };
         try
         {
-            await results.PublishAsync(reader.Fail(record, fault), cancellationToken);
-            return answer;
+            return await EndAsync(cloudEvent, kind, fault, cancellationToken) is { } ended ? await AnswerAsync(ended, cancellationToken) : BrokerAnswer.Retry;
         }
         catch (ServingException)
         {
-            return BrokerAnswer.Retry; // whoever asked is told before the event is put away
+            return BrokerAnswer.Retry;
         }
+    }
+
+    /// <summary>The record of what was refused, saved: new, or of a delivery before, whose request ends now unless it had ended. Null: somebody else wrote it meanwhile.</summary>
+    private async ValueTask<RequestRecord?> EndAsync(CloudEvent cloudEvent, RequestKind kind, ServingFault fault, CancellationToken cancellationToken)
+    {
+        var id = IdOf(cloudEvent, kind);
+        if (await records.FindAsync(_owner, id, cancellationToken) is { } stored)
+        {
+            await log.EndAsync(id, new RequestEvent.Failed(fault), cancellationToken);
+            var ended = await reader.UpdateAsync(stored.Record, cancellationToken) is { HasEnded: true } known ? known : reader.Fail(stored.Record, fault);
+            ended = ended with { Refused = ended.Status == RequestStatus.Failed };
+            return await records.ReplaceAsync(stored, ended, cancellationToken) ? ended : null;
+        }
+
+        var now = time.GetUtcNow();
+        var record = new RequestRecord { Id = id.Value, Kind = kind, Model = "", Owner = _owner, CreatedAt = now, Deadline = now, Origin = OriginOf(cloudEvent), Refused = true };
+        var failed = reader.Fail(record, fault);
+        return await records.TryCreateAsync(failed, cancellationToken) ? failed : null;
+    }
+
+    /// <summary>Of an event whose request has ended. Who sent one that was refused is told before it is put away.</summary>
+    private async ValueTask<BrokerAnswer> AnswerAsync(RequestRecord ended, CancellationToken cancellationToken)
+    {
+        if (!ended.Refused) return BrokerAnswer.Acknowledge;
+        return ended.Published || await results.PublishAsync(ended, cancellationToken) ? BrokerAnswer.DeadLetter : BrokerAnswer.Retry;
     }
 
     private static RequestId IdOf(CloudEvent cloudEvent, RequestKind kind) => RequestId.Derive(kind, Encoding.UTF8.GetBytes($"{cloudEvent.Source}\n{cloudEvent.Id}"));

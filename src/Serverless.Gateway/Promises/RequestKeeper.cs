@@ -6,7 +6,7 @@ using Serverless.Requests;
 namespace Serverless.Gateway.Promises;
 
 /// <summary>
-/// Keeps what an id promised: reads the end from the log, saves it, publishes it, notes that. Each step can be repeated and is, until it succeeds. Thread-safe.
+/// Keeps what an id promised: reads the end from the log, saves it, publishes it until that is seen. Each step can be repeated and is, until it succeeds. Thread-safe.
 /// </summary>
 internal sealed partial class RequestKeeper(RequestRecords records, LogReader reader, ResultEvents events, TimeProvider time, ILogger<RequestKeeper> logger) : IPromiseKeeper
 {
@@ -58,10 +58,7 @@ internal sealed partial class RequestKeeper(RequestRecords records, LogReader re
             stored = saved;
         }
 
-        if (stored.Record.Published) return true;
-
-        await events.PublishAsync(stored.Record, cancellationToken);
-        return await records.ReplaceAsync(stored, stored.Record with { Published = true }, cancellationToken) ? true : null;
+        return stored.Record.Published || await events.PublishAsync(stored.Record, cancellationToken) ? true : null;
     }
 
     private static ServingFault LostFault(RequestId id) =>

@@ -70,6 +70,8 @@ internal static class RequestObject
         WriteElement(json, "error", record.Error);
         WriteElement(json, "metadata", record.Metadata);
         WriteOrigin(json, record.Origin);
+        json.WriteString("organization", record.Owner.Organization);
+        json.WriteString("team", record.Owner.Team);
         if (waiting is { } queue) WriteWaiting(json, queue.Estimate, queue.Notice);
         json.WriteEndObject();
     }

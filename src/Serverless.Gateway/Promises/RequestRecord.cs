@@ -39,8 +39,11 @@ internal sealed record RequestRecord
     /// <summary>As whoever asked wrote it; given back with the result.</summary>
     public JsonElement? Metadata { get; init; }
 
-    /// <summary>Whether its end has been published.</summary>
+    /// <summary>Whether its end has been seen on the event bus.</summary>
     public bool Published { get; init; }
+
+    /// <summary>Whether the event that asked for it was refused, for good: nothing ran.</summary>
+    public bool Refused { get; init; }
 
     public bool HasEnded => Status is RequestStatus.Completed or RequestStatus.Failed or RequestStatus.Cancelled;
 

@@ -11,7 +11,12 @@ public static class DaprNames
 
     public const string StateStore = "statestore";
 
+    /// <summary>What is published to. Each subscription has a component of its own: a connection that subscribes and does anything else may lose its subscription when it is made anew.</summary>
     public const string PubSub = "pubsub";
+
+    public const string PubSubRequests = "pubsub-requests";
+
+    public const string PubSubResults = "pubsub-results";
 
     public const string SecretStore = "secretstore";
 

@@ -43,11 +43,11 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
         return new BeginResult(BeginStatus.Begun, fence, last, output, (int)answer[4]);
     }
 
-    public async ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, int attempt, CancellationToken cancellationToken)
+    public async ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, Fence fence, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(head);
-        ArgumentOutOfRangeException.ThrowIfLessThan(attempt, 1);
-        RedisValue[] values = [Keys.Epochs, epoch, attempt, .. Opening(head)];
+        ArgumentOutOfRangeException.ThrowIfLessThan(fence.Attempt, 1, nameof(fence));
+        RedisValue[] values = [Keys.Epochs, epoch, fence.Attempt, fence.StoreRun ?? "", .. Opening(head)];
         var answer = (RedisResult[])(await redis.EvaluateAsync(RedisLogScripts.Adopt, Log(id), values, cancellationToken))!;
         var status = (BeginStatus)(int)answer[0];
         return status == BeginStatus.Begun ? new AdoptResult(status, new Fence((string)answer[1]!, (int)answer[2]), (long)answer[3]) : new AdoptResult(status, default, 0);

@@ -27,7 +27,7 @@ internal static class SessionCodec
             SinceUnixMs = worker.Since?.ToUnixTimeMilliseconds() ?? 0,
             HighestEpoch = worker.HighestEpoch,
         };
-        hello.Running.AddRange(worker.Running.Select(held => new Wire.RunningAttempt { Id = held.Id.Value, Attempt = held.Attempt, LastSequence = held.LastSequence }));
+        hello.Running.AddRange(worker.Running.Select(held => new Wire.RunningAttempt { Id = held.Id.Value, Attempt = held.Attempt, LastSequence = held.LastSequence, StoreRun = held.StoreRun }));
         return hello;
     }
 
@@ -52,7 +52,7 @@ internal static class SessionCodec
             Slots = Math.Max(0, hello.Slots),
             Loading = hello.Loading,
             Since = hello.SinceUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(hello.SinceUnixMs) : null,
-            Running = [.. hello.Running.Select(held => new HeldAttempt(new RequestId(held.Id), held.Attempt, held.LastSequence))],
+            Running = [.. hello.Running.Select(held => new HeldAttempt(new RequestId(held.Id), held.Attempt, held.LastSequence) { StoreRun = held.StoreRun })],
             HighestEpoch = hello.HighestEpoch,
         };
     }

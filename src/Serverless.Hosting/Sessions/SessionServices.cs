@@ -49,7 +49,7 @@ public static class SessionServices
     public static string SessionAddress(WorkerSessionOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return new UriBuilder(options.UsesTls ? Uri.UriSchemeHttps : Uri.UriSchemeHttp, options.Host ?? Environment.MachineName, options.Port).Uri.GetLeftPart(UriPartial.Authority);
+        return new UriBuilder(options.UsesTls ? Uri.UriSchemeHttps : Uri.UriSchemeHttp, options.Host ?? Environment.MachineName, options.PublicPort ?? options.Port).Uri.GetLeftPart(UriPartial.Authority);
     }
 
     private static void AddSessionOptions(this IServiceCollection services)

@@ -12,6 +12,10 @@ public sealed partial class WorkerSessionOptions
     [Range(0, 65535)]
     public int Port { get; set; } = 8090;
 
+    /// <summary>The port under which workers reach this gateway, where something before it has another. Default: its own.</summary>
+    [Range(1, 65535)]
+    public int? PublicPort { get; set; }
+
     /// <summary>How workers reach this gateway: a host name or address of this machine or pod. Default: the machine's name.</summary>
     public string? Host { get; set; }
 

@@ -60,10 +60,10 @@ public sealed class SqliteRequestLog(SqliteFile file, TimeProvider time) : IRequ
     }
 
     /// <inheritdoc/>
-    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, int attempt, CancellationToken cancellationToken)
+    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, Fence fence, CancellationToken cancellationToken)
     {
         IsKnown(id);
-        return _memory.AdoptAsync(id, head, epoch, attempt, cancellationToken);
+        return _memory.AdoptAsync(id, head, epoch, fence, cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -88,6 +88,9 @@ internal sealed class BatchScheduler : IDisposable
         }
     }
 
+    /// <summary>As cancelled, never as ended: its reader may see the end of the steps before it sees the cancellation, and would take what there is for the whole answer.</summary>
+    private static void Drop(Sequence sequence) => sequence.Steps.Writer.TryComplete(new OperationCanceledException(sequence.CancellationToken));
+
     private void DropCancelled()
     {
         for (var node = _waiting.First; node is not null;)
@@ -95,7 +98,7 @@ internal sealed class BatchScheduler : IDisposable
             var next = node.Next;
             if (node.Value.CancellationToken.IsCancellationRequested)
             {
-                node.Value.Steps.Writer.TryComplete();
+                Drop(node.Value);
                 _waiting.Remove(node);
             }
 
@@ -105,7 +108,7 @@ internal sealed class BatchScheduler : IDisposable
         for (var i = _running.Count - 1; i >= 0; i--)
         {
             if (!_running[i].CancellationToken.IsCancellationRequested) continue;
-            _running[i].Steps.Writer.TryComplete();
+            Drop(_running[i]);
             Release(_running[i]);
         }
     }

@@ -4,10 +4,10 @@ using Serverless.Requests;
 
 namespace Serverless.Worker.Engines;
 
-/// <summary>A timing model of an engine that generates the same words every time: for load tests, demonstrations and tests of the path. Continues exactly.</summary>
+/// <summary>A timing model of an engine that says the same every time, and counts in it: each of its first 4096 tokens is another. For load tests, demonstrations and tests of the path. Continues exactly.</summary>
 internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvider time) : IEngine
 {
-    private static readonly string[] Words = [" one", " two", " three", " four", " five", " six", " seven", " eight"];
+    private static readonly string[] Words = [" one", " two", " three", " four", " five", " six", " seven", " eight", .. Enumerable.Range(9, 4088).Select(number => $" {number}")];
     private static readonly int[][] TokenIds = [.. Enumerable.Range(0, Words.Length).Select(id => new[] { id })];
 
     private readonly TaskCompletionSource _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);

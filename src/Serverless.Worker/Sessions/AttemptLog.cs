@@ -51,6 +51,15 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
         }
     }
 
+    /// <summary>The store's run of the fence it writes with.</summary>
+    public string StoreRun
+    {
+        get
+        {
+            lock (_lock) return _fence.StoreRun;
+        }
+    }
+
     /// <summary>Chunks and other events ahead of the log.</summary>
     public int Unwritten
     {

@@ -27,7 +27,7 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
     public void MarkNews() => _news.Writer.TryWrite(null);
 
     /// <summary>What runs now, for whoever takes over.</summary>
-    public IReadOnlyList<HeldAttempt> Held() => [.. _running.Select(entry => new HeldAttempt(entry.Key, entry.Value.Number, entry.Value.Log.LastSequence))];
+    public IReadOnlyList<HeldAttempt> Held() => [.. _running.Select(entry => new HeldAttempt(entry.Key, entry.Value.Number, entry.Value.Log.LastSequence) { StoreRun = entry.Value.Log.StoreRun })];
 
     public void Handle(DispatcherMessage message)
     {

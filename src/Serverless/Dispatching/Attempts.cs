@@ -8,8 +8,7 @@ namespace Serverless.Dispatching;
 /// <summary>Replicas and what they run: attempts that begin, are adopted from an earlier dispatcher, leave, and are lost. Not thread-safe.</summary>
 internal sealed class Attempts(ModelName model, long epoch, RequestTable table, Ends ends, DispatchPorts ports, LoopCalls calls, DemandPublisher publisher)
 {
-    private const int MaxLosses = 3;
-
+    private readonly LostAttempts _losses = new(table, ports.Time);
     private readonly List<ReplicaState> _replicas = [];
     private readonly List<(TrackedRequest Request, Guid Nonce)> _unasserted = [];
 
@@ -50,6 +49,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
     {
         if (_replicas.Find(other => other.Worker.Worker == replica.Worker.Worker) is { } before) Supersede(before);
         _replicas.Add(replica);
+        _losses.Return(replica.Worker.Worker);
         foreach (var held in replica.Worker.Running)
         {
             var request = table.Find(held.Id);
@@ -63,7 +63,11 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
     public void Close(ReplicaState replica)
     {
         if (!_replicas.Remove(replica)) return;
-        foreach (var request in replica.Running.Values.ToArray()) Lose(replica, request);
+        foreach (var request in replica.Running.Values.ToArray())
+        {
+            _losses.LoseSession(request, replica.Worker.Worker);
+            ports.Observer.AttemptLost(request.Request, replica.Worker.Worker);
+        }
     }
 
     /// <summary>An attempt left its worker.</summary>
@@ -81,7 +85,8 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
                 break;
             case AttemptOutcome.Lost:
                 replica.Draining = true; // its engine is gone, and it will say so
-                Lose(replica, request);
+                _losses.Lose(request);
+                ports.Observer.AttemptLost(request.Request, replica.Worker.Worker);
                 break;
             default:
                 table.Requeue(request);
@@ -99,6 +104,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
     /// <summary>Asserts again what could not be.</summary>
     public void Tick(bool storeIsOpen)
     {
+        _losses.Tick();
         if (!storeIsOpen || _unasserted.Count == 0) return;
 
         var again = _unasserted.ToArray();
@@ -156,15 +162,15 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
             return;
         }
 
-        CountLosses(request, begun);
-        if (request.Losses >= MaxLosses)
+        _losses.Begun(request, begun);
+        if (LostAttempts.IsLethal(request))
         {
             ports.Observer.Poisoned(request.Request);
             ends.Fail(request, Poison(request.Losses), begun.Fence.Attempt - 1);
             return;
         }
 
-        request.Attempt = begun.Fence.Attempt;
+        request.Fence = begun.Fence;
         if (!replica.Draining && replica.Session.TrySend(new DispatcherMessage.Assign(new Assignment(request.Request, begun.Fence, begun.LastSequence, begun.Output))))
         {
             var waited = ports.Time.GetUtcNow() - request.Request.AcceptedAt; // by another machine's clock
@@ -176,26 +182,13 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         table.Requeue(request);
     }
 
-    /// <summary>
-    /// Losses that the log remembers from before this dispatcher count but never suffice: a verdict needs one that it saw itself. A take-over, after which attempts begin that
-    /// nobody has lost, condemns nothing.
-    /// </summary>
-    private static void CountLosses(TrackedRequest request, BeginResult begun)
-    {
-        if (!request.Begun) request.Losses = Math.Max(request.Losses, Math.Min(begun.AttemptsWithoutProgress, MaxLosses - 1));
-        if (begun.Output.Count > request.OutputSeen) (request.Losses, request.OutputSeen) = (0, begun.Output.Count);
-        request.Begun = true;
-    }
-
     private void Adopt(TrackedRequest request, ReplicaState replica, HeldAttempt held)
     {
         replica.Claims.Remove(request.Id);
         table.Enqueue(request);
         table.Attach(request, replica);
-        request.Attempt = held.Attempt;
+        request.Fence = new Fence(held.StoreRun, held.Attempt);
         request.Nonce = Guid.NewGuid();
-        if (request.LostWith == replica.Worker.Worker && request.Losses > 0) request.Losses--;
-        request.LostWith = null;
         ports.Observer.Adopted(request.Request, replica.Worker.Worker, held.Attempt);
         Assert(request, request.Nonce);
     }
@@ -203,8 +196,9 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
     private void Assert(TrackedRequest request, Guid nonce)
     {
         if (request.Replica is not { } replica || request.Nonce != nonce) return;
+        var fence = request.Fence;
         calls.Ask(
-            cancellationToken => ports.Log.AdoptAsync(request.Id, LogHead.Of(request.Request), epoch, request.Attempt, cancellationToken),
+            cancellationToken => ports.Log.AdoptAsync(request.Id, LogHead.Of(request.Request), epoch, fence, cancellationToken),
             adopted =>
             {
                 if (request.Nonce == nonce) GoOn(request, replica, adopted);
@@ -220,6 +214,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
                 throw new StaleEpochException(model, epoch);
             case BeginStatus.Begun:
                 request.Begun = true;
+                request.Fence = adopted.Fence;
                 replica.Session.TrySend(new DispatcherMessage.Refence(request.Id, adopted.Fence, adopted.LastSequence));
                 break;
             case BeginStatus.Superseded:
@@ -239,13 +234,5 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         _replicas.Remove(before);
         foreach (var request in before.Running.Values.ToArray()) table.Requeue(request);
         before.Session.Close();
-    }
-
-    private void Lose(ReplicaState replica, TrackedRequest request)
-    {
-        request.Losses++;
-        request.LostWith = replica.Worker.Worker;
-        ports.Observer.AttemptLost(request.Request, replica.Worker.Worker);
-        table.Requeue(request);
     }
 }

@@ -21,6 +21,21 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
         else Acknowledge(delivery);
     }
 
+    /// <summary>It had ended when it was delivered again: whoever ended it may have been lost before its message was answered, and it is answered as that one would have.</summary>
+    public void CompleteAgain(TrackedRequest request, int attempts)
+    {
+        var delivery = request.Entry.Delivery;
+        table.Forget(request, 0);
+        calls.Run(async cancellationToken =>
+        {
+            ServingFault? givenUp = null;
+            await RetryAsync(delivery.Request, async () => givenUp = await ReadGivenUpAsync(delivery.Request.Id, cancellationToken), cancellationToken);
+            if (!await IsKeptAsync(delivery, cancellationToken)) return;
+            if (givenUp is { } fault) await delivery.DeadLetterAsync(fault, attempts, cancellationToken);
+            else await delivery.CompleteAsync(cancellationToken);
+        });
+    }
+
     /// <summary>A delivery of a request that another delivery stands for.</summary>
     public void Acknowledge(IRequestDelivery delivery) => calls.Run(delivery.CompleteAsync);
 
@@ -35,6 +50,24 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
             await RetryAsync(delivery.Request, async () => await ports.Log.EndAsync(delivery.Request.Id, new RequestEvent.Failed(fault), cancellationToken), cancellationToken);
             if (await IsKeptAsync(delivery, cancellationToken)) await delivery.DeadLetterAsync(fault, attempts, cancellationToken);
         });
+    }
+
+    /// <summary>Why it was given up (<see cref="Fail"/>); null: it ended in another way, or its events are gone.</summary>
+    private async Task<ServingFault?> ReadGivenUpAsync(RequestId id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await foreach (var logged in ports.Log.FollowAsync(id, 0, cancellationToken))
+            {
+                if (logged.Event is RequestEvent.Failed { Fault: { Error: ServingError.Poisoned or ServingError.ContextTooLong } fault }) return fault;
+            }
+        }
+        catch (ServingException exception) when (exception.Fault.Error == ServingError.LogExpired)
+        {
+            // What there was to say of it has been said long ago.
+        }
+
+        return null;
     }
 
     private async ValueTask KeepAsync(IRequestDelivery delivery, CancellationToken cancellationToken)

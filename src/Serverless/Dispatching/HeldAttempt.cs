@@ -6,4 +6,8 @@ namespace Serverless.Dispatching;
 /// <param name="Id">Which request.</param>
 /// <param name="Attempt">Its number, from 1.</param>
 /// <param name="LastSequence">Sequence of the last event the worker knows to be in the log.</param>
-public sealed record HeldAttempt(RequestId Id, int Attempt, long LastSequence);
+public sealed record HeldAttempt(RequestId Id, int Attempt, long LastSequence)
+{
+    /// <summary>The store's run of its fence; empty of a worker that does not say.</summary>
+    public string StoreRun { get; init; } = "";
+}

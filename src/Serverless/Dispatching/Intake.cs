@@ -78,7 +78,8 @@ internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, D
 
         if (acceptance is Acceptance.Ended or Acceptance.Unknown)
         {
-            ends.Complete(request, 0);
+            if (acceptance == Acceptance.Ended && request.Entry.Delivery.Redelivered) ends.CompleteAgain(request, head!.Attempts);
+            else ends.Complete(request, 0);
             return;
         }
 

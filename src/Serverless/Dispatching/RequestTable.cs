@@ -108,7 +108,7 @@ internal sealed class RequestTable
     {
         request.Replica = null;
         request.Nonce = default;
-        request.Attempt = 0;
+        request.Fence = default;
         request.Cancelled = request.Preempted = false;
     }
 

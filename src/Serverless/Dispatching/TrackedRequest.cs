@@ -21,8 +21,11 @@ internal sealed class TrackedRequest(BacklogEntry entry)
     /// <summary>Of the begin or adoption whose answer counts: an answer to an earlier one comes too late.</summary>
     public Guid Nonce { get; set; }
 
-    /// <summary>The attempt its worker runs; 0 until it is assigned.</summary>
-    public int Attempt { get; set; }
+    /// <summary>The right of the attempt that its worker runs; none until it is assigned.</summary>
+    public Fence Fence { get; set; }
+
+    /// <summary>Its number; 0 until it is assigned.</summary>
+    public int Attempt => Fence.Attempt;
 
     /// <summary>Whether its worker was told to stop it.</summary>
     public bool Cancelled { get; set; }
@@ -30,11 +33,11 @@ internal sealed class TrackedRequest(BacklogEntry entry)
     /// <summary>Whether its worker was told to give it back.</summary>
     public bool Preempted { get; set; }
 
-    /// <summary>Attempts lost in a row with their worker, no output in between.</summary>
+    /// <summary>Attempts lost in a row with their worker, no output in between. <see cref="LostAttempts"/> keeps it.</summary>
     public int Losses { get; set; }
 
-    /// <summary>The worker that was lost last: if it comes back with the attempt, nothing was lost.</summary>
-    public string? LostWith { get; set; }
+    /// <summary>Workers whose sessions ended with it: where one comes back, nothing was lost.</summary>
+    public List<string> LostWith { get; } = [];
 
     /// <summary>Chunks the log held at the last begin: more of them is progress.</summary>
     public int OutputSeen { get; set; }

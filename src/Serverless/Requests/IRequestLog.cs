@@ -23,9 +23,10 @@ public interface IRequestLog
 
     /// <summary>
     /// Lets a running attempt go on under this dispatcher: after a take-over, or because the store's run changed (<see cref="AppendStatus.StoreChanged"/>). Writes no event.
-    /// A store that lost the log opens it again with <paramref name="head"/>; one that knows a lower attempt raises it to <paramref name="attempt"/>.
+    /// A store that lost the log opens it again with <paramref name="head"/>; one that knows a lower attempt raises it to that of <paramref name="fence"/>. An attempt of the same
+    /// number that a store before the loss gave is another one, and superseded; a fence without a run is taken for the one there is.
     /// </summary>
-    ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, int attempt, CancellationToken cancellationToken);
+    ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, Fence fence, CancellationToken cancellationToken);
 
     /// <summary>
     /// Appends <paramref name="events"/>, the first of them as <paramref name="fromSequence"/>. Events that are there already are skipped, so a writer that does not
@@ -41,7 +42,7 @@ public interface IRequestLog
     /// </summary>
     ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent end, CancellationToken cancellationToken);
 
-    /// <summary>Gives the promise of an open request to another holder: a promotion to an id, or a client that came back to another gateway. Compare-and-set with the end: a request that has ended keeps its head.</summary>
+    /// <summary>Gives the promise of an open request to another holder: a promotion to an id, or a client that came back to another gateway. Compare-and-set with the end: a request that has ended keeps its head, and what an id promised stays promised by it.</summary>
     ValueTask<HoldResult> HoldAsync(RequestId id, Promise promise, string holder, CancellationToken cancellationToken);
 
     /// <summary>The head as it is now, or null when there is no such log.</summary>

@@ -7,6 +7,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
     private readonly List<RequestEvent> _events = new(4);
     private TaskCompletionSource? _more;
     private Guid _nonce;
+    private string? _adoptedFrom;
     private int _attempt;
     private int _withoutProgress;
     private bool _progressed = true;
@@ -65,6 +66,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
                 _progressed = false;
                 _nonce = nonce;
                 _attempt++;
+                _adoptedFrom = null;
             }
 
             var output = _attempt == 1 ? [] : _events.OfType<RequestEvent.Chunk>().SelectMany(chunk => chunk.Choices).ToArray();
@@ -72,14 +74,18 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
         }
     }
 
-    public AdoptResult Adopt(int attempt)
+    public AdoptResult Adopt(Fence fence)
     {
         lock (_lock)
         {
             if (_ended) return new AdoptResult(BeginStatus.Ended, default, _events.Count);
-            if (attempt < _attempt) return new AdoptResult(BeginStatus.Superseded, default, _events.Count);
 
-            _attempt = attempt;
+            // Of the same number, but given by a store before this one: another attempt.
+            var isAnother = fence.Attempt == _attempt && !string.IsNullOrEmpty(fence.StoreRun) && fence.StoreRun != storeRun && fence.StoreRun != _adoptedFrom;
+            if (fence.Attempt < _attempt || isAnother) return new AdoptResult(BeginStatus.Superseded, default, _events.Count);
+
+            if (fence.Attempt > _attempt) _adoptedFrom = fence.StoreRun;
+            _attempt = fence.Attempt;
             return new AdoptResult(BeginStatus.Begun, new Fence(storeRun, _attempt), _events.Count);
         }
     }
@@ -89,7 +95,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
         lock (_lock)
         {
             if (_ended) return HoldResult.Ended;
-            Head = Head with { Promise = promise, Holder = holder };
+            if (promise == Promise.Id || Head.Promise == Promise.Connection) Head = Head with { Promise = promise, Holder = holder };
             return HoldResult.Held;
         }
     }

@@ -80,12 +80,12 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
     }
 
     /// <inheritdoc/>
-    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, int attempt, CancellationToken cancellationToken)
+    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, Fence fence, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(head);
-        ArgumentOutOfRangeException.ThrowIfLessThan(attempt, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(fence.Attempt, 1, nameof(fence));
         var entry = _entries.GetOrAdd(id, static (_, opened) => new MemoryLogEntry(opened.head, opened._storeRun), (head, _storeRun));
-        return new(IsStale(entry, epoch) ? new AdoptResult(BeginStatus.StaleEpoch, default, 0) : entry.Adopt(attempt));
+        return new(IsStale(entry, epoch) ? new AdoptResult(BeginStatus.StaleEpoch, default, 0) : entry.Adopt(fence));
     }
 
     /// <inheritdoc/>

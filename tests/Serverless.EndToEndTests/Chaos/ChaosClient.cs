@@ -21,7 +21,7 @@ internal sealed class ChaosClient(ChaosFleet fleet, ChaosResults results, ChaosL
         0 or 4 => ChaosKind.Stream,
         2 or 6 => ChaosKind.ResumableStream,
         1 or 5 => ChaosKind.Whole,
-        7 when settings.SendsEvents => ChaosKind.Event,
+        7 => ChaosKind.Event,
         _ => ChaosKind.Promised,
     };
 
@@ -129,16 +129,21 @@ internal sealed class ChaosClient(ChaosFleet fleet, ChaosResults results, ChaosL
             try
             {
                 await fleet.Neighbour.Bus.PublishAsync(EventTopics.Requests, asked, cancellationToken);
-                break;
             }
             catch (ServingException)
             {
                 ledger.Fail("publish");
                 await RealTime.PassAsync(Pause, cancellationToken);
+                continue;
             }
-        }
 
-        return ChaosResults.Judge(await result.WaitAsync(cancellationToken), tokens);
+            // daprd may say that the broker has it when it has not, so whoever sends it waits for the result and not for daprd.
+            await Task.WhenAny(result, RealTime.PassAsync(settings.SentAgain, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
+            if (result.IsCompleted) return ChaosResults.Judge(await result, tokens);
+
+            ledger.Fail("no result yet, sent again");
+        }
     }
 
     private async Task<ChaosTry> StreamAsync(int tokens, bool resumable, CancellationToken cancellationToken)
@@ -167,7 +172,7 @@ internal sealed class ChaosClient(ChaosFleet fleet, ChaosResults results, ChaosL
                 if (answer.StatusCode != HttpStatusCode.OK)
                 {
                     var refused = ChaosTry.Refused((int)answer.StatusCode, await answer.Content.ReadAsStringAsync(cancellationToken));
-                    if (refused.Violation is not null) return answer.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Gone ? ChaosTry.Again($"resume {(int)answer.StatusCode}") : refused;
+                    if (refused.Violation is { } violation) return ChaosTry.Wrong($"{stream.Id} was being streamed, but going on with it {violation}");
                     continue;
                 }
 

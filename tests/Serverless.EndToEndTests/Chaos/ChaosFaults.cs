@@ -11,7 +11,7 @@ internal sealed class ChaosFaults(ChaosFleet fleet, ChaosLedger ledger, ChaosSet
     [
         .. from part in (string[])["worker", "gateway", "scaler", "daprd", "rabbitmq", "redis", "documents"] select ($"kill {part}", (Func<CancellationToken, Task>)(token => KillAsync(part, token))),
         .. from part in (string[])["worker", "gateway", "scaler", "daprd", "rabbitmq", "redis", "documents"] select ($"stop {part}", (Func<CancellationToken, Task>)(token => StopAsync(part, token))),
-        .. from target in (string[])["rabbitmq", "redis", "documents"]
+        .. from target in (string[])["rabbitmq", "redis", "documents", "workers"]
            from harm in (string[])["cut", "stall", "slow", "reset"]
            select ($"{harm} {target}", (Func<CancellationToken, Task>)(token => HarmAsync(harm, target, token))),
         ("lose redis", LoseAsync),
@@ -57,7 +57,7 @@ internal sealed class ChaosFaults(ChaosFleet fleet, ChaosLedger ledger, ChaosSet
 
     private async Task HarmAsync(string harm, string target, CancellationToken cancellationToken)
     {
-        var links = fleet.Links.Where(link => link.Name.EndsWith(target, StringComparison.Ordinal) && (settings.HarmsSidecarsLinks || target != "rabbitmq" || link.Name.StartsWith("gateway", StringComparison.Ordinal))).ToArray();
+        var links = fleet.Links.Where(link => link.Name.EndsWith(target, StringComparison.Ordinal)).ToArray();
         var (name, link) = links[_random.Next(links.Length)];
         ledger.Tell($"{harm} {name}");
         await (harm switch

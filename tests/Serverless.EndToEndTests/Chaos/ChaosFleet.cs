@@ -6,7 +6,7 @@ namespace Serverless.EndToEndTests.Chaos;
 
 /// <summary>
 /// The distributed shape with two of each, as processes over real parts: two gateways and their sidecars, two scalers, three workers of a simulated engine; a RabbitMQ, a Redis for the
-/// log that may lose seconds, and one for documents that loses nothing. Every link to a broker or store leads through a proxy.
+/// log that may lose seconds, and one for documents that loses nothing. Every link from one to another leads through a proxy.
 /// </summary>
 internal sealed class ChaosFleet : IAsyncDisposable
 {
@@ -37,11 +37,11 @@ internal sealed class ChaosFleet : IAsyncDisposable
     /// <summary>Where each gateway's workers come to: the holder of a lease that it has.</summary>
     public List<Uri> Sessions { get; } = [];
 
+    public RabbitMqServer RabbitMq { get; private set; } = null!;
+
     public RedisServer Log { get; private set; } = null!;
 
     public Neighbour Neighbour { get; private set; } = null!;
-
-    private RabbitMqServer RabbitMq { get; set; } = null!;
 
     private RedisServer Documents { get; set; } = null!;
 
@@ -63,7 +63,7 @@ internal sealed class ChaosFleet : IAsyncDisposable
     public ChaosPart Part(string name) => _parts.Single(part => part.Name == name);
 
     /// <summary>What all parts said last.</summary>
-    public string Output => string.Join('\n', _parts.Select(part => $"\n--- {part.Name}\n{part.Output}"));
+    public string Output => string.Join('\n', _parts.Select(part => $"\n--- {part.Name}\n{part.Output}").Append($"\n--- neighbour's daprd\n{Neighbour.Output}"));
 
     public async ValueTask DisposeAsync()
     {
@@ -83,10 +83,11 @@ internal sealed class ChaosFleet : IAsyncDisposable
         _parts.Add(new ChaosPart("documents", () => Documents.Process, Documents.KillAsync, Documents.StartAsync));
 
         for (var number = 0; number < Gateways; number++) await StartGatewayAsync(number, cancellationToken);
-        await RabbitMq.SettleAsync(cancellationToken); // its queues are declared
+        Neighbour = Own(await Neighbour.StartNewAsync(
+            Documents.Configuration, $"amqp://guest:guest@{Through(await LinkAsync("neighbour to rabbitmq", RabbitMq.Port, cancellationToken))}", results, cancellationToken));
+        await RabbitMq.SettleAsync(cancellationToken); // all queues are declared
         for (var number = 0; number < 2; number++) await StartScalerAsync(number, cancellationToken);
         for (var number = 0; number < 3; number++) await StartWorkerAsync(number, cancellationToken);
-        Neighbour = Own(await Neighbour.StartNewAsync(Documents.Configuration, RabbitMq.Url.ToString(), results, cancellationToken));
     }
 
     private async Task StartGatewayAsync(int number, CancellationToken cancellationToken)
@@ -96,11 +97,13 @@ internal sealed class ChaosFleet : IAsyncDisposable
             Through(await LinkAsync($"daprd-{number} to documents", Documents.Port, cancellationToken)),
             $"amqp://guest:guest@{Through(await LinkAsync($"daprd-{number} to rabbitmq", RabbitMq.Port, cancellationToken))}");
         _folders.Add(folder);
+        var door = await LinkAsync($"gateway-{number} to workers", sessions, cancellationToken);
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["Distributed__Http"] = Address(port).ToString(),
             ["Distributed__Manifests"] = _manifests,
             ["Sessions__Port"] = Text(sessions),
+            ["Sessions__PublicPort"] = Text(door.Port),
             ["Sessions__Host"] = "127.0.0.1",
             ["RabbitMq__Url"] = $"amqp://guest:guest@{Through(await LinkAsync($"gateway-{number} to rabbitmq", RabbitMq.Port, cancellationToken))}",
             ["Redis__Configuration"] = Through(await LinkAsync($"gateway-{number} to redis", Log.Port, cancellationToken)),
@@ -108,7 +111,7 @@ internal sealed class ChaosFleet : IAsyncDisposable
             ["DAPR_GRPC_PORT"] = Text(grpc),
         };
         Addresses.Add(Address(port));
-        Sessions.Add(Address(sessions));
+        Sessions.Add(Address(door.Port));
         var app = StartAppAsync($"gateway-{number}", "Serverless.Gateway", environment, port, cancellationToken);
         var sidecar = Own(await Daprd.StartNewAsync(
             new DaprdSettings
@@ -122,18 +125,18 @@ internal sealed class ChaosFleet : IAsyncDisposable
         _parts.Add(new ChaosPart($"daprd-{number}", () => sidecar.Process, sidecar.KillAsync, sidecar.StartAsync));
     }
 
-    private Task StartScalerAsync(int number, CancellationToken cancellationToken)
+    private async Task StartScalerAsync(int number, CancellationToken cancellationToken)
     {
         var port = PartProcess.FreePort();
-        return StartAppAsync(
+        await StartAppAsync(
             $"scaler-{number}",
             "Serverless.Scaler",
             new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["Distributed__Http"] = Address(port).ToString(),
                 ["Scaler__Keda"] = Address(PartProcess.FreePort()).ToString(),
-                ["Redis__Configuration"] = Log.Configuration,
-                ["RabbitMq__Url"] = RabbitMq.Url.ToString(),
+                ["Redis__Configuration"] = Through(await LinkAsync($"scaler-{number} to redis", Log.Port, cancellationToken)),
+                ["RabbitMq__Url"] = $"amqp://guest:guest@{Through(await LinkAsync($"scaler-{number} to rabbitmq", RabbitMq.Port, cancellationToken))}",
             },
             port,
             cancellationToken);

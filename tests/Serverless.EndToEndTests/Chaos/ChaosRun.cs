@@ -1,5 +1,8 @@
 using System.Net.Http.Json;
+using System.Text;
 using System.Text.Json.Nodes;
+using RabbitMQ.Client;
+using Serverless.Events;
 using Serverless.Hosting.Records;
 using Serverless.Requests;
 using StackExchange.Redis;
@@ -30,6 +33,7 @@ internal sealed class ChaosRun(ChaosFleet fleet, ChaosResults results, ChaosLedg
 
         await CheckPromisesAsync(http, cancellationToken);
         await CheckDeadLettersAsync(http, cancellationToken);
+        await CheckDeadEventsAsync(cancellationToken);
         await CheckLogsAsync();
     }
 
@@ -57,6 +61,15 @@ internal sealed class ChaosRun(ChaosFleet fleet, ChaosResults results, ChaosLedg
     {
         var letters = await http.GetFromJsonAsync<JsonNode>(new Uri(fleet.Addresses[0], "/admin/dead-letters"), cancellationToken);
         foreach (var letter in letters!["data"]!.AsArray()) ledger.Violate(0, ChaosKind.Event, $"was dead-lettered: {letter!.ToJsonString()}");
+    }
+
+    /// <summary>Nor was an event put away: all of them ask for what can be served.</summary>
+    private async Task CheckDeadEventsAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await new ConnectionFactory { Uri = fleet.RabbitMq.Url }.CreateConnectionAsync(cancellationToken);
+        await using var channel = await connection.CreateChannelAsync(cancellationToken: cancellationToken);
+        while (await channel.BasicGetAsync(EventTopics.RequestsDead, autoAck: true, cancellationToken) is { } dead)
+            ledger.Violate(0, ChaosKind.Event, $"an event was put away: {Encoding.UTF8.GetString(dead.Body.Span)}");
     }
 
     /// <summary>Every log that is kept has one end, its last event, and tokens one after the other.</summary>

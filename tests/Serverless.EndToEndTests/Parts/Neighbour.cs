@@ -20,6 +20,9 @@ internal sealed class Neighbour : IAsyncDisposable
 
     private Neighbour(WebApplication app, string folder) => (_app, _folder) = (app, folder);
 
+    /// <summary>What its sidecar said last.</summary>
+    public string Output => _sidecar!.Process.Output;
+
     public IEventBus Bus => _app.Services.GetRequiredService<IEventBus>();
 
     /// <summary>A running one; <paramref name="results"/> is given the results.</summary>
@@ -59,15 +62,16 @@ internal sealed class Neighbour : IAsyncDisposable
     private static async Task WriteComponentsAsync(string folder, CancellationToken cancellationToken)
     {
         foreach (var file in Directory.GetFiles(Path.Combine(folder, "components"), "*.yaml"))
-            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file, cancellationToken)).Replace("scopes: [gateway, worker, scaler]", $"scopes: [{App}]", StringComparison.Ordinal), cancellationToken);
+            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file, cancellationToken)).Replace("scopes: [gateway, worker, scaler]", $"scopes: [{App}]", StringComparison.Ordinal).Replace("scopes: [gateway]", $"scopes: [{App}]", StringComparison.Ordinal), cancellationToken);
         await File.WriteAllTextAsync(Path.Combine(folder, "components", "subscriptions.yaml"), $$"""
             apiVersion: dapr.io/v2alpha1
             kind: Subscription
             metadata: {name: results}
             spec:
-              pubsubname: pubsub
+              pubsubname: pubsub-results
               topic: {{EventTopics.Results}}
               routes: {default: /events/{{EventTopics.Results}}}
+              metadata: {queueType: quorum}
             scopes: [{{App}}]
             """, cancellationToken);
     }

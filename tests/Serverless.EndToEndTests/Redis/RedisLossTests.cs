@@ -33,7 +33,7 @@ public sealed class RedisLossTests : IAsyncDisposable
         await Server.RestartAsync(Token);
 
         (await LogScene.PersistAsync(() => worker.AppendAsync(scene.Id, fence, 22, [LogScene.Chunk(20)], Token))).ShouldBe(AppendStatus.StoreChanged);
-        var adopted = await worker.AdoptAsync(scene.Id, scene.Head, 1, fence.Attempt, Token);
+        var adopted = await worker.AdoptAsync(scene.Id, scene.Head, 1, fence, Token);
         (adopted.Status, adopted.LastSequence).ShouldBe((BeginStatus.Begun, 21));
         await scene.AppendAsync(adopted.Fence, 20, 40, Token);
         await worker.AppendAsync(scene.Id, adopted.Fence, 42, [LogScene.Finished(40)], Token);
@@ -56,7 +56,7 @@ public sealed class RedisLossTests : IAsyncDisposable
         await Server.RestoreAsync(old, Token);
 
         (await LogScene.PersistAsync(() => worker.AppendAsync(scene.Id, fence, 32, [LogScene.Chunk(30)], Token))).ShouldBe(AppendStatus.StoreChanged);
-        var adopted = await worker.AdoptAsync(scene.Id, scene.Head, 1, fence.Attempt, Token);
+        var adopted = await worker.AdoptAsync(scene.Id, scene.Head, 1, fence, Token);
         adopted.LastSequence.ShouldBe(11);
 
         // Cut otherwise than before: sequences after the loss name other tokens than they did.
@@ -78,7 +78,7 @@ public sealed class RedisLossTests : IAsyncDisposable
         await Server.RestoreAsync(old, Token);
 
         (await LogScene.PersistAsync(() => worker.AppendAsync(scene.Id, fence, 12, [LogScene.Chunk(10)], Token))).ShouldBe(AppendStatus.StoreChanged);
-        var adopted = await worker.AdoptAsync(scene.Id, scene.Head, 1, fence.Attempt, Token);
+        var adopted = await worker.AdoptAsync(scene.Id, scene.Head, 1, fence, Token);
         (adopted.Status, adopted.LastSequence).ShouldBe((BeginStatus.Begun, 0));
         (await worker.AppendAsync(scene.Id, adopted.Fence, 1, [LogScene.Chunk(0, 12), LogScene.Finished(12)], Token)).ShouldBe(AppendStatus.Accepted);
 
@@ -114,7 +114,7 @@ public sealed class RedisLossTests : IAsyncDisposable
         var begun = await LogScene.PersistAsync(() => worker.BeginAsync(scene.Id, 2, Guid.NewGuid(), Token));
         begun.Fence.Attempt.ShouldBeGreaterThan(lost.Attempt);
         (await worker.AppendAsync(scene.Id, lost, 2, [LogScene.Chunk(0)], Token)).ShouldBe(AppendStatus.Fenced);
-        (await worker.AdoptAsync(scene.Id, scene.Head, 2, lost.Attempt, Token)).Status.ShouldBe(BeginStatus.Superseded);
+        (await worker.AdoptAsync(scene.Id, scene.Head, 2, lost, Token)).Status.ShouldBe(BeginStatus.Superseded);
         (await worker.AppendAsync(scene.Id, begun.Fence, 2, [LogScene.Chunk(0)], Token)).ShouldBe(AppendStatus.Accepted);
     }
 

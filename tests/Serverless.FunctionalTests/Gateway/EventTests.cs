@@ -46,7 +46,7 @@ public sealed class EventTests
     public async Task An_event_that_comes_again_is_the_same_request()
     {
         await using var gateway = await GatewayUnderTest.StartAsync();
-        var handler = gateway.Services.GetRequiredService<IEventHandler>();
+        var handler = HandlerOf(gateway);
 
         (await handler.HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
         var held = await gateway.TakeAsync();
@@ -75,7 +75,7 @@ public sealed class EventTests
         await using var gateway = await GatewayUnderTest.StartAsync();
         await using var results = Results(gateway);
 
-        (await gateway.Services.GetRequiredService<IEventHandler>().HandleAsync(Event(data), Token)).ShouldBe(BrokerAnswer.DeadLetter);
+        (await HandlerOf(gateway).HandleAsync(Event(data), Token)).ShouldBe(BrokerAnswer.DeadLetter);
 
         var result = await NextAsync(results);
         result.Type.ShouldBe("dev.serverless.request.failed");
@@ -84,10 +84,59 @@ public sealed class EventTests
     }
 
     [Fact]
+    public async Task A_result_that_the_bus_lost_is_published_again()
+    {
+        var lossy = new LossyBus();
+        await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IEventBus>(provider => lossy.Over(provider.GetRequiredService<MemoryEventBus>())));
+        await using var results = Results(gateway);
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        var held = await gateway.TakeAsync();
+        await held.BeginAsync();
+        await held.FinishAsync();
+
+        (await gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(held.Request, Token).WithinLimitAsync()).ShouldBeTrue();
+
+        lossy.Published.ShouldBe(2);
+        (await NextAsync(results)).Subject.ShouldBe(held.Request.Id.Value);
+    }
+
+    [Fact]
+    public async Task Whoever_sent_a_bad_event_is_told_though_the_bus_lost_it_before_it_is_put_away()
+    {
+        var lossy = new LossyBus();
+        await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IEventBus>(provider => lossy.Over(provider.GetRequiredService<MemoryEventBus>())));
+        await using var results = Results(gateway);
+
+        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).ShouldBe(BrokerAnswer.Retry);
+        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).ShouldBe(BrokerAnswer.DeadLetter);
+
+        var told = await NextAsync(results);
+        told.Type.ShouldBe("dev.serverless.request.failed");
+        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).ShouldBe(BrokerAnswer.DeadLetter);
+        lossy.Published.ShouldBe(2);
+        var read = await gateway.AskAsync(HttpMethod.Get, $"/v1/requests/{told.Subject}");
+        (await read.Content.ReadAsStringAsync(Token)).ShouldBe(Encoding.UTF8.GetString(told.Data.Span));
+    }
+
+    [Fact]
+    public async Task An_event_that_is_refused_after_it_was_half_taken_ends_its_request()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        await using var results = Results(gateway);
+        gateway.Queue.Refusal = new EnqueueResult(new ServingFault(ServingError.QueueFull, "Full."));
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Retry);
+        gateway.Queue.Refusal = new EnqueueResult(new ServingFault(ServingError.NotPermitted, "Not any more."));
+
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.DeadLetter);
+
+        (await NextAsync(results)).Type.ShouldBe("dev.serverless.request.failed");
+    }
+
+    [Fact]
     public async Task What_cannot_be_kept_now_is_not_acknowledged_and_is_taken_later()
     {
         await using var gateway = await GatewayUnderTest.StartAsync();
-        var handler = gateway.Services.GetRequiredService<IEventHandler>();
+        var handler = HandlerOf(gateway);
         gateway.Backend.Documents.Away = true;
         (await handler.HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Retry);
         gateway.Backend.Documents.Away = false;
@@ -100,6 +149,8 @@ public sealed class EventTests
         var held = await gateway.TakeAsync();
         (await gateway.Log.BeginAsync(held.Request.Id, 1, Guid.NewGuid(), Token)).Status.ShouldBe(BeginStatus.Begun);
     }
+
+    private static IEventHandler HandlerOf(GatewayUnderTest gateway) => gateway.Services.GetServices<IEventHandler>().Single(handler => handler.Topic == EventTopics.Requests);
 
     private static CloudEvent Event(string data) => new()
     {
@@ -116,5 +167,21 @@ public sealed class EventTests
     {
         (await results.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         return results.Current;
+    }
+
+    /// <summary>Says that it has the first event, and has not.</summary>
+    private sealed class LossyBus : IEventBus
+    {
+        private MemoryEventBus? _bus;
+
+        public int Published { get; private set; }
+
+        public LossyBus Over(MemoryEventBus bus)
+        {
+            _bus = bus;
+            return this;
+        }
+
+        public ValueTask PublishAsync(string topic, CloudEvent cloudEvent, CancellationToken cancellationToken) => Published++ == 0 ? ValueTask.CompletedTask : _bus!.PublishAsync(topic, cloudEvent, cancellationToken);
     }
 }

@@ -62,6 +62,34 @@ public sealed class IdempotencyTests
     }
 
     [Fact]
+    public async Task A_twin_at_another_gateway_that_leaves_gives_the_request_back()
+    {
+        var backend = new Backend(TimeProvider.System);
+        var fast = new Dictionary<string, string?> { ["Gateway:Streaming:FirstNotice"] = "00:00:00.010", ["Gateway:Streaming:NoticeInterval"] = "00:00:00.010" };
+        await using var gateway = await GatewayUnderTest.StartAsync(fast, backend: backend);
+        await using var other = await GatewayUnderTest.StartAsync(fast, backend: backend);
+        var first = gateway.PostAsync(Chat, Streamed, Key);
+        var held = await backend.TakeAsync();
+        await held.BeginAsync();
+        using var gone = new CancellationTokenSource();
+        var twin = await other.PostAsync(Chat, Streamed, gone.Token, headers: Key);
+        var given = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        backend.Log.BeforeHold = _ =>
+        {
+            given.TrySetResult();
+            return Task.CompletedTask;
+        };
+
+        await gone.CancelAsync();
+        twin.Dispose();
+        await given.Task.WaitAsync(TestTimeouts.Default, TimeProvider.System, Token);
+        await held.SayAsync("Good day", finish: FinishReason.Stop);
+        await held.FinishAsync();
+
+        ResumeTests.TextOf(await ResumeTests.ReadAllAsync(await first)).ShouldBe("Good day");
+    }
+
+    [Fact]
     public async Task Another_body_under_the_same_key_is_refused()
     {
         await using var gateway = await GatewayUnderTest.StartAsync();

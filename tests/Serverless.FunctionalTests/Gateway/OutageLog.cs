@@ -35,8 +35,8 @@ internal sealed class OutageLog(MemoryRequestLog log) : IRequestLog, IDisposable
 
     public ValueTask<BeginResult> BeginAsync(RequestId id, long epoch, Guid nonce, CancellationToken cancellationToken) => Here().BeginAsync(id, epoch, nonce, cancellationToken);
 
-    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, int attempt, CancellationToken cancellationToken) =>
-        Here().AdoptAsync(id, head, epoch, attempt, cancellationToken);
+    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, Fence fence, CancellationToken cancellationToken) =>
+        Here().AdoptAsync(id, head, epoch, fence, cancellationToken);
 
     public ValueTask<AppendStatus> AppendAsync(RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken) =>
         log.AppendAsync(id, fence, fromSequence, events, cancellationToken);

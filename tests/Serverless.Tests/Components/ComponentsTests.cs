@@ -15,7 +15,7 @@ public sealed class ComponentsTests
     [Fact]
     public void Names_are_those_of_the_code()
     {
-        YamlFolder.OfKind("Component").Select(root => YamlFolder.Text(root, "metadata", "name")).ShouldBe([DaprNames.StateStore, DaprNames.PubSub, DaprNames.SecretStore], ignoreOrder: true);
+        YamlFolder.OfKind("Component").Select(root => YamlFolder.Text(root, "metadata", "name")).ShouldBe([DaprNames.StateStore, DaprNames.PubSub, DaprNames.PubSubRequests, DaprNames.PubSubResults, DaprNames.SecretStore], ignoreOrder: true);
         foreach (var component in YamlFolder.OfKind("Component").Where(root => YamlFolder.At(root, "auth") is not null)) YamlFolder.Text(component, "auth", "secretStore").ShouldBe(DaprNames.SecretStore);
     }
 
@@ -30,10 +30,13 @@ public sealed class ComponentsTests
         }
     }
 
-    [Fact]
-    public void Queues_of_events_outlive_their_readers_and_messages_the_broker()
+    [Theory]
+    [InlineData(DaprNames.PubSub)]
+    [InlineData(DaprNames.PubSubRequests)]
+    [InlineData(DaprNames.PubSubResults)]
+    public void Queues_of_events_outlive_their_readers_and_messages_the_broker(string name)
     {
-        var settings = YamlFolder.Settings(YamlFolder.Component("pubsub.rabbitmq"));
+        var settings = YamlFolder.Settings(YamlFolder.OfKind("Component").Single(root => YamlFolder.Text(root, "metadata", "name") == name));
 
         settings["durable"].ShouldBe("true");
         settings["deletedWhenUnused"].ShouldBe("false", "else a gateway at zero loses the backlog");
@@ -79,22 +82,25 @@ public sealed class ComponentsTests
     {
         var subscriptions = YamlFolder.OfKind("Subscription").ToList();
 
-        subscriptions.Select(root => YamlFolder.Text(root, "spec", "topic")).ShouldBe([EventTopics.Requests]);
+        subscriptions.Select(root => (YamlFolder.Text(root, "spec", "pubsubname"), YamlFolder.Text(root, "spec", "topic")))
+            .ShouldBe([(DaprNames.PubSubRequests, EventTopics.Requests), (DaprNames.PubSubResults, EventTopics.Results)], "one component each");
         foreach (var subscription in subscriptions)
         {
-            YamlFolder.Text(subscription, "spec", "pubsubname").ShouldBe(DaprNames.PubSub);
+            YamlFolder.Text(subscription, "spec", "pubsubname").ShouldNotBe(DaprNames.PubSub, "a component that is published to has no subscription");
             YamlFolder.Text(subscription, "spec", "routes", "default").ShouldBe(DaprNames.EventsPath + YamlFolder.Text(subscription, "spec", "topic"));
-            YamlFolder.Text(subscription, "spec", "deadLetterTopic").ShouldBe(EventTopics.RequestsDead);
+            YamlFolder.Text(subscription, "spec", "deadLetterTopic").ShouldBe(YamlFolder.Text(subscription, "spec", "topic") == EventTopics.Requests ? EventTopics.RequestsDead : null, "our own results are published again");
             YamlFolder.Text(subscription, "spec", "metadata", "queueType").ShouldBe("quorum", "what is acknowledged to a publisher is on disk");
             YamlFolder.List(subscription, "scopes").ShouldBe([DaprNames.GatewayApp]);
         }
     }
 
-    [Fact]
-    public void Retries_of_inbound_events_end()
+    [Theory]
+    [InlineData(DaprNames.PubSubRequests)]
+    [InlineData(DaprNames.PubSubResults)]
+    public void Retries_of_inbound_events_end(string component)
     {
         var resiliency = YamlFolder.OfKind("Resiliency").Single();
-        var inbound = YamlFolder.Text(resiliency, "spec", "targets", "components", DaprNames.PubSub, "inbound", "retry").ShouldNotBeNull();
+        var inbound = YamlFolder.Text(resiliency, "spec", "targets", "components", component, "inbound", "retry").ShouldNotBeNull();
 
         int.Parse(YamlFolder.Text(resiliency, "spec", "policies", "retries", inbound, "maxRetries").ShouldNotBeNull("unset is for ever"), CultureInfo.InvariantCulture).ShouldBeGreaterThan(0);
         foreach (var (name, policy) in ((YamlMappingNode)YamlFolder.At(resiliency, "spec", "policies", "retries")!).Children)

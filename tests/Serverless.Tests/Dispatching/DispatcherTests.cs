@@ -88,11 +88,50 @@ public sealed class DispatcherTests
         }
 
         await scene.ConnectAsync();
+        await scene.PassAsync(6); // none of them comes back
 
         (await scene.NewsAsync()).ShouldBe("poisoned");
         (await scene.EndOfAsync(request)).ShouldBeOfType<RequestEvent.Failed>().Fault.Error.ShouldBe(ServingError.Poisoned);
         await scene.DemandAsync(demand => !demand.HasWork);
         (await scene.Queue.DepthAsync(TestRequests.Model, Token)).ShouldBe(new QueueDepth(0, 0, 0, 1));
+    }
+
+    [Theory]
+    [InlineData(ServingError.Poisoned, 1)]
+    [InlineData(ServingError.ContextTooLong, 1)]
+    [InlineData(ServingError.DeadlineExceeded, 0)]
+    public async Task What_was_given_up_by_a_dispatcher_that_was_lost_before_its_dead_letter_is_dead_lettered_by_the_next(ServingError error, int deadLetters)
+    {
+        await using var scene = new DispatcherScene();
+        var request = TestRequests.New() with { Promise = Promise.Id };
+        await scene.Log.OpenAsync(request.Id, DispatcherScene.HeadOf(request), Token);
+        await scene.Log.EndAsync(request.Id, new RequestEvent.Failed(new ServingFault(error, "It was given up.")), Token);
+
+        scene.Queue.Restore(request);
+        while (await scene.Queue.DepthAsync(TestRequests.Model, Token) is { Requests: > 0 }) await scene.PassAsync(1);
+
+        (await scene.Queue.DepthAsync(TestRequests.Model, Token)).ShouldBe(new QueueDepth(0, 0, 0, deadLetters));
+    }
+
+    [Fact]
+    public async Task A_link_that_breaks_over_and_over_condemns_nothing()
+    {
+        await using var scene = new DispatcherScene();
+        var request = await scene.SubmitAsync();
+        for (var cut = 0; cut < 9; cut++)
+        {
+            // Each of three workers is cut off as soon as it has the request, and comes back.
+            var worker = await scene.ConnectAsync(name: $"w{cut % 3}");
+            await scene.PassAsync(1);
+            await worker.AssignedAsync();
+            await worker.DieAsync();
+            (await scene.NewsAsync()).ShouldBe("lost");
+        }
+
+        var last = await scene.ConnectAsync(name: "w0");
+        await scene.PassAsync(1);
+        await last.FinishAsync(await last.AssignedAsync());
+        (await scene.EndOfAsync(request)).ShouldBeOfType<RequestEvent.Finished>();
     }
 
     [Fact]
@@ -107,6 +146,7 @@ public sealed class DispatcherTests
             if (attempt % 3 == 0) await worker.AppendAsync(assignment, 1);
             await worker.DieAsync();
             (await scene.NewsAsync()).ShouldBe("lost");
+            if (attempt % 3 == 0) await scene.PassAsync(6);
         }
 
         var last = await scene.ConnectAsync();

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Serverless.Catalog;
 using Serverless.Errors;
@@ -8,6 +9,7 @@ namespace Serverless.Tests.Dispatching;
 /// <summary>A log whose store may be away, and may come back with less than it had.</summary>
 internal sealed class FlakyLog(TimeProvider time) : IRequestLog
 {
+    private readonly ConcurrentDictionary<RequestId, Fence> _fences = new();
     private volatile MemoryRequestLog _store = new(time);
 
     public bool Away { get; set; }
@@ -30,8 +32,10 @@ internal sealed class FlakyLog(TimeProvider time) : IRequestLog
             }
 
             await less.AcceptAsync(request.Id, time.GetUtcNow(), CancellationToken.None);
-            var begun = await less.BeginAsync(request.Id, 0, Guid.NewGuid(), CancellationToken.None);
-            if (events.Count > 1) await less.AppendAsync(request.Id, begun.Fence, 2, events[1..], CancellationToken.None);
+            var fence = _fences.TryGetValue(request.Id, out var given)
+                ? (await less.AdoptAsync(request.Id, head, 0, given, CancellationToken.None)).Fence
+                : (await less.BeginAsync(request.Id, 0, Guid.NewGuid(), CancellationToken.None)).Fence;
+            if (events.Count > 1) await less.AppendAsync(request.Id, fence, 2, events[1..], CancellationToken.None);
         }
 
         _store = less;
@@ -41,9 +45,14 @@ internal sealed class FlakyLog(TimeProvider time) : IRequestLog
 
     public ValueTask<bool> AcceptAsync(RequestId id, DateTimeOffset at, CancellationToken cancellationToken) => Store().AcceptAsync(id, at, cancellationToken);
 
-    public ValueTask<BeginResult> BeginAsync(RequestId id, long epoch, Guid nonce, CancellationToken cancellationToken) => Store().BeginAsync(id, epoch, nonce, cancellationToken);
+    public async ValueTask<BeginResult> BeginAsync(RequestId id, long epoch, Guid nonce, CancellationToken cancellationToken)
+    {
+        var begun = await Store().BeginAsync(id, epoch, nonce, cancellationToken);
+        if (begun.Status == BeginStatus.Begun) _fences[id] = begun.Fence;
+        return begun;
+    }
 
-    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, int attempt, CancellationToken cancellationToken) => Store().AdoptAsync(id, head, epoch, attempt, cancellationToken);
+    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, Fence fence, CancellationToken cancellationToken) => Store().AdoptAsync(id, head, epoch, fence, cancellationToken);
 
     public ValueTask<AppendStatus> AppendAsync(RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken) =>
         Store().AppendAsync(id, fence, fromSequence, events, cancellationToken);

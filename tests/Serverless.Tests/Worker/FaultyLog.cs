@@ -15,7 +15,7 @@ internal sealed class FaultyLog(IRequestLog log) : IRequestLog
 
     public ValueTask<BeginResult> BeginAsync(RequestId id, long epoch, Guid nonce, CancellationToken cancellationToken) => log.BeginAsync(id, epoch, nonce, cancellationToken);
 
-    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, int attempt, CancellationToken cancellationToken) => log.AdoptAsync(id, head, epoch, attempt, cancellationToken);
+    public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, Fence fence, CancellationToken cancellationToken) => log.AdoptAsync(id, head, epoch, fence, cancellationToken);
 
     public async ValueTask<AppendStatus> AppendAsync(RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken)
     {

@@ -52,6 +52,22 @@ public sealed class BatchSchedulerTests : IDisposable
         (_scheduler.Load.Running, _scheduler.Load.Waiting, _scheduler.Load.KvTokensUsed).ShouldBe((0, 0, 0));
     }
 
+    [Fact]
+    public async Task What_is_dropped_ends_as_cancelled_and_not_as_a_short_answer()
+    {
+        var (running, waiting) = (New(1), New(3));
+        _scheduler.Add(running);
+        _scheduler.Step();
+        _scheduler.Add(waiting);
+
+        await _dropped.CancelAsync();
+        _scheduler.Step();
+
+        // Read as by one whose own token has not told it yet.
+        await Should.ThrowAsync<OperationCanceledException>(async () => await running.Steps.Reader.ReadAllAsync(CancellationToken.None).CountAsync(CancellationToken.None));
+        await Should.ThrowAsync<OperationCanceledException>(async () => await waiting.Steps.Reader.ReadAllAsync(CancellationToken.None).CountAsync(CancellationToken.None));
+    }
+
     private static bool IsDropped(int number) => number % 2 == 1;
 
     private static int Steps(Sequence sequence) => sequence.Steps.Reader.Count;

@@ -65,7 +65,7 @@ public sealed class WorkerLoopTests
         await (kept == 0 ? scene.Log.LoseAsync() : scene.Log.LoseAsync((assignment.Request, head, kept)));
         scene.Engine.Give(id, 2);
         (await WorkerScene.HearAsync<WorkerMessage.StoreChanged>(session)).ShouldBe(new WorkerMessage.StoreChanged(id, 1));
-        var adopted = await scene.Log.AdoptAsync(id, head, 1, 1, Token);
+        var adopted = await scene.Log.AdoptAsync(id, head, 1, assignment.Fence, Token);
         session.TrySend(new DispatcherMessage.Refence(id, adopted.Fence, adopted.LastSequence));
 
         scene.Engine.Finish(id);
@@ -91,7 +91,7 @@ public sealed class WorkerLoopTests
         await scene.Log.LoseAsync((first.Request, head, 3)); // of the first attempt's three tokens, one
         scene.Engine.Give(id, 1);
         await WorkerScene.HearAsync<WorkerMessage.StoreChanged>(session);
-        var adopted = await scene.Log.AdoptAsync(id, head, 1, 2, Token);
+        var adopted = await scene.Log.AdoptAsync(id, head, 1, begun.Fence, Token);
         session.TrySend(new DispatcherMessage.Refence(id, adopted.Fence, adopted.LastSequence));
         scene.Engine.Finish(id);
 
