@@ -38,12 +38,7 @@ internal static class Learning
 
         // One sample a class and second, the median over its replicas: a sick replica does not speak for the others. A step's time goes with the batch it was seen at.
         if (Median(replicas.Select(replica => replica.PrefillTokensPerSecond)) is { } rate) (prefill, measured) = (Robust.Move(prefill, rate), true);
-        (double Sequences, double Seconds)[] decoding =
-        [
-            .. replicas.Where(replica => replica.Running > 0 && Robust.Usable(replica.DecodeTokensPerSecond))
-                .Select(replica => ((double)replica.Running, replica.Running / replica.DecodeTokensPerSecond)).OrderBy(step => step.Item2),
-        ];
-        if (decoding.Length > 0) steps = DecodeCurve.Learn(steps, prior, decoding[decoding.Length / 2].Sequences, decoding[decoding.Length / 2].Seconds);
+        foreach (var (sequences, seconds) in Steps(replicas)) steps = DecodeCurve.Learn(steps, prior, sequences, seconds);
 
         var held = demand.RunningRequests > 0 && demand.RunningTokens > 0 ? (double)demand.RunningTokens / demand.RunningRequests : 0;
         return learned with
@@ -68,6 +63,13 @@ internal static class Learning
         var off = Math.Min(Math.Abs(seconds - learned.ColdStartSeconds), learned.ColdStartSeconds);
         return learned with { ColdStartSeconds = mean, ColdStartDeviation = learned.ColdStartDeviation + (Robust.Step * (off - learned.ColdStartDeviation)), LastColdStartSeconds = seconds };
     }
+
+    /// <summary>The median step of each size of batch that runs now: how a step grows with its batch is seen where batches differ.</summary>
+    private static IEnumerable<(double Sequences, double Seconds)> Steps(ReplicaDemand[] replicas) => replicas
+        .Where(replica => replica.Running > 0 && Robust.Usable(replica.DecodeTokensPerSecond))
+        .Select(replica => (Sequences: (double)replica.Running, Seconds: replica.Running / replica.DecodeTokensPerSecond))
+        .GroupBy(step => DecodeCurve.Bucket(step.Sequences))
+        .Select(steps => steps.OrderBy(step => step.Seconds).ElementAt(steps.Count() / 2));
 
     private static double? Median(IEnumerable<double> values)
     {

@@ -25,6 +25,10 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
         var floor = demand.HasWork ? Math.Max(Math.Max(drain, kv), Math.Max(slots, 1)) : 0;
         var steady = Math.Max(warmLoad, demand.HasWork ? work.Shared(work.Load, options.TargetUtilisation) : 0);
         var up = Math.Max(floor, ForLoad(steady));
+
+        // A larger batch than was ever seen may do more: a reason not to add a replica, none to give one up.
+        var seen = new PlannerWork(demand, speed with { DecodeTokensPerSecond = speed.SeenDecodeTokensPerSecond }, pool.Flavor.Role);
+        var proven = Math.Max(steady, demand.HasWork ? seen.Shared(seen.Load, options.TargetUtilisation) : 0);
         var inputs = new DecisionInputs
         {
             DemandAge = Math.Max(0, (now - demand.At).TotalSeconds),
@@ -49,7 +53,7 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
             ForSlots = slots,
             Wanted = up,
         };
-        return new PoolNeed(pool, capacity, Math.Max(floor, ForLoad(steady / (1 + options.UpMargin))), up, Math.Max(floor, ForLoad(steady * (1 + options.DownMargin))), inputs, Words(work, inputs, present, options));
+        return new PoolNeed(pool, capacity, Math.Max(floor, ForLoad(steady / (1 + options.UpMargin))), up, Math.Max(floor, ForLoad(proven * (1 + options.DownMargin))), inputs, Words(work, inputs, present, options));
 
         int ForLoad(double load) => PlannerWork.Ceiling(load / options.TargetUtilisation);
     }

@@ -71,6 +71,39 @@ public sealed class LearningTests
             DecodeCurve.Fit(steps, prior).Seconds(32).ShouldBe(start + (32 * slope), (start + (32 * slope)) * 0.3);
         });
 
+    /// <summary>Three of four run one sequence and one runs two: what the second adds is seen, or a step of sixteen would be guessed at a tenth of what it takes.</summary>
+    [Fact]
+    public void What_a_larger_batch_does_is_learned_from_replicas_that_run_one()
+    {
+        var memory = PlannerMemory.Empty;
+        for (var second = 1; second <= 30; second++)
+        {
+            var demand = Idle(Start.AddSeconds(second)) with { RunningRequests = 5, Replicas = [Replica("a", 1000, 100, 1), Replica("b", 1000, 100, 1), Replica("c", 1000, 100, 1), Replica("d", 1000, 100, 2)] };
+            memory = Plan(demand, memory: memory).Memory;
+        }
+
+        Inputs(memory).DecodeRate.ShouldBe(100, 15);
+    }
+
+    [Fact]
+    public void No_replica_is_given_up_because_the_prior_says_that_a_batch_never_seen_would_do_more()
+    {
+        var options = Options with { Window = TimeSpan.FromSeconds(10) };
+        var memory = Holding(5);
+        List<int> alone = [];
+        for (var second = 1; second <= 60; second++)
+        {
+            // Four replicas' worth of output, one sequence each.
+            var demand = Idle(Start.AddSeconds(second)) with { RunningRequests = 5, OutputTokensPerSecond = 375, Replicas = [.. Enumerable.Range(0, 5).Select(replica => Replica($"r{replica}", 1000, 100, 1))] };
+            var plan = Plan(demand, Capacity(5), memory, options);
+            memory = plan.Memory;
+            alone.Add(plan.Decisions[0].Replicas);
+        }
+
+        alone.ShouldAllBe(replicas => replicas == 5);
+        Inputs(memory).DecodeRate.ShouldBeGreaterThan(200, "the prior's shape at sixteen");
+    }
+
     [Fact]
     public void A_report_is_learned_from_once_a_second_however_often_it_is_planned()
     {
