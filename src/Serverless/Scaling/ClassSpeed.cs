@@ -8,6 +8,9 @@ namespace Serverless.Scaling;
 /// <param name="ColdStartSeconds">L: mean and twice the mean deviation.</param>
 internal readonly record struct ClassSpeed(double PrefillTokensPerSecond, double DecodeTokensPerSecond, int Slots, double KvTokens, double ColdStartSeconds)
 {
+    /// <summary>Share of prompt tokens that need no prefill: a prefix cache is expected to supply them, as it lately did.</summary>
+    public double CachedPromptShare { get; init; }
+
     /// <summary>
     /// What decoding was seen to do, where all that was seen is one size of batch: how much more a larger one does is then the prior's word alone. No replica is given up on it.
     /// </summary>
@@ -24,6 +27,10 @@ internal readonly record struct ClassSpeed(double PrefillTokensPerSecond, double
         var decode = learned.Steps.IsEmpty ? prior.DecodeTokensPerSecond : DecodeCurve.Fit(learned.Steps, prior).TokensPerSecond(batch);
         var coldStart = learned.ColdStartSeconds > 0 ? learned.ColdStartSeconds + (2 * learned.ColdStartDeviation) : prior.ColdStart.TotalSeconds;
         var prefill = learned.PrefillTokensPerSecond > 0 ? learned.PrefillTokensPerSecond : prior.PrefillTokensPerSecond;
-        return new ClassSpeed(prefill, decode, slots, kv, Math.Max(coldStart, 1e-3)) { SeenDecodeTokensPerSecond = learned.SeesOneBatch ? Math.Min(decode, learned.Steps.Max(step => step.Sequences / step.Seconds)) : decode };
+        return new ClassSpeed(prefill, decode, slots, kv, Math.Max(coldStart, 1e-3))
+        {
+            CachedPromptShare = double.IsFinite(learned.CachedPromptShare) ? Math.Clamp(learned.CachedPromptShare, 0, 1) : 0,
+            SeenDecodeTokensPerSecond = learned.SeesOneBatch ? Math.Min(decode, learned.Steps.Max(step => step.Sequences / step.Seconds)) : decode,
+        };
     }
 }

@@ -13,6 +13,9 @@ public sealed record LearnedClass
     /// <summary>μ_p; 0 while unmeasured.</summary>
     public double PrefillTokensPerSecond { get; init; }
 
+    /// <summary>Share of prompt tokens that the prefix caches of its replicas supply; 0 while none was seen.</summary>
+    public double CachedPromptShare { get; init; }
+
     /// <summary>Steps by powers of two of their sequences, ascending.</summary>
     public ImmutableArray<LearnedStep> Steps { get; init; } = [];
 

@@ -7,6 +7,9 @@ namespace Serverless.Scaling;
 /// <summary>Learns, per accelerator class, what replicas report. Pure.</summary>
 internal static class Learning
 {
+    private const double CachedStep = 0.1;
+    private const double MostCached = 0.9;
+
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     public static ImmutableDictionary<string, LearnedClass> Learn(
@@ -44,6 +47,7 @@ internal static class Learning
         return learned with
         {
             PrefillTokensPerSecond = measured ? prefill : 0,
+            CachedPromptShare = Cached(learned.CachedPromptShare, replicas),
             Steps = steps,
             Slots = Math.Max(1, replicas.Max(replica => replica.Slots)),
             KvTokens = Math.Max(1, replicas.Max(replica => replica.KvCapacityTokens)),
@@ -62,6 +66,13 @@ internal static class Learning
         var mean = Robust.Move(learned.ColdStartSeconds, seconds);
         var off = Math.Min(Math.Abs(seconds - learned.ColdStartSeconds), learned.ColdStartSeconds);
         return learned with { ColdStartSeconds = mean, ColdStartDeviation = learned.ColdStartDeviation + (Robust.Step * (off - learned.ColdStartDeviation)), LastColdStartSeconds = seconds };
+    }
+
+    /// <summary>A share is between 0 and 1, so a sample moves it by a tenth of the difference; caches that hold nearly everything are not relied on to do so for the next request.</summary>
+    private static double Cached(double learned, ReplicaDemand[] replicas)
+    {
+        var shares = replicas.Select(replica => replica.CachedPromptShare).OfType<double>().Where(double.IsFinite).Order().ToArray();
+        return shares.Length == 0 ? learned : learned + (CachedStep * (Math.Clamp(shares[shares.Length / 2], 0, MostCached) - learned));
     }
 
     /// <summary>The median step of each size of batch that runs now: how a step grows with its batch is seen where batches differ.</summary>

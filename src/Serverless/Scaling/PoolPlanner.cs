@@ -46,7 +46,7 @@ public sealed class PoolPlanner(PlannerOptions options)
 
             // A load is remembered in replicas: only once it is known what one does.
             var measured = known.Classes.TryGetValue(share.Need.Pool.Flavor.AcceleratorClass, out var learned) && learned.IsMeasured;
-            var loads = measured ? pools[name.Value].Loads.Add(work.Shared(work.Burst, options.TargetUtilisation), work.Load, options.WarmMemory, now) : pools[name.Value].Loads;
+            var loads = measured ? pools[name.Value].Loads.Add(work.Shared(work.Burst, 1), work.Load, options.WarmMemory, now) : pools[name.Value].Loads;
             pools = pools.SetItem(name.Value, pools[name.Value] with { Recent = recent, Replicas = replicas, Loads = loads });
             decisions[name] = Decide(model, demand, share, recent, wanted, replicas, now);
         }
