@@ -55,12 +55,12 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
             ForSlots = slots,
             Wanted = up,
         };
-        return new PoolNeed(pool, capacity, Math.Max(floor, PlannerWork.Ceiling(steady / (1 + options.UpMargin))), up, Math.Max(floor, PlannerWork.Ceiling(proven * (1 + options.DownMargin))), inputs, Words(work, inputs, present, options));
+        return new PoolNeed(pool, capacity, Math.Max(floor, PlannerWork.Ceiling(steady / (1 + options.UpMargin))), up, Math.Max(floor, PlannerWork.Ceiling(proven * (1 + options.DownMargin))), inputs, Words(work, inputs, present, options, pool.Flavor.Role));
 
         double Arrivals(PlannerWork of) => of.Shared(of.Load, options.TargetUtilisation) / options.TargetUtilisation;
     }
 
-    private static List<string> Words(PlannerWork work, DecisionInputs inputs, Presence present, PlannerOptions options)
+    private static List<string> Words(PlannerWork work, DecisionInputs inputs, Presence present, PlannerOptions options, PoolRole role)
     {
         var warm = PlannerText.Of($"{options.WarmShare:P0} of the work of the last {options.WarmMemory.TotalMinutes:F0} min came at loads that {inputs.Warm} replicas take at once → keeps {inputs.Warm} warm");
         if (inputs.PendingRequests == 0 && inputs.RunningRequests == 0) return inputs.Warm > 0 ? [warm] : ["no work pending or running → 0"];
@@ -76,6 +76,7 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
         if (inputs.Wanted > all.Max(part => part.Replicas)) all.Insert(0, (inputs.Wanted, "work is there → 1"));
 
         List<string> words = [.. all.OrderByDescending(part => part.Replicas).Select(part => part.Text)];
+        if (role != PoolRole.Both) words.Add(role == PoolRole.Prefill ? "prefill alone: output tokens are the work of other pools" : "decode alone: prompt tokens are the work of other pools");
         if (inputs.CachedPromptShare >= 0.005) words.Add(PlannerText.Of($"{inputs.CachedPromptShare:P0} of the prompt tokens are expected from prefix caches and not counted as work"));
         if (inputs.DeferredRequests > 0) words.Add(PlannerText.Of($"{inputs.DeferredRequests} of the pending requests have time until their deadlines"));
         if (present.Overdue > 0) words.Add(PlannerText.Of($"{present.Overdue} replicas load for more than {Presence.Expiry:F0} cold starts of {inputs.ColdStartSeconds:F1} s and are not counted on"));
