@@ -8,6 +8,7 @@ using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Telemetry;
 using Serverless.Scaler.Distributed;
 using Serverless.Scaler.Listening;
+using Serverless.Scaling;
 
 namespace Serverless.Scaler;
 
@@ -23,6 +24,7 @@ public static class ScalerHost
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ScalerOptions>>((kestrel, options) =>
             kestrel.ListenScaler(new IPEndPoint(IPAddress.Parse(options.Value.Keda.DnsSafeHost), options.Value.Keda.Port), options.Value.Tls));
         if (builder.Configuration.GetValue($"{ScalerOptions.Section}:{nameof(ScalerOptions.AskBroker)}", true)) builder.Services.AddQueueLimits(builder.Configuration).AddRabbitMqQueue();
+        builder.Services.AddSingleton(provider => new PlannerOptions { Budgets = new Dictionary<string, int>(provider.GetRequiredService<IOptions<ScalerOptions>>().Value.Budgets ?? [], StringComparer.OrdinalIgnoreCase) });
         builder.Services
             .AddServerlessTelemetry()
             .AddRedisCatalog()

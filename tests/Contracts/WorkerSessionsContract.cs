@@ -58,7 +58,7 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
         IReadOnlyList<ChoiceChunk> output = [new ChoiceChunk(1, 4, [5, 6], "é") { HeldBack = new byte[] { 0xC3 }, Finish = FinishReason.Stop }];
         WorkerMessage[] fromWorker =
         [
-            new WorkerMessage.Report(new WorkerLoad(3, 100, 1.5, 2.5) { LoadingProgress = 0.5 }),
+            new WorkerMessage.Report(new WorkerLoad(3, 100, 1.5, 2.5) { LoadingProgress = 0.5, WaitingPromptTokens = 70, CachedPromptShare = 0.25 }),
             new WorkerMessage.AttemptEnded(id, AttemptOutcome.Lost, 12) { Attempt = 2 },
             new WorkerMessage.AttemptEnded(id, AttemptOutcome.Fenced, 0) { Attempt = 1 },
             new WorkerMessage.StoreChanged(id, 2),

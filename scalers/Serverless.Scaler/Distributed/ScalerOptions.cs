@@ -19,10 +19,15 @@ public sealed class ScalerOptions
     /// <summary>Whether the broker is asked about models whose dispatchers are silent (section <c>RabbitMq</c>). Off, the plan holds meanwhile. Default: on.</summary>
     public bool AskBroker { get; set; } = true;
 
+    /// <summary>Most replicas of an accelerator class over all models, by class: <c>Scaler:Budgets:a10=8</c>. What is wanted beyond it is shared out. Default: none is bounded.</summary>
+    public Dictionary<string, int>? Budgets { get; set; }
+
     internal sealed class Validator : IValidateOptions<ScalerOptions>
     {
         public ValidateOptionsResult Validate(string? name, ScalerOptions options) =>
-            options.Keda is { IsAbsoluteUri: true } keda && keda.Scheme == Uri.UriSchemeHttp && System.Net.IPAddress.TryParse(keda.DnsSafeHost, out _)
+            options.Budgets?.FirstOrDefault(budget => budget.Value < 0) is { Key: { } bounded, Value: var most }
+                ? ValidateOptionsResult.Fail($"{Section}:{nameof(Budgets)}:{bounded} is {most}; it takes a number of replicas from 0.")
+                : options.Keda is { IsAbsoluteUri: true } keda && keda.Scheme == Uri.UriSchemeHttp && System.Net.IPAddress.TryParse(keda.DnsSafeHost, out _)
                 ? ValidateOptionsResult.Success
                 : ValidateOptionsResult.Fail($"{Section}:{nameof(Keda)} is '{options.Keda}'; it takes http://ADDRESS:PORT with an IP address of this machine, or 0.0.0.0 for all.");
     }

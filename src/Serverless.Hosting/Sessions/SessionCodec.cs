@@ -59,17 +59,7 @@ internal static class SessionCodec
 
     public static Wire.FromWorker ToRecord(WorkerMessage message) => message switch
     {
-        WorkerMessage.Report { Load: var load } => new Wire.FromWorker
-        {
-            Report = new Wire.Report
-            {
-                Running = load.Running,
-                KvUsedTokens = load.KvUsedTokens,
-                PrefillTokensPerSecond = load.PrefillTokensPerSecond,
-                DecodeTokensPerSecond = load.DecodeTokensPerSecond,
-                LoadingProgress = load.LoadingProgress,
-            },
-        },
+        WorkerMessage.Report { Load: var load } => new Wire.FromWorker { Report = ToRecord(load) },
         WorkerMessage.AttemptEnded ended => new Wire.FromWorker
         {
             AttemptEnded = new Wire.AttemptEnded { Id = ended.Id.Value, Outcome = ToNumber(ended.Outcome), OutputTokens = ended.OutputTokens, Attempt = ended.Attempt },
@@ -81,11 +71,7 @@ internal static class SessionCodec
 
     public static WorkerMessage? FromRecord(Wire.FromWorker record) => record.KindCase switch
     {
-        Wire.FromWorker.KindOneofCase.Report => new WorkerMessage.Report(
-            new WorkerLoad(record.Report.Running, record.Report.KvUsedTokens, Finite(record.Report.PrefillTokensPerSecond), Finite(record.Report.DecodeTokensPerSecond))
-            {
-                LoadingProgress = Math.Clamp(Finite(record.Report.LoadingProgress), 0, 1),
-            }),
+        Wire.FromWorker.KindOneofCase.Report => new WorkerMessage.Report(FromRecord(record.Report)),
         Wire.FromWorker.KindOneofCase.AttemptEnded => new WorkerMessage.AttemptEnded(new RequestId(record.AttemptEnded.Id), ToOutcome(record.AttemptEnded.Outcome), record.AttemptEnded.OutputTokens)
         {
             Attempt = record.AttemptEnded.Attempt,
@@ -139,6 +125,29 @@ internal static class SessionCodec
     private static Wire.Fence ToRecord(Fence fence) => new() { StoreRun = fence.StoreRun, Attempt = fence.Attempt };
 
     private static Fence FromRecord(Wire.Fence record) => new(record.StoreRun, record.Attempt);
+
+    private static Wire.Report ToRecord(WorkerLoad load)
+    {
+        var report = new Wire.Report
+        {
+            Running = load.Running,
+            KvUsedTokens = load.KvUsedTokens,
+            PrefillTokensPerSecond = load.PrefillTokensPerSecond,
+            DecodeTokensPerSecond = load.DecodeTokensPerSecond,
+            LoadingProgress = load.LoadingProgress,
+            WaitingPromptTokens = load.WaitingPromptTokens,
+        };
+        if (load.CachedPromptShare is { } share) report.CachedPromptShare = share;
+        return report;
+    }
+
+    private static WorkerLoad FromRecord(Wire.Report report) =>
+        new(report.Running, report.KvUsedTokens, Finite(report.PrefillTokensPerSecond), Finite(report.DecodeTokensPerSecond))
+        {
+            LoadingProgress = Math.Clamp(Finite(report.LoadingProgress), 0, 1),
+            WaitingPromptTokens = Math.Max(0, report.WaitingPromptTokens),
+            CachedPromptShare = report.HasCachedPromptShare ? Math.Clamp(Finite(report.CachedPromptShare), 0, 1) : null,
+        };
 
     private static int ToNumber(AttemptOutcome outcome) => outcome switch
     {

@@ -39,6 +39,12 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
     /// <summary>Output tokens of the request, those of earlier attempts included.</summary>
     public int OutputTokens { get; private set; } = assignment.Output.Sum(chunk => chunk.TokenIds.Count);
 
+    /// <summary>Whether its engine has begun to answer: the prompt is prefilled.</summary>
+    public bool HasOutput { get; private set; }
+
+    /// <summary>What it took; null until its engine has ended it.</summary>
+    public TokenUsage? Usage { get; private set; }
+
     /// <summary>Whether the log itself failed: nothing can be said through it.</summary>
     public bool Failed { get; private set; }
 
@@ -82,7 +88,9 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
                 _events.Add(next);
         }
 
+        if (next is RequestEvent.Finished finished) Usage = finished.Usage;
         if (next is not RequestEvent.Chunk chunk) return;
+        HasOutput = true;
         foreach (var choice in chunk.Choices) OutputTokens += choice.TokenIds.Count;
     }
 

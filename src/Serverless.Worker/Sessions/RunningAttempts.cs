@@ -10,6 +10,9 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
 {
     private const int MaxUntold = 4096;
 
+    /// <summary>Of what is known of ended requests, with each that ends: some fifty of them count.</summary>
+    private const double Kept = 0.98;
+
     private readonly ConcurrentDictionary<RequestId, RunningAttempt> _running = new();
 
     /// <summary>Those that run, and those whose end is about to be told.</summary>
@@ -17,6 +20,9 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
 
     // An end that nobody is there to hear is in the log as well: the oldest may go.
     private readonly Channel<WorkerMessage?> _news = Channel.CreateBounded<WorkerMessage?>(new BoundedChannelOptions(MaxUntold) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+
+    private readonly Lock _lock = new();
+    private (double Prompt, double Cached) _ended;
 
     public bool IsEmpty => _untold.IsEmpty;
 
@@ -28,6 +34,19 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
 
     /// <summary>What runs now, for whoever takes over.</summary>
     public IReadOnlyList<HeldAttempt> Held() => [.. _running.Select(entry => new HeldAttempt(entry.Key, entry.Value.Number, entry.Value.Log.LastSequence) { StoreRun = entry.Value.Log.StoreRun })];
+
+    /// <summary>The engine's load with what only its attempts know.</summary>
+    public WorkerLoad With(WorkerLoad load)
+    {
+        lock (_lock)
+        {
+            return load with
+            {
+                WaitingPromptTokens = _running.Values.Sum(attempt => attempt.Log.HasOutput ? 0 : (long)attempt.Assignment.Request.PromptTokens),
+                CachedPromptShare = _ended.Prompt > 0 ? Math.Round(_ended.Cached / _ended.Prompt, 2) : null,
+            };
+        }
+    }
 
     public void Handle(DispatcherMessage message)
     {
@@ -70,6 +89,12 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
         ValueTask AskAsync(CancellationToken cancellationToken) => _news.Writer.WriteAsync(new WorkerMessage.StoreChanged(id, assignment.Fence.Attempt), cancellationToken);
     }
 
+    /// <summary>Both sides fade apart: the share of tokens, not the mean of shares.</summary>
+    private void Learn(TokenUsage usage)
+    {
+        lock (_lock) _ended = ((_ended.Prompt * Kept) + usage.PromptTokens, (_ended.Cached * Kept) + Math.Clamp(usage.CachedTokens, 0, usage.PromptTokens));
+    }
+
     private async Task RunAsync(RunningAttempt attempt, Task before)
     {
         await before;
@@ -78,6 +103,7 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
         await attempt.Log.SettleAsync();
 
         var request = attempt.Assignment.Request;
+        if (attempt.Log.Usage is { } usage) Learn(usage);
         metrics.AttemptLeft(request.Model, outcome.ToString());
         // In this order: whoever is told that it runs is told of its end afterwards, by the same session.
         _running.TryRemove(KeyValuePair.Create(request.Id, attempt));

@@ -135,7 +135,7 @@ internal sealed class WorkerLoop(WorkerDescription worker, IEngine engine, Runni
         {
             do
             {
-                var load = engine.Load;
+                var load = attempts.With(engine.Load);
                 if (load == sent) continue;
                 if (!await link.SendAsync(new WorkerMessage.Report(load), cancellationToken)) return;
                 sent = load;

@@ -73,6 +73,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         replica.Load.PrefillTokensPerSecond,
         replica.Load.DecodeTokensPerSecond)
     {
+        CachedPromptShare = replica.Load.CachedPromptShare,
         Loading = replica.Worker.Loading,
         Since = replica.Worker.Since,
         LoadingProgress = replica.Load.LoadingProgress,

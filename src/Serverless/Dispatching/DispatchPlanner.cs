@@ -3,7 +3,8 @@ using Serverless.Requests;
 namespace Serverless.Dispatching;
 
 /// <summary>
-/// (d) Which replica a request goes to. Pure. A request goes where it fits slots and KV cache, to the replica with the smallest share of its KV cache spoken for.
+/// (d) Which replica a request goes to. Pure. A request goes where it fits slots and KV cache, to the replica where its prompt waits least for other prompts; of
+/// those alike, to the one with the smallest share of its KV cache spoken for. Room in the cache says nothing of a long prompt that is being worked on.
 /// The head of the backlog is never overtaken by a smaller request behind it: that costs some use of the cache and starves nobody.
 /// </summary>
 internal static class DispatchPlanner
@@ -12,13 +13,15 @@ internal static class DispatchPlanner
     public static ReplicaState? Choose(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas)
     {
         ReplicaState? best = null;
-        var bestShare = double.MaxValue;
+        var bestRank = (Wait: double.MaxValue, Share: double.MaxValue, Taken: int.MaxValue);
+        var fastest = 1.0;
+        foreach (var replica in replicas) fastest = Math.Max(fastest, replica.Load.PrefillTokensPerSecond);
         foreach (var replica in replicas)
         {
             if (!replica.IsReady || !Fits(entry, replica.Worker, replica.Taken, replica.Committed)) continue;
 
-            var share = (double)replica.Committed / replica.Worker.KvCapacityTokens;
-            if (share < bestShare || (share == bestShare && replica.Taken < best!.Taken)) (best, bestShare) = (replica, share);
+            var rank = (Wait(replica, fastest), (double)replica.Committed / replica.Worker.KvCapacityTokens, replica.Taken);
+            if (rank.CompareTo(bestRank) < 0) (best, bestRank) = (replica, rank);
         }
 
         return best;
@@ -61,6 +64,10 @@ internal static class DispatchPlanner
     }
 
     private static bool IsPreemptible(TrackedRequest request) => request is { Cancelled: false, Attempt: > 0 } && request.Entry.Request.Lane == Lane.Batch;
+
+    /// <summary>Seconds that a prompt which comes now waits for others; a replica whose rate is not known yet is taken for the fastest.</summary>
+    private static double Wait(ReplicaState replica, double fastest) =>
+        replica.PromptTokensAhead / (replica.Load.PrefillTokensPerSecond > 0 ? replica.Load.PrefillTokensPerSecond : fastest);
 
     private static bool Fits(BacklogEntry entry, WorkerDescription worker, int taken, long committed)
     {

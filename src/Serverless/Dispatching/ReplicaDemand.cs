@@ -23,6 +23,9 @@ public sealed record ReplicaDemand(
     double PrefillTokensPerSecond,
     double DecodeTokensPerSecond)
 {
+    /// <summary>Share of the prompt tokens of requests lately ended that its prefix cache supplied, 0 to 1; null while unknown.</summary>
+    public double? CachedPromptShare { get; init; }
+
     /// <summary>Its engine is still loading: slots and rates are not known yet.</summary>
     public bool Loading { get; init; }
 

@@ -5,11 +5,18 @@ namespace Serverless.Dispatching;
 /// <summary>A connected worker as its dispatcher sees it. Not thread-safe.</summary>
 internal sealed class ReplicaState(IWorkerSession session)
 {
+    private WorkerLoad _load = WorkerLoad.Idle;
+    private long _assignedSince;
+
     public IWorkerSession Session => session;
 
     public WorkerDescription Worker => session.Worker;
 
-    public WorkerLoad Load { get; set; } = WorkerLoad.Idle;
+    public WorkerLoad Load
+    {
+        get => _load;
+        set => (_load, _assignedSince) = (value, 0);
+    }
 
     public bool Draining { get; set; }
 
@@ -31,9 +38,13 @@ internal sealed class ReplicaState(IWorkerSession session)
     /// <summary>Tokens spoken for. Of claims only the engine knows how many they hold.</summary>
     public long Committed => Claims.Count > 0 ? Math.Max(ReservedTokens, Load.KvUsedTokens) : ReservedTokens;
 
+    /// <summary>Prompt tokens that one which comes now waits for: those its worker has not prefilled, and those assigned since it said so.</summary>
+    public long PromptTokensAhead => Load.WaitingPromptTokens + _assignedSince;
+
     public void Add(TrackedRequest request)
     {
         Running.Add(request.Id, request);
+        _assignedSince += request.Request.PromptTokens;
         ReservedTokens += request.Entry.ExpectedTokens;
     }
 

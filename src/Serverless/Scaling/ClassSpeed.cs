@@ -8,6 +8,14 @@ namespace Serverless.Scaling;
 /// <param name="ColdStartSeconds">L: mean and twice the mean deviation.</param>
 internal readonly record struct ClassSpeed(double PrefillTokensPerSecond, double DecodeTokensPerSecond, int Slots, double KvTokens, double ColdStartSeconds)
 {
+    /// <summary>Share of prompt tokens that need no prefill: a prefix cache is expected to supply them, as it lately did.</summary>
+    public double CachedPromptShare { get; init; }
+
+    /// <summary>
+    /// What decoding was seen to do, where all that was seen is one size of batch: how much more a larger one does is then the prior's word alone. No replica is given up on it.
+    /// </summary>
+    public double SeenDecodeTokensPerSecond { get; init; } = DecodeTokensPerSecond;
+
     public static ClassPrior PriorOf(PlannerOptions options, string acceleratorClass) => options.Priors.GetValueOrDefault(acceleratorClass, options.Prior);
 
     public static ClassSpeed Of(LearnedClass learned, ClassPrior prior, PlannerOptions options)
@@ -18,6 +26,11 @@ internal readonly record struct ClassSpeed(double PrefillTokensPerSecond, double
         var batch = learned.TokensPerRequest > 0 ? Math.Clamp(kv / options.KvTarget / learned.TokensPerRequest, 1, slots) : slots;
         var decode = learned.Steps.IsEmpty ? prior.DecodeTokensPerSecond : DecodeCurve.Fit(learned.Steps, prior).TokensPerSecond(batch);
         var coldStart = learned.ColdStartSeconds > 0 ? learned.ColdStartSeconds + (2 * learned.ColdStartDeviation) : prior.ColdStart.TotalSeconds;
-        return new ClassSpeed(learned.PrefillTokensPerSecond > 0 ? learned.PrefillTokensPerSecond : prior.PrefillTokensPerSecond, decode, slots, kv, Math.Max(coldStart, 1e-3));
+        var prefill = learned.PrefillTokensPerSecond > 0 ? learned.PrefillTokensPerSecond : prior.PrefillTokensPerSecond;
+        return new ClassSpeed(prefill, decode, slots, kv, Math.Max(coldStart, 1e-3))
+        {
+            CachedPromptShare = double.IsFinite(learned.CachedPromptShare) ? Math.Clamp(learned.CachedPromptShare, 0, 1) : 0,
+            SeenDecodeTokensPerSecond = learned.SeesOneBatch ? Math.Min(decode, learned.Steps.Max(step => step.Sequences / step.Seconds)) : decode,
+        };
     }
 }

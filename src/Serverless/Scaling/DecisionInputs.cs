@@ -36,6 +36,9 @@ public sealed record DecisionInputs
     /// <summary>μ_p, prompt tokens per second of one replica.</summary>
     public double PrefillRate { get; init; }
 
+    /// <summary>Share of the prompt tokens that prefix caches are expected to supply.</summary>
+    public double CachedPromptShare { get; init; }
+
     /// <summary>μ_d, output tokens per second of one replica.</summary>
     public double DecodeRate { get; init; }
 

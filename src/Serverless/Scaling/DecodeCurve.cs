@@ -10,6 +10,9 @@ internal readonly record struct DecodeCurve(double Base, double PerSequence)
 {
     private const int MostSamples = 50;
 
+    /// <summary>Where the samples leave the slope open the prior has it. It does as much for it as a spread of a tenth of the slots in one sample: a step is known to a tenth, the prior to a factor of two.</summary>
+    private const double PriorWeight = 0.01;
+
     /// <summary>Half of the prior's step is the weights, half its sequences.</summary>
     public static DecodeCurve Of(ClassPrior prior) => new(0.5 * prior.Slots / prior.DecodeTokensPerSecond, 0.5 / prior.DecodeTokensPerSecond);
 
@@ -24,8 +27,8 @@ internal readonly record struct DecodeCurve(double Base, double PerSequence)
         IEnumerable<(double N, double Seconds, double Weight)> points =
         [
             .. steps.Select(step => (step.Sequences, step.Seconds, (double)step.Samples)),
-            (1, scale * shape.Seconds(1), 0.5),
-            (prior.Slots, scale * shape.Seconds(prior.Slots), 0.5),
+            (1, scale * shape.Seconds(1), PriorWeight),
+            (prior.Slots, scale * shape.Seconds(prior.Slots), PriorWeight),
         ];
         var (sum, n, seconds) = points.Aggregate((0.0, 0.0, 0.0), (all, point) => (all.Item1 + point.Weight, all.Item2 + (point.Weight * point.N), all.Item3 + (point.Weight * point.Seconds)));
         (n, seconds) = (n / sum, seconds / sum);
@@ -63,5 +66,6 @@ internal readonly record struct DecodeCurve(double Base, double PerSequence)
     /// <summary>Tokens per second at so many sequences.</summary>
     public double TokensPerSecond(double sequences) => sequences / Seconds(sequences);
 
-    private static int Bucket(double sequences) => (int)Math.Round(Math.Log2(Math.Max(1, sequences)));
+    /// <summary>Batches of about one size: a power of two.</summary>
+    public static int Bucket(double sequences) => (int)Math.Round(Math.Log2(Math.Max(1, sequences)));
 }

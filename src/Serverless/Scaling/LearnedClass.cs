@@ -5,17 +5,25 @@ namespace Serverless.Scaling;
 /// <summary>What was learned of a model on an accelerator class. Immutable plain data: it is kept in state as JSON.</summary>
 public sealed record LearnedClass
 {
+    private const int Enough = 10;
+
     /// <summary>Nothing measured yet.</summary>
     public static LearnedClass Nothing { get; } = new();
 
     /// <summary>μ_p; 0 while unmeasured.</summary>
     public double PrefillTokensPerSecond { get; init; }
 
+    /// <summary>Share of prompt tokens that the prefix caches of its replicas supply; 0 while none was seen.</summary>
+    public double CachedPromptShare { get; init; }
+
     /// <summary>Steps by powers of two of their sequences, ascending.</summary>
     public ImmutableArray<LearnedStep> Steps { get; init; } = [];
 
     /// <summary>Whether both rates rest on more than a few reports.</summary>
-    internal bool IsMeasured => PrefillTokensPerSecond > 0 && Steps.Sum(step => step.Samples) >= 10;
+    internal bool IsMeasured => PrefillTokensPerSecond > 0 && Steps.Sum(step => step.Samples) >= Enough;
+
+    /// <summary>Whether steps of one size of batch were seen and of others none, or few.</summary>
+    internal bool SeesOneBatch => !Steps.IsEmpty && Steps.Count(step => step.Samples >= Enough) < 2;
 
     /// <summary>Mean cold start in seconds; 0 before the first.</summary>
     public double ColdStartSeconds { get; init; }

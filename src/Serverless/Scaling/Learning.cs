@@ -7,6 +7,9 @@ namespace Serverless.Scaling;
 /// <summary>Learns, per accelerator class, what replicas report. Pure.</summary>
 internal static class Learning
 {
+    private const double CachedStep = 0.1;
+    private const double MostCached = 0.9;
+
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     public static ImmutableDictionary<string, LearnedClass> Learn(
@@ -38,17 +41,13 @@ internal static class Learning
 
         // One sample a class and second, the median over its replicas: a sick replica does not speak for the others. A step's time goes with the batch it was seen at.
         if (Median(replicas.Select(replica => replica.PrefillTokensPerSecond)) is { } rate) (prefill, measured) = (Robust.Move(prefill, rate), true);
-        (double Sequences, double Seconds)[] decoding =
-        [
-            .. replicas.Where(replica => replica.Running > 0 && Robust.Usable(replica.DecodeTokensPerSecond))
-                .Select(replica => ((double)replica.Running, replica.Running / replica.DecodeTokensPerSecond)).OrderBy(step => step.Item2),
-        ];
-        if (decoding.Length > 0) steps = DecodeCurve.Learn(steps, prior, decoding[decoding.Length / 2].Sequences, decoding[decoding.Length / 2].Seconds);
+        foreach (var (sequences, seconds) in Steps(replicas)) steps = DecodeCurve.Learn(steps, prior, sequences, seconds);
 
         var held = demand.RunningRequests > 0 && demand.RunningTokens > 0 ? (double)demand.RunningTokens / demand.RunningRequests : 0;
         return learned with
         {
             PrefillTokensPerSecond = measured ? prefill : 0,
+            CachedPromptShare = Cached(learned.CachedPromptShare, replicas),
             Steps = steps,
             Slots = Math.Max(1, replicas.Max(replica => replica.Slots)),
             KvTokens = Math.Max(1, replicas.Max(replica => replica.KvCapacityTokens)),
@@ -68,6 +67,20 @@ internal static class Learning
         var off = Math.Min(Math.Abs(seconds - learned.ColdStartSeconds), learned.ColdStartSeconds);
         return learned with { ColdStartSeconds = mean, ColdStartDeviation = learned.ColdStartDeviation + (Robust.Step * (off - learned.ColdStartDeviation)), LastColdStartSeconds = seconds };
     }
+
+    /// <summary>A share is between 0 and 1, so a sample moves it by a tenth of the difference; caches that hold nearly everything are not relied on to do so for the next request.</summary>
+    private static double Cached(double learned, ReplicaDemand[] replicas)
+    {
+        var shares = replicas.Select(replica => replica.CachedPromptShare).OfType<double>().Where(double.IsFinite).Order().ToArray();
+        return shares.Length == 0 ? learned : learned + (CachedStep * (Math.Clamp(shares[shares.Length / 2], 0, MostCached) - learned));
+    }
+
+    /// <summary>The median step of each size of batch that runs now: how a step grows with its batch is seen where batches differ.</summary>
+    private static IEnumerable<(double Sequences, double Seconds)> Steps(ReplicaDemand[] replicas) => replicas
+        .Where(replica => replica.Running > 0 && Robust.Usable(replica.DecodeTokensPerSecond))
+        .Select(replica => (Sequences: (double)replica.Running, Seconds: replica.Running / replica.DecodeTokensPerSecond))
+        .GroupBy(step => DecodeCurve.Bucket(step.Sequences))
+        .Select(steps => steps.OrderBy(step => step.Seconds).ElementAt(steps.Count() / 2));
 
     private static double? Median(IEnumerable<double> values)
     {

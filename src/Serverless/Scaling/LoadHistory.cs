@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 
 namespace Serverless.Scaling;
 
@@ -46,7 +47,7 @@ public sealed record LoadHistory
             sums[bin] += Math.Min(load, Highest) * rate * seconds;
         }
 
-        return new LoadHistory { Weights = ImmutableArray.Create(weights), Sums = ImmutableArray.Create(sums), At = now };
+        return new LoadHistory { Weights = ImmutableCollectionsMarshal.AsImmutableArray(weights), Sums = ImmutableCollectionsMarshal.AsImmutableArray(sums), At = now };
     }
 
     /// <summary>The load not exceeded for that share of the work; 0 when none was seen.</summary>

@@ -6,12 +6,13 @@ namespace Serverless.Scaling;
 /// Plans for models and writes what changed. Not thread-safe.
 /// </summary>
 /// <remarks>Models at rest (no work, no replica, nothing remembered that time would change) are passed over: ten thousand idle models cost one look each.</remarks>
-public sealed class PlanWriter(PoolPlanner planner, BelievedDemand demand, ICapacityFeed capacity, IPlanFeed feed, TimeProvider time)
+public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, BelievedDemand demand, ICapacityFeed capacity, IPlanFeed feed, TimeProvider time)
 {
     /// <summary>How old the memory may be that a planner who takes over continues from, while a model has work.</summary>
     private static readonly TimeSpan Refresh = TimeSpan.FromSeconds(5);
 
     private readonly Dictionary<ModelName, Written> _models = [];
+    private readonly BudgetedPlanner _planner = new(planner, options);
 
     /// <summary>Continues from what was written last, by whomever.</summary>
     public async ValueTask ResumeAsync(CancellationToken cancellationToken)
@@ -30,10 +31,15 @@ public sealed class PlanWriter(PoolPlanner planner, BelievedDemand demand, ICapa
     {
         ArgumentNullException.ThrowIfNull(models);
         var now = time.GetUtcNow();
+        List<PlanInput> due = [.. models.Select(Input).OfType<PlanInput>()];
         List<Written> changed = [];
-        foreach (var model in models)
+        foreach (var (input, plan) in due.Zip(_planner.Plan(due, now)))
         {
-            if (Plan(model, now) is { } written && IsNews(written)) changed.Add(written);
+            var written = _models[input.Model.Name];
+            var mean = (written.Plan?.Mean ?? RequestMean.Prior).After(input.Demand);
+            written.Model = input.Model;
+            written.Plan = new SharedPlan(input.Model.Name, plan.Decisions, plan.Memory, mean);
+            if (IsNews(written)) changed.Add(written);
         }
 
         SharedPlan[] plans = [.. changed.Select(written => written.Plan!)];
@@ -56,19 +62,20 @@ public sealed class PlanWriter(PoolPlanner planner, BelievedDemand demand, ICapa
         return false;
     }
 
-    private Written? Plan(Model model, DateTimeOffset now)
+    /// <summary>Null for a model at rest.</summary>
+    private PlanInput? Input(Model model)
     {
         if (!_models.TryGetValue(model.Name, out var written)) _models[model.Name] = written = new Written();
 
         var latest = demand.Latest(model.Name);
         PoolCapacity[] states = [.. model.Pools.Select(pool => capacity.Latest(pool.Name))];
-        if (written.Plan is { } rests && latest is { HasWork: false } && ReferenceEquals(written.Model, model) && IsAtRest(rests, states)) return null;
+        if (written.Plan is { } rests && latest is { HasWork: false } && ReferenceEquals(written.Model, model) && IsAtRest(rests, states))
+        {
+            _planner.Rest(model);
+            return null;
+        }
 
-        var mean = (written.Plan?.Mean ?? RequestMean.Prior).After(latest);
-        var plan = planner.Plan(model, latest, states, written.Plan?.Memory ?? PlannerMemory.Empty, now);
-        written.Model = model;
-        written.Plan = new SharedPlan(model.Name, plan.Decisions, plan.Memory, mean);
-        return written;
+        return new PlanInput(model, latest, states, written.Plan?.Memory ?? PlannerMemory.Empty);
     }
 
     private static bool IsAtRest(SharedPlan plan, PoolCapacity[] states) =>

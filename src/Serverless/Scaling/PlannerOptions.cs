@@ -48,6 +48,9 @@ public sealed record PlannerOptions
     /// <summary>Fewest and most prefill replicas for each decode replica, where a model has both roles. Default: 0.1 and 10.</summary>
     public (double Least, double Most) PrefillPerDecode { get; init; } = (0.1, 10);
 
+    /// <summary>Most replicas of an accelerator class over all models; what several models want beyond it is shared out by <see cref="ClassBudget"/>. A class that is not named is not bounded. Default: none.</summary>
+    public IReadOnlyDictionary<string, int> Budgets { get; init; } = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
+
     /// <summary>What is assumed of classes that <see cref="Priors"/> does not name.</summary>
     public ClassPrior Prior { get; init; } = new();
 

@@ -9,8 +9,8 @@ internal sealed class PlannerWork(Demand demand, ClassSpeed speed, PoolRole role
     /// <summary>No answer is larger, whatever the inputs; the model's own bound is far below.</summary>
     public const int MostReplicas = 1_000_000;
 
-    // Where roles are split, each role's replicas do their part only.
-    private readonly double _perPromptToken = role == PoolRole.Decode ? 0 : 1 / speed.PrefillTokensPerSecond;
+    // Where roles are split, each role's replicas do their part only. What a prefix cache supplies is held, but not worked on.
+    private readonly double _perPromptToken = role == PoolRole.Decode ? 0 : (1 - speed.CachedPromptShare) / speed.PrefillTokensPerSecond;
     private readonly double _perOutputToken = role == PoolRole.Prefill ? 0 : 1 / speed.DecodeTokensPerSecond;
 
     public ClassSpeed Speed => speed;

@@ -18,13 +18,18 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
     {
         var work = new PlannerWork(demand, speed, pool.Flavor.Role);
         var drain = DrainPlan.Replicas(work, present, options, now);
-        var rate = ForLoad(work.Shared(work.Load, options.TargetUtilisation));
-        var warm = ForLoad(warmLoad);
+        var arrivals = Arrivals(work);
         var kv = pool.Flavor.Role == PoolRole.Prefill ? 0 : work.KvReplicas;
         var slots = work.SlotReplicas;
         var floor = demand.HasWork ? Math.Max(Math.Max(drain, kv), Math.Max(slots, 1)) : 0;
-        var steady = Math.Max(warmLoad, demand.HasWork ? work.Shared(work.Load, options.TargetUtilisation) : 0);
-        var up = Math.Max(floor, ForLoad(steady));
+
+        // The loads that were seen hold the bursts themselves; the mean that arrives needs room for them.
+        var steady = Math.Max(warmLoad, demand.HasWork ? arrivals : 0);
+        var up = Math.Max(floor, PlannerWork.Ceiling(steady));
+
+        // A larger batch than was ever seen may do more: a reason not to add a replica, none to give one up.
+        var seen = new PlannerWork(demand, speed with { DecodeTokensPerSecond = speed.SeenDecodeTokensPerSecond }, pool.Flavor.Role);
+        var proven = Math.Max(steady, demand.HasWork ? Arrivals(seen) : 0);
         var inputs = new DecisionInputs
         {
             DemandAge = Math.Max(0, (now - demand.At).TotalSeconds),
@@ -38,23 +43,24 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
             Ready = present.Ready,
             Loading = present.ReadyIn.Count + present.Overdue,
             PrefillRate = speed.PrefillTokensPerSecond,
+            CachedPromptShare = speed.CachedPromptShare,
             DecodeRate = speed.DecodeTokensPerSecond,
             ColdStartSeconds = speed.ColdStartSeconds,
             WorkSeconds = work.Seconds,
             Load = work.Load,
-            ForArrivals = rate,
-            Warm = warm,
+            ForArrivals = PlannerWork.Ceiling(arrivals),
+            Warm = PlannerWork.Ceiling(warmLoad),
             ForBacklog = drain,
             ForKvCache = kv,
             ForSlots = slots,
             Wanted = up,
         };
-        return new PoolNeed(pool, capacity, Math.Max(floor, ForLoad(steady / (1 + options.UpMargin))), up, Math.Max(floor, ForLoad(steady * (1 + options.DownMargin))), inputs, Words(work, inputs, present, options));
+        return new PoolNeed(pool, capacity, Math.Max(floor, PlannerWork.Ceiling(steady / (1 + options.UpMargin))), up, Math.Max(floor, PlannerWork.Ceiling(proven * (1 + options.DownMargin))), inputs, Words(work, inputs, present, options, pool.Flavor.Role));
 
-        int ForLoad(double load) => PlannerWork.Ceiling(load / options.TargetUtilisation);
+        double Arrivals(PlannerWork of) => of.Shared(of.Load, options.TargetUtilisation) / options.TargetUtilisation;
     }
 
-    private static List<string> Words(PlannerWork work, DecisionInputs inputs, Presence present, PlannerOptions options)
+    private static List<string> Words(PlannerWork work, DecisionInputs inputs, Presence present, PlannerOptions options, PoolRole role)
     {
         var warm = PlannerText.Of($"{options.WarmShare:P0} of the work of the last {options.WarmMemory.TotalMinutes:F0} min came at loads that {inputs.Warm} replicas take at once → keeps {inputs.Warm} warm");
         if (inputs.PendingRequests == 0 && inputs.RunningRequests == 0) return inputs.Warm > 0 ? [warm] : ["no work pending or running → 0"];
@@ -70,6 +76,8 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
         if (inputs.Wanted > all.Max(part => part.Replicas)) all.Insert(0, (inputs.Wanted, "work is there → 1"));
 
         List<string> words = [.. all.OrderByDescending(part => part.Replicas).Select(part => part.Text)];
+        if (role != PoolRole.Both) words.Add(role == PoolRole.Prefill ? "prefill alone: output tokens are the work of other pools" : "decode alone: prompt tokens are the work of other pools");
+        if (inputs.CachedPromptShare >= 0.005) words.Add(PlannerText.Of($"{inputs.CachedPromptShare:P0} of the prompt tokens are expected from prefix caches and not counted as work"));
         if (inputs.DeferredRequests > 0) words.Add(PlannerText.Of($"{inputs.DeferredRequests} of the pending requests have time until their deadlines"));
         if (present.Overdue > 0) words.Add(PlannerText.Of($"{present.Overdue} replicas load for more than {Presence.Expiry:F0} cold starts of {inputs.ColdStartSeconds:F1} s and are not counted on"));
         return words;

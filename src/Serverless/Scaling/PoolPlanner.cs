@@ -39,14 +39,15 @@ public sealed class PoolPlanner(PlannerOptions options)
         var fitted = PoolBounds.Fit(model.Scaling, [.. plan.Select(pool => (pool.Replicas, pool.Share.Started >= pool.Share.Kept ? 0 : pool.Share.Kept))]);
 
         var decisions = new Dictionary<PoolName, ScaleDecision>();
-        foreach (var ((share, recent, wanted), replicas) in plan.Zip(fitted))
+        foreach (var ((share, recent, wanted), allowed) in plan.Zip(fitted))
         {
             var name = share.Need.Pool.Name;
+            var replicas = Math.Min(allowed, share.Need.Capacity.Budget ?? allowed);
             var work = new PlannerWork(demand, SpeedOf(share.Need.Pool, known), share.Need.Pool.Flavor.Role);
 
             // A load is remembered in replicas: only once it is known what one does.
             var measured = known.Classes.TryGetValue(share.Need.Pool.Flavor.AcceleratorClass, out var learned) && learned.IsMeasured;
-            var loads = measured ? pools[name.Value].Loads.Add(work.Shared(work.Burst, options.TargetUtilisation), work.Load, options.WarmMemory, now) : pools[name.Value].Loads;
+            var loads = measured ? pools[name.Value].Loads.Add(work.Shared(work.Burst, 1), work.Load, options.WarmMemory, now) : pools[name.Value].Loads;
             pools = pools.SetItem(name.Value, pools[name.Value] with { Recent = recent, Replicas = replicas, Loads = loads });
             decisions[name] = Decide(model, demand, share, recent, wanted, replicas, now);
         }

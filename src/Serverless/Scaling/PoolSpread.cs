@@ -37,6 +37,8 @@ internal static class PoolSpread
         if (left > 1e-9 && shares.Count > 0)
         {
             var started = Math.Max(shares[0].Started, Steady(shares[0].Need, memory.Of(shares[0].Need.Pool.Name), Math.Min(1, ((double)shares[0].Started / Math.Max(1, shares[0].Need.Up)) + left)));
+            var most = shares[0].Need.Capacity.Budget ?? started;
+            if (started > most) return shares;
             shares[0] = shares[0] with { Started = started, Note = shares.Count == 1 ? null : PlannerText.Of($"no class has room for {left:P0} of the load → {started} here") };
         }
 
@@ -51,7 +53,9 @@ internal static class PoolSpread
         return known.Replicas < PlannerWork.Ceiling(need.Least * part) ? PlannerWork.Ceiling(need.Up * part) : Math.Min(known.Replicas, PlannerWork.Ceiling(need.Down * part));
     }
 
-    private static string Short(PoolNeed need, PoolMemory known, int wanted, int started, DateTimeOffset now) => known.OutUntil is { } until && now < until
+    private static string Short(PoolNeed need, PoolMemory known, int wanted, int started, DateTimeOffset now) => need.Capacity.Budget == started
+        ? PlannerText.Of($"the budget of {need.Pool.Flavor.AcceleratorClass}, which other models want too, leaves {started} of {wanted}")
+        : known.OutUntil is { } until && now < until
         ? PlannerText.Of($"{need.Pool.Flavor.AcceleratorClass} is out of stock ({known.StockOuts} times in a row), tried again in {(until - now).TotalSeconds:F0} s → {started} of {wanted}")
         : PlannerText.Of($"{need.Pool.Flavor.AcceleratorClass} has room for {started} of {wanted} → {started}");
 }

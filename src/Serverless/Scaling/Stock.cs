@@ -24,12 +24,12 @@ internal static class Stock
     }
 
     /// <summary>Most replicas that may be asked of the pool.</summary>
-    public static int Limit(PoolMemory memory, PoolCapacity capacity, DateTimeOffset now) => memory.OutUntil switch
+    public static int Limit(PoolMemory memory, PoolCapacity capacity, DateTimeOffset now) => Math.Min(capacity.Budget ?? PlannerWork.MostReplicas, memory.OutUntil switch
     {
         { } until when now < until => Placed(capacity),
         { } => Placed(capacity) + 1,
         null => capacity.Available is { } available ? (int)Math.Min((long)Placed(capacity) + Math.Max(0, available), PlannerWork.MostReplicas) : PlannerWork.MostReplicas,
-    };
+    });
 
     /// <summary>Replicas that have a node.</summary>
     public static int Placed(PoolCapacity capacity) =>

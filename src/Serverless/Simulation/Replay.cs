@@ -161,7 +161,9 @@ public sealed class Replay
 
     private void End(ReplayReplica replica, double now)
     {
-        if (replica.Engine.End(now) is { } ended)
+        var done = replica.Engine.End(now);
+        replica.Measure();
+        if (done is { } ended)
         {
             _outputLength.Observe(ended.Request, ended.Traced.OutputTokens);
             replica.State.Remove(ended.Tracked!);

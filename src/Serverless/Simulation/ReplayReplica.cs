@@ -23,5 +23,5 @@ internal sealed class ReplayReplica(EngineProfile profile, WorkerDescription wor
     public long Schedule { get; set; }
 
     /// <summary>Tells the dispatcher what its worker would report.</summary>
-    public void Measure() => State.Load = new WorkerLoad(Engine.Running, (long)Engine.KvTokens, Engine.PrefillRate, Engine.DecodeRate);
+    public void Measure() => State.Load = new WorkerLoad(Engine.Running, (long)Engine.KvTokens, Engine.PrefillRate, Engine.DecodeRate) { WaitingPromptTokens = Engine.WaitingPromptTokens };
 }

@@ -19,7 +19,7 @@ public sealed class SilentDispatcherTests(SharedRabbitMq broker)
         var options = new PlannerOptions();
         var believed = new BelievedDemand(client.Demand, catalog, options, TimeProvider.System, client.Queue);
         var feed = new MemoryPlanFeed();
-        var writer = new PlanWriter(new PoolPlanner(options), believed, new MemoryCapacityFeed(), feed, TimeProvider.System);
+        var writer = new PlanWriter(new PoolPlanner(options), options, believed, new MemoryCapacityFeed(), feed, TimeProvider.System);
         var plans = new ScalePlans(catalog, believed, TimeProvider.System);
         for (var request = 0; request < 3; request++) (await client.Queue.EnqueueAsync(TestRequests.New(model), Token)).Fault.ShouldBeNull();
 

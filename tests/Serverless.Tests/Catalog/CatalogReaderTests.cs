@@ -146,6 +146,27 @@ public sealed class CatalogReaderTests
     }
 
     [Fact]
+    public void A_flavors_role_is_read_from_its_params_where_the_engine_splits_requests()
+    {
+        var model = Model(Roles("{name: a, params: {role: prefill}}, {name: b, params: {role: decode}}, {name: c}"), ManifestText.SeedFixed);
+
+        model.Flavors.Select(flavor => flavor.Role).ShouldBe([PoolRole.Prefill, PoolRole.Decode, PoolRole.Both]);
+        ShouldFail("spec.inferenceConfig.flavors[0].params", "must be both, prefill or decode", Roles("{name: a, params: {role: draft}}"), ManifestText.SeedFixed);
+        ShouldFail("spec.modelClaim.inferenceFlavors", "'a' of role prefill and none of role decode or both", Roles("{name: a, params: {role: prefill}}"), ManifestText.SeedFixed);
+        ShouldFail("spec.inferenceConfig.flavors[0].params", "'simulated' does not take", ManifestText.Simulated(spec: "inferenceConfig: {flavors: [{name: a, params: {role: prefill}}]}"), ManifestText.Playground());
+
+        static string Roles(string flavors) => $$$"""
+            apiVersion: llmaz.io/v1alpha1
+            kind: OpenModel
+            metadata: {name: qwen}
+            spec:
+              familyName: qwen2.5
+              source: {modelHub: {modelID: Qwen/Qwen2.5-7B}}
+              inferenceConfig: {flavors: [{{{flavors}}}]}
+            """;
+    }
+
+    [Fact]
     public void Two_flavors_of_one_name_are_refused() =>
         ShouldFail("spec.inferenceConfig.flavors[1].name", "must differ", ManifestText.Simulated(spec: "inferenceConfig: {flavors: [{name: a}, {name: a}]}"), ManifestText.Playground());
 

@@ -21,6 +21,7 @@ public sealed class DispatchPlannerTests
         var (small, large) = (Replica(kv: 100), Replica(kv: 1000));
         Run(small, prompt: 10, output: 10); // 20 %
         Run(large, prompt: 50, output: 50); // 10 %
+        (small.Load, large.Load) = (WorkerLoad.Idle, WorkerLoad.Idle); // both have prefilled
 
         DispatchPlanner.Choose(BacklogScene.Entry(), [small, large]).ShouldBe(large);
     }
@@ -32,8 +33,38 @@ public sealed class DispatchPlannerTests
         Run(two, 10, 10);
         Run(two, 10, 10);
         Run(one, 20, 20);
+        (two.Load, one.Load) = (WorkerLoad.Idle, WorkerLoad.Idle);
 
         DispatchPlanner.Choose(BacklogScene.Entry(), [two, one]).ShouldBe(one);
+    }
+
+    [Fact]
+    public void A_prompt_goes_where_the_fewest_seconds_of_prompts_are_ahead_of_it_whatever_the_caches_hold()
+    {
+        var (long_, answering, slow) = (Replica(kv: 100_000), Replica(kv: 1000), Replica(kv: 100_000));
+        Run(long_, prompt: 5000, output: 10);
+        long_.Load = WorkerLoad.Idle with { WaitingPromptTokens = 5000, PrefillTokensPerSecond = 1000 };
+        Run(answering, prompt: 500, output: 10);
+        answering.Load = WorkerLoad.Idle with { PrefillTokensPerSecond = 1000 };
+        Run(slow, prompt: 600, output: 10);
+        slow.Load = WorkerLoad.Idle with { WaitingPromptTokens = 600, PrefillTokensPerSecond = 100 };
+
+        DispatchPlanner.Choose(BacklogScene.Entry(), [long_, answering, slow]).ShouldBe(answering);
+        DispatchPlanner.Choose(BacklogScene.Entry(), [long_, slow]).ShouldBe(long_, "5 s against 6 s");
+    }
+
+    [Fact]
+    public void What_was_assigned_since_a_worker_spoke_is_ahead_as_well()
+    {
+        var (one, two) = (Replica(), Replica());
+        Run(one, prompt: 50, output: 10);
+        DispatchPlanner.Choose(BacklogScene.Entry(), [one, two]).ShouldBe(two);
+
+        Run(two, prompt: 20, output: 10);
+        DispatchPlanner.Choose(BacklogScene.Entry(), [one, two]).ShouldBe(two);
+
+        one.Load = WorkerLoad.Idle with { Running = 1 };
+        DispatchPlanner.Choose(BacklogScene.Entry(), [one, two]).ShouldBe(one, "it has prefilled its prompt");
     }
 
     [Fact]

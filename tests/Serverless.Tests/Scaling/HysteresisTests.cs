@@ -13,7 +13,7 @@ public sealed class HysteresisTests
     [Fact]
     public void A_load_on_a_mark_that_wavers_within_the_margin_gets_one_answer() =>
         Gen.Select(Gen.Int[1, 40], Gen.Double[-0.029, 0.029].Array[50, 200]).Sample((mark, noise) =>
-            Answers(noise.Select(part => mark * 800 * (1 + part))).Distinct().Count().ShouldBe(1));
+            Answers([mark * 800, .. noise.Select(part => mark * 800 * (1 + part))]).Distinct().Count().ShouldBe(1));
 
     /// <summary>Up and down margin together are 13 %: once the least of the load has lasted for a window, no load within ± 6 % moves the answer again.</summary>
     [Fact]

@@ -71,6 +71,39 @@ public sealed class LearningTests
             DecodeCurve.Fit(steps, prior).Seconds(32).ShouldBe(start + (32 * slope), (start + (32 * slope)) * 0.3);
         });
 
+    /// <summary>Three of four run one sequence and one runs two: what the second adds is seen, or a step of sixteen would be guessed at a tenth of what it takes.</summary>
+    [Fact]
+    public void What_a_larger_batch_does_is_learned_from_replicas_that_run_one()
+    {
+        var memory = PlannerMemory.Empty;
+        for (var second = 1; second <= 30; second++)
+        {
+            var demand = Idle(Start.AddSeconds(second)) with { RunningRequests = 5, Replicas = [Replica("a", 1000, 100, 1), Replica("b", 1000, 100, 1), Replica("c", 1000, 100, 1), Replica("d", 1000, 100, 2)] };
+            memory = Plan(demand, memory: memory).Memory;
+        }
+
+        Inputs(memory).DecodeRate.ShouldBe(100, 15);
+    }
+
+    [Fact]
+    public void No_replica_is_given_up_because_the_prior_says_that_a_batch_never_seen_would_do_more()
+    {
+        var options = Options with { Window = TimeSpan.FromSeconds(10) };
+        var memory = Holding(5);
+        List<int> alone = [];
+        for (var second = 1; second <= 60; second++)
+        {
+            // Four replicas' worth of output, one sequence each.
+            var demand = Idle(Start.AddSeconds(second)) with { RunningRequests = 5, OutputTokensPerSecond = 375, Replicas = [.. Enumerable.Range(0, 5).Select(replica => Replica($"r{replica}", 1000, 100, 1))] };
+            var plan = Plan(demand, Capacity(5), memory, options);
+            memory = plan.Memory;
+            alone.Add(plan.Decisions[0].Replicas);
+        }
+
+        alone.ShouldAllBe(replicas => replicas == 5);
+        Inputs(memory).DecodeRate.ShouldBeGreaterThan(200, "the prior's shape at sixteen");
+    }
+
     [Fact]
     public void A_report_is_learned_from_once_a_second_however_often_it_is_planned()
     {
@@ -108,6 +141,40 @@ public sealed class LearningTests
     }
 
     [Fact]
+    public void Prompt_tokens_that_a_prefix_cache_will_supply_are_no_work()
+    {
+        var backlog = Backlog(60, Start.AddSeconds(100));
+        var memory = Cached(0.5);
+
+        Plan(backlog).Decisions[0].Inputs!.WorkSeconds.ShouldBe(60);
+        var decision = Plan(backlog, memory: memory).Decisions[0];
+
+        decision.Inputs!.WorkSeconds.ShouldBe(30, 1);
+        decision.Inputs.PendingPromptTokens.ShouldBe(60_000, "they are told as they are");
+        decision.Reasons.ShouldContain(reason => reason.EndsWith("of the prompt tokens are expected from prefix caches and not counted as work", StringComparison.Ordinal));
+        Replicas(backlog, memory: memory).ShouldBeLessThan(Replicas(backlog));
+    }
+
+    [Fact]
+    public void More_hits_never_need_more_replicas_and_some_prefill_is_always_counted() =>
+        Gen.Select(Gen.Double[0, 1], Gen.Double[0, 1], Gen.Int[1, 10_000]).Sample((share, more, seconds) =>
+        {
+            var backlog = Backlog(seconds, Start.AddSeconds(100));
+            var (few, many) = (Plan(backlog, memory: Cached(Math.Min(share, more))).Decisions[0], Plan(backlog, memory: Cached(Math.Max(share, more))).Decisions[0]);
+
+            many.Replicas.ShouldBeLessThanOrEqualTo(few.Replicas);
+            many.Inputs!.WorkSeconds.ShouldBeGreaterThanOrEqualTo(seconds * 0.099);
+        });
+
+    [Fact]
+    public void A_share_of_hits_that_is_nonsense_is_not_learned_from()
+    {
+        foreach (var nonsense in new[] { double.NaN, double.PositiveInfinity, -5 }) Inputs(Cached(nonsense)).CachedPromptShare.ShouldBe(0);
+
+        Inputs(Cached(7)).CachedPromptShare.ShouldBeInRange(0.8, 0.9);
+    }
+
+    [Fact]
     public void Memory_survives_as_JSON()
     {
         var memory = Plan(Idle(Start.AddSeconds(50)) with { RunningRequests = 3, RecentPromptTokensPerSecond = 500, PromptTokensPerSecond = 400 }, memory: After(40, 700, 80, 12), options: Options with { WarmShare = 0.9 }).Memory;
@@ -123,6 +190,18 @@ public sealed class LearningTests
 
     private static Demand Report(int second, double prefill, double decode, int running) =>
         Idle(Start.AddSeconds(second)) with { RunningRequests = running, Replicas = [Replica("r", prefill, decode, running)] };
+
+    private static PlannerMemory Cached(double share)
+    {
+        var memory = PlannerMemory.Empty;
+        for (var second = 1; second <= 60; second++)
+        {
+            var demand = Idle(Start.AddSeconds(second)) with { RunningRequests = 16, Replicas = [Replica("r", 1000, 100, 16) with { CachedPromptShare = share }] };
+            memory = Plan(demand, memory: memory).Memory;
+        }
+
+        return memory;
+    }
 
     private static PlannerMemory After(int requests, double prefill, double decode, int running)
     {

@@ -133,7 +133,7 @@ public sealed class LeasedPlannerTests
     {
         var (plans, _) = Follower();
         var believed = Believed();
-        var writer = new PlanWriter(new PoolPlanner(new PlannerOptions()), believed, _capacity, _plans, _time);
+        var writer = new PlanWriter(new PoolPlanner(new PlannerOptions()), new PlannerOptions(), believed, _capacity, _plans, _time);
         Publish(pending: 20);
         await TakeAsync(plans, writer);
         _queue.Away = true;
@@ -210,7 +210,7 @@ public sealed class LeasedPlannerTests
 
     private BelievedDemand Believed() => new(_demand, _catalog, new PlannerOptions(), _time, _queue);
 
-    private PlanWriter Writer() => new(new PoolPlanner(new PlannerOptions()), Believed(), _capacity, _plans, _time);
+    private PlanWriter Writer() => new(new PoolPlanner(new PlannerOptions()), new PlannerOptions(), Believed(), _capacity, _plans, _time);
 
     private (ScalePlans Plans, PlanFollower Follower) Follower()
     {

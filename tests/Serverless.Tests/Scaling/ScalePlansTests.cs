@@ -18,7 +18,7 @@ public sealed class ScalePlansTests
         var catalog = new OneModel();
         var believed = new BelievedDemand(_demand, catalog, Options, _time);
         var plans = new ScalePlans(catalog, believed, _time);
-        var writer = new PlanWriter(new PoolPlanner(Options), believed, new MemoryCapacityFeed(), _plans, _time);
+        var writer = new PlanWriter(new PoolPlanner(Options), Options, believed, new MemoryCapacityFeed(), _plans, _time);
         for (var i = 1; i <= 300; i++)
         {
             _time.Advance(TimeSpan.FromSeconds(40));

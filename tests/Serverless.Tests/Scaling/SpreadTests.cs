@@ -120,6 +120,8 @@ public sealed class SpreadTests
         plan.Decisions[0].Inputs!.WorkSeconds.ShouldBe(30, 1e-9);
         plan.Decisions[1].Inputs!.WorkSeconds.ShouldBe(1, 1e-9);
         Answers(plan).ShouldBe([4, 1]);
+        plan.Decisions[0].Reasons.ShouldContain("prefill alone: output tokens are the work of other pools");
+        plan.Decisions[1].Reasons.ShouldContain("decode alone: prompt tokens are the work of other pools");
         RoleRatio.Clamp(40, 1, (0.1, 10)).ShouldBe((40, 4));
         RoleRatio.Clamp(1, 40, (0.1, 10)).ShouldBe((4, 40));
         RoleRatio.Clamp(3, 0, (0.1, 10)).ShouldBe((3, 0));

@@ -28,7 +28,7 @@ internal sealed class HeldEngine : IEngine
 
     public void Token(int position) => _outputs.Writer.TryWrite(new EngineOutput(new ChoiceChunk(0, position, [position], " word"), null));
 
-    public void Finish(int tokens) => _outputs.Writer.TryWrite(new EngineOutput(null, new TokenUsage(10, tokens)));
+    public void Finish(int tokens, int cached = 0) => _outputs.Writer.TryWrite(new EngineOutput(null, new TokenUsage(10, tokens, cached)));
 
     public void Fail(Exception reason) => _outputs.Writer.TryComplete(reason);
 

@@ -207,6 +207,29 @@ public sealed class WorkerLoopTests
         await scene.AcceptAsync();
         scene.Engine.Load = new WorkerLoad(3, 40, 100, 10);
 
+        (await ReportAsync(scene)).ShouldBe(scene.Engine.Load);
+    }
+
+    [Fact]
+    public async Task Prompts_without_output_and_what_caches_supplied_are_reported()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.LoggedAsync(assignment, 1);
+        (await ReportAsync(scene)).ShouldBe(WorkerLoad.Idle with { WaitingPromptTokens = assignment.Request.PromptTokens });
+
+        scene.Engine.Token(0);
+        await scene.LoggedAsync(assignment, 2);
+        (await ReportAsync(scene)).ShouldBe(WorkerLoad.Idle);
+
+        scene.Engine.Finish(1, cached: 4);
+        await scene.HearAsync<WorkerMessage.AttemptEnded>();
+        (await ReportAsync(scene)).ShouldBe(WorkerLoad.Idle with { CachedPromptShare = 0.4 });
+    }
+
+    private static async Task<WorkerLoad> ReportAsync(WorkerScene scene)
+    {
         var report = scene.HearAsync<WorkerMessage.Report>();
         while (!report.IsCompleted)
         {
@@ -214,6 +237,6 @@ public sealed class WorkerLoopTests
             await Task.Yield();
         }
 
-        (await report).Load.ShouldBe(scene.Engine.Load);
+        return (await report).Load;
     }
 }

@@ -58,10 +58,12 @@ internal sealed class WorkerScene : IAsyncDisposable
         _messages = Session.ReadAsync(Token).GetAsyncEnumerator(Token);
     }
 
+    /// <summary>The next message; a load, which may come at any time, only where one is asked for.</summary>
     public async Task<T> HearAsync<T>()
         where T : WorkerMessage
     {
-        (await _messages!.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue("the session ended");
+        do (await _messages!.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue("the session ended");
+        while (_messages.Current is WorkerMessage.Report && typeof(T) != typeof(WorkerMessage.Report));
         return _messages.Current.ShouldBeAssignableTo<T>()!;
     }
 

@@ -15,6 +15,9 @@ internal static class Backends
     /// <summary>Of every flavor: what a replica costs an hour.</summary>
     public const string Price = "pricePerHour";
 
+    /// <summary>Of engines that split a request over replicas: the part that this flavor's do.</summary>
+    public const string Role = "role";
+
     private static readonly FlavorParam OfEveryFlavor = new(Price, 0, 1e6, Whole: false);
 
     private static readonly FlavorParam[] OfInProcess =
@@ -35,7 +38,7 @@ internal static class Backends
         OfEveryFlavor,
     ];
 
-    private static readonly FlavorParam[] OfContainers = [new("TP", 1, 1024, Whole: true), new("PP", 1, 1024, Whole: true), new("INSTANCE-TYPE", null, null, Whole: false), OfEveryFlavor];
+    private static readonly FlavorParam[] OfContainers = [new("TP", 1, 1024, Whole: true), new("PP", 1, 1024, Whole: true), new("INSTANCE-TYPE", null, null, Whole: false), new(Role, null, null, Whole: false) { Choices = ["both", "prefill", "decode"] }, OfEveryFlavor];
 
     public static bool InThisProcess(string backend) => backend is InProcess or Simulated;
 

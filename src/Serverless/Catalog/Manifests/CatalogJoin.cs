@@ -33,7 +33,7 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
         var flavors = FlavorsOf(deployment, declared, backend);
         var context = ContextOf(declared, backend);
         BackendRules.Check(deployment, declared, backend);
-        if (declared.Source is null || declared.Family is null || flavors.Count == 0) return null;
+        if (declared.Source is null || declared.Family is null || flavors.Count == 0 || !RolesAreWhole(flavors, deployment)) return null;
 
         var model = new Model
         {
@@ -48,6 +48,20 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
             Scaling = deployment.Scaling,
         };
         return PoolsAreNew(model, declared) ? model : null;
+    }
+
+    /// <summary>Prefill alone answers nothing, and decode alone is never reached.</summary>
+    private static bool RolesAreWhole(List<Flavor> flavors, Deployment deployment)
+    {
+        foreach (var (role, other) in new[] { (PoolRole.Prefill, PoolRole.Decode), (PoolRole.Decode, PoolRole.Prefill) })
+        {
+            if (flavors.FirstOrDefault(flavor => flavor.Role == role) is not { } half || flavors.Any(flavor => flavor.Role == other || flavor.Role == PoolRole.Both)) continue;
+
+            deployment.Claim.Error("inferenceFlavors", $"names '{half.Name}' of role {role.ToString().ToLowerInvariant()} and none of role {other.ToString().ToLowerInvariant()} or both: nothing would do the rest of a request");
+            return false;
+        }
+
+        return true;
     }
 
     private string BackendOf(Deployment deployment, DeclaredModel declared)

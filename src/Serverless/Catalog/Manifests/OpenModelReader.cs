@@ -62,7 +62,7 @@ internal static partial class OpenModelReader
 
         var selector = fields.Map("nodeSelector", numbers: false);
         var parameters = fields.Map("params", numbers: true);
-        return valid ? new Flavor { Name = name!, AcceleratorClass = name!, Limits = limits, NodeSelector = selector, Params = parameters, HourlyPrice = Price(parameters) } : null;
+        return valid ? new Flavor { Name = name!, AcceleratorClass = name!, Limits = limits, NodeSelector = selector, Params = parameters, HourlyPrice = Price(parameters), Role = Role(parameters) } : null;
     }
 
     [GeneratedRegex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", RegexOptions.CultureInvariant, 1000)]
@@ -70,6 +70,14 @@ internal static partial class OpenModelReader
 
     [GeneratedRegex("^[0-9]+([.][0-9]+)?([eE][0-9]{1,2}|m|k|[MGTPE]|[KMGTPE]i)?$", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex QuantityPattern();
+
+    /// <summary>Read leniently here, as the price is.</summary>
+    private static PoolRole Role(IReadOnlyDictionary<string, string> parameters) => parameters.GetValueOrDefault(Backends.Role) switch
+    {
+        "prefill" => PoolRole.Prefill,
+        "decode" => PoolRole.Decode,
+        _ => PoolRole.Both,
+    };
 
     /// <summary>Read leniently here; a price that is no number is an error where params are checked.</summary>
     private static double? Price(IReadOnlyDictionary<string, string> parameters) =>

@@ -1,0 +1,11 @@
+using Serverless.Catalog;
+using Serverless.Dispatching;
+
+namespace Serverless.Scaling;
+
+/// <summary>What a model's plan is made from.</summary>
+/// <param name="Model">The model.</param>
+/// <param name="Demand">Its latest demand; null when nobody has spoken.</param>
+/// <param name="Capacity">The state of its pools, in flavor order.</param>
+/// <param name="Memory">The last plan's memory.</param>
+internal sealed record PlanInput(Model Model, Demand? Demand, PoolCapacity[] Capacity, PlannerMemory Memory);
