@@ -24,6 +24,9 @@ internal sealed class TrackedRequest(BacklogEntry entry)
     /// <summary>The attempt its worker runs; 0 until it is assigned.</summary>
     public int Attempt { get; set; }
 
+    /// <summary>When it was assigned from its beginning; null while it waits, or where an earlier attempt has done a part of it.</summary>
+    public DateTimeOffset? AssignedAt { get; set; }
+
     /// <summary>Whether its worker was told to stop it.</summary>
     public bool Cancelled { get; set; }
 
