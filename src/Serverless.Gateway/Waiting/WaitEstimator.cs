@@ -17,6 +17,9 @@ internal static class WaitEstimator
     /// <summary>A cold start may be faster than the last one, hardly more than twice.</summary>
     private const double FastestColdStart = 0.5;
 
+    /// <summary>Half of all requests take longer at a replica than the average: this many times it is what most end within.</summary>
+    private const double LongRun = 1.25;
+
     /// <param name="model">The model asked for.</param>
     /// <param name="demand">Its published demand, or null.</param>
     /// <param name="pools">What there is of its pools.</param>
@@ -44,7 +47,7 @@ internal static class WaitEstimator
 
     /// <summary>Its answer is not complete before that: the soonest that it is taken up, and what requests take of late.</summary>
     public static TimeSpan SoonestEnd(WaitEstimate estimate, Model model, Demand? demand, IReadOnlyList<PoolCapacity> pools, InferenceRequest request) =>
-        estimate.Soonest + ((demand?.RunTime(MostOutput(request)) ?? TimeSpan.Zero) / Growth(model, pools.Sum(pool => pool.Ready)));
+        estimate.Soonest + ((demand?.RunTime(MostOutput(request)) ?? TimeSpan.Zero) * LongRun / Growth(model, pools.Sum(pool => pool.Ready)));
 
     /// <summary>What a request adds to the queue: its prompt, and as much output as others gave of late.</summary>
     public static long ExpectedTokens(Demand? demand, InferenceRequest request) =>

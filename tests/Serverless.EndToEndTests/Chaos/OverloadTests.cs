@@ -8,7 +8,7 @@ namespace Serverless.EndToEndTests.Chaos;
 
 /// <summary>
 /// Ten times as much is asked as can be served: what is served stays as much as before, what is refused is told when to come again, and nothing piles up.
-/// <c>OVERLOAD_SECONDS=60</c> for the long form, <c>OVERLOAD_RATE</c> for another engine than one of 50 requests a second.
+/// <c>OVERLOAD_SECONDS=60 OVERLOAD_RATE=50</c> for the long form; in CI the engine is slower in the same ratio, so that it is the engine that is short and not the machine.
 /// </summary>
 public sealed class OverloadTests(ITestOutputHelper output)
 {
@@ -23,7 +23,7 @@ public sealed class OverloadTests(ITestOutputHelper output)
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    private static int ServedPerSecond => Number("OVERLOAD_RATE") ?? 50;
+    private static int ServedPerSecond => Number("OVERLOAD_RATE") ?? 20;
 
     private static TimeSpan Span => TimeSpan.FromSeconds(Number("OVERLOAD_SECONDS") ?? 8);
 
@@ -31,9 +31,10 @@ public sealed class OverloadTests(ITestOutputHelper output)
     public async Task Ten_times_what_can_be_served_is_refused_honestly_and_costs_neither_goodput_nor_memory()
     {
         Assert.SkipWhen(ChaosFleet.Absent is not null, ChaosFleet.Absent ?? "");
-        var engine = new ChaosEngine(ServedPerSecond * Tokens / Workers, Tokens, Slots: 16);
+        var engine = new ChaosEngine(ServedPerSecond * Tokens / Workers, Tokens, Slots: Math.Max(1, ServedPerSecond / Workers));
         await using var fleet = await ChaosFleet.StartNewAsync(engine, new ChaosResults(new ChaosLedger()), Token);
         using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = 8192 }) { Timeout = TestTimeouts.Default };
+        await OfferAsync(http, fleet, ServedPerSecond, TimeSpan.FromSeconds(2)); // compiled and warm before anything counts
         var peak = await OfferAsync(http, fleet, ServedPerSecond * 2, Span / 2);
         var over = await OfferAsync(http, fleet, ServedPerSecond * 10, Span);
 
