@@ -49,9 +49,9 @@ internal static class WaitEstimator
     public static TimeSpan SoonestEnd(WaitEstimate estimate, Model model, Demand? demand, IReadOnlyList<PoolCapacity> pools, InferenceRequest request) =>
         estimate.Soonest + ((demand?.RunTime(MostOutput(request)) ?? TimeSpan.Zero) * LongRun / Growth(model, pools.Sum(pool => pool.Ready)));
 
-    /// <summary>What a request adds to the queue: its prompt, and as much output as others gave of late.</summary>
+    /// <summary>What a request adds to the queue: its prompt, and as much output as others gave of late. A cap says little of the output, so before the first it is not guessed from that.</summary>
     public static long ExpectedTokens(Demand? demand, InferenceRequest request) =>
-        request.PromptTokens + (demand is { RunOutputTokens: > 0 } ? Math.Min(MostOutput(request), (long)Math.Ceiling(demand.RunOutputTokens)) : MostOutput(request));
+        request.PromptTokens + Math.Min(MostOutput(request), (long)Math.Ceiling(demand?.RunOutputTokens ?? 0));
 
     /// <summary>When a full queue is worth another try: once what it holds now has been drained. Null while no rate is known.</summary>
     public static TimeSpan? DrainTime(Demand? demand)

@@ -88,6 +88,7 @@ public sealed class WaitEstimatorTests
 
         WaitEstimator.SoonestEnd(estimate, model, demand, [Ready], request).ShouldBe(TimeSpan.FromSeconds(seconds));
         WaitEstimator.ExpectedTokens(demand, request).ShouldBe(request.PromptTokens + Math.Min(16, mostTokens));
+        WaitEstimator.ExpectedTokens(demand with { RunOutputTokens = 0 }, request).ShouldBe(request.PromptTokens);
     }
 
     [Fact]
