@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Serverless.Benchmarks;
 
 /// <summary>
@@ -63,6 +65,19 @@ internal static class DistributedBenchmark
             () => MeasureAsync(ours, oursLong, 1),
             () => MeasureAsync(anchor, anchorLong, 4));
         File.Delete(bytes);
+        await TellCostsAsync(shape, "request at concurrency 16", 8000, requests => ours.RateAsync(requests, 16));
+        await TellCostsAsync(shape, "220 KB prompt at concurrency 8", 800, requests => oursLong.RateAsync(requests, 8));
+    }
+
+    /// <summary>Where the processor's time goes: by process, which hardly depends on what else this machine does.</summary>
+    private static async Task TellCostsAsync(DistributedShape shape, string what, int requests, Func<int, Task> ask)
+    {
+        (string Name, int Id)[] parts = [.. shape.Parts, ("client", Environment.ProcessId)];
+        var before = parts.Select(part => ProcessorTime.Of(part.Id)).ToArray();
+        await ask(requests);
+        var costs = parts.Select((part, i) => (part.Name, Micros: (ProcessorTime.Of(part.Id) - before[i]).TotalMicroseconds / requests)).ToArray();
+        var told = string.Join(", ", costs.Select(cost => string.Create(CultureInfo.InvariantCulture, $"{cost.Name} {cost.Micros:F0}")));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  processor time per {what}: {told}; together {costs.Sum(cost => cost.Micros):F0} µs"));
     }
 
     private static async Task<Dictionary<string, double>> MeasureAsync(LoadClient brief, LoadClient lengthy, int times) => new(StringComparer.Ordinal)

@@ -21,6 +21,9 @@ internal sealed class DistributedShape : IAsyncDisposable
 
     public PartProcess Gateway { get; private set; } = null!;
 
+    /// <summary>Every process, by what it is.</summary>
+    public List<(string Name, int Id)> Parts { get; } = [];
+
     /// <summary>Everything, running. The worker of each pool is ready.</summary>
     /// <param name="manifests">The models.</param>
     /// <param name="pools">A worker each; a pool may be named more than once.</param>
@@ -60,8 +63,8 @@ internal sealed class DistributedShape : IAsyncDisposable
         _started.Add(rabbitMq);
         var redis = await RedisServer.StartNewAsync(cancellationToken);
         _started.Add(redis);
-        ProcessorTime.Servers.Add(rabbitMq.Process.Id);
-        ProcessorTime.Servers.Add(redis.Process.Id);
+        Note("RabbitMQ", rabbitMq.Process.Id);
+        Note("Redis", redis.Process.Id);
 
         Address = Http(PartProcess.FreePort());
         Gateway = Start("Gateway", Address, new()
@@ -86,8 +89,14 @@ internal sealed class DistributedShape : IAsyncDisposable
         environment["Distributed__Http"] = http.ToString();
         var process = PartProcess.Start(program, Path.Combine(AppContext.BaseDirectory, $"Serverless.{program}"), [], environment);
         _started.Add(process);
-        ProcessorTime.Servers.Add(process.Id);
+        Note(program, process.Id);
         return process;
+    }
+
+    private void Note(string name, int process)
+    {
+        ProcessorTime.Servers.Add(process);
+        Parts.Add((name, process));
     }
 
     private static async Task ReadyAsync(PartProcess process, Uri address, CancellationToken cancellationToken)

@@ -30,6 +30,9 @@ internal readonly record struct ProcessorTime(double Busy, double Total)
         return Total > before.Total ? Math.Max(0, (Busy - before.Busy - (ours.TotalSeconds * TicksPerSecond)) / (Total - before.Total)) : 0;
     }
 
+    /// <summary>Processor time of one process.</summary>
+    public static TimeSpan Of(int process) => File.Exists("/proc/self/stat") ? Of($"{process}") : default;
+
     private static TimeSpan Of(string process)
     {
         var fields = File.ReadAllText($"/proc/{process}/stat").Split(") ")[1].Split(' ');

@@ -20,21 +20,38 @@ internal sealed class QueueView(ICapacityFeed capacity, IDemandFeed demand, IOpt
 
     private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromSeconds(60);
 
+    private readonly Lock _lock = new();
+    private readonly UnseenWork _unseen = new();
+
     public WaitEstimate Estimate(Model model, Lane lane, long ownTokens = 0, long atMost = long.MaxValue) => WaitEstimator.Estimate(
         model, demand.Latest(model.Name), [.. model.Pools.Select(pool => capacity.Latest(pool.Name))], lane, options.Value, time.GetUtcNow(), ownTokens, atMost);
 
-    /// <summary>Refuses what cannot meet its deadline: it would only take the place of what can.</summary>
+    /// <summary>Lets a request in, or refuses it because it cannot meet its deadline: it would only take the place of what can.</summary>
     /// <exception cref="ServingException"><see cref="ServingError.DeadlineUnreachable"/>.</exception>
     public WaitEstimate RequireReachable(Model model, InferenceRequest request)
     {
-        var estimate = Estimate(model, request.Lane);
+        var now = time.GetUtcNow();
+        var latest = demand.Latest(model.Name);
+        PoolCapacity[] pools = [.. model.Pools.Select(pool => capacity.Latest(pool.Name))];
         var patience = request.Deadline - request.AcceptedAt;
-        if (estimate.Soonest <= patience) return estimate;
+        WaitEstimate estimate;
+        TimeSpan soonestEnd;
+        lock (_lock)
+        {
+            var unseen = _unseen.Since(model.Name, latest?.At ?? DateTimeOffset.MinValue, now);
+            estimate = WaitEstimator.Estimate(model, latest, pools, request.Lane, options.Value, now, unseen: unseen);
+            soonestEnd = WaitEstimator.SoonestEnd(estimate, model, latest, pools, request);
+            if (soonestEnd <= patience)
+            {
+                _unseen.Add(model.Name, WaitEstimator.ExpectedTokens(latest, request), now);
+                return estimate;
+            }
+        }
 
         var text = string.Create(
             CultureInfo.InvariantCulture,
-            $"{estimate.TokensAhead} tokens are ahead in the queue of '{model.Name}', which takes at least {estimate.Soonest.TotalSeconds:F0} s; the request may take {patience.TotalSeconds:F0} s. Send it later, allow more with X-Request-Timeout, or take an id with 'Prefer: respond-async'.");
-        throw new ServingException(new ServingFault(ServingError.DeadlineUnreachable, text, RetryAfter: Bounded(estimate.Soonest - patience)));
+            $"{estimate.TokensAhead} tokens are ahead in the queue of '{model.Name}', so that an answer takes at least {soonestEnd.TotalSeconds:F0} s; the request may take {patience.TotalSeconds:F0} s. Send it later, allow more with X-Request-Timeout, or take an id with 'Prefer: respond-async'.");
+        throw new ServingException(new ServingFault(ServingError.DeadlineUnreachable, text, RetryAfter: Bounded(soonestEnd - patience)));
     }
 
     /// <summary>A full queue's refusal with the delay after which it has drained, where that can be told.</summary>

@@ -17,6 +17,9 @@ internal static class WaitEstimator
     /// <summary>A cold start may be faster than the last one, hardly more than twice.</summary>
     private const double FastestColdStart = 0.5;
 
+    /// <summary>Half of all requests take longer at a replica than the average: this many times it is what most end within.</summary>
+    private const double LongRun = 1.25;
+
     /// <param name="model">The model asked for.</param>
     /// <param name="demand">Its published demand, or null.</param>
     /// <param name="pools">What there is of its pools.</param>
@@ -25,10 +28,11 @@ internal static class WaitEstimator
     /// <param name="now">The time.</param>
     /// <param name="ownTokens">The asking request's tokens, if it is itself part of the demand.</param>
     /// <param name="atMost">No more than this is ahead of it: what was when it came.</param>
+    /// <param name="unseen">Tokens ahead of it that the demand does not count yet.</param>
     public static WaitEstimate Estimate(
-        Model model, Demand? demand, IReadOnlyList<PoolCapacity> pools, Lane lane, WaitOptions priors, DateTimeOffset now, long ownTokens = 0, long atMost = long.MaxValue)
+        Model model, Demand? demand, IReadOnlyList<PoolCapacity> pools, Lane lane, WaitOptions priors, DateTimeOffset now, long ownTokens = 0, long atMost = long.MaxValue, long unseen = 0)
     {
-        var ahead = Math.Min(atMost, Math.Max(0, TokensAhead(demand, lane) - ownTokens));
+        var ahead = Math.Min(atMost, Math.Max(0, TokensAhead(demand, lane) + unseen - ownTokens));
         var ready = pools.Sum(pool => pool.Ready);
         var (cold, soonestCold) = ready > 0 ? (TimeSpan.Zero, TimeSpan.Zero) : ColdStart(pools, priors, now);
         var measured = MeasuredRate(demand);
@@ -37,11 +41,17 @@ internal static class WaitEstimator
         var work = ahead + (ready > 0 ? TokensToAFreeSlot(demand) : 0);
         TimeSpan? expected = work == 0 ? cold : rate > 0 && cold is { } start ? start + Seconds(work / rate) : null;
 
-        // More replicas than now would drain faster by as much.
-        var growth = Math.Max(1, (double)model.Scaling.MaxReplicas / Math.Max(1, ready));
-        var soonest = soonestCold + (measured > 0 ? Seconds(ahead / (measured * growth)) : TimeSpan.Zero);
+        var soonest = soonestCold + (measured > 0 ? Seconds(ahead / (measured * Growth(model, ready))) : TimeSpan.Zero);
         return new WaitEstimate(ahead, expected, soonest);
     }
+
+    /// <summary>Its answer is not complete before that: the soonest that it is taken up, and what requests take of late.</summary>
+    public static TimeSpan SoonestEnd(WaitEstimate estimate, Model model, Demand? demand, IReadOnlyList<PoolCapacity> pools, InferenceRequest request) =>
+        estimate.Soonest + ((demand?.RunTime(MostOutput(request)) ?? TimeSpan.Zero) * LongRun / Growth(model, pools.Sum(pool => pool.Ready)));
+
+    /// <summary>What a request adds to the queue: its prompt, and as much output as others gave of late. A cap says little of the output, so before the first it is not guessed from that.</summary>
+    public static long ExpectedTokens(Demand? demand, InferenceRequest request) =>
+        request.PromptTokens + Math.Min(MostOutput(request), (long)Math.Ceiling(demand?.RunOutputTokens ?? 0));
 
     /// <summary>When a full queue is worth another try: once what it holds now has been drained. Null while no rate is known.</summary>
     public static TimeSpan? DrainTime(Demand? demand)
@@ -49,6 +59,11 @@ internal static class WaitEstimator
         var rate = MeasuredRate(demand);
         return demand is null || rate <= 0 ? null : Seconds((demand.PendingPromptTokens + demand.PendingOutputTokens) / rate);
     }
+
+    private static long MostOutput(InferenceRequest request) => request.MaxTotalTokens - request.PromptTokens;
+
+    /// <summary>More replicas than now would be faster by as much.</summary>
+    private static double Growth(Model model, int ready) => Math.Max(1, (double)model.Scaling.MaxReplicas / Math.Max(1, ready));
 
     private static long TokensAhead(Demand? demand, Lane lane)
     {

@@ -25,6 +25,9 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
 
     public RedisOptions Options { get; } = options.Value;
 
+    /// <summary>The server's run (16 characters) when it was last connected to. It may be over: what must not be mistaken asks the server, in the script that depends on it.</summary>
+    public string Run { get; private set; } = "";
+
     /// <summary>Raised on some thread when a connection is there again: whatever was subscribed to may have missed messages.</summary>
     public event EventHandler? Reconnected;
 
@@ -82,10 +85,6 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
             throw Unavailable(exception);
         }
     }
-
-    /// <summary>Runs a script whose answer nobody needs.</summary>
-    public void Evaluate(RedisScript script, RedisKey[] keys, RedisValue[] values) =>
-        Database.ScriptEvaluate(script.Text, keys, values, CommandFlags.FireAndForget);
 
     /// <summary>Runs plain commands.</summary>
     public async ValueTask<T> RunAsync<T>(Func<IDatabase, Task<T>> command, CancellationToken cancellationToken)
@@ -155,7 +154,9 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
         {
             try
             {
-                if (RedisServerCheck.Find(await BoundedAsync(multiplexer.GetDatabase().ScriptEvaluateAsync(Info), cancellationToken)) is { } fault) throw new InvalidOperationException($"Redis at {Where()} {fault}");
+                var info = await BoundedAsync(multiplexer.GetDatabase().ScriptEvaluateAsync(Info), cancellationToken);
+                if (RedisServerCheck.Find(info) is { } fault) throw new InvalidOperationException($"Redis at {Where()} {fault}");
+                Run = RedisServerCheck.Run(info);
                 return;
             }
             catch (Exception exception) when (IsUnavailable(exception))
@@ -183,7 +184,9 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
     {
         try
         {
-            if (RedisServerCheck.Find(await Database.ScriptEvaluateAsync(Info)) is { } fault) LogUnfit(endpoint, fault);
+            var info = await Database.ScriptEvaluateAsync(Info);
+            Run = RedisServerCheck.Run(info);
+            if (RedisServerCheck.Find(info) is { } fault) LogUnfit(endpoint, fault);
         }
         catch (Exception exception) when (exception is RedisException or TimeoutException or ObjectDisposedException)
         {

@@ -5,7 +5,7 @@ namespace Serverless.Hosting.Redis;
 /// <c>resumable</c>, <c>expires</c>; <c>attempt</c>, <c>nonce</c>, <c>idle</c> (attempts without progress), <c>progressed</c>, <c>run</c> (the server's run that gave the
 /// attempt, or adopted it), <c>from</c> (the run it was adopted from); <c>accepted</c>, <c>ended</c> (the last sequence) and <c>outside</c> (no attempt ended it); <c>followers</c> (their channels).
 /// <para>
-/// The server's run is asked of INFO in the script itself: there is no moment between asking and writing. It costs 7 of about 20 µs and leaves nothing to invalidate.
+/// The server's run is asked of INFO in the script itself wherever a fence is handed out or checked: there is no moment between asking and writing. It costs 7 of about 20 µs and leaves nothing to invalidate.
 /// </para>
 /// </summary>
 internal static class RedisLogScripts
@@ -21,8 +21,10 @@ internal static class RedisLogScripts
           return false
         end
 
-        local function open(head, record, model, promise, holder, resumable, expires, now)
-          redis.call('HSET', head, 'record', record, 'model', model, 'promise', promise, 'holder', holder, 'resumable', resumable, 'expires', expires, 'attempt', 0, 'run', now)
+        local function open(head, record, model, promise, holder, resumable, expires, now, follower)
+          local fields = { 'record', record, 'model', model, 'promise', promise, 'holder', holder, 'resumable', resumable, 'expires', expires, 'attempt', 0, 'run', now }
+          if follower then fields[17], fields[18] = 'followers', follower end
+          redis.call('HSET', head, unpack(fields))
           redis.call('PEXPIREAT', head, expires)
         end
 
@@ -41,13 +43,14 @@ internal static class RedisLogScripts
 
         """;
 
-    /// <summary>KEYS head. ARGV record, model, promise, holder, resumable, expires, and the channel of one that will follow it, or nothing. The run if it was opened by this; else nothing.</summary>
+    /// <summary>
+    /// KEYS head. ARGV record, model, promise, holder, resumable, expires, the run as the caller knows it, and the channel of one that will follow it, if there is one. 1 if it was opened
+    /// by this. A run that is over by now costs the first attempt a hundred numbers, and the follower a read.
+    /// </summary>
     public static readonly RedisScript Open = new(Shared + """
-        if redis.call('EXISTS', KEYS[1]) == 1 then return '' end
-        local now = run()
-        open(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], now)
-        if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'followers', ARGV[7]) end
-        return now
+        if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+        open(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
+        return 1
         """);
 
     /// <summary>KEYS head, events. ARGV id, record. 1 if it was accepted by this.</summary>
@@ -127,8 +130,8 @@ internal static class RedisLogScripts
           end
         end
         append(KEYS[2], head[5], head[6], ARGV[1], ARGV[2], last, kinds)
-        if progressed and head[4] ~= '1' then redis.call('HSET', KEYS[1], 'progressed', 1) end
-        if ended then redis.call('HSET', KEYS[1], 'ended', last + #kinds / 2) end
+        if ended then redis.call('HSET', KEYS[1], 'ended', last + #kinds / 2, 'progressed', progressed and 1 or head[4])
+        elseif progressed and head[4] ~= '1' then redis.call('HSET', KEYS[1], 'progressed', 1) end
         return 0
         """);
 
@@ -184,10 +187,14 @@ internal static class RedisLogScripts
         return { run(), changed }
         """);
 
-    /// <summary>KEYS head, events. Frees the events of an ended log that nobody may come back for; its head stays and refuses what comes late.</summary>
+    /// <summary>KEYS head and events of each log. Frees the events of those that ended and that nobody may come back for; their heads stay and refuse what comes late.</summary>
     public static readonly RedisScript Forget = new("""
-        local head = redis.call('HMGET', KEYS[1], 'ended', 'promise', 'resumable')
-        if head[1] and head[2] == '0' and head[3] == '0' then redis.call('UNLINK', KEYS[2]) end
+        local gone = {}
+        for i = 1, #KEYS, 2 do
+          local head = redis.call('HMGET', KEYS[i], 'ended', 'promise', 'resumable')
+          if head[1] and head[2] == '0' and head[3] == '0' then gone[#gone + 1] = KEYS[i + 1] end
+        end
+        if #gone > 0 then redis.call('UNLINK', unpack(gone)) end
         return 0
         """);
 }

@@ -11,6 +11,8 @@ namespace Serverless.Hosting.Redis;
 /// <summary>The request log of the distributed shape: a hash and a stream per request, one script per operation (<see cref="RedisLogScripts"/>). Thread-safe.</summary>
 internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers followers) : IRequestLog
 {
+    private readonly RedisForgetting _forgetting = new(redis);
+
     private const int PageOfEvents = 1000;
     private const int MaxEndHints = 65536;
 
@@ -25,9 +27,15 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
     public async ValueTask OpenAsync(RequestId id, LogHead head, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(head);
-        var channel = head.Promise == Promise.Connection ? await followers.ChannelAsync(cancellationToken) : "";
-        var run = (string?)await redis.EvaluateAsync(RedisLogScripts.Open, [Keys.Head(id)], [.. Opening(head), channel], cancellationToken);
-        if (channel.Length > 0 && run is { Length: > 0 }) followers.Opened(id, run);
+        var run = redis.Run;
+        if (head.Promise != Promise.Connection)
+        {
+            await redis.EvaluateAsync(RedisLogScripts.Open, [Keys.Head(id)], [.. Opening(head), run], cancellationToken);
+            return;
+        }
+
+        var channel = await followers.ChannelAsync(cancellationToken);
+        if ((int)await redis.EvaluateAsync(RedisLogScripts.Open, [Keys.Head(id)], [.. Opening(head), run, channel], cancellationToken) == 1) followers.Opened(id, run);
     }
 
     public async ValueTask<bool> AcceptAsync(RequestId id, DateTimeOffset at, CancellationToken cancellationToken) =>
@@ -102,7 +110,7 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
         {
             foreach (var logged in batch)
             {
-                if (logged.Event.IsTerminal) redis.Evaluate(RedisLogScripts.Forget, Log(id), []);
+                if (logged.Event.IsTerminal) _forgetting.Forget(id);
                 yield return logged;
                 if (logged.Event.IsTerminal) yield break;
             }

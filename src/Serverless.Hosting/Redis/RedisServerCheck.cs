@@ -11,11 +11,12 @@ internal static class RedisServerCheck
     /// <summary>What is wrong, with the value found and the fix, as the rest of a sentence; null if it will do.</summary>
     public static string? Find(RedisResult info) => Find((string?)info ?? "");
 
+    /// <summary>The server's run, as scripts call it.</summary>
+    public static string Run(RedisResult info) => Fields((string?)info ?? "").GetValueOrDefault("run_id", "") is { Length: >= RedisHint.RunLength } run ? run[..RedisHint.RunLength] : "";
+
     public static string? Find(string info)
     {
-        var fields = info.Split('\n').Select(line => line.TrimEnd('\r').Split(':', 2)).Where(pair => pair.Length == 2)
-            .DistinctBy(pair => pair[0], StringComparer.Ordinal).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
-
+        var fields = Fields(info);
         var faults = new List<string>();
         if (Get("redis_mode", "standalone") == "cluster")
             faults.Add("runs in cluster mode (cluster-enabled yes), which is not supported: use one primary with replicas.");
@@ -29,4 +30,7 @@ internal static class RedisServerCheck
 
         string Get(string name, string missing) => fields.GetValueOrDefault(name, missing);
     }
+
+    private static Dictionary<string, string> Fields(string info) => info.Split('\n').Select(line => line.TrimEnd('\r').Split(':', 2)).Where(pair => pair.Length == 2)
+        .DistinctBy(pair => pair[0], StringComparer.Ordinal).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
 }

@@ -15,6 +15,9 @@ public sealed partial class GrpcDispatcherConnector(ILeases leases, IOptions<Wor
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+    /// <summary>Of bytes that a dispatcher may send before they are read: a long prompt comes in one go, not in turns of 64 KB.</summary>
+    private const int ReceiveWindow = 4 * 1024 * 1024;
+
     private static readonly TimeSpan WelcomeLimit = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> _channels = new(StringComparer.Ordinal);
@@ -84,6 +87,7 @@ public sealed partial class GrpcDispatcherConnector(ILeases leases, IOptions<Wor
         {
             UseProxy = false,
             EnableMultipleHttp2Connections = true,
+            InitialHttp2StreamWindowSize = ReceiveWindow,
             ConnectTimeout = WelcomeLimit,
             KeepAlivePingDelay = options.Value.PingAfter,
             KeepAlivePingTimeout = options.Value.PingTimeout,

@@ -89,7 +89,12 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
     {
         try
         {
-            await foreach (var message in _outbox.Reader.ReadAllAsync(_end)) await _call.RequestStream.WriteAsync(SessionCodec.ToRecord(message), _end);
+            await foreach (var message in _outbox.Reader.ReadAllAsync(_end))
+            {
+                var record = SessionCodec.ToRecord(message);
+                _call.RequestStream.WriteOptions = SessionCodec.Options(record, _outbox.Reader);
+                await _call.RequestStream.WriteAsync(record, _end);
+            }
             await _call.RequestStream.CompleteAsync();
         }
         catch (Exception exception) when (SessionFaults.Ends(exception))

@@ -44,7 +44,12 @@ internal sealed class GrpcWorkerSession : IWorkerSession, IDisposable
     {
         try
         {
-            await foreach (var message in _outbox.Reader.ReadAllAsync(_end)) await outgoing.WriteAsync(SessionCodec.ToRecord(message), _end);
+            await foreach (var message in _outbox.Reader.ReadAllAsync(_end))
+            {
+                var record = SessionCodec.ToRecord(message);
+                outgoing.WriteOptions = SessionCodec.Options(record, _outbox.Reader);
+                await outgoing.WriteAsync(record, _end);
+            }
         }
         catch (Exception exception) when (SessionFaults.Ends(exception))
         {

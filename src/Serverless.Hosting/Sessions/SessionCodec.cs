@@ -1,4 +1,6 @@
+using System.Threading.Channels;
 using Google.Protobuf;
+using Grpc.Core;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Hosting.Records;
@@ -11,6 +13,13 @@ internal static class SessionCodec
 {
     /// <summary>Version of the contract that this release speaks; it understands every one from 1.</summary>
     public const int Version = 1;
+
+    private const int LongestBuffered = 4096;
+
+    private static readonly WriteOptions Buffered = new(WriteFlags.BufferHint);
+
+    /// <summary>Short messages that another follows at once go out with it.</summary>
+    public static WriteOptions? Options<T>(IMessage record, ChannelReader<T> rest) => record.CalculateSize() <= LongestBuffered && rest.TryPeek(out _) ? Buffered : null;
 
     public static Wire.Hello ToRecord(WorkerDescription worker)
     {

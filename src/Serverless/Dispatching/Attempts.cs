@@ -80,6 +80,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         {
             case AttemptOutcome.Ended:
                 table.OutputLength.Observe(request.Entry.Request, ended.OutputTokens);
+                ObserveRun(request, ended.OutputTokens);
                 publisher.Served((long)request.Entry.Request.PromptTokens + ended.OutputTokens);
                 ends.Complete(request, ended.OutputTokens);
                 break;
@@ -92,6 +93,15 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
                 table.Requeue(request);
                 break;
         }
+    }
+
+    private void ObserveRun(TrackedRequest request, int outputTokens)
+    {
+        if (request.AssignedAt is not { } since) return;
+
+        var took = ports.Time.GetUtcNow() - since;
+        if (request.Cancelled) publisher.Runs.Stopped(took);
+        else publisher.Runs.Ended(took, outputTokens);
     }
 
     /// <summary>The log's store has another run than the fence of a running attempt: it is asserted there again.</summary>
@@ -173,7 +183,9 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         request.Fence = begun.Fence;
         if (!replica.Draining && replica.Session.TrySend(new DispatcherMessage.Assign(new Assignment(request.Request, begun.Fence, begun.LastSequence, begun.Output))))
         {
-            var waited = ports.Time.GetUtcNow() - request.Request.AcceptedAt; // by another machine's clock
+            var now = ports.Time.GetUtcNow();
+            var waited = now - request.Request.AcceptedAt; // by another machine's clock
+            if (begun.Output.Count == 0) request.AssignedAt = now;
             ports.Observer.Assigned(request.Request, replica.Worker.Worker, begun.Fence.Attempt, waited > TimeSpan.Zero ? waited : TimeSpan.Zero);
             return;
         }

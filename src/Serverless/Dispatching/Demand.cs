@@ -65,9 +65,18 @@ public sealed record Demand
     /// <summary>Tokens, prompt and output, of requests that ended, per second in which there was work, smoothed: how fast what waits is worked off. 0 while unknown.</summary>
     public double ServedTokensPerSecond { get; init; }
 
+    /// <summary>Seconds that a request takes at a replica, from its assignment to its end, on average over the last few dozens. 0 while unknown.</summary>
+    public double RunSeconds { get; init; }
+
+    /// <summary>Output tokens of those requests, on average.</summary>
+    public double RunOutputTokens { get; init; }
+
     /// <summary>The model's connected replicas.</summary>
     public IReadOnlyList<ReplicaDemand> Replicas { get; init; } = [];
 
     /// <summary>Whether anything is pending or running.</summary>
     public bool HasWork => PendingRequests > 0 || RunningRequests > 0;
+
+    /// <summary>What a request takes at a replica that may generate so many tokens: no longer than others did, zero while unknown.</summary>
+    public TimeSpan RunTime(long mostTokens) => RunTimes.Of(RunSeconds, RunOutputTokens, mostTokens);
 }

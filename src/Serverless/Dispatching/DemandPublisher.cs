@@ -18,6 +18,9 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     private DateTimeOffset _publishedAt;
     private bool _hadWork;
 
+    /// <summary>What requests take at replicas.</summary>
+    public RunTimes Runs { get; } = new();
+
     public void Arrived(int promptTokens, int outputTokens, DateTimeOffset now)
     {
         _prompt.Add(promptTokens, now);
@@ -27,6 +30,10 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     }
 
     public void Served(long tokens) => _served.Add(tokens);
+
+    /// <summary>When what waits now is worked off at the rate of late; null while that is not known.</summary>
+    public TimeSpan? DrainTime(Backlog backlog) =>
+        _served.PerSecond > 0 ? TimeSpan.FromSeconds(Math.Clamp((backlog.PromptTokens + backlog.OutputTokens) / _served.PerSecond, 1, 60)) : null;
 
     public void Publish(Backlog backlog, int tracked, IReadOnlyList<ReplicaState> replicas, double outputShare = 1)
     {
@@ -58,6 +65,8 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
             Deferred = backlog.Due.Batch,
             EarliestDeadline = backlog.Due.EarliestWaited,
             ServedTokensPerSecond = _served.PerSecond,
+            RunSeconds = Runs.Seconds,
+            RunOutputTokens = Runs.OutputTokens,
             Replicas = [.. replicas.Select(Snapshot)],
         });
     }

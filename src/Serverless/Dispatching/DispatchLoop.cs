@@ -88,7 +88,8 @@ internal sealed class DispatchLoop
             var request = _table.Find(entry.Request.Id)!;
             if (DispatchPlanner.Choose(entry, _attempts.Replicas) is { } replica)
             {
-                _attempts.Begin(request, replica);
+                if (replica.Taken > 0 && Lateness(request) is var late && late > TimeSpan.Zero) _ends.GiveUp(request, TooLate(request.Request, late));
+                else _attempts.Begin(request, replica);
             }
             else if (DispatchPlanner.NeverFits(entry, _attempts.Replicas, out var largest))
             {
@@ -101,6 +102,18 @@ internal sealed class DispatchLoop
             }
         }
     }
+
+    /// <summary>
+    /// By how much it would miss its deadline if it began now: what will not be waited for takes no engine's time from what will. A replica that has nothing else to do
+    /// tries all the same: that is how an expectation that was wrong is found out.
+    /// </summary>
+    private TimeSpan Lateness(TrackedRequest request) =>
+        _ports.Time.GetUtcNow() + _publisher.Runs.For(request.Request.MaxTotalTokens - request.Request.PromptTokens) - request.Request.Deadline;
+
+    private static ServingFault TooLate(InferenceRequest request, TimeSpan late) => new(
+        ServingError.DeadlineExceeded,
+        string.Create(CultureInfo.InvariantCulture, $"The request waited so long that it would miss its deadline of {(request.Deadline - request.AcceptedAt).TotalSeconds:F0} s by about {late.TotalSeconds:F1} s, so it was not begun; allow more with X-Request-Timeout."),
+        RetryAfter: late);
 
     private static ServingFault TooLarge(InferenceRequest request, long largest) => new(
         ServingError.ContextTooLong,
@@ -140,7 +153,8 @@ internal sealed class DispatchLoop
         var request = tracked.Request;
         var fault = new ServingFault(
             ServingError.DeadlineExceeded,
-            string.Create(CultureInfo.InvariantCulture, $"The request did not end within its deadline of {(request.Deadline - request.AcceptedAt).TotalSeconds:F0} s; allow more with X-Request-Timeout."));
+            string.Create(CultureInfo.InvariantCulture, $"The request did not end within its deadline of {(request.Deadline - request.AcceptedAt).TotalSeconds:F0} s; allow more with X-Request-Timeout."),
+            RetryAfter: _publisher.DrainTime(_table.Backlog));
         _calls.Ask(
             cancellationToken => _ports.Log.EndAsync(request.Id, new RequestEvent.Failed(fault), cancellationToken),
             ended =>

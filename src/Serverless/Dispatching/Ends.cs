@@ -70,6 +70,24 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
         return null;
     }
 
+    /// <summary>Ends a waiting one that could not end in time.</summary>
+    public void GiveUp(TrackedRequest request, ServingFault fault)
+    {
+        var delivery = request.Entry.Delivery;
+        table.Forget(request, 0);
+        calls.Run(async cancellationToken =>
+        {
+            await RetryAsync(
+                delivery.Request,
+                async () =>
+                {
+                    if (await ports.Log.EndAsync(delivery.Request.Id, new RequestEvent.Failed(fault), cancellationToken)) ports.Observer.Expired(delivery.Request);
+                },
+                cancellationToken);
+            await KeepAsync(delivery, cancellationToken);
+        });
+    }
+
     private async ValueTask KeepAsync(IRequestDelivery delivery, CancellationToken cancellationToken)
     {
         if (await IsKeptAsync(delivery, cancellationToken)) await delivery.CompleteAsync(cancellationToken);

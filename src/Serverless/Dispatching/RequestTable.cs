@@ -109,6 +109,7 @@ internal sealed class RequestTable
         request.Replica = null;
         request.Nonce = default;
         request.Fence = default;
+        request.AssignedAt = null;
         request.Cancelled = request.Preempted = false;
     }
 

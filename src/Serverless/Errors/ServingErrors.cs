@@ -20,7 +20,7 @@ public static class ServingErrors
         Row(ServingError.ModelNotFound, 404, Invalid, "model_not_found", 5, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.ContextTooLong, 400, Invalid, "context_length_exceeded", 3, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.QueueFull, 429, "rate_limit_error", "queue_full", 8, BrokerAnswer.Retry, ErrorSeverity.Information, 5),
-        Row(ServingError.DeadlineExceeded, 504, Server, "deadline_exceeded", 4, BrokerAnswer.DeadLetter, ErrorSeverity.Information),
+        Row(ServingError.DeadlineExceeded, 504, Server, "deadline_exceeded", 4, BrokerAnswer.DeadLetter, ErrorSeverity.Information, 5),
         Row(ServingError.NoCapacity, 503, Unavailable, "no_capacity", 14, BrokerAnswer.Retry, ErrorSeverity.Warning, 30),
         Row(ServingError.EngineFailed, 502, Server, "engine_failed", 13, BrokerAnswer.Retry, ErrorSeverity.Error, 1),
         Row(ServingError.Poisoned, 500, Server, "request_poisoned", 10, BrokerAnswer.DeadLetter, ErrorSeverity.Error),

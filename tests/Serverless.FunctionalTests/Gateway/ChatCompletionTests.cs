@@ -143,7 +143,7 @@ public sealed class ChatCompletionTests
     [Theory]
     [InlineData(ServingError.EngineFailed, 502, "1")]
     [InlineData(ServingError.NoCapacity, 503, "30")]
-    [InlineData(ServingError.DeadlineExceeded, 504, null)]
+    [InlineData(ServingError.DeadlineExceeded, 504, "5")]
     public async Task A_failure_before_the_first_byte_has_its_own_status(ServingError error, int status, string? retryAfter)
     {
         // A notice would be a first byte, so a slow machine must not come to send one.

@@ -218,6 +218,51 @@ public sealed class DispatcherTests
     }
 
     [Fact]
+    public async Task What_waited_too_long_to_end_in_time_is_given_up_before_it_takes_an_engines_time()
+    {
+        await using var scene = new DispatcherScene();
+        var worker = await scene.ConnectAsync(slots: 2);
+        await scene.SubmitAsync();
+        var (first, second) = (await worker.AssignedAsync(), await SubmitAssignedAsync());
+        await scene.PassAsync(10);
+        await worker.FinishAsync(first); // a request takes ten seconds here
+        var third = await SubmitAssignedAsync();
+        var late = await scene.SubmitAsync(request => request with { Deadline = scene.Time.GetUtcNow().AddSeconds(15) });
+        var patient = await scene.SubmitAsync(request => request with { Deadline = scene.Time.GetUtcNow().AddSeconds(60) });
+        await scene.PassAsync(10);
+
+        await worker.FinishAsync(second);
+
+        (await worker.AssignedAsync()).Request.Id.ShouldBe(patient.Id);
+        (await scene.NewsAsync()).ShouldBe("expired");
+        var fault = (await scene.EndOfAsync(late)).ShouldBeOfType<RequestEvent.Failed>().Fault;
+        fault.Error.ShouldBe(ServingError.DeadlineExceeded);
+        fault.RetryAfter!.Value.TotalSeconds.ShouldBeInRange(5, 6); // five seconds are left of fifteen, and a run takes ten or a little more by now
+        third.Request.Id.ShouldNotBe(late.Id);
+
+        async Task<Assignment> SubmitAssignedAsync()
+        {
+            await scene.SubmitAsync();
+            return await worker.AssignedAsync();
+        }
+    }
+
+    [Fact]
+    public async Task An_idle_replica_tries_what_is_expected_to_be_late()
+    {
+        await using var scene = new DispatcherScene();
+        var worker = await scene.ConnectAsync();
+        await scene.SubmitAsync();
+        var slow = await worker.AssignedAsync();
+        await scene.PassAsync(10);
+        await worker.FinishAsync(slow);
+
+        var request = await scene.SubmitAsync(request => request with { Deadline = scene.Time.GetUtcNow().AddSeconds(5) });
+
+        (await worker.AssignedAsync()).Request.Id.ShouldBe(request.Id);
+    }
+
+    [Fact]
     public async Task A_request_that_its_holder_ends_leaves_the_backlog_or_its_worker()
     {
         await using var scene = new DispatcherScene();

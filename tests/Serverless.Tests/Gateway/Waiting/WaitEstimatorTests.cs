@@ -74,6 +74,36 @@ public sealed class WaitEstimatorTests
         WaitEstimator.Estimate(TestModel(10), Demand(1000, 100), [Ready], Lane.Interactive, NoPriors, Now).Soonest.ShouldBe(TimeSpan.FromSeconds(1));
     }
 
+    [Theory]
+    [InlineData(16, 1, 3.5)]
+    [InlineData(8, 1, 2.25)]
+    [InlineData(1000, 1, 3.5)]
+    [InlineData(16, 10, 0.35)]
+    public void An_answer_is_complete_after_the_wait_and_what_requests_take_at_a_replica(int mostTokens, int maxReplicas, double seconds)
+    {
+        var model = TestModel(maxReplicas);
+        var demand = Demand(100, 100) with { RunSeconds = 2, RunOutputTokens = 16 };
+        var request = TestRequests.New() with { MaxOutputTokens = mostTokens };
+        var estimate = WaitEstimator.Estimate(model, demand, [Ready], Lane.Interactive, NoPriors, Now);
+
+        WaitEstimator.SoonestEnd(estimate, model, demand, [Ready], request).ShouldBe(TimeSpan.FromSeconds(seconds));
+        WaitEstimator.ExpectedTokens(demand, request).ShouldBe(request.PromptTokens + Math.Min(16, mostTokens));
+        WaitEstimator.ExpectedTokens(demand with { RunOutputTokens = 0 }, request).ShouldBe(request.PromptTokens);
+    }
+
+    [Fact]
+    public void What_was_let_in_and_is_not_counted_yet_is_ahead_until_it_is()
+    {
+        var (unseen, model) = (new UnseenWork(), new ModelName("tiny"));
+        unseen.Add(model, 100, Now);
+        unseen.Add(model, 10, Now.AddMilliseconds(100));
+
+        unseen.Since(model, Now, Now).ShouldBe(110);
+        unseen.Since(model, Now.AddMilliseconds(60), Now).ShouldBe(10);
+        unseen.Since(model, Now.AddMilliseconds(60), Now.AddSeconds(3)).ShouldBe(0);
+        unseen.Since(new ModelName("other"), Now, Now).ShouldBe(0);
+    }
+
     [Fact]
     public void The_wait_never_shrinks_with_more_ahead_and_the_soonest_is_never_later_than_expected() =>
         Gen.Select(Gen.Int[0, 100_000], Gen.Int[0, 100_000], Gen.Double[0.1, 1e4], Gen.Int[0, 3], Gen.Int[1, 8]).Sample((less, more, rate, ready, max) =>
