@@ -34,7 +34,7 @@ public static class ScalerHost
             .AddRedisScaleJournal()
             .AddHostedService<DecisionPublisher>();
 
-        var app = builder.Build().CheckOptions();
+        var app = builder.CheckOptions().Build();
         app.MapScaler();
         app.MapProbes();
         app.MapServerlessMetrics();

@@ -26,7 +26,7 @@ public static class GatewayHost
         configure(builder);
         builder.Services.Replace(ServiceDescriptor.Singleton<IMemoryPoolFactory<byte>, LargeBlocks>()); // after the server has brought its own
 
-        var app = builder.Build().CheckOptions();
+        var app = builder.CheckOptions().Build();
         app.MapGateway();
         app.MapServerlessMetrics();
         map?.Invoke(app);

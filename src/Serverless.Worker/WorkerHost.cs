@@ -18,7 +18,7 @@ public static class WorkerHost
         builder.Services.AddWorker().AddServerlessTelemetry();
         configure(builder);
 
-        var app = builder.Build().CheckOptions();
+        var app = builder.CheckOptions().Build();
         app.MapServerlessMetrics();
         app.MapGet("/healthz", static () => "ok");
         app.MapGet("/readyz", static (WorkerService worker) => worker.Phase == ReplicaPhase.Ready ? Results.Text("ready") : Results.Text("not ready", statusCode: StatusCodes.Status503ServiceUnavailable));

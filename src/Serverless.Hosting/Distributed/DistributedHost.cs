@@ -76,14 +76,20 @@ public static class DistributedHost
         }
     }
 
-    /// <summary>Checks all options there are, so that one start tells every fault: mapping routes already takes some of them, and would stop at the first.</summary>
+    /// <summary>Checks all options there are, so that one start tells every fault: building the host already takes some of them, and would stop at the first.</summary>
     /// <exception cref="OptionsValidationException">One section is faulty.</exception>
     /// <exception cref="AggregateException">Several are.</exception>
-    public static WebApplication CheckOptions(this WebApplication app)
+    public static WebApplicationBuilder CheckOptions(this WebApplicationBuilder builder)
     {
-        ArgumentNullException.ThrowIfNull(app);
-        app.Services.GetService<IStartupValidator>()?.Validate();
-        return app;
+        ArgumentNullException.ThrowIfNull(builder);
+
+        // A container for this alone, let go with all that it made (options take telemetry along, which would count everything twice), but for the configuration: that is the host's.
+        IServiceCollection services = new ServiceCollection();
+        foreach (var service in builder.Services) services.Add(service);
+        services.AddSingleton<IConfiguration>(builder.Configuration);
+        using var provider = services.BuildServiceProvider();
+        provider.GetService<IStartupValidator>()?.Validate();
+        return builder;
     }
 
     private static IReadOnlyList<string> Faults(Exception exception) => exception switch
