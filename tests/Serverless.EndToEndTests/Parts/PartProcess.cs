@@ -10,6 +10,8 @@ internal sealed class PartProcess : IAsyncDisposable
 {
     private const int KeptCharacters = 64 * 1024;
 
+    private static readonly HashSet<int> GivenPorts = [];
+
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private readonly Lock _lock = new();
@@ -62,12 +64,22 @@ internal sealed class PartProcess : IAsyncDisposable
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Append("/usr/sbin").Append("/usr/lib/rabbitmq/bin")
             .Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
 
-    /// <summary>A port nobody listens on now.</summary>
+    /// <summary>
+    /// A port nobody listens on now, and none that the system gives away: connections that go out take theirs from above, and would take one that is free for a moment, before its
+    /// part starts or while it is down.
+    /// </summary>
     public static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            var port = Random.Shared.Next(10_000, 32_768);
+            lock (GivenPorts)
+            {
+                if (!GivenPorts.Add(port)) continue;
+            }
+
+            if (IsFree(port)) return port;
+        }
     }
 
     /// <summary>Waits until <paramref name="ready"/> holds, asking again at once a tenth of a second; fails when the program ends before.</summary>
@@ -114,6 +126,20 @@ internal sealed class PartProcess : IAsyncDisposable
             return await ready(cancellationToken);
         }
         catch (Exception exception) when (exception is SocketException or HttpRequestException or IOException)
+        {
+            return false;
+        }
+    }
+
+    private static bool IsFree(int port)
+    {
+        try
+        {
+            using var listener = new TcpListener(IPAddress.Any, port);
+            listener.Start();
+            return true;
+        }
+        catch (SocketException)
         {
             return false;
         }
