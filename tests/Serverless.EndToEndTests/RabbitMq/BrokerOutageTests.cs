@@ -61,7 +61,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     public async Task A_stopped_broker_is_found_out_and_delivers_anew_when_it_wakes()
     {
         var request = New(Promise.Id);
-        await _client.Queue.EnqueueAsync(request, Token);
+        await SubmitAsync(request);
         await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
         var before = new Dictionary<RequestId, IRequestDelivery>();
         await TakeAsync(deliveries, before);
@@ -82,7 +82,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     [Fact]
     public async Task A_deleted_queue_is_declared_again_by_the_next_enqueue_and_consumed_again()
     {
-        await _client.Queue.EnqueueAsync(New(Promise.Id), Token);
+        await SubmitAsync(New(Promise.Id));
         await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
         await TakeAsync(deliveries, []);
         foreach (var queue in new[] { _client.Link.Topology.Durable(_model), _client.Link.Topology.Transient(_model) }) await _server.DeleteQueueAsync(queue, Token);
@@ -111,7 +111,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     public async Task A_dead_letter_whose_queue_is_gone_is_not_lost()
     {
         var request = New(Promise.Id);
-        await _client.Queue.EnqueueAsync(request, Token);
+        await SubmitAsync(request);
         await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
         var taken = new Dictionary<RequestId, IRequestDelivery>();
         await TakeAsync(deliveries, taken);
@@ -127,7 +127,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     {
         await SettleAsync();
         var request = New(Promise.Id);
-        await _client.Queue.EnqueueAsync(request, Token);
+        await SubmitAsync(request);
         await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
         var taken = new Dictionary<RequestId, IRequestDelivery>();
         await TakeAsync(deliveries, taken);
