@@ -10,41 +10,9 @@ internal static class DistributedBenchmark
 {
     private const int ShortPrompt = 256;
     private const int LongPrompt = 220_000;
-    private const string Pool = $"{Servers.Model}-cpu";
+    private const string Engine = """{kvTokens: "1000000000"}""";
 
-    private const string Manifests = $$"""
-        apiVersion: llmaz.io/v1alpha1
-        kind: OpenModel
-        metadata: {name: {{Servers.Model}}}
-        spec:
-          familyName: simulated
-          source: {uri: simulated://zero}
-          contextTokens: 131072
-          inferenceConfig:
-            flavors:
-              - name: cpu
-                params:
-                  kvTokens: "1000000000"
-        ---
-        apiVersion: inference.llmaz.io/v1alpha1
-        kind: Playground
-        metadata: {name: {{Servers.Model}}}
-        spec:
-          modelClaim: {modelName: {{Servers.Model}}}
-          backendRuntimeConfig: {backendName: simulated}
-        """;
-
-    public static async Task RunAsync(CancellationToken cancellationToken)
-    {
-        if (DistributedShape.Absent is { } absent)
-        {
-            Console.WriteLine($"distributed: {absent}");
-            return;
-        }
-
-        await using var shape = await DistributedShape.StartAsync(Manifests, [Pool], cancellationToken);
-        await MeasureAsync(shape, cancellationToken);
-    }
+    public static Task RunAsync(CancellationToken cancellationToken) => DistributedShape.RunAsync("distributed", Engine, 1, shape => MeasureAsync(shape, cancellationToken), cancellationToken);
 
     private static async Task MeasureAsync(DistributedShape shape, CancellationToken cancellationToken)
     {

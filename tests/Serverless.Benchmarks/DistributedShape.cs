@@ -6,15 +6,14 @@ namespace Serverless.Benchmarks;
 /// <summary>The distributed shape as it runs: a RabbitMQ and a Redis, a gateway and its workers as processes of their own. Without daprd, which the synchronous path does not need.</summary>
 internal sealed class DistributedShape : IAsyncDisposable
 {
+    private const string Pool = $"{Servers.Model}-cpu";
+
     private readonly string _manifests = Directory.CreateTempSubdirectory("serverless-bench-").FullName;
     private readonly List<IAsyncDisposable> _started = [];
 
     private DistributedShape()
     {
     }
-
-    /// <summary>Why it cannot run; null where all is there.</summary>
-    public static string? Absent => RabbitMqServer.Absent ?? RedisServer.Absent;
 
     /// <summary>Where clients ask.</summary>
     public Uri Address { get; private set; } = null!;
@@ -24,24 +23,24 @@ internal sealed class DistributedShape : IAsyncDisposable
     /// <summary>Every process, by what it is.</summary>
     public List<(string Name, int Id)> Parts { get; } = [];
 
-    /// <summary>Everything, running. The worker of each pool is ready.</summary>
-    /// <param name="manifests">The models.</param>
-    /// <param name="pools">A worker each; a pool may be named more than once.</param>
+    /// <summary>Starts everything, lets it be measured and stops it; says why where it cannot run.</summary>
+    /// <param name="name">The benchmark's.</param>
+    /// <param name="engine">The parameters of the simulated engine, as a manifest has them.</param>
+    /// <param name="workers">How many; each is ready before anything is measured.</param>
+    /// <param name="measure">The benchmark itself.</param>
     /// <param name="cancellationToken">Ends the start.</param>
-    public static async Task<DistributedShape> StartAsync(string manifests, IReadOnlyList<string> pools, CancellationToken cancellationToken)
+    public static async Task RunAsync(string name, string engine, int workers, Func<DistributedShape, Task> measure, CancellationToken cancellationToken)
     {
-        var shape = new DistributedShape();
-        try
+        if ((RabbitMqServer.Absent ?? RedisServer.Absent) is { } absent)
         {
-            await File.WriteAllTextAsync(Path.Combine(shape._manifests, "models.yaml"), manifests, cancellationToken);
-            await shape.StartAsync(pools, cancellationToken);
-            return shape;
+            Console.WriteLine($"{name}: {absent}");
+            return;
         }
-        catch
-        {
-            await shape.DisposeAsync();
-            throw;
-        }
+
+        await using var shape = new DistributedShape();
+        await File.WriteAllTextAsync(Path.Combine(shape._manifests, "models.yaml"), Manifests(engine), cancellationToken);
+        await shape.StartAsync(workers, cancellationToken);
+        await measure(shape);
     }
 
     public async ValueTask DisposeAsync()
@@ -55,9 +54,30 @@ internal sealed class DistributedShape : IAsyncDisposable
         Directory.Delete(_manifests, recursive: true);
     }
 
+    private static string Manifests(string engine) => $$"""
+        apiVersion: llmaz.io/v1alpha1
+        kind: OpenModel
+        metadata: {name: {{Servers.Model}}}
+        spec:
+          familyName: simulated
+          source: {uri: simulated://zero}
+          contextTokens: 131072
+          inferenceConfig:
+            flavors:
+              - name: cpu
+                params: {{engine}}
+        ---
+        apiVersion: inference.llmaz.io/v1alpha1
+        kind: Playground
+        metadata: {name: {{Servers.Model}}}
+        spec:
+          modelClaim: {modelName: {{Servers.Model}}}
+          backendRuntimeConfig: {backendName: simulated}
+        """;
+
     private static Uri Http(int port) => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
 
-    private async Task StartAsync(IReadOnlyList<string> pools, CancellationToken cancellationToken)
+    private async Task StartAsync(int workers, CancellationToken cancellationToken)
     {
         var rabbitMq = await RabbitMqServer.StartNewAsync(cancellationToken);
         _started.Add(rabbitMq);
@@ -76,10 +96,10 @@ internal sealed class DistributedShape : IAsyncDisposable
             ["Sessions__Port"] = PartProcess.FreePort().ToString(CultureInfo.InvariantCulture),
         });
         await ReadyAsync(Gateway, Address, cancellationToken);
-        foreach (var pool in pools)
+        for (; workers > 0; workers--)
         {
             var address = Http(PartProcess.FreePort());
-            var worker = Start("Worker", address, new() { ["Redis__Configuration"] = redis.Configuration, ["Worker__Pool"] = pool });
+            var worker = Start("Worker", address, new() { ["Redis__Configuration"] = redis.Configuration, ["Worker__Pool"] = Pool });
             await ReadyAsync(worker, address, cancellationToken);
         }
     }

@@ -7,44 +7,16 @@ internal static class StreamsBenchmark
 {
     private const int Streams = 5000;
     private const int AtOnce = 250;
-    private const string Pool = $"{Servers.Model}-cpu";
     private const string Body = $$"""{"model":"{{Servers.Model}}","messages":[{"role":"user","content":"Hello"}],"stream":true,"max_tokens":10000}""";
 
     // Two workers that give each of their 2,500 streams about two tokens a second.
-    private const string Manifests = $$"""
-        apiVersion: llmaz.io/v1alpha1
-        kind: OpenModel
-        metadata: {name: {{Servers.Model}}}
-        spec:
-          familyName: simulated
-          source: {uri: simulated://slow}
-          inferenceConfig:
-            flavors:
-              - name: cpu
-                params:
-                  slots: "3000"
-                  kvTokens: "1000000000"
-                  outputTokens: "100000"
-                  decodeTokensPerSecond: "4000"
-        ---
-        apiVersion: inference.llmaz.io/v1alpha1
-        kind: Playground
-        metadata: {name: {{Servers.Model}}}
-        spec:
-          modelClaim: {modelName: {{Servers.Model}}}
-          backendRuntimeConfig: {backendName: simulated}
-        """;
+    private const string Engine = """{slots: "3000", kvTokens: "1000000000", outputTokens: "100000", decodeTokensPerSecond: "4000"}""";
 
-    public static async Task RunAsync(CancellationToken cancellationToken)
+    public static Task RunAsync(CancellationToken cancellationToken) => DistributedShape.RunAsync("streams", Engine, 2, MeasureAsync, cancellationToken);
+
+    private static async Task MeasureAsync(DistributedShape shape)
     {
-        if (DistributedShape.Absent is { } absent)
-        {
-            Console.WriteLine($"streams: {absent}");
-            return;
-        }
-
         Console.WriteLine("open streams through a gateway of the distributed shape, its resident memory");
-        await using var shape = await DistributedShape.StartAsync(Manifests, [Pool, Pool], cancellationToken);
         using var streams = new OpenStreams(shape.Address, Body);
         streams.Open(AtOnce);
         await streams.SeenAsync(2); // compiled and warm before anything counts

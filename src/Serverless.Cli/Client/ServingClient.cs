@@ -119,8 +119,6 @@ internal sealed class ServingClient : IDisposable
 
         return new PoolRow(
             pool.GetProperty("name").GetString()!,
-            pool.GetProperty("model").GetString()!,
-            pool.GetProperty("class").GetString()!,
             pool.GetProperty("state").GetString()!,
             pool.GetProperty("desired").GetInt32(),
             pool.GetProperty("ready").GetInt32(),

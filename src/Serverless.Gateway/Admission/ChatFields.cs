@@ -5,16 +5,7 @@ internal static class ChatFields
 {
     public static void Read(ref JsonFields json, ParsedBody body, ReadOnlySpan<byte> bytes)
     {
-        var seen = new SeenNames();
-        Span<char> name = stackalloc char[32];
-        while (json.NextField(ref seen, name) is var length and >= 0)
-        {
-            var field = name[..length];
-            if (!TryReadOwn(field, ref json, body) && !CommonFields.TryRead(field, ref json, body)) json.Skip();
-        }
-
-        json.Close();
-        CommonFields.Complete(ref json, body, bytes);
+        CommonFields.Read(ref json, body, bytes, TryReadOwn);
         if (!body.HasMessages) throw json.Missing(0, "messages");
         if (body.TopLogProbsAt is { } at && !body.LogProbs) throw BodyFault.At(bytes, at, "is given without 'logprobs': true; add that or leave it out");
     }

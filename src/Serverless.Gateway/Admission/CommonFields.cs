@@ -11,8 +11,26 @@ internal static class CommonFields
     private const int MaxMetadataPairs = 16;
     private const int LongestName = 64;
 
+    /// <summary>Reads the value of a field that only some bodies have; false if it is not one of them.</summary>
+    public delegate bool OwnFields(scoped ReadOnlySpan<char> name, ref JsonFields json, ParsedBody body);
+
+    /// <summary>Reads a whole body, field by field.</summary>
+    public static void Read(ref JsonFields json, ParsedBody body, ReadOnlySpan<byte> bytes, OwnFields tryReadOwn)
+    {
+        var seen = new SeenNames();
+        Span<char> name = stackalloc char[32];
+        while (json.NextField(ref seen, name) is var length and >= 0)
+        {
+            var field = name[..length];
+            if (!tryReadOwn(field, ref json, body) && !TryRead(field, ref json, body)) json.Skip();
+        }
+
+        json.Close();
+        Complete(ref json, body, bytes);
+    }
+
     /// <summary>Reads the value of the field; false if it is not a shared one.</summary>
-    public static bool TryRead(scoped ReadOnlySpan<char> name, ref JsonFields json, ParsedBody body)
+    private static bool TryRead(scoped ReadOnlySpan<char> name, ref JsonFields json, ParsedBody body)
     {
         switch (name)
         {
@@ -39,7 +57,7 @@ internal static class CommonFields
     }
 
     /// <summary>What must hold between fields, once all are read.</summary>
-    public static void Complete(ref JsonFields json, ParsedBody body, ReadOnlySpan<byte> bytes)
+    private static void Complete(ref JsonFields json, ParsedBody body, ReadOnlySpan<byte> bytes)
     {
         if (body.Model is null) throw json.Missing(0, "model");
         if (body.StreamOptionsAt is { } at && !body.Stream)

@@ -12,16 +12,7 @@ internal static class CompletionFields
 
     public static void Read(ref JsonFields json, ParsedBody body, ReadOnlySpan<byte> bytes)
     {
-        var seen = new SeenNames();
-        Span<char> name = stackalloc char[32];
-        while (json.NextField(ref seen, name) is var length and >= 0)
-        {
-            var field = name[..length];
-            if (!TryReadOwn(field, ref json, body) && !CommonFields.TryRead(field, ref json, body)) json.Skip();
-        }
-
-        json.Close();
-        CommonFields.Complete(ref json, body, bytes);
+        CommonFields.Read(ref json, body, bytes, TryReadOwn);
         if (body.Prompts.Count == 0) throw json.Missing(0, "prompt");
         if (body.BestOf < body.ChoicesPerPrompt) throw BodyFault.At(bytes, body.BestOfAt!.Value, $"is {body.BestOf}; it must be at least 'n', {body.ChoicesPerPrompt}");
         if (body.BestOf > body.ChoicesPerPrompt) body.Asked.Add((Feature.BestOf, body.BestOfAt!.Value));

@@ -1,7 +1,6 @@
-using System.Buffers;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.DeadLetters;
@@ -9,9 +8,7 @@ namespace Serverless.Gateway.DeadLetters;
 /// <summary>Dead letters as operators read them. A list tells no bodies: they hold prompts.</summary>
 internal static class DeadLetterJson
 {
-    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
-    public static byte[] List(IReadOnlyList<DeadLetter> letters) => Encode(json =>
+    public static byte[] List(IReadOnlyList<DeadLetter> letters) => JsonBody.Encode(json =>
     {
         json.WriteStartObject();
         json.WriteString("object", "list");
@@ -27,7 +24,7 @@ internal static class DeadLetterJson
         json.WriteEndObject();
     });
 
-    public static byte[] One(DeadLetter letter) => Encode(json =>
+    public static byte[] One(DeadLetter letter) => JsonBody.Encode(json =>
     {
         json.WriteStartObject();
         WriteFields(json, letter);
@@ -35,7 +32,7 @@ internal static class DeadLetterJson
         json.WriteEndObject();
     });
 
-    public static byte[] Removed(string id) => Encode(json =>
+    public static byte[] Removed(string id) => JsonBody.Encode(json =>
     {
         json.WriteStartObject();
         json.WriteString("id", id);
@@ -44,7 +41,7 @@ internal static class DeadLetterJson
         json.WriteEndObject();
     });
 
-    public static byte[] Redriven(string id, RequestId request) => Encode(json =>
+    public static byte[] Redriven(string id, RequestId request) => JsonBody.Encode(json =>
     {
         json.WriteStartObject();
         json.WriteString("id", id);
@@ -67,14 +64,5 @@ internal static class DeadLetterJson
         json.WriteString("model", request.Model.Value);
         json.WriteNumber("prompt_tokens", request.PromptTokens);
         json.WriteString("organization", request.Owner.Organization);
-    }
-
-    private static byte[] Encode(Action<Utf8JsonWriter> write)
-    {
-        var body = new ArrayBufferWriter<byte>(1024);
-        using var json = new Utf8JsonWriter(body, WriterOptions);
-        write(json);
-        json.Flush();
-        return body.WrittenSpan.ToArray();
     }
 }

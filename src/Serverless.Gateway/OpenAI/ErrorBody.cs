@@ -1,7 +1,4 @@
-using System.Buffers;
 using System.Globalization;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Serverless.Errors;
 
@@ -12,24 +9,21 @@ internal static class ErrorBody
 {
     public const string ContentType = "application/json";
 
-    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <summary>The body.</summary>
     public static byte[] Encode(ServingFault fault)
     {
         var row = ServingErrors.Row(fault.Error);
-        var body = new ArrayBufferWriter<byte>(256);
-        using var json = new Utf8JsonWriter(body, WriterOptions);
-        json.WriteStartObject();
-        json.WriteStartObject("error");
-        json.WriteString("message", fault.Message);
-        json.WriteString("type", row.Type);
-        json.WriteString("param", fault.Param);
-        json.WriteString("code", fault.Code ?? row.Code);
-        json.WriteEndObject();
-        json.WriteEndObject();
-        json.Flush();
-        return body.WrittenSpan.ToArray();
+        return JsonBody.Encode(json =>
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("error");
+            json.WriteString("message", fault.Message);
+            json.WriteString("type", row.Type);
+            json.WriteString("param", fault.Param);
+            json.WriteString("code", fault.Code ?? row.Code);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        });
     }
 
     /// <summary>Answers with a fault. Nothing may have been sent.</summary>

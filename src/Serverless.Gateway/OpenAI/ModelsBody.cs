@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text.Json;
 using Serverless.Catalog;
 
@@ -7,9 +6,9 @@ namespace Serverless.Gateway.OpenAI;
 /// <summary><c>GET /v1/models</c>: what may be asked for, running or at zero.</summary>
 internal static class ModelsBody
 {
-    public static byte[] Encode(Model model) => Encode(json => Write(json, model));
+    public static byte[] Encode(Model model) => JsonBody.Encode(json => Write(json, model));
 
-    public static byte[] Encode(ModelCatalog catalog) => Encode(json =>
+    public static byte[] Encode(ModelCatalog catalog) => JsonBody.Encode(json =>
     {
         json.WriteStartObject();
         json.WriteString(Names.Object, "list");
@@ -18,15 +17,6 @@ internal static class ModelsBody
         json.WriteEndArray();
         json.WriteEndObject();
     });
-
-    private static byte[] Encode(Action<Utf8JsonWriter> write)
-    {
-        var body = new ArrayBufferWriter<byte>(512);
-        using var json = new Utf8JsonWriter(body);
-        write(json);
-        json.Flush();
-        return body.WrittenSpan.ToArray();
-    }
 
     private static void Write(Utf8JsonWriter json, Model model)
     {

@@ -6,29 +6,10 @@ namespace Serverless.Gateway.OpenAI;
 /// <summary>Collects a request's output and writes it as one object. Not thread-safe.</summary>
 internal sealed class WholeOutput(AnswerShape shape)
 {
-    private readonly Choices _choices = new(shape.Choices);
+    private readonly Choices _choices = new(shape.Choices, static (_, choice, part) => choice.Keep(part));
 
     /// <summary>False if it does not follow what came before: the answer is then broken.</summary>
-    public bool TryAppend(long sequence, RequestEvent.Chunk chunk)
-    {
-        foreach (var part in chunk.Choices)
-        {
-            if (_choices.Find(part.Choice) is not { } choice) return false;
-
-            switch (choice.Place(sequence, part))
-            {
-                case ChunkPlace.Next:
-                    choice.Keep(part);
-                    break;
-                case ChunkPlace.Broken:
-                    return false;
-                default:
-                    break;
-            }
-        }
-
-        return true;
-    }
+    public bool TryAppend(long sequence, RequestEvent.Chunk chunk) => _choices.TryAppend(sequence, chunk);
 
     /// <summary>The object.</summary>
     public ReadOnlyMemory<byte> Encode(TokenUsage usage)

@@ -1,8 +1,7 @@
-using System.Buffers;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Serverless.Catalog;
 using Serverless.Dispatching;
+using Serverless.Gateway.OpenAI;
 using Serverless.Scaling;
 
 namespace Serverless.Gateway.Pools;
@@ -10,12 +9,10 @@ namespace Serverless.Gateway.Pools;
 /// <summary>What operators see of the pools: <c>GET /admin/pools</c>. Token counts are the model's and so equal in all its pools; <c>kvUsed</c> is a share, 0 to 1, of the pool's own.</summary>
 internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, IDemandFeed demand, IScaleJournal journal)
 {
-    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     private static readonly JsonSerializerOptions InputsOptions = new(JsonSerializerDefaults.Web);
 
     /// <summary>All pools.</summary>
-    public byte[] Encode() => Encode(json =>
+    public byte[] Encode() => JsonBody.Encode(json =>
     {
         json.WriteStartObject();
         json.WriteStartArray("pools");
@@ -25,7 +22,7 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
     });
 
     /// <summary>The kept decisions of a pool, oldest first; null if there is no such pool.</summary>
-    public byte[]? EncodeDecisions(PoolName name) => catalog.Current.Find(name) is null ? null : Encode(json =>
+    public byte[]? EncodeDecisions(PoolName name) => catalog.Current.Find(name) is null ? null : JsonBody.Encode(json =>
     {
         json.WriteStartObject();
         json.WriteString("pool", name.Value);
@@ -34,15 +31,6 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
         json.WriteEndArray();
         json.WriteEndObject();
     });
-
-    private static byte[] Encode(Action<Utf8JsonWriter> write)
-    {
-        var body = new ArrayBufferWriter<byte>(1024);
-        using var json = new Utf8JsonWriter(body, WriterOptions);
-        write(json);
-        json.Flush();
-        return body.WrittenSpan.ToArray();
-    }
 
     private void WritePool(Utf8JsonWriter json, Pool pool)
     {

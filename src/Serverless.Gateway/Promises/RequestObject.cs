@@ -1,7 +1,6 @@
-using System.Buffers;
 using System.Globalization;
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Waiting;
 using Serverless.Requests;
 
@@ -10,36 +9,23 @@ namespace Serverless.Gateway.Promises;
 /// <summary>A request as the API shows it: its record, or what its log knows of one that has none.</summary>
 internal static class RequestObject
 {
-    private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <param name="record">The request.</param>
     /// <param name="waiting">What it waits for, while it does; null: not told.</param>
-    public static byte[] Encode(RequestRecord record, (WaitEstimate Estimate, string Notice)? waiting = null)
-    {
-        var body = new ArrayBufferWriter<byte>(512);
-        using (var json = new Utf8JsonWriter(body, WriterOptions)) Write(json, record, waiting);
-        return body.WrittenSpan.ToArray();
-    }
+    public static byte[] Encode(RequestRecord record, (WaitEstimate Estimate, string Notice)? waiting = null) => JsonBody.Encode(json => Write(json, record, waiting));
 
     /// <summary>A page of a list, as OpenAI's lists are.</summary>
-    public static byte[] EncodeList(IReadOnlyList<RequestRecord> records, bool hasMore)
+    public static byte[] EncodeList(IReadOnlyList<RequestRecord> records, bool hasMore) => JsonBody.Encode(json =>
     {
-        var body = new ArrayBufferWriter<byte>(1024);
-        using (var json = new Utf8JsonWriter(body, WriterOptions))
-        {
-            json.WriteStartObject();
-            json.WriteString("object", "list");
-            json.WriteStartArray("data");
-            foreach (var record in records) Write(json, record, null);
-            json.WriteEndArray();
-            json.WriteString("first_id", records.Count > 0 ? records[0].Id : null);
-            json.WriteString("last_id", records.Count > 0 ? records[^1].Id : null);
-            json.WriteBoolean("has_more", hasMore);
-            json.WriteEndObject();
-        }
-
-        return body.WrittenSpan.ToArray();
-    }
+        json.WriteStartObject();
+        json.WriteString("object", "list");
+        json.WriteStartArray("data");
+        foreach (var record in records) Write(json, record, null);
+        json.WriteEndArray();
+        json.WriteString("first_id", records.Count > 0 ? records[0].Id : null);
+        json.WriteString("last_id", records.Count > 0 ? records[^1].Id : null);
+        json.WriteBoolean("has_more", hasMore);
+        json.WriteEndObject();
+    });
 
     public static string Word(RequestStatus status) => status switch
     {

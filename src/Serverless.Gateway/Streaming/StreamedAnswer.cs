@@ -55,7 +55,7 @@ internal sealed class StreamedAnswer : IAnswer
         _maxSilence = maxSilence;
         _output = http.Response.BodyWriter;
         _writer = new AnswerWriter(shape, _output);
-        _choices = new Choices(shape.Choices);
+        _choices = new Choices(shape.Choices, Render);
     }
 
     public bool HasBegun => _started || _http.Response.HasStarted;
@@ -63,23 +63,7 @@ internal sealed class StreamedAnswer : IAnswer
     public bool TryAppend(long sequence, RequestEvent.Chunk chunk)
     {
         _outputBegan = true;
-        foreach (var part in chunk.Choices)
-        {
-            if (_choices.Find(part.Choice) is not { } choice) return false;
-
-            switch (choice.Place(sequence, part))
-            {
-                case ChunkPlace.Next:
-                    Render(sequence, choice, part);
-                    break;
-                case ChunkPlace.Broken:
-                    return false;
-                default:
-                    break;
-            }
-        }
-
-        return true;
+        return _choices.TryAppend(sequence, chunk);
     }
 
     public async ValueTask FlushAsync(CancellationToken cancellationToken)

@@ -6,13 +6,16 @@ using Serverless.Requests;
 
 namespace Serverless.Tests.Dispatching;
 
-/// <summary>A log whose store may be away, and may come back with less than it had.</summary>
+/// <summary>A log whose store may be away, and may come back with less than it had; its appends may fail or wait.</summary>
 internal sealed class FlakyLog(TimeProvider time) : IRequestLog
 {
     private readonly ConcurrentDictionary<RequestId, Fence> _fences = new();
     private volatile MemoryRequestLog _store = new(time);
 
     public bool Away { get; set; }
+
+    /// <summary>Runs before each append.</summary>
+    public Func<CancellationToken, Task> BeforeAppend { get; set; } = _ => Task.CompletedTask;
 
     /// <summary>Another run of the store that has, of each request, only the first so many events; of none: not even the head.</summary>
     public async Task LoseAsync(params (InferenceRequest Request, LogHead Head, int Kept)[] kept)
@@ -54,8 +57,11 @@ internal sealed class FlakyLog(TimeProvider time) : IRequestLog
 
     public ValueTask<AdoptResult> AdoptAsync(RequestId id, LogHead head, long epoch, Fence fence, CancellationToken cancellationToken) => Store().AdoptAsync(id, head, epoch, fence, cancellationToken);
 
-    public ValueTask<AppendStatus> AppendAsync(RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken) =>
-        Store().AppendAsync(id, fence, fromSequence, events, cancellationToken);
+    public async ValueTask<AppendStatus> AppendAsync(RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken)
+    {
+        await BeforeAppend(cancellationToken);
+        return await Store().AppendAsync(id, fence, fromSequence, events, cancellationToken);
+    }
 
     public ValueTask<bool> EndAsync(RequestId id, RequestEvent end, CancellationToken cancellationToken) => Store().EndAsync(id, end, cancellationToken);
 

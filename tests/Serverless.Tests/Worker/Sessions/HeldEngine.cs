@@ -7,45 +7,83 @@ using Serverless.Worker.Engines;
 
 namespace Serverless.Tests.Worker.Sessions;
 
-/// <summary>An engine that gives a token when the test says so.</summary>
-internal sealed class HeldEngine(int slots) : IEngine
+/// <summary>An engine whose every token is the test's.</summary>
+internal sealed class HeldEngine : IEngine
 {
-    private readonly ConcurrentDictionary<RequestId, Channel<bool>> _tokens = new();
+    // Null is a token; a number ends the request, with so many tokens of its prompt from a cache.
+    private readonly ConcurrentDictionary<RequestId, Channel<int?>> _steps = new();
+    private readonly Channel<bool> _looks = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
+    private readonly TaskCompletionSource _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private WorkerLoad _load = WorkerLoad.Idle;
 
     public string Name => "held";
 
     public long KvCapacityTokens => 1000;
 
-    public int Slots => slots;
+    public int Slots => 8;
 
-    public WorkerLoad Load => WorkerLoad.Idle;
+    public WorkerLoad Load
+    {
+        get
+        {
+            _looks.Writer.TryWrite(true);
+            return _load;
+        }
+        set => _load = value;
+    }
 
-    public Task Lost { get; } = new TaskCompletionSource().Task;
+    public Task Lost => _lost.Task;
 
-    /// <summary>How many tokens the request may have been asked for and given.</summary>
+    /// <summary>Completes when a generation has left, however.</summary>
+    public Task Stopped => _stopped.Task;
+
+    /// <summary>How many tokens it was asked for and gave.</summary>
     public int Given { get; private set; }
+
+    /// <summary>The worker looked at the load since the last call.</summary>
+    public Task LookedAsync() => _looks.Reader.ReadAsync(TestContext.Current.CancellationToken).WithinLimitAsync();
 
     public void Give(RequestId id, int tokens)
     {
-        for (; tokens > 0; tokens--) Of(id).Writer.TryWrite(true);
+        for (; tokens > 0; tokens--) Of(id).Writer.TryWrite(null);
     }
 
-    public void Finish(RequestId id) => Of(id).Writer.TryComplete();
+    public void Finish(RequestId id, int cached = 0) => Of(id).Writer.TryWrite(cached);
+
+    public void Fail(RequestId id, Exception reason) => Of(id).Writer.TryComplete(reason);
+
+    public void Lose()
+    {
+        _lost.SetResult();
+        foreach (var steps in _steps.Values) steps.Writer.TryComplete(new InvalidOperationException("The card fell off the bus."));
+    }
 
     public async IAsyncEnumerable<EngineOutput> GenerateAsync(InferenceRequest request, IReadOnlyList<ChoiceChunk> output, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var position = output.Count;
-        await foreach (var _ in Of(request.Id).Reader.ReadAllAsync(cancellationToken))
+        try
         {
-            Given++;
-            yield return new EngineOutput(new ChoiceChunk(0, position, [position], $" {position}"), null);
-            position++;
-        }
+            await foreach (var step in Of(request.Id).Reader.ReadAllAsync(cancellationToken))
+            {
+                if (step is { } cached)
+                {
+                    yield return new EngineOutput(null, new TokenUsage(request.PromptTokens, position, cached));
+                    yield break;
+                }
 
-        yield return new EngineOutput(null, new TokenUsage(request.PromptTokens, position));
+                Given++;
+                yield return new EngineOutput(new ChoiceChunk(0, position, [position], $" {position}"), null);
+                position++;
+            }
+        }
+        finally
+        {
+            _stopped.TrySetResult();
+        }
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private Channel<bool> Of(RequestId id) => _tokens.GetOrAdd(id, _ => Channel.CreateBounded<bool>(100_000));
+    private Channel<int?> Of(RequestId id) => _steps.GetOrAdd(id, _ => Channel.CreateBounded<int?>(100_000));
 }

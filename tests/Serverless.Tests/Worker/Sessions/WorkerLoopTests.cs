@@ -1,194 +1,234 @@
 using Serverless.Dispatching;
+using Serverless.Errors;
 using Serverless.Requests;
-using Serverless.Tests.Dispatching;
 using Shouldly;
 
 namespace Serverless.Tests.Worker.Sessions;
 
-/// <summary>A worker whose dispatcher or log's store goes away.</summary>
+/// <summary>A worker at work: attempts, ends, loads, leaving.</summary>
 public sealed class WorkerLoopTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task What_runs_outlives_its_dispatcher_and_the_next_is_told_of_it_and_of_its_end()
+    public async Task What_the_engine_gives_is_logged_as_it_comes_and_the_end_is_reported()
     {
         await using var scene = new WorkerScene();
-        var first = await scene.AcceptAsync(epoch: 10);
-        var assignment = await scene.AssignAsync(first);
-        scene.Engine.Give(assignment.Request.Id, 2);
-        (await scene.PositionsAsync(assignment, 2)).ShouldBe([0, 1]);
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        (await scene.LoggedAsync(assignment, 1))[0].ShouldBeOfType<RequestEvent.Started>().Replica.ShouldBe("replica-0");
 
-        first.Close();
-        scene.Engine.Give(assignment.Request.Id, 2); // nobody dispatches, and it goes on
-        (await scene.PositionsAsync(assignment, 4)).ShouldBe([0, 1, 2, 3]);
-        var second = await scene.AcceptAsync(epoch: 11);
-
-        second.Worker.HighestEpoch.ShouldBe(10);
-        var held = second.Worker.Running.ShouldHaveSingleItem();
-        (held.Id, held.Attempt).ShouldBe((assignment.Request.Id, 1));
+        scene.Engine.Give(assignment.Request.Id, 1);
+        (await scene.LoggedAsync(assignment, 2))[1].ShouldBeOfType<RequestEvent.Chunk>();
+        scene.Engine.Give(assignment.Request.Id, 1);
         scene.Engine.Finish(assignment.Request.Id);
-        (await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(second)).ShouldBe(new WorkerMessage.AttemptEnded(assignment.Request.Id, AttemptOutcome.Ended, 4) { Attempt = 1 });
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).ShouldBe(new WorkerMessage.AttemptEnded(assignment.Request.Id, AttemptOutcome.Ended, 2) { Attempt = 1 });
+        (await scene.LoggedAsync(assignment, 4))[3].ShouldBeOfType<RequestEvent.Finished>().Usage.CompletionTokens.ShouldBe(2);
+        scene.FirstTokens.ShouldBe(1);
     }
 
     [Fact]
-    public async Task While_the_store_is_away_the_engine_goes_on_into_the_workers_buffer_and_nothing_is_missing_afterwards()
+    public async Task An_engine_that_fails_a_request_ends_it_with_its_reason()
     {
         await using var scene = new WorkerScene();
-        var session = await scene.AcceptAsync(epoch: 1);
-        var assignment = await scene.AssignAsync(session);
-        scene.Engine.Give(assignment.Request.Id, 1);
-        await scene.PositionsAsync(assignment, 1);
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
 
-        scene.Log.Away = true;
-        scene.Engine.Give(assignment.Request.Id, 300);
-        scene.Engine.Finish(assignment.Request.Id);
-        scene.Log.Away = false;
+        scene.Engine.Fail(assignment.Request.Id, new InvalidOperationException("Out of luck."));
 
-        (await scene.PositionsAsync(assignment, 301)).ShouldBe(Enumerable.Range(0, 301));
-        (await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(session)).Outcome.ShouldBe(AttemptOutcome.Ended);
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
+        var fault = (await scene.LoggedAsync(assignment, 2))[1].ShouldBeOfType<RequestEvent.Failed>().Fault;
+        fault.Error.ShouldBe(ServingError.EngineFailed);
+        fault.Message.ShouldContain("Out of luck.");
+    }
+
+    [Fact]
+    public async Task A_request_that_the_engine_refuses_ends_with_the_refusal()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+
+        scene.Engine.Fail(assignment.Request.Id, new ServingException(new ServingFault(ServingError.InvalidRequest, "No such token.", "prompt")));
+
+        await scene.HearAsync<WorkerMessage.AttemptEnded>();
+        (await scene.LoggedAsync(assignment, 2))[1].ShouldBeOfType<RequestEvent.Failed>().Fault.Param.ShouldBe("prompt");
+    }
+
+    [Fact]
+    public async Task A_lost_engine_loses_its_attempts_and_the_worker_leaves()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.LoggedAsync(assignment, 1);
+
+        scene.Engine.Lose();
+
+        var said = new List<WorkerMessage> { await scene.HearAsync<WorkerMessage>(), await scene.HearAsync<WorkerMessage>() };
+        said.OfType<WorkerMessage.AttemptEnded>().Single().Outcome.ShouldBe(AttemptOutcome.Lost);
+        said.ShouldContain(new WorkerMessage.Draining());
+        scene.Session.TrySend(new DispatcherMessage.Drain());
+        await scene.LeftAsync();
+        (await scene.Log.BeginAsync(assignment.Request.Id, 1, Guid.NewGuid(), Token)).Status.ShouldBe(BeginStatus.Begun);
     }
 
     [Theory]
-    [InlineData(0)] // it lost all, head and tail
-    [InlineData(1)] // all but the head
-    [InlineData(3)] // started, and one token of three
-    public async Task A_store_that_came_back_with_less_gets_the_rest_again(int kept)
+    [InlineData(false, AttemptOutcome.Ended)]
+    [InlineData(true, AttemptOutcome.Returned)]
+    public async Task A_cancelled_or_preempted_attempt_stops_its_engine_and_says_how_it_left(bool preempt, AttemptOutcome outcome)
     {
         await using var scene = new WorkerScene();
-        var session = await scene.AcceptAsync(epoch: 1);
-        var assignment = await scene.AssignAsync(session, request => request with { Promise = Promise.Id });
-        var (id, head) = (assignment.Request.Id, DispatcherScene.HeadOf(assignment.Request));
-        scene.Engine.Give(id, 3);
-        await scene.PositionsAsync(assignment, 3);
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.LoggedAsync(assignment, 1);
 
-        await (kept == 0 ? scene.Log.LoseAsync() : scene.Log.LoseAsync((assignment.Request, head, kept)));
-        scene.Engine.Give(id, 2);
-        (await WorkerScene.HearAsync<WorkerMessage.StoreChanged>(session)).ShouldBe(new WorkerMessage.StoreChanged(id, 1));
-        var adopted = await scene.Log.AdoptAsync(id, head, 1, assignment.Fence, Token);
-        session.TrySend(new DispatcherMessage.Refence(id, adopted.Fence, adopted.LastSequence));
+        scene.Session.TrySend(preempt ? new DispatcherMessage.Preempt(assignment.Request.Id) : new DispatcherMessage.Cancel(assignment.Request.Id));
 
-        scene.Engine.Finish(id);
-        (await scene.PositionsAsync(assignment, int.MaxValue)).ShouldBe([0, 1, 2, 3, 4]);
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(outcome);
+        await scene.Engine.Stopped.WithinLimitAsync();
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)] // as a dispatcher does that has lost sight of this worker
+    public async Task An_attempt_that_is_fenced_off_drops_its_work_and_stops_its_engine(long epoch)
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.GiveAsync(assignment, 1);
+        await scene.Log.BeginAsync(assignment.Request.Id, epoch, Guid.NewGuid(), Token);
+
+        scene.Engine.Give(assignment.Request.Id, 1);
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Fenced);
+        await scene.Engine.Stopped.WithinLimitAsync();
     }
 
     [Fact]
-    public async Task A_store_that_lost_an_earlier_attempts_output_gets_that_again_too()
+    public async Task A_log_that_fails_stops_the_engine_and_returns_the_attempt()
     {
         await using var scene = new WorkerScene();
-        var session = await scene.AcceptAsync(epoch: 1);
-        var first = await scene.AssignAsync(session);
-        var (id, head) = (first.Request.Id, DispatcherScene.HeadOf(first.Request));
-        scene.Engine.Give(id, 3);
-        await scene.PositionsAsync(first, 3);
-        session.TrySend(new DispatcherMessage.Preempt(id));
-        (await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(session)).Outcome.ShouldBe(AttemptOutcome.Returned);
-        var begun = await scene.Log.BeginAsync(id, 1, Guid.NewGuid(), Token);
-        session.TrySend(new DispatcherMessage.Assign(new Assignment(first.Request, begun.Fence, begun.LastSequence, begun.Output)));
-        scene.Engine.Give(id, 1);
-        await scene.PositionsAsync(first, 4);
+        await scene.AcceptAsync();
+        scene.Log.BeforeAppend = _ => throw new IOException("The store is away.");
 
-        await scene.Log.LoseAsync((first.Request, head, 3)); // of the first attempt's three tokens, one
-        scene.Engine.Give(id, 1);
-        await WorkerScene.HearAsync<WorkerMessage.StoreChanged>(session);
-        var adopted = await scene.Log.AdoptAsync(id, head, 1, begun.Fence, Token);
-        session.TrySend(new DispatcherMessage.Refence(id, adopted.Fence, adopted.LastSequence));
-        scene.Engine.Finish(id);
+        await scene.AssignAsync();
 
-        (await scene.PositionsAsync(first, int.MaxValue)).ShouldBe([0, 1, 2, 3, 4]);
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Returned);
+        await scene.Engine.Stopped.WithinLimitAsync();
     }
 
     [Fact]
-    public async Task When_the_buffer_is_full_generation_pauses()
+    public async Task An_attempt_is_cancelled_while_its_log_is_slow()
     {
         await using var scene = new WorkerScene();
-        var session = await scene.AcceptAsync(epoch: 1);
-        var assignment = await scene.AssignAsync(session);
-        scene.Engine.Give(assignment.Request.Id, 1);
-        await scene.PositionsAsync(assignment, 1);
+        await scene.AcceptAsync();
+        var appending = new TaskCompletionSource();
+        scene.Log.BeforeAppend = async token =>
+        {
+            appending.TrySetResult();
+            await new TaskCompletionSource().Task.WaitAsync(token);
+        };
+        var assignment = await scene.AssignAsync();
+        await appending.Task.WithinLimitAsync();
 
-        scene.Log.Away = true;
-        scene.Engine.Give(assignment.Request.Id, 50_000);
-        scene.Engine.Finish(assignment.Request.Id);
-        var other = await AssignElsewhereAsync(scene, session); // and the others, in the engine's other slots, are heard meanwhile
-        scene.Engine.Given.ShouldBeLessThan(2_000);
-        scene.Log.Away = false;
+        scene.Session.TrySend(new DispatcherMessage.Cancel(assignment.Request.Id));
 
-        (await scene.PositionsAsync(assignment, int.MaxValue)).Count.ShouldBe(50_001);
-        _ = other;
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
+        await scene.Engine.Stopped.WithinLimitAsync();
     }
 
     [Fact]
-    public async Task What_the_engine_gave_while_the_log_was_away_is_few_records_and_none_is_missing_or_repeated()
+    public async Task A_stopped_worker_gives_back_what_it_runs_unended_and_says_so()
     {
         await using var scene = new WorkerScene();
-        var session = await scene.AcceptAsync(epoch: 1);
-        var assignment = await scene.AssignAsync(session);
-        scene.Engine.Give(assignment.Request.Id, 1);
-        await scene.PositionsAsync(assignment, 1);
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.GiveAsync(assignment, 1);
 
-        scene.Log.Away = true;
-        scene.Engine.Give(assignment.Request.Id, 640);
-        scene.Engine.Finish(assignment.Request.Id);
-        await AssignElsewhereAsync(scene, session);
-        scene.Log.Away = false;
+        scene.Stop();
 
-        (await scene.PositionsAsync(assignment, int.MaxValue)).ShouldBe(Enumerable.Range(0, 641));
-        (await scene.Log.FollowAsync(assignment.Request.Id, 0, Token).ToListAsync(Token)).Count.ShouldBeLessThan(100);
-    }
-
-    [Fact]
-    public async Task A_fenced_attempt_drops_its_work()
-    {
-        await using var scene = new WorkerScene();
-        var session = await scene.AcceptAsync(epoch: 1);
-        var assignment = await scene.AssignAsync(session);
-        scene.Engine.Give(assignment.Request.Id, 1);
-        await scene.PositionsAsync(assignment, 1);
-
-        await scene.Log.BeginAsync(assignment.Request.Id, 2, Guid.NewGuid(), Token); // as a dispatcher does that has lost sight of this worker
-        scene.Engine.Give(assignment.Request.Id, 1);
-
-        (await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(session)).Outcome.ShouldBe(AttemptOutcome.Fenced);
-    }
-
-    [Fact]
-    public async Task A_draining_worker_without_a_dispatcher_finishes_what_it_runs_and_leaves()
-    {
-        await using var scene = new WorkerScene();
-        var session = await scene.AcceptAsync(epoch: 1);
-        var assignment = await scene.AssignAsync(session);
-        scene.Engine.Give(assignment.Request.Id, 1);
-        await scene.PositionsAsync(assignment, 1);
-        session.Close();
-
-        await scene.DrainAsync();
-        scene.Engine.Finish(assignment.Request.Id);
-
+        await scene.Engine.Stopped.WithinLimitAsync();
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Returned);
         await scene.LeftAsync();
-        (await scene.PositionsAsync(assignment, int.MaxValue)).ShouldBe([0]);
+        (await scene.Log.BeginAsync(assignment.Request.Id, 1, Guid.NewGuid(), Token)).Status.ShouldBe(BeginStatus.Begun);
     }
 
     [Fact]
-    public async Task A_stopped_worker_gives_back_what_it_runs_and_says_so()
+    public async Task A_drained_worker_asks_first_runs_what_was_assigned_before_the_answer_and_leaves()
     {
         await using var scene = new WorkerScene();
-        var session = await scene.AcceptAsync(epoch: 1);
-        var assignment = await scene.AssignAsync(session);
+        await scene.AcceptAsync();
+
+        scene.Drain();
+        await scene.HearAsync<WorkerMessage.Draining>();
+        var assignment = await scene.AssignAsync();
+        await scene.LoggedAsync(assignment, 1);
+        scene.Session.TrySend(new DispatcherMessage.Drain());
         scene.Engine.Give(assignment.Request.Id, 1);
-        await scene.PositionsAsync(assignment, 1);
+        scene.Engine.Finish(assignment.Request.Id);
 
-        await scene.StopAsync();
-
-        (await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(session)).Outcome.ShouldBe(AttemptOutcome.Returned);
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
         await scene.LeftAsync();
     }
 
-    private static async Task<WorkerMessage> AssignElsewhereAsync(WorkerScene scene, IWorkerSession session)
+    [Fact]
+    public async Task A_drained_worker_does_not_wait_for_ever_for_a_dispatcher_that_says_nothing()
     {
-        var unknown = new Assignment(TestRequests.New(), new Fence("elsewhere", 1), 0, []);
-        session.TrySend(new DispatcherMessage.Assign(unknown));
-        session.TrySend(new DispatcherMessage.Cancel(unknown.Request.Id));
-        return await WorkerScene.HearAsync<WorkerMessage.AttemptEnded>(session);
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        scene.Drain();
+        await scene.HearAsync<WorkerMessage.Draining>();
+
+        while (!scene.Running.IsCompleted) // its timer may not have begun
+        {
+            scene.Time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        await scene.Running;
+    }
+
+    [Fact]
+    public async Task When_its_dispatcher_leaves_a_worker_finds_the_next_one()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+
+        scene.Session.TrySend(new DispatcherMessage.Drain());
+        await scene.AcceptAsync();
+
+        var assignment = await scene.AssignAsync();
+        (await scene.LoggedAsync(assignment, 1)).Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Load_is_reported_when_it_changes()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        scene.Engine.Load = new WorkerLoad(3, 40, 100, 10);
+
+        (await scene.ReportAsync()).ShouldBe(scene.Engine.Load);
+    }
+
+    [Fact]
+    public async Task Prompts_without_output_and_what_caches_supplied_are_reported()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.LoggedAsync(assignment, 1);
+        (await scene.ReportAsync()).ShouldBe(WorkerLoad.Idle with { WaitingPromptTokens = assignment.Request.PromptTokens });
+
+        scene.Engine.Give(assignment.Request.Id, 1);
+        await scene.LoggedAsync(assignment, 2);
+        (await scene.ReportAsync()).ShouldBe(WorkerLoad.Idle);
+
+        scene.Engine.Finish(assignment.Request.Id, cached: 4);
+        await scene.HearAsync<WorkerMessage.AttemptEnded>();
+        (await scene.ReportAsync()).ShouldBe(WorkerLoad.Idle with { CachedPromptShare = 0.4 });
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
@@ -9,99 +10,143 @@ using Shouldly;
 
 namespace Serverless.Tests.Worker.Sessions;
 
-/// <summary>One worker on an engine whose every token the test gives, and the dispatcher's end of its sessions in the test's hands.</summary>
+/// <summary>One worker on a held engine and a memory log, and the dispatcher's end of its sessions in the test's hands.</summary>
 internal sealed class WorkerScene : IAsyncDisposable
 {
+    private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+    private readonly MemoryWorkerSessions _sessions = new();
     private readonly CancellationTokenSource _drain = new();
     private readonly CancellationTokenSource _stop = new();
-    private readonly MemoryWorkerSessions _sessions = new();
-    private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-    private readonly Task _running;
+    private readonly Queue<WorkerLoad> _reports = new();
+    private IAsyncEnumerator<WorkerMessage>? _messages;
 
-    public WorkerScene(int slots = 4)
+    /// <param name="clock">The worker's, where it is not the test that drives it.</param>
+    public WorkerScene(TimeProvider? clock = null)
     {
-        Log = new FlakyLog(TimeProvider.System);
-        Engine = new HeldEngine(slots);
-        var metrics = new WorkerMetrics(_services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>());
-        var runner = new AttemptRunner("w", Engine, () => { }, TimeProvider.System, NullLogger<AttemptRunner>.Instance);
-        var description = new WorkerDescription { Worker = "w", Pool = new PoolName("tiny-cpu"), Model = TestRequests.Model, Engine = "held", KvCapacityTokens = 1000, Slots = slots };
-        _running = new WorkerLoop(description, Engine, new RunningAttempts(runner, Log, metrics, TimeProvider.System, _stop.Token), _sessions, TimeProvider.System).RunAsync(_drain.Token, _stop.Token);
+        clock ??= Time;
+        Log = new FlakyLog(clock);
+        var worker = new WorkerDescription
+        {
+            Worker = "replica-0",
+            Pool = new PoolName("tiny-cpu"),
+            Model = TestRequests.Model,
+            Engine = Engine.Name,
+            KvCapacityTokens = Engine.KvCapacityTokens,
+            Slots = Engine.Slots,
+        };
+        var metrics = new WorkerMetrics(_services.GetRequiredService<IMeterFactory>());
+        var runner = new AttemptRunner(worker.Worker, Engine, () => FirstTokens++, clock, NullLogger<AttemptRunner>.Instance);
+        Running = new WorkerLoop(worker, Engine, new RunningAttempts(runner, Log, metrics, clock, _stop.Token), _sessions, clock).RunAsync(_drain.Token, _stop.Token);
     }
+
+    public TestClock Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
+
+    public HeldEngine Engine { get; } = new();
 
     public FlakyLog Log { get; }
 
-    public HeldEngine Engine { get; }
+    public Task Running { get; }
+
+    public int FirstTokens { get; private set; }
+
+    /// <summary>The session that was accepted last.</summary>
+    public IWorkerSession Session { get; private set; } = null!;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>The worker registers with a dispatcher of that epoch.</summary>
-    public async Task<IWorkerSession> AcceptAsync(long epoch)
+    public async Task<IWorkerSession> AcceptAsync(long epoch = 1)
     {
-        await using var sessions = _sessions.AcceptAsync(TestRequests.Model, epoch, Token).GetAsyncEnumerator(Token);
-        (await sessions.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
-        return sessions.Current;
+        await using var arrivals = _sessions.AcceptAsync(TestRequests.Model, epoch, Token).GetAsyncEnumerator(Token);
+        (await arrivals.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        Session = arrivals.Current;
+        _messages = Session.ReadAsync(Token).GetAsyncEnumerator(Token);
+        return Session;
     }
 
-    /// <summary>Opens a request and assigns its first attempt.</summary>
-    public async Task<Assignment> AssignAsync(IWorkerSession session, Func<InferenceRequest, InferenceRequest>? change = null)
+    /// <summary>The next message; a load, which may come at any time, only where one is asked for.</summary>
+    public async Task<T> HearAsync<T>()
+        where T : WorkerMessage
+    {
+        while (true)
+        {
+            (await _messages!.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue("the session ended");
+            if (_messages.Current is not WorkerMessage.Report report || typeof(T) == typeof(WorkerMessage.Report)) return _messages.Current.ShouldBeAssignableTo<T>()!;
+            _reports.Enqueue(report.Load);
+        }
+    }
+
+    /// <summary>The next load that the worker reports.</summary>
+    public async Task<WorkerLoad> ReportAsync()
+    {
+        if (_reports.TryDequeue(out var heard)) return heard;
+
+        var report = HearAsync<WorkerMessage.Report>();
+        while (!report.IsCompleted)
+        {
+            Time.Advance(TimeSpan.FromMilliseconds(200));
+            await Engine.LookedAsync(); // or the clock would outrun the worker, up to the deadline of what it runs
+        }
+
+        return (await report).Load;
+    }
+
+    /// <summary>Opens a request, begins its first attempt and assigns it.</summary>
+    public async Task<Assignment> AssignAsync(Func<InferenceRequest, InferenceRequest>? change = null)
     {
         var request = TestRequests.New();
         request = change?.Invoke(request) ?? request;
         await Log.OpenAsync(request.Id, DispatcherScene.HeadOf(request), Token);
         await Log.AcceptAsync(request.Id, TestRequests.Deadline, Token);
+        return await BeginAsync(request);
+    }
+
+    /// <summary>Begins the next attempt and assigns it.</summary>
+    public async Task<Assignment> BeginAsync(InferenceRequest request)
+    {
         var begun = await Log.BeginAsync(request.Id, 1, Guid.NewGuid(), Token);
         var assignment = new Assignment(request, begun.Fence, begun.LastSequence, begun.Output);
-        session.TrySend(new DispatcherMessage.Assign(assignment)).ShouldBeTrue();
+        Session.TrySend(new DispatcherMessage.Assign(assignment)).ShouldBeTrue();
         return assignment;
     }
 
-    /// <summary>The positions of the tokens in the log, once it has so many.</summary>
-    public async Task<List<int>> PositionsAsync(Assignment assignment, int count)
+    /// <summary>Asserts an attempt in a store that lost something of it.</summary>
+    public async Task AdoptAsync(Assignment assignment)
     {
-        return await ReadAsync().WithinLimitAsync();
-
-        async Task<List<int>> ReadAsync()
-        {
-            var positions = new List<int>();
-            await foreach (var logged in Log.FollowAsync(assignment.Request.Id, 0, Token))
-            {
-                if (logged.Event is RequestEvent.Chunk chunk) positions.AddRange(chunk.Choices.Select(choice => choice.Position));
-                if (positions.Count >= count || logged.Event.IsTerminal) break;
-            }
-
-            return positions;
-        }
+        var id = assignment.Request.Id;
+        var adopted = await Log.AdoptAsync(id, DispatcherScene.HeadOf(assignment.Request), 1, assignment.Fence, Token);
+        Session.TrySend(new DispatcherMessage.Refence(id, adopted.Fence, adopted.LastSequence));
     }
 
-    /// <summary>The first message of that kind that the worker says.</summary>
-    public static async Task<T> HearAsync<T>(IWorkerSession session)
-        where T : WorkerMessage
+    /// <summary>Gives so many tokens, and waits until the log has them.</summary>
+    public async Task GiveAsync(Assignment assignment, int tokens)
     {
-        return await ReadAsync().WithinLimitAsync();
-
-        async Task<T> ReadAsync()
-        {
-            await foreach (var message in session.ReadAsync(Token))
-            {
-                if (message is T wanted) return wanted;
-            }
-
-            throw new InvalidOperationException("The session ended.");
-        }
+        Engine.Give(assignment.Request.Id, tokens);
+        await PositionsAsync(assignment, assignment.Output.Count + tokens);
     }
 
-    public Task DrainAsync() => _drain.CancelAsync();
+    /// <summary>The first events of the request's attempts, once the log has so many.</summary>
+    public Task<List<RequestEvent>> LoggedAsync(Assignment assignment, int count) =>
+        Follow(assignment).Where(logged => logged is not RequestEvent.Accepted).Take(count).ToListAsync(Token).WithinLimitAsync();
 
-    public Task StopAsync() => _stop.CancelAsync();
+    /// <summary>The positions of the first tokens in the log, once it has so many or the request has ended.</summary>
+    public Task<List<int>> PositionsAsync(Assignment assignment, int count = int.MaxValue) =>
+        Follow(assignment).OfType<RequestEvent.Chunk>().SelectMany(chunk => chunk.Choices).Select(choice => choice.Position).Take(count).ToListAsync(Token).WithinLimitAsync();
 
-    public Task LeftAsync() => _running.WithinLimitAsync();
+    public void Drain() => _drain.Cancel();
+
+    public void Stop() => _stop.Cancel();
+
+    public Task LeftAsync() => Running.WithinLimitAsync();
 
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         await LeftAsync();
-        _stop.Dispose();
         _drain.Dispose();
+        _stop.Dispose();
         await _services.DisposeAsync();
     }
+
+    private IAsyncEnumerable<RequestEvent> Follow(Assignment assignment) => Log.FollowAsync(assignment.Request.Id, 0, Token).Select(logged => logged.Event);
 }
