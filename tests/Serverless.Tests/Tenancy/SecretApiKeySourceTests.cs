@@ -35,7 +35,8 @@ public sealed class SecretApiKeySourceTests : IDisposable
         (await AskedAsync()).SetException(Away());
         starting.IsCompleted.ShouldBeFalse();
 
-        await AnswerAfterAsync(TimeSpan.FromMilliseconds(500), First.Line);
+        _time.Advance(TimeSpan.FromMilliseconds(500));
+        (await AskedAsync()).SetResult(Entries(First.Line));
 
         await starting.WithinLimitAsync();
         _keys.Current!.Find(First.Key).ShouldNotBeNull();
@@ -59,8 +60,8 @@ public sealed class SecretApiKeySourceTests : IDisposable
     {
         await StartAsync();
 
-        await AnswerAfterAsync(TimeSpan.FromSeconds(30), Second.Line);
-        await AnswerAfterAsync(TimeSpan.FromSeconds(30), Second.Line); // asked again: the answer before has been taken
+        (await RefreshedAsync()).SetResult(Entries(Second.Line));
+        await RefreshedAsync(); // asked again: the answer before has been taken
 
         _keys.Current!.Find(First.Key).ShouldBeNull();
         _keys.Current!.Find(Second.Key).ShouldNotBeNull();
@@ -71,10 +72,9 @@ public sealed class SecretApiKeySourceTests : IDisposable
     {
         await StartAsync();
 
-        _time.Advance(TimeSpan.FromSeconds(30));
-        (await AskedAsync()).SetException(Away());
-        await AnswerAfterAsync(TimeSpan.FromSeconds(30), "no line of a key");
-        await AnswerAfterAsync(TimeSpan.FromSeconds(30), First.Line);
+        (await RefreshedAsync()).SetException(Away());
+        (await RefreshedAsync()).SetResult(Entries("no line of a key"));
+        await RefreshedAsync();
 
         _keys.Current!.Find(First.Key).ShouldNotBeNull();
     }
@@ -89,10 +89,17 @@ public sealed class SecretApiKeySourceTests : IDisposable
         await _keys.StartAsync(Token);
     }
 
-    private async Task AnswerAfterAsync(TimeSpan wait, string line)
+    /// <summary>The next refresh; half minutes pass until then, for its timer may not have begun.</summary>
+    private async Task<TaskCompletionSource<IReadOnlyDictionary<string, string>>> RefreshedAsync()
     {
-        _time.Advance(wait);
-        (await AskedAsync()).SetResult(Entries(line));
+        var asked = AskedAsync();
+        while (!asked.IsCompleted)
+        {
+            _time.Advance(TimeSpan.FromSeconds(30));
+            await Task.Yield();
+        }
+
+        return await asked;
     }
 
     private Task<TaskCompletionSource<IReadOnlyDictionary<string, string>>> AskedAsync() => _reads.Reader.ReadAsync(Token).WithinLimitAsync();
