@@ -28,20 +28,19 @@ internal static class PoolsBenchmark
         var streaming = Resident();
 
         await PollAsync(scaler, AtOnce * 100, cancellationToken);
-        var idle = await PollAsync(scaler, Calls, cancellationToken);
-        Print("GetMetrics, all idle", idle);
+        await PrintPollsAsync("GetMetrics, all idle", scaler, cancellationToken);
 
         foreach (var (pending, name) in new[] { (20, "to active"), (0, "to inactive"), (20, "to active again") })
         {
             pushed.Expect(pending > 0);
-            var (began, busy) = (TimeProvider.System.GetTimestamp(), Environment.CpuUsage.TotalTime);
+            var (began, cost) = (TimeProvider.System.GetTimestamp(), new Cost());
             Publish(scaler, pending);
             await pushed.AllAsync(pending > 0, cancellationToken);
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  a change {name} of {Pools} pools: pushed to all in {TimeProvider.System.GetElapsedTime(began).TotalMilliseconds:F0} ms (aim ≤ 1000), {(Environment.CpuUsage.TotalTime - busy).TotalMilliseconds:F0} ms of processor time for scaler and client"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  a change {name} of {Pools} pools: pushed to all in {TimeProvider.System.GetElapsedTime(began).TotalMilliseconds:F0} ms (aim ≤ 1000); scaler and client: {cost}"));
         }
 
         await PlanAsync(scaler, cancellationToken);
-        Print("GetMetrics, all active and planned every second", await PollAsync(scaler, Calls, cancellationToken));
+        await PrintPollsAsync("GetMetrics, all active and planned every second", scaler, cancellationToken);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"  resident: {planned - empty:F0} MiB for {Pools} pools and their plans, {streaming - planned:F0} MiB more for as many streams and their clients, {Resident() - empty:F0} MiB in all with the work"));
         await stop.CancelAsync();
@@ -72,9 +71,9 @@ internal static class PoolsBenchmark
         var writer = ActivatorUtilities.CreateInstance<PlanWriter>(scaler.Services, new MemoryPlanFeed());
         for (var i = 0; i < 4; i++)
         {
-            var (began, busy) = (TimeProvider.System.GetTimestamp(), Environment.CpuUsage.TotalTime);
+            var (began, cost) = (TimeProvider.System.GetTimestamp(), new Cost());
             await writer.WriteAsync(1, scaler.Services.GetRequiredService<ICatalogSource>().Current.Models, cancellationToken);
-            if (i == 3) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  one plan of all, with work: {TimeProvider.System.GetElapsedTime(began).TotalMilliseconds:F0} ms, {(Environment.CpuUsage.TotalTime - busy).TotalMilliseconds:F0} ms of processor time"));
+            if (i == 3) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  one plan of all, with work: {TimeProvider.System.GetElapsedTime(began).TotalMilliseconds:F0} ms; {cost}"));
         }
     }
 
@@ -90,13 +89,29 @@ internal static class PoolsBenchmark
         }
     }
 
-    private static void Print(string what, TimeSpan[] times) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"  {what}: p50 {times.At(0.5).TotalMilliseconds:F2} ms, p99 {times.At(0.99).TotalMilliseconds:F2} ms with {AtOnce} calls at once (aim p99 ≤ 10)"));
+    private static async Task PrintPollsAsync(string what, ScalerUnderLoad scaler, CancellationToken cancellationToken)
+    {
+        var cost = new Cost();
+        var times = await PollAsync(scaler, Calls, cancellationToken);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {what}: p50 {times.At(0.5).TotalMilliseconds:F2} ms, p99 {times.At(0.99).TotalMilliseconds:F2} ms with {AtOnce} calls at once (aim p99 ≤ 10); scaler and client: {cost}"));
+    }
 
     private static double Resident()
     {
         GC.Collect();
         return Environment.WorkingSet / 1048576.0;
+    }
+
+    /// <summary>What this process used since then.</summary>
+    private sealed class Cost
+    {
+        private readonly TimeSpan _busy = Environment.CpuUsage.TotalTime;
+        private readonly TimeSpan _paused = GC.GetTotalPauseDuration();
+        private readonly long _allocated = GC.GetTotalAllocatedBytes();
+        private readonly int _collections = GC.CollectionCount(0);
+
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+            $"{(Environment.CpuUsage.TotalTime - _busy).TotalMilliseconds:F0} ms of processor time, {(GC.GetTotalAllocatedBytes() - _allocated) / 1048576.0:F0} MiB allocated, stopped {GC.CollectionCount(0) - _collections} times for {(GC.GetTotalPauseDuration() - _paused).TotalMilliseconds:F0} ms to collect");
     }
 
     /// <summary>What each stream said last.</summary>

@@ -115,15 +115,20 @@ public sealed class PoolPlanner(PlannerOptions options)
 
     private ScaleDecision Decide(Model model, Demand demand, PoolShare share, ImmutableArray<WantedReplicas> recent, int wanted, int replicas, DateTimeOffset now)
     {
+        var active = (demand.HasWork && replicas > 0) || IsBusy(share.Need.Capacity) || (model.Scaling.MinReplicas > 0 && replicas > 0);
+        var most = recent[0].Replicas;
+        return new ScaleDecision(share.Need.Pool.Name, now, replicas, active, new LazyReasons(() => Words(model.Scaling, share, most, wanted, replicas))) { Inputs = share.Need.Inputs };
+    }
+
+    private List<string> Words(ScalingConfig bounds, PoolShare share, int most, int wanted, int replicas)
+    {
         List<string> reasons = [];
-        if (replicas != wanted) reasons.Add(PlannerText.Of($"{wanted} wanted, {model.Scaling.MinReplicas} to {model.Scaling.MaxReplicas} allowed → {replicas}"));
-        if (wanted > share.Replicas) reasons.Add(PlannerText.Of($"{recent[0].Replicas} were wanted within the last {options.Window.TotalSeconds:F0} s → stays {wanted}"));
+        if (replicas != wanted) reasons.Add(PlannerText.Of($"{wanted} wanted, {bounds.MinReplicas} to {bounds.MaxReplicas} allowed → {replicas}"));
+        if (wanted > share.Replicas) reasons.Add(PlannerText.Of($"{most} were wanted within the last {options.Window.TotalSeconds:F0} s → stays {wanted}"));
         if (share.Note is { } note) reasons.Add(note);
         if (share.Started > 0 && share.Started < share.Need.Down && share.Started > share.Need.Up) reasons.Add(PlannerText.Of($"{share.Need.Up} would do, but the load is within {options.DownMargin:P0} of needing more → stays {share.Started}"));
         if (share.Started >= share.Need.Least && share.Started < share.Need.Up && share.Note is null) reasons.Add(PlannerText.Of($"the load is within {options.UpMargin:P0} of what {share.Started} take → stays {share.Started}"));
         reasons.AddRange(share.Need.Reasons);
-
-        var active = (demand.HasWork && replicas > 0) || IsBusy(share.Need.Capacity) || (model.Scaling.MinReplicas > 0 && replicas > 0);
-        return new ScaleDecision(share.Need.Pool.Name, now, replicas, active, reasons) { Inputs = share.Need.Inputs };
+        return reasons;
     }
 }
