@@ -5,7 +5,7 @@ namespace Serverless.Scaling;
 /// <summary>
 /// Plans for models and writes what changed. Not thread-safe.
 /// </summary>
-/// <remarks>Models at rest (no work, no replica, nothing remembered that time would change) are passed over: ten thousand idle models cost one look each.</remarks>
+/// <remarks>Models at rest (no work, no replica, nothing remembered that time would change) are passed over, and so is what was planned half a second ago from what is still so: ten thousand idle models cost one look each.</remarks>
 public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, BelievedDemand demand, ICapacityFeed capacity, IPlanFeed feed, TimeProvider time)
 {
     /// <summary>How old the memory may be that a planner who takes over continues from, while a model has work.</summary>
