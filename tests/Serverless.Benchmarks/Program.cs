@@ -23,6 +23,9 @@ switch (args)
     case ["serve-bare", var body]:
         await Servers.BareAsync(body);
         return 0;
+    case ["pools-client", var address, var pools]:
+        await PoolsClient.ServeAsync(address, int.Parse(pools, System.Globalization.CultureInfo.InvariantCulture));
+        return 0;
 }
 
 var names = args.Length > 0 ? args : [.. benchmarks.Keys];

@@ -27,6 +27,8 @@ internal sealed class ScalerUnderLoad : IAsyncDisposable
 
     public ExternalScaler.ExternalScalerClient Client { get; }
 
+    public string Address => _app.Urls.Single();
+
     public IServiceProvider Services => _app.Services;
 
     public IDemandFeed Demand => Services.GetRequiredService<IDemandFeed>();

@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Grpc.Core;
 using Microsoft.Extensions.Hosting;
 using Serverless.Catalog;
@@ -16,6 +15,9 @@ internal sealed class ExternalScalerService(
 {
     /// <summary>How long a message may wait for its reader. Nothing but a dead peer takes so long: KEDA's connection buffers thousands.</summary>
     private static readonly TimeSpan WriteLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>Timers count whole milliseconds and may be early by one.</summary>
+    private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1);
 
     public override async Task<IsActiveResponse> IsActive(ScaledObjectRef request, ServerCallContext context)
     {
@@ -52,16 +54,9 @@ internal sealed class ExternalScalerService(
         var reference = Checked(request);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
 
-        // One message: whoever reads late reads the latest.
-        var states = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true, SingleWriter = true }, _ => metrics.Coalesced());
-        var watch = WatchAsync(reference, states.Writer, stop.Token);
         try
         {
-            await foreach (var active in states.Reader.ReadAllAsync(stop.Token))
-            {
-                if (!await WriteAsync(responseStream, new IsActiveResponse { Result = active }, stop.Token)) break;
-                metrics.Pushed(active);
-            }
+            await PushAsync(reference, responseStream, stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -69,7 +64,6 @@ internal sealed class ExternalScalerService(
         finally
         {
             await stop.CancelAsync();
-            await watch;
         }
 
         call.Answered();
@@ -134,41 +128,35 @@ internal sealed class ExternalScalerService(
         }
     }
 
-    private async Task WatchAsync(PoolReference reference, ChannelWriter<bool> states, CancellationToken cancellationToken)
+    /// <summary>Writes the pool's activity until nobody reads. Whoever reads late reads the latest: while a message is written, those that would follow it are looked at together.</summary>
+    private async Task PushAsync(PoolReference reference, IServerStreamWriter<IsActiveResponse> stream, CancellationToken cancellationToken)
     {
-        await using var decisions = plans.WatchAsync(reference.Pool, cancellationToken).GetAsyncEnumerator(cancellationToken);
-        Task<bool>? next = null;
-        Task? beat = null;
         bool? sent = null;
-        var active = false;
-        try
+        var beatAt = 0L;
+        while (!cancellationToken.IsCancellationRequested)
         {
-            while (!cancellationToken.IsCancellationRequested)
+            var (decision, changed) = plans.Watch(reference.Pool);
+            var active = decision?.Active ?? false;
+            var news = decision is not null && sent != active;
+            var left = sent == true ? reference.Heartbeat - time.GetElapsedTime(beatAt) : TimeSpan.Zero;
+            if (active && left < Shortest)
             {
-                next ??= decisions.MoveNextAsync().AsTask();
-                await Task.WhenAny(next, beat ?? next);
-                if (next.IsCompleted)
-                {
-                    if (!await next) return;
-                    (active, next) = (decisions.Current.Active, null);
-                }
-
                 // KEDA may have missed it, and while a replica is up the polls suffice.
-                var again = active && beat is { IsCompleted: true } && capacity.Latest(reference.Pool).Ready == 0;
-                if (!active) beat = null;
-                else if (beat is not { IsCompleted: false } || sent != true) beat = Task.Delay(reference.Heartbeat, time, cancellationToken);
-                if (sent == active && !again) continue;
+                news |= capacity.Latest(reference.Pool).Ready == 0;
+                (beatAt, left) = (time.GetTimestamp(), reference.Heartbeat);
+            }
+
+            // Set up before the message: whoever has read it can rely on the next beat.
+            var next = active ? changed.WaitAsync(left, time, cancellationToken) : changed.WaitAsync(cancellationToken);
+            if (news)
+            {
+                if (!await WriteAsync(stream, new IsActiveResponse { Result = active }, cancellationToken)) return;
 
                 sent = active;
-                states.TryWrite(active);
+                metrics.Pushed(active);
             }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-        }
-        finally
-        {
-            if (next is not null) await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+            await next.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

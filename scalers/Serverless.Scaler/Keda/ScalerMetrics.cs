@@ -15,7 +15,6 @@ internal sealed class ScalerMetrics
     private readonly Histogram<double> _duration;
     private readonly UpDownCounter<long> _streams;
     private readonly Counter<long> _pushes;
-    private readonly Counter<long> _coalesced;
 
     public ScalerMetrics(IMeterFactory meters, ICatalogSource catalog, ScalePlans plans, LeasedPlanner planner, TimeProvider time)
     {
@@ -24,7 +23,6 @@ internal sealed class ScalerMetrics
         _duration = meter.CreateHistogram("serverless.scaler.call.duration", "s", "Time to answer a call of KEDA's contract, by method and outcome; a stream is not counted.", advice: Fast);
         _streams = meter.CreateUpDownCounter<long>("serverless.scaler.streams", "{stream}", "Streams open now, by method.");
         _pushes = meter.CreateCounter<long>("serverless.scaler.pushes", "{message}", "Activity written to streams, by state.");
-        _coalesced = meter.CreateCounter<long>("serverless.scaler.pushes.coalesced", "{message}", "Activity that a newer one replaced before its reader took it.");
         meter.CreateObservableGauge("serverless.scaler.plan.age", () => plans.Age is { } age ? [new Measurement<double>(age.TotalSeconds)] : Array.Empty<Measurement<double>>(), "s", "Time since the planner was last heard of.");
         meter.CreateObservableGauge("serverless.scaler.planner", () => planner.Leads ? 1 : 0, "{planner}", "1 while this scaler is the planner.");
         meter.CreateObservableGauge(
@@ -49,8 +47,6 @@ internal sealed class ScalerMetrics
     }
 
     public void Pushed(bool active) => _pushes.Add(1, new KeyValuePair<string, object?>("active", active));
-
-    public void Coalesced() => _coalesced.Add(1);
 
     private static KeyValuePair<string, object?> Method(string method) => new("rpc.method", method);
 }

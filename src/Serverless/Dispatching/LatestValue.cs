@@ -33,20 +33,19 @@ public sealed class LatestValue<T>
         changed.SetResult();
     }
 
+    /// <summary>The value now (if any), and what ends when it is replaced.</summary>
+    public (T? Value, Task Changed) Look()
+    {
+        lock (_lock) return (_value, _changed.Task);
+    }
+
     /// <summary>The value now (if any) and whenever it changes; a slow reader sees only the latest.</summary>
     public async IAsyncEnumerable<T> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         T? seen = null;
         while (true)
         {
-            T? value;
-            Task changed;
-            lock (_lock)
-            {
-                value = _value;
-                changed = _changed.Task;
-            }
-
+            var (value, changed) = Look();
             if (value is not null && !ReferenceEquals(value, seen)) yield return seen = value;
             else await changed.WaitAsync(cancellationToken);
         }

@@ -17,10 +17,16 @@ internal static class HeldPlan
 
         ScaleDecision Decide(PoolCapacity state, int wanted, int replicas)
         {
-            List<string> reasons = [demand is null ? PlannerText.Of($"no demand seen yet → holds {wanted}") : PlannerText.Of($"demand is {(now - demand.At).TotalSeconds:F0} s old → holds {wanted}")];
-            if (replicas != wanted) reasons.Insert(0, PlannerText.Of($"{wanted} wanted, {model.Scaling.MinReplicas} to {model.Scaling.MaxReplicas} allowed → {replicas}"));
+            var (age, bounds) = (now - demand?.At, model.Scaling);
             var active = (memory.LastHadWork && replicas > 0) || PoolPlanner.IsBusy(state) || (model.Scaling.MinReplicas > 0 && replicas > 0);
-            return new ScaleDecision(state.Pool, now, replicas, active, reasons);
+            return new ScaleDecision(state.Pool, now, replicas, active, new LazyReasons(() => Words(age, bounds, wanted, replicas)));
         }
+    }
+
+    private static List<string> Words(TimeSpan? age, ScalingConfig bounds, int wanted, int replicas)
+    {
+        List<string> reasons = [age is { } old ? PlannerText.Of($"demand is {old.TotalSeconds:F0} s old → holds {wanted}") : PlannerText.Of($"no demand seen yet → holds {wanted}")];
+        if (replicas != wanted) reasons.Insert(0, PlannerText.Of($"{wanted} wanted, {bounds.MinReplicas} to {bounds.MaxReplicas} allowed → {replicas}"));
+        return reasons;
     }
 }

@@ -5,11 +5,14 @@ namespace Serverless.Scaling;
 /// <summary>
 /// Plans for models and writes what changed. Not thread-safe.
 /// </summary>
-/// <remarks>Models at rest (no work, no replica, nothing remembered that time would change) are passed over: ten thousand idle models cost one look each.</remarks>
+/// <remarks>Models at rest (no work, no replica, nothing remembered that time would change) are passed over, and so is what was planned half a second ago from what is still so: ten thousand idle models cost one look each.</remarks>
 public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, BelievedDemand demand, ICapacityFeed capacity, IPlanFeed feed, TimeProvider time)
 {
     /// <summary>How old the memory may be that a planner who takes over continues from, while a model has work.</summary>
     private static readonly TimeSpan Refresh = TimeSpan.FromSeconds(5);
+
+    /// <summary>A plan younger than this, made from what is still so, is not made again: time alone changes little in it.</summary>
+    private static readonly TimeSpan Fresh = TimeSpan.FromMilliseconds(500);
 
     private readonly Dictionary<ModelName, Written> _models = [];
     private readonly BudgetedPlanner _planner = new(planner, options);
@@ -33,11 +36,12 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
         var now = time.GetUtcNow();
         List<PlanInput> due = [.. models.Select(Input).OfType<PlanInput>()];
         List<Written> changed = [];
+        var plannedAt = time.GetTimestamp();
         foreach (var (input, plan) in due.Zip(_planner.Plan(due, now)))
         {
             var written = _models[input.Model.Name];
             var mean = (written.Plan?.Mean ?? RequestMean.Prior).After(input.Demand);
-            written.Model = input.Model;
+            (written.Input, written.PlannedAt) = (input, plannedAt);
             written.Plan = new SharedPlan(input.Model.Name, plan.Decisions, plan.Memory, mean);
             if (IsNews(written)) changed.Add(written);
         }
@@ -62,35 +66,61 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
         return false;
     }
 
-    /// <summary>Null for a model at rest.</summary>
+    /// <summary>Null for a model at rest, and for one that was planned just now from the same.</summary>
     private PlanInput? Input(Model model)
     {
         if (!_models.TryGetValue(model.Name, out var written)) _models[model.Name] = written = new Written();
 
         var latest = demand.Latest(model.Name);
-        PoolCapacity[] states = [.. model.Pools.Select(pool => capacity.Latest(pool.Name))];
-        if (written.Plan is { } rests && latest is { HasWork: false } && ReferenceEquals(written.Model, model) && IsAtRest(rests, states))
+        var states = new PoolCapacity[model.Pools.Count];
+        for (var i = 0; i < states.Length; i++) states[i] = capacity.Latest(model.Pools[i].Name);
+        if (written is { Plan: { } plan, Input: { } last } && ReferenceEquals(last.Model, model) && !IsUnsaved(written))
         {
-            _planner.Rest(model);
-            return null;
+            if (latest is { HasWork: false } && IsAtRest(plan, states))
+            {
+                _planner.Rest(model);
+                return null;
+            }
+
+            if (ReferenceEquals(latest, last.Demand) && time.GetElapsedTime(written.PlannedAt) < Fresh && states.AsSpan().SequenceEqual(last.Capacity)) return null;
         }
 
         return new PlanInput(model, latest, states, written.Plan?.Memory ?? PlannerMemory.Empty);
     }
 
-    private static bool IsAtRest(SharedPlan plan, PoolCapacity[] states) =>
-        !plan.Memory.LastHadWork
-        && plan.Decisions.All(decision => decision is { Replicas: 0, Active: false })
-        && states.All(state => state is { Desired: 0, Ready: 0, Draining: 0, LoadingSince.Count: 0 })
-        && plan.Memory.Pools.Values.All(pool => pool.OutUntil is null);
+    private static bool IsAtRest(SharedPlan plan, PoolCapacity[] states)
+    {
+        if (plan.Memory.LastHadWork) return false;
+        foreach (var decision in plan.Decisions)
+        {
+            if (decision is not { Replicas: 0, Active: false }) return false;
+        }
+
+        foreach (var state in states)
+        {
+            if (state is not { Desired: 0, Ready: 0, Draining: 0, LoadingSince.Count: 0 }) return false;
+        }
+
+        foreach (var (_, pool) in plan.Memory.Pools)
+        {
+            if (pool.OutUntil is not null) return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether what was planned last was not written: it is planned and tried again.</summary>
+    private static bool IsUnsaved(Written written) => written.Saved is not { } saved || Differ(written.Plan!, saved);
 
     private bool IsNews(Written written) =>
-        written.Saved is not { } saved || Differ(written.Plan!, saved)
-        || (!ReferenceEquals(saved.Memory, written.Plan!.Memory) && time.GetElapsedTime(written.SavedAt) >= Refresh);
+        IsUnsaved(written)
+        || (!ReferenceEquals(written.Saved!.Memory, written.Plan!.Memory) && time.GetElapsedTime(written.SavedAt) >= Refresh);
 
     private sealed class Written
     {
-        public Model? Model { get; set; }
+        public PlanInput? Input { get; set; }
+
+        public long PlannedAt { get; set; }
 
         public SharedPlan? Plan { get; set; }
 

@@ -44,6 +44,8 @@ internal sealed class PlannerWork(Demand demand, ClassSpeed speed, PoolRole role
     /// <summary>Work by when it is due, the earliest first, as (seconds from now, replica-seconds due by then); the first entry is what somebody waits for.</summary>
     public IReadOnlyList<(double Horizon, double Seconds)> Due(DateTimeOffset now)
     {
+        if (demand.Deferred.Count == 0) return [(0, Seconds)];
+
         var deferred = demand.Deferred.Select(part => (Horizon: Math.Max(0, (part.Due - now).TotalSeconds), Seconds: Of(Positive(part.PromptTokens), Positive(part.OutputTokens) * OutputShare))).OrderBy(part => part.Horizon).ToArray();
         var due = Math.Max(0, Seconds - deferred.Sum(part => part.Seconds));
         List<(double, double)> all = [(0, due)];

@@ -21,6 +21,7 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
         var arrivals = Arrivals(work);
         var kv = pool.Flavor.Role == PoolRole.Prefill ? 0 : work.KvReplicas;
         var slots = work.SlotReplicas;
+        var kvTokens = work.KvTokens;
         var floor = demand.HasWork ? Math.Max(Math.Max(drain, kv), Math.Max(slots, 1)) : 0;
 
         // The loads that were seen hold the bursts themselves; the mean that arrives needs room for them.
@@ -55,12 +56,12 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
             ForSlots = slots,
             Wanted = up,
         };
-        return new PoolNeed(pool, capacity, Math.Max(floor, PlannerWork.Ceiling(steady / (1 + options.UpMargin))), up, Math.Max(floor, PlannerWork.Ceiling(proven * (1 + options.DownMargin))), inputs, Words(work, inputs, present, options, pool.Flavor.Role));
+        return new PoolNeed(pool, capacity, Math.Max(floor, PlannerWork.Ceiling(steady / (1 + options.UpMargin))), up, Math.Max(floor, PlannerWork.Ceiling(proven * (1 + options.DownMargin))), inputs, new LazyReasons(() => Words(inputs, speed, kvTokens, present, options, pool.Flavor.Role)));
 
         double Arrivals(PlannerWork of) => of.Shared(of.Load, options.TargetUtilisation) / options.TargetUtilisation;
     }
 
-    private static List<string> Words(PlannerWork work, DecisionInputs inputs, Presence present, PlannerOptions options, PoolRole role)
+    private static List<string> Words(DecisionInputs inputs, ClassSpeed speed, double kvTokens, Presence present, PlannerOptions options, PoolRole role)
     {
         var warm = PlannerText.Of($"{options.WarmShare:P0} of the work of the last {options.WarmMemory.TotalMinutes:F0} min came at loads that {inputs.Warm} replicas take at once → keeps {inputs.Warm} warm");
         if (inputs.PendingRequests == 0 && inputs.RunningRequests == 0) return inputs.Warm > 0 ? [warm] : ["no work pending or running → 0"];
@@ -71,8 +72,8 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
         ];
         if (inputs.ForArrivals > 0) all.Add((inputs.ForArrivals, PlannerText.Of($"{inputs.PromptTokensPerSecond:N0} prompt and {inputs.OutputTokensPerSecond:N0} output tokens/s arrive = {inputs.Load:F2} replicas at full use; {options.TargetUtilisation:P0} of a replica is planned for → {inputs.ForArrivals}")));
         if (inputs.Warm > 0) all.Add((inputs.Warm, warm));
-        if (inputs.ForKvCache > 1) all.Add((inputs.ForKvCache, PlannerText.Of($"{work.KvTokens:N0} tokens of KV cache held or reserved, {work.Speed.KvTokens:N0} a replica → {inputs.ForKvCache}")));
-        if (inputs.ForSlots > 1) all.Add((inputs.ForSlots, PlannerText.Of($"{inputs.RunningRequests} requests run, {work.Speed.Slots} a replica → {inputs.ForSlots}")));
+        if (inputs.ForKvCache > 1) all.Add((inputs.ForKvCache, PlannerText.Of($"{kvTokens:N0} tokens of KV cache held or reserved, {speed.KvTokens:N0} a replica → {inputs.ForKvCache}")));
+        if (inputs.ForSlots > 1) all.Add((inputs.ForSlots, PlannerText.Of($"{inputs.RunningRequests} requests run, {speed.Slots} a replica → {inputs.ForSlots}")));
         if (inputs.Wanted > all.Max(part => part.Replicas)) all.Insert(0, (inputs.Wanted, "work is there → 1"));
 
         List<string> words = [.. all.OrderByDescending(part => part.Replicas).Select(part => part.Text)];

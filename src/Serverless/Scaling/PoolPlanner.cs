@@ -27,36 +27,63 @@ public sealed class PoolPlanner(PlannerOptions options)
         ArgumentNullException.ThrowIfNull(capacity);
         ArgumentNullException.ThrowIfNull(memory);
 
-        PoolCapacity[] states = [.. model.Pools.Select(pool => capacity.FirstOrDefault(state => state.Pool == pool.Name) ?? new PoolCapacity { Pool = pool.Name })];
+        var states = States(model, capacity);
         if (demand is null || now - demand.At > options.StaleAfter) return HeldPlan.Of(model, demand, states, memory, now);
 
         var pools = memory.Pools;
-        foreach (var state in states) pools = pools.SetItem(state.Pool.Value, Stock.Update(memory.Of(state.Pool), state, options, now));
-        var known = memory with { Classes = Learning.Learn(model, demand, states, memory.Classes, options), Pools = pools, LastHadWork = demand.HasWork, LastWorkAt = demand.HasWork ? now : memory.LastWorkAt };
-
-        var shares = model.Pools.Select((pool, index) => (pool, index)).GroupBy(entry => entry.pool.Flavor.Role).Select(role => Share(role, demand, states, known, now)).ToArray();
-        var plan = Balance(shares).SelectMany(role => role.Select(share => Steady(share, known, model.Scaling.MaxReplicas, now))).ToArray();
-        var fitted = PoolBounds.Fit(model.Scaling, [.. plan.Select(pool => (pool.Replicas, pool.Share.Started >= pool.Share.Kept ? 0 : pool.Share.Kept))]);
-
-        var decisions = new Dictionary<PoolName, ScaleDecision>();
-        foreach (var ((share, recent, wanted), allowed) in plan.Zip(fitted))
+        foreach (var state in states)
         {
-            var name = share.Need.Pool.Name;
-            var replicas = Math.Min(allowed, share.Need.Capacity.Budget ?? allowed);
-            var work = new PlannerWork(demand, SpeedOf(share.Need.Pool, known), share.Need.Pool.Flavor.Role);
-
-            // A load is remembered in replicas: only once it is known what one does.
-            var measured = known.Classes.TryGetValue(share.Need.Pool.Flavor.AcceleratorClass, out var learned) && learned.IsMeasured;
-            var loads = measured ? pools[name.Value].Loads.Add(work.Shared(work.Burst, 1), work.Load, options.WarmMemory, now) : pools[name.Value].Loads;
-            pools = pools.SetItem(name.Value, pools[name.Value] with { Recent = recent, Replicas = replicas, Loads = loads });
-            decisions[name] = Decide(model, demand, share, recent, wanted, replicas, now);
+            var (before, after) = (memory.Of(state.Pool), Stock.Update(memory.Of(state.Pool), state, options, now));
+            if (!ReferenceEquals(before, after) || !pools.ContainsKey(state.Pool.Value)) pools = pools.SetItem(state.Pool.Value, after);
         }
 
-        return new ModelPlan([.. model.Pools.Select(pool => decisions[pool.Name])], known with { Pools = pools });
+        var known = memory with { Classes = Learning.Learn(model, demand, states, memory.Classes, options), Pools = pools, LastHadWork = demand.HasWork, LastWorkAt = demand.HasWork ? now : memory.LastWorkAt };
+
+        var plan = Balance(Shares(model, demand, states, known, now)).SelectMany(role => role.Select(share => Steady(share, known, model.Scaling.MaxReplicas, now))).ToArray();
+        var fitted = PoolBounds.Fit(model.Scaling, Array.ConvertAll(plan, pool => (pool.Replicas, pool.Share.Started >= pool.Share.Kept ? 0 : pool.Share.Kept)));
+
+        var decisions = new ScaleDecision[states.Length];
+        for (var i = 0; i < plan.Length; i++)
+        {
+            var (share, recent, wanted) = plan[i];
+            var name = share.Need.Pool.Name;
+            var replicas = Math.Min(fitted[i], share.Need.Capacity.Budget ?? fitted[i]);
+            var loads = pools[name.Value].Loads;
+
+            // A load is remembered in replicas: only once it is known what one does.
+            if (known.Classes.TryGetValue(share.Need.Pool.Flavor.AcceleratorClass, out var learned) && learned.IsMeasured)
+            {
+                var work = new PlannerWork(demand, SpeedOf(share.Need.Pool, known), share.Need.Pool.Flavor.Role);
+                loads = loads.Add(work.Shared(work.Burst, 1), work.Load, options.WarmMemory, now);
+            }
+
+            pools = pools.SetItem(name.Value, pools[name.Value] with { Recent = recent, Replicas = replicas, Loads = loads });
+            decisions[Array.IndexOf(states, share.Need.Capacity)] = Decide(model, demand, share, recent, wanted, replicas, now);
+        }
+
+        return new ModelPlan(decisions, known with { Pools = pools });
     }
 
     /// <summary>A pool already asked down to zero must not be activated again by the very replicas that leave.</summary>
     internal static bool IsBusy(PoolCapacity state) => state.Desired > 0 && (state.LoadingSince.Count > 0 || state.Draining > 0);
+
+    /// <summary>What there is of each pool, in flavor order.</summary>
+    private static PoolCapacity[] States(Model model, IReadOnlyList<PoolCapacity> capacity)
+    {
+        var states = new PoolCapacity[model.Pools.Count];
+        for (var i = 0; i < states.Length; i++)
+        {
+            var name = model.Pools[i].Name;
+            states[i] = i < capacity.Count && capacity[i].Pool == name ? capacity[i] : capacity.FirstOrDefault(state => state.Pool == name) ?? new PoolCapacity { Pool = name };
+        }
+
+        return states;
+    }
+
+    /// <summary>For each role how its load is spread over its pools.</summary>
+    private List<PoolShare>[] Shares(Model model, Demand demand, PoolCapacity[] states, PlannerMemory known, DateTimeOffset now) => model.Pools.Count == 1
+        ? [Share([(model.Pools[0], 0)], demand, states, known, now)]
+        : [.. model.Pools.Select((pool, index) => (pool, index)).GroupBy(entry => entry.pool.Flavor.Role).Select(role => Share(role, demand, states, known, now))];
 
     private List<PoolShare> Share(IEnumerable<(Pool Pool, int Index)> role, Demand demand, PoolCapacity[] states, PlannerMemory known, DateTimeOffset now)
     {
@@ -115,15 +142,20 @@ public sealed class PoolPlanner(PlannerOptions options)
 
     private ScaleDecision Decide(Model model, Demand demand, PoolShare share, ImmutableArray<WantedReplicas> recent, int wanted, int replicas, DateTimeOffset now)
     {
+        var active = (demand.HasWork && replicas > 0) || IsBusy(share.Need.Capacity) || (model.Scaling.MinReplicas > 0 && replicas > 0);
+        var most = recent[0].Replicas;
+        return new ScaleDecision(share.Need.Pool.Name, now, replicas, active, new LazyReasons(() => Words(model.Scaling, share, most, wanted, replicas))) { Inputs = share.Need.Inputs };
+    }
+
+    private List<string> Words(ScalingConfig bounds, PoolShare share, int most, int wanted, int replicas)
+    {
         List<string> reasons = [];
-        if (replicas != wanted) reasons.Add(PlannerText.Of($"{wanted} wanted, {model.Scaling.MinReplicas} to {model.Scaling.MaxReplicas} allowed → {replicas}"));
-        if (wanted > share.Replicas) reasons.Add(PlannerText.Of($"{recent[0].Replicas} were wanted within the last {options.Window.TotalSeconds:F0} s → stays {wanted}"));
+        if (replicas != wanted) reasons.Add(PlannerText.Of($"{wanted} wanted, {bounds.MinReplicas} to {bounds.MaxReplicas} allowed → {replicas}"));
+        if (wanted > share.Replicas) reasons.Add(PlannerText.Of($"{most} were wanted within the last {options.Window.TotalSeconds:F0} s → stays {wanted}"));
         if (share.Note is { } note) reasons.Add(note);
         if (share.Started > 0 && share.Started < share.Need.Down && share.Started > share.Need.Up) reasons.Add(PlannerText.Of($"{share.Need.Up} would do, but the load is within {options.DownMargin:P0} of needing more → stays {share.Started}"));
         if (share.Started >= share.Need.Least && share.Started < share.Need.Up && share.Note is null) reasons.Add(PlannerText.Of($"the load is within {options.UpMargin:P0} of what {share.Started} take → stays {share.Started}"));
         reasons.AddRange(share.Need.Reasons);
-
-        var active = (demand.HasWork && replicas > 0) || IsBusy(share.Need.Capacity) || (model.Scaling.MinReplicas > 0 && replicas > 0);
-        return new ScaleDecision(share.Need.Pool.Name, now, replicas, active, reasons) { Inputs = share.Need.Inputs };
+        return reasons;
     }
 }

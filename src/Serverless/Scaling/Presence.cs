@@ -14,9 +14,12 @@ internal sealed record Presence(int Ready, IReadOnlyList<double> ReadyIn, int Ov
 
     public static Presence Of(PoolCapacity capacity, double coldStart, DateTimeOffset now)
     {
+        var ready = Math.Clamp(capacity.Ready, 0, PlannerWork.MostReplicas);
+        if (capacity.LoadingSince.Count == 0) return new Presence(ready, [], 0);
+
         var ages = capacity.LoadingSince.Select(since => Math.Max(0, (now - since).TotalSeconds)).ToArray();
         var counted = ages.Where(age => age <= Expiry * coldStart).OrderDescending().Select(age => Math.Max(0, coldStart - age)).ToArray();
-        return new Presence(Math.Clamp(capacity.Ready, 0, PlannerWork.MostReplicas), counted, ages.Length - counted.Length);
+        return new Presence(ready, counted, ages.Length - counted.Length);
     }
 
     /// <summary>This and what another pool's replicas do of the same work, one of them counting as <paramref name="share"/> of one of these; whole ones only.</summary>

@@ -44,6 +44,9 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
     /// <summary>The pool's decision now (if any) and each later one that differs in replicas or activity; a slow reader sees only the latest.</summary>
     public IAsyncEnumerable<ScaleDecision> WatchAsync(PoolName pool, CancellationToken cancellationToken) => Of(pool).Served.WatchAsync(cancellationToken);
 
+    /// <summary>The pool's decision now (if any), and what ends when there is one that differs in replicas or activity.</summary>
+    public (ScaleDecision? Decision, Task Changed) Watch(PoolName pool) => Of(pool).Served.Look();
+
     /// <summary>Takes an update. False: it is older than what is known, and nothing changed.</summary>
     public bool Take(PlanUpdate update)
     {
