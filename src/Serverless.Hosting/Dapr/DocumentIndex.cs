@@ -148,7 +148,11 @@ internal sealed class DocumentIndex(string prefix, DaprState state, TimeProvider
         {
             var current = await ReadAsync(HeadKey, CancellationToken.None);
             var head = current?.Page ?? new IndexPage();
-            if (head.Entries.Count > 0 && head.Entries.Count + batch.Count > IndexPage.Capacity) head = await TurnOverAsync(head);
+            if (current is { } full && head.Entries.Count > 0 && head.Entries.Count + batch.Count > IndexPage.Capacity)
+            {
+                if (await TryTurnOverAsync(head, full.Tag) is not { } next) continue;
+                head = next;
+            }
 
             var entries = head.Entries.ToList();
             List<IndexPlace> places = [];
@@ -169,13 +173,17 @@ internal sealed class DocumentIndex(string prefix, DaprState state, TimeProvider
         throw Contended();
     }
 
-    /// <summary>Copies a full head to its page; the new head, not yet written, knows it. A copy of a writer that then loses holds at most entries that were swept meanwhile.</summary>
-    private async Task<IndexPage> TurnOverAsync(IndexPage head)
+    /// <summary>Copies a full head to its page; the new head, not yet written, knows it. Null when another writer was first.</summary>
+    /// <remarks>
+    /// The head is looked at again after the page's tag was read: whoever turns over a later head writes the page after that, so that tag stops a copy of the earlier one, which lacks entries.
+    /// </remarks>
+    private async Task<IndexPage?> TryTurnOverAsync(IndexPage head, string tag)
     {
         var key = PageKey(head.Number);
         var copy = head with { Pages = [] };
         var before = await state.GetAsync(key, CancellationToken.None);
-        await state.TrySaveAsync(key, copy.Encode(), before?.Tag, TimeToLive(copy), CancellationToken.None);
+        if ((await state.GetAsync(HeadKey, CancellationToken.None))?.Tag != tag) return null;
+        if (!await state.TrySaveAsync(key, copy.Encode(), before?.Tag, TimeToLive(copy), CancellationToken.None)) return null;
 
         var pages = head.Pages.ToList();
         for (var check = 0; check < PagesCheckedPerRollover && pages.Count > 0; check++)

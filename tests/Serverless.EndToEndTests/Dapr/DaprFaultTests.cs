@@ -67,6 +67,30 @@ public sealed class DaprFaultTests(DaprParts parts) : IClassFixture<DaprParts>
     }
 
     [Fact]
+    public async Task A_writer_that_turns_a_page_over_late_takes_nothing_from_it_that_another_added_meanwhile()
+    {
+        Assert.SkipWhen(DaprParts.Absent is not null, DaprParts.Absent ?? "");
+        var tenant = $"tenant-{Guid.NewGuid():n}";
+        var held = new HeldCall("GetState", $"index.requests/{tenant}/0");
+        await using var slow = DaprParts.ServicesThrough(parts.Sidecar, held);
+        var (late, store) = (slow.GetRequiredService<IDocumentStore>(), parts.Services.GetRequiredService<IDocumentStore>());
+        var full = Enumerable.Range(0, IndexPage.Capacity).Select(number => $"id-{number}").ToArray();
+        await Parallel.ForEachAsync(full, new ParallelOptions { MaxDegreeOfParallelism = 32, CancellationToken = Token }, async (id, _) => await AddAsync(store, id));
+
+        var adding = AddAsync(late, "late");
+        await held.Reached.WithinLimitAsync();
+        await store.DeleteAsync(new DocumentKey("requests", tenant, full[0]), SaveCondition.Any, Token);
+        await AddAsync(store, "last-of-the-page");
+        await AddAsync(store, "first-of-the-next");
+        held.Release();
+        await adding.WithinLimitAsync();
+
+        (await store.ListAsync("requests", tenant, null, 2 * IndexPage.Capacity, Token)).ShouldBe([.. full[1..], "last-of-the-page", "first-of-the-next", "late"], ignoreOrder: true);
+
+        async Task AddAsync(IDocumentStore to, string id) => (await to.SaveAsync(new DocumentKey("requests", tenant, id), Json, SaveCondition.New, null, Token)).ShouldNotBeNull();
+    }
+
+    [Fact]
     public async Task A_secret_is_read_from_the_sidecars_store_and_one_that_is_not_there_is_named()
     {
         Assert.SkipWhen(DaprParts.Absent is not null, DaprParts.Absent ?? "");

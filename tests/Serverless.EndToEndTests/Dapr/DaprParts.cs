@@ -1,3 +1,4 @@
+using Grpc.Net.Client;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Serverless.EndToEndTests.Parts;
@@ -38,10 +39,21 @@ public sealed class DaprParts : IAsyncLifetime
     }
 
     /// <summary>What an app gets that is told of this sidecar.</summary>
-    internal static ServiceProvider ServicesOf(Daprd sidecar, params (string Key, string Value)[] settings)
+    internal static ServiceProvider ServicesOf(Daprd sidecar, params (string Key, string Value)[] settings) => ServicesOf(sidecar, new ServiceCollection(), settings);
+
+    /// <summary>The same, but every call to the sidecar passes <paramref name="handler"/>.</summary>
+    internal static ServiceProvider ServicesThrough(Daprd sidecar, DelegatingHandler handler)
+    {
+        var services = new ServiceCollection();
+        handler.InnerHandler = new SocketsHttpHandler();
+        services.AddDaprClient((_, client) => client.UseGrpcChannelOptions(new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true }));
+        return ServicesOf(sidecar, services, []);
+    }
+
+    private static ServiceProvider ServicesOf(Daprd sidecar, ServiceCollection services, (string Key, string Value)[] settings)
     {
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(
             [new("DAPR_GRPC_PORT", $"{sidecar.GrpcPort}"), new("DAPR_HTTP_PORT", $"{sidecar.HttpPort}"), .. settings.Select(setting => new KeyValuePair<string, string?>(setting.Key, setting.Value))]).Build();
-        return new ServiceCollection().AddSingleton<IConfiguration>(configuration).AddLogging().AddDaprDocuments().AddDaprEvents().AddDaprSecrets().BuildServiceProvider();
+        return services.AddSingleton<IConfiguration>(configuration).AddLogging().AddDaprDocuments().AddDaprEvents().AddDaprSecrets().BuildServiceProvider();
     }
 }
