@@ -55,6 +55,21 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
         }
     }
 
+    /// <summary>The queue holds no more than these once messages are answered, which happens after an end and off the loop.</summary>
+    public async Task QueueHoldsAsync(int requests, int deadLetters = 0)
+    {
+        await DemandAsync(_ => true); // a dispatcher is there
+        var depth = await Queue.DepthAsync(TestRequests.Model, Token);
+        for (var second = 0; second < 30 && (depth.Requests, depth.DeadLetters) != (requests, deadLetters); second++)
+        {
+            await PassAsync(1);
+            depth = await Queue.DepthAsync(TestRequests.Model, Token);
+        }
+
+        (depth.Requests, depth.DeadLetters).ShouldBe((requests, deadLetters));
+        if (requests == 0) (depth.Tokens, depth.Bytes).ShouldBe((0L, 0L));
+    }
+
     /// <summary>Another gateway's lease, as its process would keep it.</summary>
     public async Task<Lease> LeaseGatewayAsync(string instance) => (await _leases.AcquireAsync(LeaseNames.Gateway(instance), "elsewhere", TimeSpan.FromDays(1), Token)).ShouldNotBeNull();
 

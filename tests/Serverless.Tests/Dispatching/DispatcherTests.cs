@@ -29,7 +29,7 @@ public sealed class DispatcherTests
         await worker.FinishAsync(assignment);
         (await scene.EventsAsync(request)).Select(logged => logged.GetType().Name).ShouldBe([nameof(RequestEvent.Accepted), nameof(RequestEvent.Finished)]);
         await scene.DemandAsync(demand => !demand.HasWork);
-        (await scene.Queue.DepthAsync(TestRequests.Model, Token)).Requests.ShouldBe(0);
+        await scene.QueueHoldsAsync(0);
     }
 
     [Fact]
@@ -93,7 +93,7 @@ public sealed class DispatcherTests
         (await scene.NewsAsync()).ShouldBe("poisoned");
         (await scene.EndOfAsync(request)).ShouldBeOfType<RequestEvent.Failed>().Fault.Error.ShouldBe(ServingError.Poisoned);
         await scene.DemandAsync(demand => !demand.HasWork);
-        (await scene.Queue.DepthAsync(TestRequests.Model, Token)).ShouldBe(new QueueDepth(0, 0, 0, 1));
+        await scene.QueueHoldsAsync(0, deadLetters: 1);
     }
 
     [Theory]
@@ -108,9 +108,8 @@ public sealed class DispatcherTests
         await scene.Log.EndAsync(request.Id, new RequestEvent.Failed(new ServingFault(error, "It was given up.")), Token);
 
         scene.Queue.Restore(request);
-        while (await scene.Queue.DepthAsync(TestRequests.Model, Token) is { Requests: > 0 }) await scene.PassAsync(1);
 
-        (await scene.Queue.DepthAsync(TestRequests.Model, Token)).ShouldBe(new QueueDepth(0, 0, 0, deadLetters));
+        await scene.QueueHoldsAsync(0, deadLetters);
     }
 
     [Fact]
@@ -214,7 +213,7 @@ public sealed class DispatcherTests
         }
 
         await scene.DemandAsync(demand => !demand.HasWork);
-        (await scene.Queue.DepthAsync(TestRequests.Model, Token)).Requests.ShouldBe(0);
+        await scene.QueueHoldsAsync(0);
     }
 
     [Fact]
@@ -278,7 +277,7 @@ public sealed class DispatcherTests
         (await worker.HearAsync<DispatcherMessage.Cancel>()).Id.ShouldBe(running.Id);
         await worker.LeftAsync(assignment, AttemptOutcome.Ended);
         (await worker.AssignedAsync()).Request.Id.ShouldBe(after.Id);
-        (await scene.Queue.DepthAsync(TestRequests.Model, Token)).Requests.ShouldBe(1);
+        await scene.QueueHoldsAsync(1);
     }
 
     [Fact]
@@ -294,7 +293,7 @@ public sealed class DispatcherTests
 
         (await worker.AssignedAsync()).Request.Id.ShouldBe(next.Id);
 
-        (await scene.Queue.DepthAsync(TestRequests.Model, Token)).Requests.ShouldBe(1);
+        await scene.QueueHoldsAsync(1);
     }
 
     [Fact]

@@ -29,7 +29,7 @@ public sealed class TakeOverTests
         await worker.FinishAsync(assignment, appended: 2);
         (await scene.EventsAsync(request)).Count.ShouldBe(4); // accepted, two tokens, finished: no event tells of the take-over
         await scene.DemandAsync(demand => !demand.HasWork);
-        (await scene.Queue.DepthAsync(TestRequests.Model, Token)).ShouldBe(default);
+        await scene.QueueHoldsAsync(0);
     }
 
     [Fact]
@@ -63,7 +63,7 @@ public sealed class TakeOverTests
         await worker.FinishAsync(assignment);
 
         (await scene.EndOfAsync(request)).ShouldBeOfType<RequestEvent.Finished>();
-        (await scene.Queue.DepthAsync(TestRequests.Model, Token)).DeadLetters.ShouldBe(0);
+        await scene.QueueHoldsAsync(0);
     }
 
     [Fact]
@@ -152,7 +152,7 @@ public sealed class TakeOverTests
         scene.Promises.Before = _ => Task.CompletedTask;
         await scene.NextDemandAsync(_ => !scene.Promises.Kept.IsEmpty);
         scene.Promises.Kept.ShouldBe([request.Id]);
-        (await scene.Queue.DepthAsync(TestRequests.Model, Token)).Requests.ShouldBe(1);
+        await scene.QueueHoldsAsync(1);
     }
 
     [Fact]
