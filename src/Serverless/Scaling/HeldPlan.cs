@@ -18,7 +18,7 @@ internal static class HeldPlan
         ScaleDecision Decide(PoolCapacity state, int wanted, int replicas)
         {
             var (age, bounds) = (now - demand?.At, model.Scaling);
-            var active = (memory.LastHadWork && replicas > 0) || PoolPlanner.IsBusy(state) || (model.Scaling.MinReplicas > 0 && replicas > 0);
+            var active = PoolPlanner.IsActive(memory.LastHadWork, replicas, state, bounds);
             return new ScaleDecision(state.Pool, now, replicas, active, new LazyReasons(() => Words(age, bounds, wanted, replicas)));
         }
     }
@@ -26,7 +26,7 @@ internal static class HeldPlan
     private static List<string> Words(TimeSpan? age, ScalingConfig bounds, int wanted, int replicas)
     {
         List<string> reasons = [age is { } old ? PlannerText.Of($"demand is {old.TotalSeconds:F0} s old → holds {wanted}") : PlannerText.Of($"no demand seen yet → holds {wanted}")];
-        if (replicas != wanted) reasons.Insert(0, PlannerText.Of($"{wanted} wanted, {bounds.MinReplicas} to {bounds.MaxReplicas} allowed → {replicas}"));
+        if (replicas != wanted) reasons.Insert(0, PoolPlanner.Bounded(wanted, bounds, replicas));
         return reasons;
     }
 }

@@ -64,8 +64,14 @@ public sealed class PoolPlanner(PlannerOptions options)
         return new ModelPlan(decisions, known with { Pools = pools });
     }
 
+    /// <summary>Whether a pool that is to have <paramref name="replicas"/> must not be scaled to zero.</summary>
+    internal static bool IsActive(bool hasWork, int replicas, PoolCapacity state, ScalingConfig bounds) => ((hasWork || bounds.MinReplicas > 0) && replicas > 0) || IsBusy(state);
+
+    /// <summary>That bounds changed what was wanted.</summary>
+    internal static string Bounded(int wanted, ScalingConfig bounds, int replicas) => PlannerText.Of($"{wanted} wanted, {bounds.MinReplicas} to {bounds.MaxReplicas} allowed → {replicas}");
+
     /// <summary>A pool already asked down to zero must not be activated again by the very replicas that leave.</summary>
-    internal static bool IsBusy(PoolCapacity state) => state.Desired > 0 && (state.LoadingSince.Count > 0 || state.Draining > 0);
+    private static bool IsBusy(PoolCapacity state) => state.Desired > 0 && (state.LoadingSince.Count > 0 || state.Draining > 0);
 
     /// <summary>What there is of each pool, in flavor order.</summary>
     private static PoolCapacity[] States(Model model, IReadOnlyList<PoolCapacity> capacity)
@@ -142,7 +148,7 @@ public sealed class PoolPlanner(PlannerOptions options)
 
     private ScaleDecision Decide(Model model, Demand demand, PoolShare share, ImmutableArray<WantedReplicas> recent, int wanted, int replicas, DateTimeOffset now)
     {
-        var active = (demand.HasWork && replicas > 0) || IsBusy(share.Need.Capacity) || (model.Scaling.MinReplicas > 0 && replicas > 0);
+        var active = IsActive(demand.HasWork, replicas, share.Need.Capacity, model.Scaling);
         var most = recent[0].Replicas;
         return new ScaleDecision(share.Need.Pool.Name, now, replicas, active, new LazyReasons(() => Words(model.Scaling, share, most, wanted, replicas))) { Inputs = share.Need.Inputs };
     }
@@ -150,7 +156,7 @@ public sealed class PoolPlanner(PlannerOptions options)
     private List<string> Words(ScalingConfig bounds, PoolShare share, int most, int wanted, int replicas)
     {
         List<string> reasons = [];
-        if (replicas != wanted) reasons.Add(PlannerText.Of($"{wanted} wanted, {bounds.MinReplicas} to {bounds.MaxReplicas} allowed → {replicas}"));
+        if (replicas != wanted) reasons.Add(Bounded(wanted, bounds, replicas));
         if (wanted > share.Replicas) reasons.Add(PlannerText.Of($"{most} were wanted within the last {options.Window.TotalSeconds:F0} s → stays {wanted}"));
         if (share.Note is { } note) reasons.Add(note);
         if (share.Started > 0 && share.Started < share.Need.Down && share.Started > share.Need.Up) reasons.Add(PlannerText.Of($"{share.Need.Up} would do, but the load is within {options.DownMargin:P0} of needing more → stays {share.Started}"));
