@@ -8,7 +8,7 @@ using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Telemetry;
 using Serverless.Scaler.Distributed;
 using Serverless.Scaler.Listening;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
 
 namespace Serverless.Scaler;
 

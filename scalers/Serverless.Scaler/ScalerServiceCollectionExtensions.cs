@@ -2,10 +2,11 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Serverless.Dispatching;
+using Serverless.Leases;
 using Serverless.Scaler.Embedded;
 using Serverless.Scaler.Keda;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 
 namespace Microsoft.Extensions.DependencyInjection;
 

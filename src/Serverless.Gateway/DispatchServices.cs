@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Serverless.Dispatching;
 using Serverless.Gateway.Dispatching;
+using Serverless.Leases;
 
 namespace Microsoft.Extensions.DependencyInjection;
 

@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
-using Serverless.Dispatching;
 using Serverless.Gateway.Admission;
 using Serverless.Gateway.Routes;
 using Serverless.Hosting.Dapr;
@@ -11,6 +10,7 @@ using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Sessions;
 using Serverless.Hosting.Telemetry;
 using Serverless.Hosting.Tokens;
+using Serverless.Leases;
 using Serverless.Requests;
 
 namespace Serverless.Gateway;

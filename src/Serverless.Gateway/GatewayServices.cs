@@ -17,6 +17,7 @@ using Serverless.Gateway.Routes;
 using Serverless.Gateway.Streaming;
 using Serverless.Gateway.Telemetry;
 using Serverless.Gateway.Waiting;
+using Serverless.Leases;
 using Serverless.Tenancy;
 
 namespace Microsoft.Extensions.DependencyInjection;

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 using Serverless.Worker.Engines;
 using Serverless.Worker.Local;
 using Serverless.Worker.Sessions;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Serverless.Catalog;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.Tests.Contracts;

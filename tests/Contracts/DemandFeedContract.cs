@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Shouldly;
 
 namespace Serverless.Tests.Contracts;
@@ -21,7 +21,7 @@ public abstract class DemandFeedContract
     public async Task What_is_published_arrives_whole()
     {
         var (publisher, reader) = await CreateAsync();
-        var demand = new Demand
+        var demand = new ModelDemand
         {
             Model = _model,
             At = At,
@@ -54,7 +54,7 @@ public abstract class DemandFeedContract
         var (publisher, reader) = await CreateAsync();
         await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
 
-        for (var i = 1; i <= Last; i++) publisher.Publish(new Demand { Model = _model, At = At, PendingRequests = i });
+        for (var i = 1; i <= Last; i++) publisher.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = i });
 
         for (var seen = 0; seen < Last;)
         {
@@ -73,8 +73,8 @@ public abstract class DemandFeedContract
         var other = new ModelName($"model-{Guid.NewGuid():n}");
         await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
 
-        publisher.Publish(new Demand { Model = other, At = At, PendingRequests = 9 });
-        publisher.Publish(new Demand { Model = _model, At = At, PendingRequests = 1 });
+        publisher.Publish(new ModelDemand { Model = other, At = At, PendingRequests = 9 });
+        publisher.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 1 });
 
         (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         watch.Current.PendingRequests.ShouldBe(1);
@@ -84,7 +84,7 @@ public abstract class DemandFeedContract
     public async Task A_watcher_that_comes_late_sees_what_there_is()
     {
         var (publisher, reader) = await CreateAsync();
-        publisher.Publish(new Demand { Model = _model, At = At, PendingRequests = 1 });
+        publisher.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 1 });
         await using (var early = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token)) await early.MoveNextAsync().WithinLimitAsync();
 
         await using var late = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
@@ -97,13 +97,13 @@ public abstract class DemandFeedContract
     public async Task The_demand_of_a_model_that_moved_is_its_new_dispatchers()
     {
         var (first, second) = await CreateAsync();
-        first.Publish(new Demand { Model = _model, At = At, PendingRequests = 1 });
+        first.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 1 });
         await using var watch = second.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
         await using var old = first.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
         await old.MoveNextAsync().WithinLimitAsync();
 
-        second.Publish(new Demand { Model = _model, At = At, PendingRequests = 2 });
+        second.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 2 });
 
         (await old.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         old.Current.PendingRequests.ShouldBe(2);

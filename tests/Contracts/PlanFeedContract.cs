@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Serverless.Catalog;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.Tests.Contracts;

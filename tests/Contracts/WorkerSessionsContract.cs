@@ -1,7 +1,7 @@
 using System.Threading.Channels;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless;

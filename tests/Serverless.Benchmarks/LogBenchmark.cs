@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
 using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Log;
 using Serverless.Requests;
 
 namespace Serverless.Benchmarks;

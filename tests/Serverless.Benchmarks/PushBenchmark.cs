@@ -1,9 +1,9 @@
 using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
-using Serverless.Dispatching;
 using Serverless.Requests;
 using Serverless.Scaler.Protos;
+using Serverless.Sessions;
 
 namespace Serverless.Benchmarks;
 

@@ -3,9 +3,9 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RabbitMQ.Client;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Queues;
 using Serverless.Requests;
 
 namespace Serverless.Benchmarks;

@@ -1,7 +1,8 @@
 using Microsoft.Extensions.Hosting;
 using Serverless.Catalog;
-using Serverless.Hosting.Redis;
-using Serverless.Scaling;
+using Serverless.Hosting.Redis.Feeds;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Distributed;
 

@@ -1,7 +1,7 @@
 using Grpc.Core;
 using Serverless.Catalog;
 using Serverless.Scaler.Protos;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Embedded;
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Hosting;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Keda;
 

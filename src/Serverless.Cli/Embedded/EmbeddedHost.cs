@@ -7,14 +7,15 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Gateway;
 using Serverless.Hosting.Keys;
 using Serverless.Hosting.Manifests;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Scaler.Embedded;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Sessions;
 using Serverless.Tenancy;
 
 namespace Serverless.Cli.Embedded;

@@ -1,12 +1,12 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Gateway.Admission;
 using Serverless.Gateway.Holding;
 using Serverless.Gateway.Idempotency;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Promises;
+using Serverless.Leases;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Flow;

@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
@@ -11,6 +10,7 @@ using Serverless.Gateway.Promises;
 using Serverless.Gateway.Streaming;
 using Serverless.Gateway.Telemetry;
 using Serverless.Gateway.Waiting;
+using Serverless.Leases;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Flow;

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
@@ -12,6 +11,7 @@ using Serverless.Gateway.Promises;
 using Serverless.Gateway.Streaming;
 using Serverless.Gateway.Telemetry;
 using Serverless.Gateway.Waiting;
+using Serverless.Leases;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Flow;

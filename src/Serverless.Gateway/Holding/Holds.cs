@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Serverless.Dispatching;
 using Serverless.Errors;
+using Serverless.Leases;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Holding;

@@ -1,8 +1,8 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Gateway.Pools;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 
 namespace Serverless.Gateway.Waiting;
 
@@ -30,7 +30,7 @@ internal static class WaitEstimator
     /// <param name="atMost">No more than this is ahead of it: what was when it came.</param>
     /// <param name="unseen">Tokens ahead of it that the demand does not count yet.</param>
     public static WaitEstimate Estimate(
-        Model model, Demand? demand, IReadOnlyList<PoolCapacity> pools, Lane lane, WaitOptions priors, DateTimeOffset now, long ownTokens = 0, long atMost = long.MaxValue, long unseen = 0)
+        Model model, ModelDemand? demand, IReadOnlyList<PoolCapacity> pools, Lane lane, WaitOptions priors, DateTimeOffset now, long ownTokens = 0, long atMost = long.MaxValue, long unseen = 0)
     {
         var ahead = Math.Min(atMost, Math.Max(0, TokensAhead(demand, lane) + unseen - ownTokens));
         var ready = pools.Sum(pool => pool.Ready);
@@ -46,15 +46,15 @@ internal static class WaitEstimator
     }
 
     /// <summary>Its answer is not complete before that: the soonest that it is taken up, and what requests take of late.</summary>
-    public static TimeSpan SoonestEnd(WaitEstimate estimate, Model model, Demand? demand, IReadOnlyList<PoolCapacity> pools, InferenceRequest request) =>
+    public static TimeSpan SoonestEnd(WaitEstimate estimate, Model model, ModelDemand? demand, IReadOnlyList<PoolCapacity> pools, InferenceRequest request) =>
         estimate.Soonest + ((demand?.RunTime(MostOutput(request)) ?? TimeSpan.Zero) * LongRun / Growth(model, pools.Sum(pool => pool.Ready)));
 
     /// <summary>What a request adds to the queue: its prompt, and as much output as others gave of late. A cap says little of the output, so before the first it is not guessed from that.</summary>
-    public static long ExpectedTokens(Demand? demand, InferenceRequest request) =>
+    public static long ExpectedTokens(ModelDemand? demand, InferenceRequest request) =>
         request.PromptTokens + Math.Min(MostOutput(request), (long)Math.Ceiling(demand?.RunOutputTokens ?? 0));
 
     /// <summary>When a full queue is worth another try: once what it holds now has been drained. Null while no rate is known.</summary>
-    public static TimeSpan? DrainTime(Demand? demand)
+    public static TimeSpan? DrainTime(ModelDemand? demand)
     {
         var rate = MeasuredRate(demand);
         return demand is null || rate <= 0 ? null : Seconds((demand.PendingPromptTokens + demand.PendingOutputTokens) / rate);
@@ -65,7 +65,7 @@ internal static class WaitEstimator
     /// <summary>More replicas than now would be faster by as much.</summary>
     private static double Growth(Model model, int ready) => Math.Max(1, (double)model.Scaling.MaxReplicas / Math.Max(1, ready));
 
-    private static long TokensAhead(Demand? demand, Lane lane)
+    private static long TokensAhead(ModelDemand? demand, Lane lane)
     {
         if (demand is null) return 0;
         if (demand.PendingTokensByLane.Count == 0) return demand.PendingPromptTokens + demand.PendingOutputTokens;
@@ -76,7 +76,7 @@ internal static class WaitEstimator
     }
 
     /// <summary>All slots taken: on average one is free after a running request's share of what they all still have to do.</summary>
-    private static long TokensToAFreeSlot(Demand? demand)
+    private static long TokensToAFreeSlot(ModelDemand? demand)
     {
         if (demand is null || demand.RunningRequests == 0 || demand.Replicas.Count == 0) return 0;
 
@@ -89,7 +89,7 @@ internal static class WaitEstimator
     }
 
     /// <summary>The drain rate, or, before there was a queue to drain, what the replicas generate.</summary>
-    private static double MeasuredRate(Demand? demand)
+    private static double MeasuredRate(ModelDemand? demand)
     {
         if (demand is null) return 0;
         return Math.Max(demand.ServedTokensPerSecond, demand.Replicas.Sum(replica => replica.Draining ? 0 : replica.DecodeTokensPerSecond));

@@ -3,7 +3,7 @@ using System.Text;
 using Serverless.Catalog;
 using Serverless.Gateway.Pools;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 
 namespace Serverless.Gateway.Waiting;
 

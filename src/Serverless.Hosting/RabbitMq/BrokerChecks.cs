@@ -6,6 +6,7 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
+using Serverless.Hosting.RabbitMq.Queues;
 
 namespace Serverless.Hosting.RabbitMq;
 

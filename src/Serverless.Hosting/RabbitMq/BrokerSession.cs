@@ -2,6 +2,7 @@ using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
 using RabbitMQ.Client.Exceptions;
 using Serverless.Catalog;
+using Serverless.Hosting.RabbitMq.Queues;
 
 namespace Serverless.Hosting.RabbitMq;
 

@@ -1,4 +1,5 @@
 using Serverless.Catalog;
+using Serverless.Hosting.RabbitMq.Queues;
 
 namespace Serverless.Hosting.RabbitMq;
 

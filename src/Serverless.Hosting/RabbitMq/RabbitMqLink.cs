@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
+using Serverless.Hosting.RabbitMq.Queues;
 
 namespace Serverless.Hosting.RabbitMq;
 

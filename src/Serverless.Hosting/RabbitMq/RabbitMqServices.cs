@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Queues;
 using Serverless.Requests;
 
 namespace Microsoft.Extensions.DependencyInjection;

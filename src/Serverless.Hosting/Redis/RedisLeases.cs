@@ -1,4 +1,4 @@
-using Serverless.Dispatching;
+using Serverless.Leases;
 using StackExchange.Redis;
 
 namespace Serverless.Hosting.Redis;

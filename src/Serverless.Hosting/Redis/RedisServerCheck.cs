@@ -1,4 +1,5 @@
 using System.Globalization;
+using Serverless.Hosting.Redis.Log;
 using StackExchange.Redis;
 
 namespace Serverless.Hosting.Redis;

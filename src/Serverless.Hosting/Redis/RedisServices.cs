@@ -3,11 +3,16 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Hosting.Manifests;
 using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Catalog;
+using Serverless.Hosting.Redis.Feeds;
+using Serverless.Hosting.Redis.Log;
+using Serverless.Leases;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Plans;
 
 namespace Microsoft.Extensions.DependencyInjection;
 

@@ -5,8 +5,9 @@ using Grpc.Net.Client;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Errors;
+using Serverless.Leases;
+using Serverless.Sessions;
 
 namespace Serverless.Hosting.Sessions;
 

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Grpc.Core;
-using Serverless.Dispatching;
+using Serverless.Sessions;
 
 namespace Serverless.Hosting.Sessions;
 

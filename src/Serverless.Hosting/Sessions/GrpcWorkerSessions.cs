@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Grpc.Core;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Sessions;
 
 namespace Serverless.Hosting.Sessions;
 

@@ -2,9 +2,9 @@ using System.Threading.Channels;
 using Google.Protobuf;
 using Grpc.Core;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Hosting.Records;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Hosting.Sessions;
 

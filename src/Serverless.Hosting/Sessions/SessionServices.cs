@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
-using Serverless.Dispatching;
 using Serverless.Hosting.Sessions;
+using Serverless.Sessions;
 
 namespace Microsoft.Extensions.DependencyInjection;
 

@@ -1,11 +1,11 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
-using Serverless.Dispatching;
 using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
 using Serverless.Inference.Models;
 using Serverless.Inference.Sampling;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Worker.Engines;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Serverless.Worker.Engines;
 using Serverless.Worker.Sessions;
 

@@ -1,6 +1,6 @@
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Worker.Sessions;
 

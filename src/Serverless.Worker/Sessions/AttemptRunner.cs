@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Serverless.Worker.Engines;
 
 namespace Serverless.Worker.Sessions;

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Worker.Sessions;
 

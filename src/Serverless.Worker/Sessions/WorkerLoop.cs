@@ -1,4 +1,4 @@
-using Serverless.Dispatching;
+using Serverless.Sessions;
 using Serverless.Worker.Engines;
 
 namespace Serverless.Worker.Sessions;

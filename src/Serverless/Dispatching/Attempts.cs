@@ -1,7 +1,9 @@
 using System.Globalization;
 using Serverless.Catalog;
 using Serverless.Errors;
+using Serverless.Leases;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Dispatching;
 

@@ -1,3 +1,4 @@
+using Serverless.Demand;
 using Serverless.Requests;
 
 namespace Serverless.Dispatching;

@@ -1,8 +1,9 @@
 using Serverless.Catalog;
+using Serverless.Demand;
 
 namespace Serverless.Dispatching;
 
-/// <summary>Turns a dispatcher's state into <see cref="Demand"/>: at once when work comes or goes, ten times a second while there is some, once a second as a sign of life. Not thread-safe.</summary>
+/// <summary>Turns a dispatcher's state into <see cref="ModelDemand"/>: at once when work comes or goes, ten times a second while there is some, once a second as a sign of life. Not thread-safe.</summary>
 internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimeProvider time)
 {
     private const int MostOrganizations = 32;
@@ -43,7 +44,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         if (hasWork == _hadWork && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval)) return;
 
         (_publishedAt, _hadWork) = (now, hasWork);
-        feed.Publish(new Demand
+        feed.Publish(new ModelDemand
         {
             Model = model,
             At = now,

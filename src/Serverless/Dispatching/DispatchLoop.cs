@@ -4,6 +4,7 @@ using System.Threading.Channels;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Dispatching;
 

@@ -1,4 +1,7 @@
+using Serverless.Demand;
+using Serverless.Leases;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Dispatching;
 

@@ -1,5 +1,6 @@
 using Serverless.Catalog;
 using Serverless.Errors;
+using Serverless.Leases;
 
 namespace Serverless.Dispatching;
 

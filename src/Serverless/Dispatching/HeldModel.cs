@@ -1,4 +1,5 @@
 using Serverless.Catalog;
+using Serverless.Leases;
 
 namespace Serverless.Dispatching;
 

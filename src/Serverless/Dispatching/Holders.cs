@@ -1,3 +1,4 @@
+using Serverless.Leases;
 using Serverless.Requests;
 
 namespace Serverless.Dispatching;

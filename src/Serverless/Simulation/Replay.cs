@@ -1,4 +1,5 @@
 using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.Dispatching;
 using Serverless.Requests;
 

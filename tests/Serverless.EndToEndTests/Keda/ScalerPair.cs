@@ -1,9 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog.Manifests;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
 using Serverless.EndToEndTests.Redis;
 using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Catalog;
 
 namespace Serverless.EndToEndTests.Keda;
 

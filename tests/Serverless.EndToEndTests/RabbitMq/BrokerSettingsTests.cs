@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using Serverless.Catalog;
 using Serverless.EndToEndTests.Parts;
 using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Queues;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.RabbitMq;

@@ -4,7 +4,7 @@ using RabbitMQ.Client;
 using Serverless.Catalog;
 using Serverless.EndToEndTests.Parts;
 using Serverless.Errors;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Queues;
 using Serverless.Hosting.Records;
 using Serverless.Requests;
 using Shouldly;

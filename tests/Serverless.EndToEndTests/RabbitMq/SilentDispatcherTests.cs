@@ -1,6 +1,8 @@
 using Serverless.Catalog;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.RabbitMq;

@@ -9,12 +9,13 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
 using Serverless.Scaler.Keda;
 using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Redis;
@@ -96,7 +97,7 @@ public sealed class HungRedisScalerTests : IAsyncDisposable
     }
 
     /// <summary>Requests of 100 tokens.</summary>
-    private static Demand Waiting(int requests) => new() { Model = Declared.Name, At = TimeProvider.System.GetUtcNow(), PendingRequests = requests, PendingPromptTokens = 100 * requests, PendingOutputTokens = 100 * requests };
+    private static ModelDemand Waiting(int requests) => new() { Model = Declared.Name, At = TimeProvider.System.GetUtcNow(), PendingRequests = requests, PendingPromptTokens = 100 * requests, PendingOutputTokens = 100 * requests };
 
     private static DateTime Soon() => TimeProvider.System.GetUtcNow().UtcDateTime + TimeSpan.FromSeconds(10);
 

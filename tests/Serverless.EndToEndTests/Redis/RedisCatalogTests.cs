@@ -3,6 +3,7 @@ using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
 using Serverless.EndToEndTests.Parts;
 using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Catalog;
 using Serverless.Tests.Contracts;
 using Shouldly;
 

@@ -1,4 +1,4 @@
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Tests.Contracts;
 
 namespace Serverless.EndToEndTests.Redis;

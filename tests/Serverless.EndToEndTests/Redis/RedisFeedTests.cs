@@ -1,7 +1,7 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Redis;
@@ -101,7 +101,7 @@ public sealed class RedisFeedTests : IAsyncDisposable
         }
     }
 
-    private static Demand Demand(ModelName model, int pending) => new() { Model = model, At = DateTimeOffset.UnixEpoch, PendingRequests = pending };
+    private static ModelDemand Demand(ModelName model, int pending) => new() { Model = model, At = DateTimeOffset.UnixEpoch, PendingRequests = pending };
 
     private static Task<bool> HashSetAsync(RedisParts parts, string name, string entry) =>
         parts.Connection.RunAsync(database => database.HashSetAsync(parts.Connection.Keys.Demand, name, entry), Token).AsTask();

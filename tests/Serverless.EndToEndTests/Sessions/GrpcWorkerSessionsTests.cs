@@ -3,8 +3,8 @@ using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Microsoft.Extensions.DependencyInjection;
-using Serverless.Dispatching;
 using Serverless.Hosting.Sessions;
+using Serverless.Sessions;
 using Shouldly;
 using Wire = Serverless.Hosting.Sessions.Wire;
 

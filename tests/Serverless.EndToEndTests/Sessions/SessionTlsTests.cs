@@ -2,8 +2,8 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Hosting.Sessions;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Sessions;

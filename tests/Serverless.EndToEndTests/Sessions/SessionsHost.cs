@@ -2,9 +2,9 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Serverless.Dispatching;
 using Serverless.EndToEndTests.Parts;
 using Serverless.Hosting.Sessions;
+using Serverless.Leases;
 
 namespace Serverless.EndToEndTests.Sessions;
 

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.FunctionalTests.Scaler;
 

@@ -1,6 +1,6 @@
 using System.Threading.Channels;
 using Serverless.Catalog;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.FunctionalTests.Scaler;
 

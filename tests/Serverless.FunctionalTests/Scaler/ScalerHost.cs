@@ -6,11 +6,13 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaler.Listening;
+using Serverless.Demand;
 using Serverless.Scaler.Keda;
+using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Scaler;
@@ -72,7 +74,7 @@ internal sealed class ScalerHost : IAsyncDisposable
     }
 
     /// <summary>Requests of 1,000 tokens and one of what is left wait, so many run.</summary>
-    public void Publish(int pendingPromptTokens, int running = 0) => _app.Services.GetRequiredService<IDemandFeed>().Publish(new Demand
+    public void Publish(int pendingPromptTokens, int running = 0) => _app.Services.GetRequiredService<IDemandFeed>().Publish(new ModelDemand
     {
         Model = Model.Name,
         At = Time.GetUtcNow(),

@@ -1,7 +1,10 @@
 using System.Threading.Channels;
 using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.Dispatching;
+using Serverless.Leases;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Dispatching;
@@ -126,11 +129,11 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     }
 
     /// <summary>The first demand that is as asked for. At a clock that stands still only the coming and going of work is published.</summary>
-    public Task<Demand> DemandAsync(Func<Demand, bool> wanted)
+    public Task<ModelDemand> DemandAsync(Func<ModelDemand, bool> wanted)
     {
         return WatchAsync().WithinLimitAsync();
 
-        async Task<Demand> WatchAsync()
+        async Task<ModelDemand> WatchAsync()
         {
             await foreach (var demand in Demand.WatchAsync(TestRequests.Model, Token))
             {
@@ -142,7 +145,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     }
 
     /// <summary>The demand once it is as asked for; seconds pass until then.</summary>
-    public async Task<Demand> NextDemandAsync(Func<Demand, bool> wanted)
+    public async Task<ModelDemand> NextDemandAsync(Func<ModelDemand, bool> wanted)
     {
         var seen = DemandAsync(wanted);
         while (!seen.IsCompleted) await PassAsync(1);

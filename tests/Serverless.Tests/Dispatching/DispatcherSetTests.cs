@@ -1,6 +1,9 @@
 using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.Dispatching;
+using Serverless.Leases;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Dispatching;

@@ -1,6 +1,6 @@
 using CsCheck;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Requests;
 using Shouldly;
 

@@ -1,5 +1,5 @@
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Dispatching;

@@ -1,6 +1,6 @@
 using System.Threading.Channels;
-using Serverless.Dispatching;
 using Serverless.Errors;
+using Serverless.Leases;
 
 namespace Serverless.Tests.Dispatching;
 

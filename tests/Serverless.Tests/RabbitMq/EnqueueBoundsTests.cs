@@ -1,6 +1,6 @@
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Errors;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Queues;
 using Serverless.Requests;
 using Shouldly;
 
@@ -64,7 +64,7 @@ public sealed class EnqueueBoundsTests
     {
         var request = TestRequests.New();
         var bounds = Bounds(new QueueLimits { MaxTokens = pendingTokens + request.MaxTotalTokens - (long)(tokensPerSecond * seconds) });
-        _demand.Publish(new Demand { Model = TestRequests.Model, At = _time.GetUtcNow(), PendingRequests = 1, PendingPromptTokens = pendingTokens, ServedTokensPerSecond = tokensPerSecond });
+        _demand.Publish(new ModelDemand { Model = TestRequests.Model, At = _time.GetUtcNow(), PendingRequests = 1, PendingPromptTokens = pendingTokens, ServedTokensPerSecond = tokensPerSecond });
 
         var fault = bounds.Admit(request).ShouldNotBeNull();
 
@@ -76,7 +76,7 @@ public sealed class EnqueueBoundsTests
     public void An_organizations_share_counts_what_waits_elsewhere()
     {
         var bounds = Bounds(new QueueLimits { MaxRequests = 10, TenantShare = 0.5 });
-        _demand.Publish(new Demand
+        _demand.Publish(new ModelDemand
         {
             Model = TestRequests.Model,
             At = _time.GetUtcNow(),
@@ -91,5 +91,5 @@ public sealed class EnqueueBoundsTests
 
     private EnqueueBounds Bounds(QueueLimits limits) => new(limits, _demand, _time);
 
-    private void Publish(int pending) => _demand.Publish(new Demand { Model = TestRequests.Model, At = _time.GetUtcNow(), PendingRequests = pending });
+    private void Publish(int pending) => _demand.Publish(new ModelDemand { Model = TestRequests.Model, At = _time.GetUtcNow(), PendingRequests = pending });
 }

@@ -1,6 +1,7 @@
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Queues;
 using Shouldly;
 
 namespace Serverless.Tests.RabbitMq;

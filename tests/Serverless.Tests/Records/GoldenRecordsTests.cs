@@ -1,6 +1,6 @@
 using System.Text.Json;
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Records;

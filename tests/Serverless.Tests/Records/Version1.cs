@@ -2,13 +2,13 @@ using System.Text;
 using Google.Protobuf;
 using RabbitMQ.Client;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Hosting.Dapr;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Queues;
 using Serverless.Hosting.Records;
 using Serverless.Hosting.Sessions;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Tests.Records;
 

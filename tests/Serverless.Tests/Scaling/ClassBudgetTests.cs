@@ -1,6 +1,7 @@
 using CsCheck;
 using Serverless.Catalog;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 

@@ -1,5 +1,6 @@
 using CsCheck;
 using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Requests;
@@ -67,7 +68,7 @@ public sealed class DeferredWorkTests
         });
     }
 
-    private static Demand Batch(int replicaSeconds, double within) => Idle() with
+    private static ModelDemand Batch(int replicaSeconds, double within) => Idle() with
     {
         PendingRequests = replicaSeconds,
         PendingPromptTokens = replicaSeconds * 1000L,

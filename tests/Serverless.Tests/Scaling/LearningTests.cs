@@ -1,7 +1,7 @@
 using System.Text.Json;
 using CsCheck;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 
@@ -188,7 +188,7 @@ public sealed class LearningTests
 
     private static ReplicaDemand Replica(string name, double prefill, double decode, int running) => new(name, PoolOfModel, false, running, 16, 0, 32768, prefill, decode);
 
-    private static Demand Report(int second, double prefill, double decode, int running) =>
+    private static ModelDemand Report(int second, double prefill, double decode, int running) =>
         Idle(Start.AddSeconds(second)) with { RunningRequests = running, Replicas = [Replica("r", prefill, decode, running)] };
 
     private static PlannerMemory Cached(double share)

@@ -1,9 +1,12 @@
 using CsCheck;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Errors;
+using Serverless.Leases;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.Tests.Scaling;
@@ -206,7 +209,7 @@ public sealed class LeasedPlannerTests
         plans.Take((await _plans.ReadAsync(Token))!);
     }
 
-    private void Publish(int pending) => _demand.Publish(new Demand { Model = new ModelName("m"), At = _time.GetUtcNow(), PendingRequests = pending > 0 ? 1 : pending, PendingPromptTokens = pending });
+    private void Publish(int pending) => _demand.Publish(new ModelDemand { Model = new ModelName("m"), At = _time.GetUtcNow(), PendingRequests = pending > 0 ? 1 : pending, PendingPromptTokens = pending });
 
     private BelievedDemand Believed() => new(_demand, _catalog, new PlannerOptions(), _time, _queue);
 

@@ -1,6 +1,7 @@
 using CsCheck;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 
@@ -11,7 +12,7 @@ namespace Serverless.Tests.Scaling;
 /// </summary>
 public sealed class PoolPlannerProperties
 {
-    private static readonly Gen<Demand> Demands =
+    private static readonly Gen<ModelDemand> Demands =
         from counts in Gen.Select(Gen.Int[0, 200], Gen.Int[0, 200])
         from pending in Gen.Select(Gen.Long[0, 400_000], Gen.Long[0, 100_000])
         from running in Gen.Select(Gen.Long[0, 400_000], Gen.Long[0, 100_000])

@@ -1,5 +1,5 @@
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Planning;
 
 namespace Serverless.Tests.Scaling;
 

@@ -1,5 +1,6 @@
 using Serverless.Catalog;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Tests.Scaling;
 

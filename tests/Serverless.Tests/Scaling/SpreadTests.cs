@@ -1,6 +1,7 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 
@@ -137,7 +138,7 @@ public sealed class SpreadTests
     private static PoolCapacity Up(PoolName name, int ready) => new() { Pool = name, Desired = ready, Ready = ready };
 
     /// <summary>A load of two replicas at full use: three at 75 %.</summary>
-    private static Demand Busy(DateTimeOffset now) => Idle(now) with { RunningRequests = 2, PromptTokensPerSecond = 2000 };
+    private static ModelDemand Busy(DateTimeOffset now) => Idle(now) with { RunningRequests = 2, PromptTokensPerSecond = 2000 };
 
     private static ModelPlan Plan(Model model, double replicaSeconds, PoolCapacity[] capacity, PlannerOptions? options = null, DateTimeOffset? deadline = null) =>
         new PoolPlanner(options ?? Options).Plan(model, (replicaSeconds > 0 ? Backlog(replicaSeconds) : Idle()) with { EarliestDeadline = deadline }, capacity, PlannerMemory.Empty, Start);

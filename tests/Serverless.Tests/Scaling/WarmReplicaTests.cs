@@ -1,7 +1,7 @@
 using CsCheck;
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 
@@ -110,7 +110,7 @@ public sealed class WarmReplicaTests
             iter: 100);
     }
 
-    private static Demand Stream(int second, double rate) => Idle(Start.AddSeconds(second)) with { RunningRequests = 1, PromptTokensPerSecond = rate, RecentPromptTokensPerSecond = rate };
+    private static ModelDemand Stream(int second, double rate) => Idle(Start.AddSeconds(second)) with { RunningRequests = 1, PromptTokensPerSecond = rate, RecentPromptTokensPerSecond = rate };
 
     /// <summary>The class's rates are known, as its prior has them.</summary>
     private static PlannerMemory Measured()

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Sessions;
 using Serverless.Tests.Dispatching;
 using Serverless.Worker.Engines;
 using Serverless.Worker.Sessions;

@@ -1,9 +1,9 @@
 using CsCheck;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Gateway.Waiting;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.Tests.Gateway.Waiting;
@@ -117,7 +117,7 @@ public sealed class WaitEstimatorTests
             many.Soonest.ShouldBeLessThanOrEqualTo(many.Expected.Value);
         });
 
-    private static Demand Demand(long pending, double rate) => new()
+    private static ModelDemand Demand(long pending, double rate) => new()
     {
         Model = new ModelName("tiny"),
         At = Now,

@@ -1,6 +1,6 @@
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Worker.Sessions;

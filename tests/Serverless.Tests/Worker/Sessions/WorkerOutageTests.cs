@@ -1,5 +1,5 @@
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Serverless.Tests.Dispatching;
 using Shouldly;
 

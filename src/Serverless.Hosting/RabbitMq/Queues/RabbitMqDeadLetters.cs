@@ -1,0 +1,91 @@
+using RabbitMQ.Client;
+using Serverless.Errors;
+using Serverless.Requests;
+
+namespace Serverless.Hosting.RabbitMq.Queues;
+
+/// <summary>
+/// The dead letters' queue as operators see it. A queue can only be read from its head, so a look takes messages without acknowledging them and puts them back when its channel
+/// closes; while one operator looks, another sees fewer. Thread-safe; looks of one process come one after the other.
+/// </summary>
+internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) : IDeadLetters, IDisposable
+{
+    /// <summary>How far one looks for an id: beyond that, redrive or remove those at the head first.</summary>
+    public const int Furthest = 10_000;
+
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
+
+    private readonly SemaphoreSlim _looking = new(1, 1);
+
+    /// <inheritdoc/>
+    public async ValueTask<IReadOnlyList<DeadLetter>> ListAsync(int limit, CancellationToken cancellationToken)
+    {
+        var letters = new List<DeadLetter>();
+        await LookAsync(Math.Min(limit, Furthest), (_, message) => { letters.Add(Envelope.Exhume(message.BasicProperties, message.Body.ToArray())); return new ValueTask<bool>(true); }, cancellationToken);
+        return letters;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<DeadLetter?> GetAsync(string id, CancellationToken cancellationToken)
+    {
+        DeadLetter? found = null;
+        await LookAsync(
+            Furthest,
+            (_, message) =>
+            {
+                if (message.BasicProperties.MessageId == id) found = Envelope.Exhume(message.BasicProperties, message.Body.ToArray());
+                return new ValueTask<bool>(found is null);
+            },
+            cancellationToken);
+        return found;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> RemoveAsync(string id, CancellationToken cancellationToken)
+    {
+        var removed = false;
+        await LookAsync(
+            Furthest,
+            async (channel, message) =>
+            {
+                if (message.BasicProperties.MessageId != id) return true;
+                await channel.BasicAckAsync(message.DeliveryTag, multiple: false, cancellationToken);
+                removed = true;
+                return true; // the same letter may be there twice
+            },
+            cancellationToken);
+        return removed;
+    }
+
+    public void Dispose() => _looking.Dispose();
+
+    /// <summary>Shows the messages from the head, at most so many, until told to stop; all that is not acknowledged goes back.</summary>
+    private async Task LookAsync(int limit, Func<IChannel, BasicGetResult, ValueTask<bool>> look, CancellationToken cancellationToken)
+    {
+        using var bound = new CancellationTokenSource(Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancellationToken);
+        try
+        {
+            await _looking.WaitAsync(either.Token);
+            try
+            {
+                var session = await link.SessionAsync(either.Token);
+                await using var channel = await session.OpenChannelAsync(either.Token);
+                for (var seen = 0; seen < limit && await channel.BasicGetAsync(link.Topology.DeadLetters, autoAck: false, either.Token) is { } message; seen++)
+                {
+                    if (!await look(channel, message)) break;
+                }
+
+                await channel.CloseAsync(CancellationToken.None);
+            }
+            finally
+            {
+                _looking.Release();
+            }
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && BrokerFaults.IsOutage(exception))
+        {
+            throw new ServingException(BrokerFaults.Unavailable(exception.Message), exception);
+        }
+    }
+}

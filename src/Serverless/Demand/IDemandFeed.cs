@@ -1,0 +1,19 @@
+using Serverless.Catalog;
+
+namespace Serverless.Demand;
+
+/// <summary>Port: demand from dispatchers to scalers; the latest of each model counts. In memory; Redis.</summary>
+public interface IDemandFeed
+{
+    /// <summary>Replaces the model's demand. Never blocks, never throws.</summary>
+    void Publish(ModelDemand demand);
+
+    /// <summary>The model's latest demand, or null.</summary>
+    ModelDemand? Latest(ModelName model);
+
+    /// <summary>The model's demand now (if any) and whenever it changes; a slow reader sees only the latest.</summary>
+    IAsyncEnumerable<ModelDemand> WatchAsync(ModelName model, CancellationToken cancellationToken);
+
+    /// <summary>The demand of every model now (if any) and of each whose demand changed, many at once; a slow reader sees only the latest of each. What one reader of ten thousand models needs.</summary>
+    IAsyncEnumerable<IReadOnlyCollection<ModelDemand>> WatchAllAsync(CancellationToken cancellationToken);
+}

@@ -1,0 +1,37 @@
+using Serverless.Catalog;
+
+namespace Serverless.Sessions;
+
+/// <summary>Who a worker says it is when it connects.</summary>
+public sealed record WorkerDescription
+{
+    /// <summary>Unique among live workers: a replica's name.</summary>
+    public required string Worker { get; init; }
+
+    /// <summary>The pool it belongs to.</summary>
+    public required PoolName Pool { get; init; }
+
+    /// <summary>The model it serves.</summary>
+    public required ModelName Model { get; init; }
+
+    /// <summary>Name of its engine.</summary>
+    public required string Engine { get; init; }
+
+    /// <summary>Tokens its KV cache holds.</summary>
+    public required long KvCapacityTokens { get; init; }
+
+    /// <summary>Sequences it runs at once.</summary>
+    public required int Slots { get; init; }
+
+    /// <summary>Whether its engine is still loading: it takes no work yet, and connects again when it is up.</summary>
+    public bool Loading { get; init; }
+
+    /// <summary>When the replica was asked for; null where nobody knows.</summary>
+    public DateTimeOffset? Since { get; init; }
+
+    /// <summary>What it runs already, begun under an earlier dispatcher: adopted, not repeated.</summary>
+    public IReadOnlyList<HeldAttempt> Running { get; init; } = [];
+
+    /// <summary>The highest epoch it has followed; a dispatcher of a lower one must not use it.</summary>
+    public long HighestEpoch { get; init; }
+}

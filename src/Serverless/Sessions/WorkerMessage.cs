@@ -1,0 +1,33 @@
+using Serverless.Requests;
+
+namespace Serverless.Sessions;
+
+/// <summary>What a worker tells its dispatcher.</summary>
+public abstract record WorkerMessage
+{
+    private WorkerMessage()
+    {
+    }
+
+    /// <summary>Its load now.</summary>
+    /// <param name="Load">The figures.</param>
+    public sealed record Report(WorkerLoad Load) : WorkerMessage;
+
+    /// <summary>An attempt left the worker.</summary>
+    /// <param name="Id">Which request.</param>
+    /// <param name="Outcome">How.</param>
+    /// <param name="OutputTokens">Tokens it generated, for learning; 0 if none.</param>
+    public sealed record AttemptEnded(RequestId Id, AttemptOutcome Outcome, int OutputTokens) : WorkerMessage
+    {
+        /// <summary>Which attempt, from 1; 0 of a worker that does not say.</summary>
+        public int Attempt { get; init; }
+    }
+
+    /// <summary>The log's store has another run than the attempt's fence: adopt it anew and answer with <see cref="DispatcherMessage.Refence"/>, or cancel it.</summary>
+    /// <param name="Id">Which request.</param>
+    /// <param name="Attempt">The attempt that asks.</param>
+    public sealed record StoreChanged(RequestId Id, int Attempt) : WorkerMessage;
+
+    /// <summary>It was told to stop: it waits for the dispatcher's <see cref="DispatcherMessage.Drain"/>, finishes what was assigned before it, and leaves.</summary>
+    public sealed record Draining : WorkerMessage;
+}
