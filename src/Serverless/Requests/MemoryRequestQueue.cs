@@ -10,6 +10,7 @@ namespace Serverless.Requests;
 public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = null) : IRequestQueue
 {
     private readonly ConcurrentDictionary<ModelName, ModelQueue> _queues = new();
+    private readonly ByteBudget _bytes = new(limits.MaxTotalBytes);
 
     /// <inheritdoc/>
     public ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken)
@@ -38,9 +39,9 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
         Queue(request.Model).Restore(request);
     }
 
-    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, queue) => new ModelQueue(name, queue.limits, queue.time ?? TimeProvider.System), (limits, time));
+    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, queue) => new ModelQueue(name, queue.limits, queue._bytes, queue.time ?? TimeProvider.System), (limits, _bytes, time));
 
-    private sealed class ModelQueue(ModelName model, QueueLimits limits, TimeProvider time)
+    private sealed class ModelQueue(ModelName model, QueueLimits limits, ByteBudget bytes, TimeProvider time)
     {
         private readonly Lock _lock = new();
         private readonly QueueGauge _gauge = new(model, limits);
@@ -59,6 +60,7 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
             {
                 if (_held.ContainsKey((request.Id, request.Promise))) return EnqueueResult.Enqueued;
                 if (Refusal(request) is { } fault) return new EnqueueResult(fault);
+                if (!bytes.TryTake(request.Owner.Organization, request.Body.Length)) return new EnqueueResult(OutOfBytes(request));
                 _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
                 _held[(request.Id, request.Promise)] = delivery = new Delivery(this, request);
             }
@@ -78,6 +80,7 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
             lock (_lock)
             {
                 if (!_held.TryAdd((request.Id, request.Promise), delivery)) return;
+                bytes.Take(request.Owner.Organization, request.Body.Length);
                 _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
             }
 
@@ -111,6 +114,7 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
             {
                 if (!_held.Remove((delivery.Request.Id, delivery.Request.Promise))) return;
                 _gauge.Remove(delivery.Request.Owner.Organization, QueueLoad.Of(delivery.Request));
+                bytes.Return(delivery.Request.Owner.Organization, delivery.Request.Body.Length);
                 _leaving.Add(delivery.Request.MaxTotalTokens, time.GetUtcNow());
                 if (deadLetter) _deadLetters++;
             }
@@ -128,7 +132,17 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
             _ready.Writer.TryWrite(delivery);
         }
 
-        private ServingFault? Refusal(InferenceRequest request) => _gauge.Check(request.Owner.Organization, QueueLoad.Of(request), default, default, _leaving.PerSecond(time.GetUtcNow()));
+        private ServingFault? Refusal(InferenceRequest request) =>
+            _gauge.Check(request.Owner.Organization, QueueLoad.Of(request), default, default, _leaving.PerSecond(time.GetUtcNow()))
+            ?? (bytes.Fits(request.Owner.Organization, request.Body.Length) ? null : OutOfBytes(request));
+
+        private ServingFault OutOfBytes(InferenceRequest request)
+        {
+            var (held, own) = bytes.Of(request.Owner.Organization);
+            return new ServingFault(
+                ServingError.QueueFull,
+                $"The queues of all models hold {held} of {bytes.Limit} bytes, {own} of them your organization's: {request.Body.Length} more would leave others less than it holds; try again later.");
+        }
 
         private void ReturnUnanswered()
         {
