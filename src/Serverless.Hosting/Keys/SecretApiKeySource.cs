@@ -68,7 +68,7 @@ internal sealed partial class SecretApiKeySource(
             _table = table;
             return true;
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (exception is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
         {
             LogNotRead(_secret, _table.Count, exception.Message);
             return false;

@@ -35,11 +35,12 @@ public sealed class QueueGauge(ModelName model, QueueLimits limits)
     /// <param name="elsewhere">What the queue holds beside what this gauge was told of.</param>
     /// <param name="elsewhereOfTenant">The part of it that is the organization's.</param>
     /// <param name="tokensPerSecond">How fast what is held is worked off, for an honest Retry-After; 0: unknown.</param>
-    /// <param name="organizationsElsewhere">Who holds what is elsewhere, as far as known.</param>
+    /// <param name="organizationsElsewhere">Who holds what is elsewhere; none told: it is taken to be the organization's own.</param>
     public ServingFault? Check(string organization, QueueLoad wanted, QueueLoad elsewhere, QueueLoad elsewhereOfTenant, double tokensPerSecond, IEnumerable<string>? organizationsElsewhere = null)
     {
         var all = Held + elsewhere;
-        var own = _tenants.GetValueOrDefault(organization) + elsewhereOfTenant;
+        var told = organizationsElsewhere is not null && organizationsElsewhere.Any();
+        var own = _tenants.GetValueOrDefault(organization) + (told ? elsewhereOfTenant : elsewhere);
         var asked = new Asked(all, own, wanted, tokensPerSecond > 0 ? all.Tokens / tokensPerSecond : double.NaN);
         if (limits.TenantShare >= 1 && Fits(all + wanted)) return null;
 

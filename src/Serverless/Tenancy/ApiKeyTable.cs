@@ -19,9 +19,6 @@ public sealed class ApiKeyTable
     private const string LaneWord = "lane=";
     private const string Form = "hash key-id organization team [admin] [lane=realtime|interactive|batch]";
 
-    /// <summary>As a line and a command name them, the highest first.</summary>
-    private static readonly (string Name, Lane Lane)[] Lanes = [("realtime", Lane.Realtime), ("interactive", Lane.Interactive), ("batch", Lane.Batch)];
-
     private readonly FrozenDictionary<string, ApiKey> _keys;
 
     private ApiKeyTable(Dictionary<string, ApiKey> keys) => _keys = keys.ToFrozenDictionary(StringComparer.Ordinal);
@@ -64,7 +61,7 @@ public sealed class ApiKeyTable
             throw new FormatException($"Organization '{organization}' and team '{team}' must each be 1 to {LongestName} of letters, digits, '.', '_' and '-'.");
         }
 
-        if (lane is not null && FindLane(lane) is null) throw new FormatException($"'{lane}' is no lane; a key's highest lane is one of {LaneNames}.");
+        if (lane is not null && !Lanes.TryParse(lane, out _)) throw new FormatException($"'{lane}' is no lane; a key's highest lane is one of {LaneNames}.");
 
         var key = KeyPrefix + RandomNumberGenerator.GetHexString(64, lowercase: true);
         var id = "key-" + RandomNumberGenerator.GetHexString(12, lowercase: true);
@@ -78,7 +75,7 @@ public sealed class ApiKeyTable
         return _keys.GetValueOrDefault(Hash(key));
     }
 
-    private static string LaneNames => string.Join(", ", Lanes.Select(lane => lane.Name));
+    private static string LaneNames => string.Join(", ", Enum.GetValues<Lane>().Select(lane => lane.Name()));
 
     private static string? Read(string[] fields, Dictionary<string, ApiKey> keys)
     {
@@ -103,8 +100,8 @@ public sealed class ApiKeyTable
             }
             else if (words[i].StartsWith(LaneWord, StringComparison.Ordinal) && lane is null)
             {
-                lane = FindLane(words[i][LaneWord.Length..]);
-                if (lane is null) return $"its field {5 + i} names no lane; write one of {LaneNames} after '{LaneWord}'";
+                if (!Lanes.TryParse(words[i][LaneWord.Length..], out var highest)) return $"its field {5 + i} names no lane; write one of {LaneNames} after '{LaneWord}'";
+                lane = highest;
             }
             else
             {
@@ -113,16 +110,6 @@ public sealed class ApiKeyTable
         }
 
         key = key with { Admin = admin, HighestLane = lane ?? Lane.Interactive };
-        return null;
-    }
-
-    private static Lane? FindLane(string name)
-    {
-        foreach (var lane in Lanes)
-        {
-            if (lane.Name == name) return lane.Lane;
-        }
-
         return null;
     }
 
