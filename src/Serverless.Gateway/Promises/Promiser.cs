@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Serverless.Errors;
+using Serverless.Gateway.Admission;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Promises;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Serverless.Gateway.Admission;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Waiting;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Serverless.Gateway.Admission;
 using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
 
