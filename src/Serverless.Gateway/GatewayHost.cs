@@ -1,9 +1,6 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
-using Serverless.Gateway.Admission;
 using Serverless.Gateway.Routes;
 using Serverless.Hosting.Dapr;
 using Serverless.Hosting.Distributed;
@@ -24,7 +21,6 @@ public static class GatewayHost
         var builder = WebApplication.CreateSlimBuilder(args);
         builder.Services.AddGateway().AddServerlessTelemetry();
         configure(builder);
-        builder.Services.Replace(ServiceDescriptor.Singleton<IMemoryPoolFactory<byte>, LargeBlocks>()); // after the server has brought its own
 
         var app = builder.CheckOptions().Build();
         app.MapGateway();

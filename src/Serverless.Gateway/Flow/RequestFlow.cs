@@ -12,6 +12,7 @@ using Serverless.Gateway.Telemetry;
 using Serverless.Gateway.Waiting;
 using Serverless.Leases;
 using Serverless.Requests;
+using Serverless.Tenancy;
 
 namespace Serverless.Gateway.Flow;
 
@@ -40,7 +41,7 @@ internal sealed partial class RequestFlow(
     ShutdownGate shutdown,
     GatewayMetrics metrics,
     IOptions<PromiseOptions> promises,
-    IOptions<AdmissionOptions> admission,
+    RequestBody bodies,
     TimeProvider time,
     ILogger<RequestFlow> logger)
 {
@@ -80,9 +81,9 @@ internal sealed partial class RequestFlow(
         {
             if (shutdown.IsStopping) throw new ServingException(ShutdownGate.Fault);
 
-            var owner = authenticator.Authenticate(state.Http.Request).Owner;
-            var call = await ReadAsync(state, owner, cancellationToken);
-            var admitted = admitter.Admit(call); // (a)
+            var key = authenticator.Authenticate(state.Http.Request);
+            var call = await ReadAsync(state, key, cancellationToken);
+            var admitted = await admitter.AdmitAsync(call, cancellationToken); // (a)
             state.IdempotencyKey = call.IdempotencyKey;
             Note(state, admitted);
             return await BeginAsync(state, admitted, cancellationToken); // (b)
@@ -97,16 +98,17 @@ internal sealed partial class RequestFlow(
         }
     }
 
-    private async Task<Call> ReadAsync(FlowState state, Owner owner, CancellationToken cancellationToken)
+    private async Task<Call> ReadAsync(FlowState state, ApiKey key, CancellationToken cancellationToken)
     {
         var http = state.Http.Request;
-        var body = await RequestBody.ReadAsync(http, admission.Value.MaxBodyBytes, cancellationToken);
+        var body = await bodies.ReadAsync(http, key.Owner, cancellationToken);
         state.Preferences = Preferences.Read(http.Headers);
         return new Call
         {
             Id = state.Id,
             Endpoint = state.Kind,
-            Owner = owner,
+            Owner = key.Owner,
+            HighestLane = key.HighestLane,
             Body = body,
             Timeout = ClientHeaders.ReadTimeout(http.Headers),
             LibraryTimeout = ClientHeaders.ReadLibraryTimeout(http.Headers),

@@ -33,7 +33,7 @@ internal sealed partial class InferenceEventHandler(
             var id = IdOf(cloudEvent, endpoint);
             if (await records.FindAsync(_owner, id, cancellationToken) is { Record: { HasEnded: true } ended }) return await AnswerAsync(ended, cancellationToken);
 
-            var admitted = admitter.Admit(new Call { Id = id, Endpoint = endpoint.Name, Owner = _owner, Body = payload.Body, PromiseAfter = TimeSpan.Zero });
+            var admitted = await admitter.AdmitAsync(new Call { Id = id, Endpoint = endpoint.Name, Owner = _owner, Body = payload.Body, PromiseAfter = TimeSpan.Zero }, cancellationToken);
             await promiser.PromiseAsync(admitted.Request with { Shape = ShapeCodec.Encode(admitted.Shape) }, OriginOf(cloudEvent), payload.Metadata, cancellationToken);
             LogTaken(id, cloudEvent.Source, cloudEvent.Id);
             return BrokerAnswer.Acknowledge;
