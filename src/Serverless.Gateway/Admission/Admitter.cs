@@ -78,7 +78,7 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         var body = call.Body;
         var parsed = BodyParser.Parse(call.Endpoint, ref body);
         var model = catalog.Current.Find(new ModelName(parsed.Model!)) ?? throw UnknownModel(parsed.Model!);
-        if (Capabilities.Check(model, tokens.ShowsTools(model), body, parsed.Asked) is { } refusal) throw new ServingException(refusal);
+        if (Capabilities.Check(model, body, parsed.Asked) is { } refusal) throw new ServingException(refusal);
 
         return Complete(call with { Body = body }, model, parsed);
     }

@@ -104,12 +104,6 @@ internal sealed class ParsedBody
 
     public bool HasMessages { get; set; }
 
-    /// <summary>Where the first of <c>tools</c> is.</summary>
-    public int? ToolsAt { get; set; }
-
-    /// <summary>Whether no tool may be called: none is shown to the model then.</summary>
-    public bool ToolsHidden { get; set; }
-
     public bool Echo { get; set; }
 
     public int? EchoAt { get; set; }

@@ -13,7 +13,6 @@ internal static class Capabilities
 {
     private static readonly FrozenDictionary<Feature, string> Refusals = new Dictionary<Feature, string>
     {
-        [Feature.Tools] = "tools, for its chat template shows none; leave them out, or describe them in a message",
         [Feature.JsonOutput] = "output held to JSON; use the type 'text' and ask for JSON in the prompt",
         [Feature.ForcedToolCall] = "forced tool calls; use 'auto' or 'none'",
         [Feature.SingleToolCalls] = "tool calls held to one at a time; leave it out",
@@ -50,15 +49,11 @@ internal static class Capabilities
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
     /// <summary>Why the model cannot do what was asked, or null if it can.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="showsTools">Whether its template shows tools to it.</param>
-    /// <param name="body">What was asked.</param>
-    /// <param name="asked">Features of it, and where.</param>
-    public static ServingFault? Check(Model model, bool showsTools, ReadOnlySpan<byte> body, IReadOnlyList<(Feature Feature, int Offset)> asked)
+    public static ServingFault? Check(Model model, ReadOnlySpan<byte> body, IReadOnlyList<(Feature Feature, int Offset)> asked)
     {
         foreach (var (feature, offset) in asked)
         {
-            if (feature == Feature.Tools ? showsTools : Backends.TryGetValue(model.Backend, out var backend) && backend.Honours.Contains(feature)) continue;
+            if (Backends.TryGetValue(model.Backend, out var backend) && backend.Honours.Contains(feature)) continue;
 
             var path = JsonPath.At(body, offset);
             return new ServingFault(
@@ -86,7 +81,6 @@ internal static class Capabilities
 /// <summary>What a request may ask of an engine beyond plain sampled text.</summary>
 internal enum Feature
 {
-    Tools,
     JsonOutput,
     ForcedToolCall,
     SingleToolCalls,

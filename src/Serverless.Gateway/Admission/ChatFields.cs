@@ -45,7 +45,6 @@ internal static class ChatFields
         CommonFields.Read(ref json, body, All);
         if (!body.HasMessages) throw json.Missing(0, "messages");
         if (body.TopLogProbsAt is { } at && !body.LogProbs) throw json.Empty(at, "is given without 'logprobs': true; add that or leave it out");
-        if (body.ToolsAt is { } tools) body.Ask(Feature.Tools, tools, !body.ToolsHidden);
     }
 
     private static void ReadHint(ref JsonFields json, ParsedBody body)
@@ -116,14 +115,12 @@ internal static class ChatFields
 
     private static void ReadTools(ref JsonFields json, ParsedBody body)
     {
-        var offset = json.Offset;
         if (!json.IsArray()) return;
 
         for (var count = 1; json.NextElement(); count++)
         {
             if (count > MaxTools) throw json.Wrong($"comes after {MaxTools} others, the limit: it must be left out");
             ReadTool(ref json, body);
-            body.ToolsAt = offset;
         }
     }
 
@@ -191,9 +188,7 @@ internal static class ChatFields
             return;
         }
 
-        var choice = json.OneOf("none", "auto", "required");
-        body.Ask(Feature.ForcedToolCall, json.Offset, choice is "required");
-        body.ToolsHidden |= choice is "none";
+        body.Ask(Feature.ForcedToolCall, json.Offset, json.OneOf("none", "auto", "required") is "required");
     }
 
     private static void ReadFunctions(ref JsonFields json, ParsedBody body)

@@ -11,7 +11,4 @@ public interface ITokenCounter
     /// </summary>
     /// <exception cref="Errors.ServingException">The model's template refuses the messages.</exception>
     int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body);
-
-    /// <summary>Whether the model's chat template shows tools to it; true where that is not known.</summary>
-    bool ShowsTools(Model model) => true;
 }

@@ -106,25 +106,11 @@ public sealed class GoodBodyTests
     [InlineData("\"prompt\":\"a\",\"echo\":true,\"best_of\":1,\"suffix\":\"\"", null)]
     public void What_no_engine_honours_of_a_completion_is_refused(string fields, string? param) => Refusal(EndpointName.Completions, $"{{\"model\":\"m\",{fields}}}").ShouldBe(param);
 
-    [Theory]
-    [InlineData("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]", "tools")]
-    [InlineData("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"auto\"", "tools")]
-    [InlineData("\"tool_choice\":\"none\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]", null)]
-    [InlineData("\"tools\":[]", null)]
-    [InlineData("\"tools\":null", null)]
-    public void Tools_for_a_template_that_shows_none_are_refused(string fields, string? param)
-    {
-        var json = $"{{\"model\":\"m\",{fields},{Messages}}}";
-
-        Refusal(EndpointName.ChatCompletions, json, showsTools: false).ShouldBe(param);
-        Refusal(EndpointName.ChatCompletions, json).ShouldBeNull();
-    }
-
     [Fact]
     public void Every_feature_has_its_refusal_and_an_unknown_engine_honours_none()
     {
         var unknown = Model with { Backend = "vllm" };
-        foreach (var feature in Enum.GetValues<Feature>()) Capabilities.Check(unknown, showsTools: false, "{}"u8, [(feature, 0)]).ShouldNotBeNull(feature.ToString());
+        foreach (var feature in Enum.GetValues<Feature>()) Capabilities.Check(unknown, "{}"u8, [(feature, 0)]).ShouldNotBeNull(feature.ToString());
     }
 
     [Fact]
@@ -162,9 +148,9 @@ public sealed class GoodBodyTests
         body.ShouldBeSameAs(same);
     }
 
-    private static string? Refusal(EndpointName endpoint, string json, bool showsTools = true)
+    private static string? Refusal(EndpointName endpoint, string json)
     {
         var bytes = Encoding.UTF8.GetBytes(json);
-        return Capabilities.Check(Model, showsTools, bytes, BodyParser.Parse(endpoint, bytes).Asked)?.Param;
+        return Capabilities.Check(Model, bytes, BodyParser.Parse(endpoint, bytes).Asked)?.Param;
     }
 }
