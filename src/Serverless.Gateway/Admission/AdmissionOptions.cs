@@ -14,10 +14,10 @@ public sealed partial class AdmissionOptions
 
     /// <summary>
     /// Bytes of bodies that this process holds at once, of all requests in flight to all models; taken before a body is read and given back when its answer has ended. One organization holds
-    /// at most as much as it leaves free, so half when it is alone; more is refused with 429. Default: 1 GiB.
+    /// at most as much as it leaves free, so half when it is alone; more is refused with 429. Default: 512 MiB.
     /// </summary>
     [Range(1024, long.MaxValue)]
-    public long MaxTotalBytes { get; set; } = 1L << 30;
+    public long MaxTotalBytes { get; set; } = 512L << 20;
 
     /// <summary>
     /// Most bytes that a request's output may take in the log, as estimated from its choices, its cap of tokens and the log-probabilities it asks for; more is refused with the field to lower.

@@ -11,9 +11,12 @@ namespace Serverless.Gateway.Admission;
 /// Reads JSON bodies, each once, whole, into an array of its exact size, and no further than the limit. Their bytes are taken from the process's budget before they are read, or as they
 /// come where no length is told, and given back when the answer has ended: whoever sends the most and the longest fills its own share, not the memory. Thread-safe.
 /// </summary>
-internal sealed class RequestBody(IOptions<AdmissionOptions> options)
+internal sealed class RequestBody(IOptions<AdmissionOptions> options, TimeProvider time)
 {
     private const int FirstStep = 16 * 1024;
+
+    /// <summary>For so long a body that is refused is still received, so that its client comes to hear why.</summary>
+    private static readonly TimeSpan LongestDrain = TimeSpan.FromSeconds(30);
 
     private readonly long _maxBytes = options.Value.MaxBodyBytes;
     private readonly ByteBudget _budget = new(options.Value.MaxTotalBytes);
@@ -32,6 +35,12 @@ internal sealed class RequestBody(IOptions<AdmissionOptions> options)
         try
         {
             return await ReadAsync(request, taken, cancellationToken);
+        }
+        catch (ServingException e) when (e.Fault.Error == ServingError.QueueFull)
+        {
+            taken.Dispose();
+            await DrainAsync(request, cancellationToken);
+            throw;
         }
         catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)
         {
@@ -61,6 +70,24 @@ internal sealed class RequestBody(IOptions<AdmissionOptions> options)
             length = (int)end;
             request.BodyReader.AdvanceTo(read.Buffer.End);
             if (read.IsCompleted) return length == body.Length ? body : body[..length];
+        }
+    }
+
+    /// <summary>
+    /// Most clients read no answer before they have sent everything, and lose it when the connection is closed on them meanwhile. One that asks first (<c>Expect</c>) is told at once.
+    /// </summary>
+    private async ValueTask DrainAsync(HttpRequest request, CancellationToken cancellationToken)
+    {
+        if (request.Headers.Expect.Count > 0) return;
+
+        using var limit = new CancellationTokenSource(LongestDrain, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            while (await request.BodyReader.ReadAsync(either.Token) is { IsCompleted: false } read) request.BodyReader.AdvanceTo(read.Buffer.End);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
         }
     }
 

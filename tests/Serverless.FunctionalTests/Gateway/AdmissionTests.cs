@@ -37,12 +37,13 @@ public sealed class AdmissionTests
         using var second = await BeginAsync(gateway, Acme, 2048);
         bodies.Held.ShouldBe(4096);
 
-        // Only the headers are sent: an answer proves that nothing of the body was waited for.
-        using var third = await ConnectAsync(gateway, Acme, "Content-Length: 2000");
+        // Who asks first is told at once; who does not is heard to the end, or it would lose the answer.
+        using var third = await ConnectAsync(gateway, Acme, "Content-Length: 2000\r\nExpect: 100-continue");
         var answer = await ReadAsync(third, "\"code\"");
         answer.ShouldStartWith("HTTP/1.1 429 ");
         answer.ShouldContain("Retry-After: 5");
         answer.ShouldContain("4096 of 8192 bytes");
+        (await gateway.PostAsync(Chat, Hello.Replace("Hello", new string('x', 1900), StringComparison.Ordinal), Bearer(Acme))).StatusCode.ShouldBe(HttpStatusCode.TooManyRequests);
 
         var other = gateway.PostAsync(Chat, Hello, Bearer(Fast));
         var held = await gateway.TakeAsync();
@@ -71,7 +72,7 @@ public sealed class AdmissionTests
         using var first = await BeginAsync(gateway, Acme, 40_000);
         using var client = await ConnectAsync(gateway, Acme, "Transfer-Encoding: chunked");
 
-        await SendAsync(client, $"{60_000:x}\r\n{new string(' ', 60_000)}\r\n");
+        await SendAsync(client, $"{60_000:x}\r\n{new string(' ', 60_000)}\r\n0\r\n\r\n");
 
         (await ReadAsync(client, "\"code\"")).ShouldStartWith("HTTP/1.1 429 ");
     }
