@@ -5,7 +5,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Hosting.Redis.Log;
 using Serverless.Requests;
 

@@ -3,8 +3,8 @@ using Serverless.Catalog.Manifests;
 using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
 using Serverless.EndToEndTests.Redis;
-using Serverless.Hosting.Redis;
 using Serverless.Hosting.Redis.Catalog;
+using Serverless.Hosting.Redis.Connection;
 
 namespace Serverless.EndToEndTests.Keda;
 

@@ -2,8 +2,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Hosting.Redis;
 using Serverless.Hosting.Redis.Catalog;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Tests.Contracts;
 using Shouldly;
 

@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Hosting.Redis.Feeds;
+using Serverless.Hosting.Redis.Leases;
 using Serverless.Hosting.Redis.Log;
 
 namespace Serverless.EndToEndTests.Redis;

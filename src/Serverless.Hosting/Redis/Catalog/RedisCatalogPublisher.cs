@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog.Manifests;
 using Serverless.Errors;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Hosting.Redis.Feeds;
 
 namespace Serverless.Hosting.Redis.Catalog;

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Feeds;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Hosting.Redis.Feeds;
 using StackExchange.Redis;
 
@@ -19,7 +20,7 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, TimeProv
     private readonly LatestValue<ModelCatalog> _current = new();
     private readonly ModelCatalog _none = new([]);
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Pulse _refresh = new(RefreshInterval, time);
+    private readonly RefreshTimer _refresh = new(RefreshInterval, time);
     private readonly CancellationTokenSource _stopping = new();
     private byte[] _seen = [];
     private string _fault = "nothing is published";

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Scaling.Capacity;
 
 namespace Serverless.Hosting.Redis.Feeds;

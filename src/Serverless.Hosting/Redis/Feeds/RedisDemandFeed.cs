@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Demand;
+using Serverless.Hosting.Redis.Connection;
 
 namespace Serverless.Hosting.Redis.Feeds;
 

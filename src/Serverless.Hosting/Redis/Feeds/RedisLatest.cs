@@ -6,6 +6,7 @@ using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Serverless.Errors;
 using Serverless.Feeds;
+using Serverless.Hosting.Redis.Connection;
 using StackExchange.Redis;
 
 namespace Serverless.Hosting.Redis.Feeds;
@@ -25,7 +26,7 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
     private readonly ConcurrentDictionary<string, LatestValue<Held>> _held = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> _unsent = new(StringComparer.Ordinal);
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly Pulse _refresh = new(RefreshInterval, time);
+    private readonly RefreshTimer _refresh = new(RefreshInterval, time);
     private readonly CancellationTokenSource _stopping = new();
     private ImmutableArray<PendingChanges<string, T>> _readers = [];
     private ChannelMessageQueue? _subscription;

@@ -1,3 +1,5 @@
+using Serverless.Hosting.Redis.Connection;
+
 namespace Serverless.Hosting.Redis.Feeds;
 
 /// <summary>Publishing to a hash and its channel of the same name, and reading it; an entry is a <see cref="FeedEntry"/>.</summary>

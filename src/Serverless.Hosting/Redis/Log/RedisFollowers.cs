@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Serverless.Errors;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Hosting.Redis.Feeds;
 using Serverless.Requests;
 using StackExchange.Redis;
@@ -25,7 +26,7 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
     private readonly ConcurrentDictionary<string, string> _opened = new(StringComparer.Ordinal);
     private readonly string _channel = redis.Keys.Hints(Guid.NewGuid().ToString("n"));
     private readonly SemaphoreSlim _starting = new(1, 1);
-    private readonly Pulse _sweep = new(SweepInterval, time);
+    private readonly RefreshTimer _sweep = new(SweepInterval, time);
     private readonly CancellationTokenSource _stopping = new();
     private ChannelMessageQueue? _subscription;
     private Task _sweeping = Task.CompletedTask;

@@ -1,7 +1,8 @@
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Leases;
 using StackExchange.Redis;
 
-namespace Serverless.Hosting.Redis;
+namespace Serverless.Hosting.Redis.Leases;
 
 /// <summary>Leases that Redis' clock ends. A lease lost with the store's last seconds is followed by one of a higher epoch all the same: epochs follow the time.</summary>
 internal sealed class RedisLeases(RedisConnection redis) : ILeases

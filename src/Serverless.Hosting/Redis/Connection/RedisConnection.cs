@@ -3,7 +3,7 @@ using Microsoft.Extensions.Options;
 using Serverless.Errors;
 using StackExchange.Redis;
 
-namespace Serverless.Hosting.Redis;
+namespace Serverless.Hosting.Redis.Connection;
 
 /// <summary>
 /// The one connection of this process to Redis, shared by all that is kept there. Every call ends within <see cref="RedisOptions.CommandTimeout"/> and about a second; one

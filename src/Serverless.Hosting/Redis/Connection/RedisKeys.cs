@@ -2,7 +2,7 @@ using Serverless.Catalog;
 using Serverless.Requests;
 using StackExchange.Redis;
 
-namespace Serverless.Hosting.Redis;
+namespace Serverless.Hosting.Redis.Connection;
 
 /// <summary>
 /// Every key and channel there is; each begins with <see cref="RedisOptions.KeyPrefix"/>. No hash tags: one script touches several keys, and Redis Cluster is refused at start.
