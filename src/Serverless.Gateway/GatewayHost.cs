@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using Serverless.Gateway.Admission;
 using Serverless.Gateway.Routes;
@@ -23,6 +24,7 @@ public static class GatewayHost
     {
         var builder = WebApplication.CreateSlimBuilder(args);
         builder.Services.AddGateway().AddServerlessTelemetry();
+        builder.Services.AddProbes(HealthStatus.Unhealthy);
         configure(builder);
         builder.Services.Replace(ServiceDescriptor.Singleton<IMemoryPoolFactory<byte>, LargeBlocks>()); // after the server has brought its own
 

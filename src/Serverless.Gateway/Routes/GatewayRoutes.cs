@@ -8,7 +8,6 @@ using Serverless.Gateway.DeadLetters;
 using Serverless.Gateway.Flow;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Pools;
-using Serverless.Gateway.Streaming;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Routes;
@@ -25,7 +24,6 @@ public static class GatewayRoutes
         var requests = services.GetRequiredService<RequestsFlow>();
         var catalog = services.GetRequiredService<ICatalogSource>();
         var pools = services.GetRequiredService<PoolsBody>();
-        var shutdown = services.GetRequiredService<ShutdownGate>();
 
         foreach (var prefix in (ReadOnlySpan<string>)["/v1", ""])
         {
@@ -41,8 +39,7 @@ public static class GatewayRoutes
         routes.Map("/admin/pools", Only(HttpMethods.Get, guard.ForAdmins(http => SendJsonAsync(http, pools.Encode()))));
         routes.Map("/admin/pools/{pool}/decisions", Only(HttpMethods.Get, guard.ForAdmins(http => SendDecisionsAsync(http, pools))));
         routes.MapDeadLetters(guard.ForAdmins);
-        routes.Map("/healthz", Only(HttpMethods.Get, static http => http.Response.WriteAsync("ok", http.RequestAborted)));
-        routes.Map("/readyz", Only(HttpMethods.Get, http => SendReadinessAsync(http, shutdown)));
+        routes.MapProbes();
         routes.MapFallback("{**path}", static http => SendFaultAsync(http, new ServingFault(
             ServingError.RouteNotFound, $"Unknown request URL: {http.Request.Method} {http.Request.Path}. See GET /v1/models for what is served.")));
         return routes;
@@ -80,12 +77,6 @@ public static class GatewayRoutes
         return pools.EncodeDecisions(new PoolName(name)) is { } body
             ? SendJsonAsync(http, body)
             : SendFaultAsync(http, new ServingFault(ServingError.RouteNotFound, $"There is no pool '{name}'; see GET /admin/pools.", "pool", "pool_not_found"));
-    }
-
-    private static Task SendReadinessAsync(HttpContext http, ShutdownGate shutdown)
-    {
-        if (shutdown.IsStopping) http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
-        return http.Response.WriteAsync(shutdown.IsStopping ? "stopping" : "ready", http.RequestAborted);
     }
 
     private static Task SendFaultAsync(HttpContext http, ServingFault fault)

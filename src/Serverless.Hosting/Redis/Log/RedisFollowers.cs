@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Serverless.Errors;
 using Serverless.Hosting.Redis.Connection;
-using Serverless.Hosting.Redis.Feeds;
+using Serverless.Loops;
 using Serverless.Requests;
 using StackExchange.Redis;
 
@@ -13,7 +13,7 @@ namespace Serverless.Hosting.Redis.Log;
 /// All open followers of this process. They share one channel, which a log learns by being read: the scripts tell it the records they append, so following costs one call and
 /// no subscription. Hints may be lost; whoever has heard nothing for a second is compared with its log, some hundred in one call.
 /// </summary>
-internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider time, ILogger<RedisFollowers> logger) : IAsyncDisposable
+internal sealed partial class RedisFollowers(RedisConnection redis, Supervisor supervisor, TimeProvider time, ILogger<RedisFollowers> logger) : IAsyncDisposable
 {
     private const int PageOfEvents = 500;
     private const int PageOfBytes = 256 * 1024;
@@ -94,7 +94,7 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
             if (_subscription is not null) return;
             _subscription = await redis.SubscribeAsync(RedisChannel.Literal(_channel), OnHint, cancellationToken);
             redis.Reconnected += OnReconnected;
-            _sweeping = _sweep.RunAsync(SweepAsync, _stopping.Token);
+            _sweeping = supervisor.RunAsync("log sweep", token => _sweep.RunAsync(SweepAsync, token), _stopping.Token);
         }
         finally
         {
@@ -144,7 +144,7 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
 
             return true;
         }
-        catch (Exception exception) when (exception is not OperationCanceledException)
+        catch (ServingException exception)
         {
             LogSweepFailed(silent.Length, exception.Message);
             return false;
