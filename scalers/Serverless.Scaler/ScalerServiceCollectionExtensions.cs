@@ -19,7 +19,7 @@ public static class ScalerServiceCollectionExtensions
     /// </summary>
     public static IServiceCollection AddScaler(this IServiceCollection services)
     {
-        services.AddGrpc();
+        services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 64 * 1024); // a reference to a pool, from whoever reaches the port
         services.AddGrpcHealthChecks(options =>
         {
             options.Services.Map(ScalerHealth.Fresh, check => check.Name == nameof(PlanAgeCheck));

@@ -1,4 +1,4 @@
-namespace Serverless.Hosting.Redis;
+namespace Serverless.Hosting.Redis.Connection;
 
 /// <summary>Something that reads from Redis before the host serves, and goes on reading.</summary>
 internal interface IRedisPart

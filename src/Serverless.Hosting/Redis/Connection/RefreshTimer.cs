@@ -1,9 +1,9 @@
 using System.Threading.Channels;
 
-namespace Serverless.Hosting.Redis.Feeds;
+namespace Serverless.Hosting.Redis.Connection;
 
 /// <summary>Work that is due at intervals, and at once when asked for; one run at a time, and what is asked for during a run is done after it.</summary>
-internal sealed class Pulse(TimeSpan interval, TimeProvider time)
+internal sealed class RefreshTimer(TimeSpan interval, TimeProvider time)
 {
     private readonly Channel<bool> _due = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
 

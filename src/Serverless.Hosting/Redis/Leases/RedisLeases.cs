@@ -1,7 +1,8 @@
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Leases;
 using StackExchange.Redis;
 
-namespace Serverless.Hosting.Redis;
+namespace Serverless.Hosting.Redis.Leases;
 
 /// <summary>Leases that Redis' clock ends. A lease lost with the store's last seconds is followed by one of a higher epoch all the same: epochs follow the time.</summary>
 internal sealed class RedisLeases(RedisConnection redis) : ILeases
@@ -63,6 +64,20 @@ internal sealed class RedisLeases(RedisConnection redis) : ILeases
     {
         ArgumentNullException.ThrowIfNull(lease);
         return (int)await redis.EvaluateAsync(Renew, [Keys.Lease(lease.Name)], [lease.Holder, lease.Epoch, Milliseconds(timeToLive)], cancellationToken) == 1;
+    }
+
+    public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        var got = await Task.WhenAll(names.Select(name => AcquireAsync(name, holder, timeToLive, cancellationToken).AsTask()));
+        return [.. got.OfType<Lease>()];
+    }
+
+    public async ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> leases, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(leases);
+        var held = await Task.WhenAll(leases.Select(async lease => await RenewAsync(lease, timeToLive, cancellationToken) ? lease : null));
+        return [.. held.OfType<Lease>()];
     }
 
     public async ValueTask ReleaseAsync(Lease lease, CancellationToken cancellationToken)

@@ -1,19 +1,21 @@
 using System.Globalization;
-using Serverless.Hosting.Redis.Log;
 using StackExchange.Redis;
 
-namespace Serverless.Hosting.Redis;
+namespace Serverless.Hosting.Redis.Connection;
 
 /// <summary>Whether a server keeps what it is given. Reads INFO, which managed services answer too where they refuse CONFIG.</summary>
 internal static class RedisServerCheck
 {
+    /// <summary>Characters by which scripts, fences and hints name a run of the server.</summary>
+    public const int RunLength = 16;
+
     private static readonly Version Oldest = new(6, 2);
 
     /// <summary>What is wrong, with the value found and the fix, as the rest of a sentence; null if it will do.</summary>
     public static string? Find(RedisResult info) => Find((string?)info ?? "");
 
     /// <summary>The server's run, as scripts call it.</summary>
-    public static string Run(RedisResult info) => Fields((string?)info ?? "").GetValueOrDefault("run_id", "") is { Length: >= RedisHint.RunLength } run ? run[..RedisHint.RunLength] : "";
+    public static string Run(RedisResult info) => Fields((string?)info ?? "").GetValueOrDefault("run_id", "") is { Length: >= RunLength } run ? run[..RunLength] : "";
 
     public static string? Find(string info)
     {

@@ -2,7 +2,7 @@ using Serverless.Catalog;
 using Serverless.Requests;
 using StackExchange.Redis;
 
-namespace Serverless.Hosting.Redis;
+namespace Serverless.Hosting.Redis.Connection;
 
 /// <summary>
 /// Every key and channel there is; each begins with <see cref="RedisOptions.KeyPrefix"/>. No hash tags: one script touches several keys, and Redis Cluster is refused at start.
@@ -14,6 +14,8 @@ namespace Serverless.Hosting.Redis;
 /// lease-epoch:{name}   string   last epoch given; never expires
 /// leases               sorted   names of leases, for listing
 /// demand, capacity, decisions   hash   the latest by model or pool; stale ones are removed by readers
+/// demand:writers, …    hash     when each process last stood by all it wrote there, and how often it was written at all
+/// probe                string   written to see whether Redis takes writes
 /// plan:head            hash     epoch and sequence of the plan, and when it was right
 /// plan                 hash     the plan by model, with the planner's memory; never expires
 /// catalog              string   the published manifests
@@ -45,6 +47,8 @@ internal sealed class RedisKeys(string prefix)
     public RedisKey Plans { get; } = prefix + "plan";
 
     public RedisKey Catalog { get; } = prefix + "catalog";
+
+    public RedisKey Probe { get; } = prefix + "probe";
 
     public RedisKey Head(RequestId id) => Heads + id.Value;
 

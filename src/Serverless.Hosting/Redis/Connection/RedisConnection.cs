@@ -1,27 +1,38 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Errors;
+using Serverless.Hosting.Telemetry;
 using StackExchange.Redis;
 
-namespace Serverless.Hosting.Redis;
+namespace Serverless.Hosting.Redis.Connection;
 
 /// <summary>
 /// The one connection of this process to Redis, shared by all that is kept there. Every call ends within <see cref="RedisOptions.CommandTimeout"/> and about a second; one
-/// that Redis does not answer, or cannot take now, throws <see cref="ServingError.StoreUnavailable"/>. Thread-safe.
+/// that Redis does not answer or refuses, for whatever reason, throws <see cref="ServingError.StoreUnavailable"/> (<see cref="RedisFaults"/>). Thread-safe.
 /// </summary>
-internal sealed partial class RedisConnection(IOptions<RedisOptions> options, TimeProvider time, ILogger<RedisConnection> logger) : IAsyncDisposable
+internal sealed partial class RedisConnection(IOptions<RedisOptions> options, TimeProvider time, ILogger<RedisConnection> logger) : IDependency, IAsyncDisposable
 {
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(500);
-    private static readonly string[] NotNow = ["LOADING", "READONLY", "MASTERDOWN", "OOM", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN", "CLUSTERDOWN"];
+
+    /// <summary>How often the same refusal is logged.</summary>
+    private static readonly TimeSpan Repetition = TimeSpan.FromMinutes(1);
+
+    /// <summary>KEYS a key of nobody. Writes, for what only reads is no use: a demoted or full Redis answers reads.</summary>
+    private static readonly RedisScript Probe = new("redis.call('SET', KEYS[1], '1', 'PX', 60000) return 1");
 
     // By a script: the client takes the plain command for an administrator's.
     private const string Info = "return redis.call('INFO')";
 
     private readonly SemaphoreSlim _opening = new(1, 1);
     private ConnectionMultiplexer? _multiplexer;
+    private readonly ConcurrentDictionary<string, long> _told = new(StringComparer.Ordinal);
     private Task _checking = Task.CompletedTask;
 
     public RedisKeys Keys { get; } = new(options.Value.KeyPrefix);
+
+    /// <inheritdoc/>
+    public string Name => "redis";
 
     public RedisOptions Options { get; } = options.Value;
 
@@ -80,9 +91,9 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
                 return await BoundedAsync(Database.ScriptEvaluateAsync(script.Hash, keys, values), cancellationToken);
             }
         }
-        catch (Exception exception) when (IsUnavailable(exception))
+        catch (Exception exception) when (RedisFaults.IsUnavailable(exception))
         {
-            throw Unavailable(exception);
+            throw Refused(exception);
         }
     }
 
@@ -93,9 +104,9 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
         {
             return await BoundedAsync(command(Database), cancellationToken);
         }
-        catch (Exception exception) when (IsUnavailable(exception))
+        catch (Exception exception) when (RedisFaults.IsUnavailable(exception))
         {
-            throw Unavailable(exception);
+            throw Refused(exception);
         }
     }
 
@@ -108,9 +119,23 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
             queue.OnMessage(message => receive(message.Message));
             return queue;
         }
-        catch (Exception exception) when (IsUnavailable(exception))
+        catch (Exception exception) when (RedisFaults.IsUnavailable(exception))
         {
-            throw Unavailable(exception);
+            throw Refused(exception);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<string?> FindFaultAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await EvaluateAsync(Probe, [Keys.Probe], [], cancellationToken);
+            return null;
+        }
+        catch (ServingException exception)
+        {
+            return RedisFaults.Code(exception.InnerException!);
         }
     }
 
@@ -124,15 +149,19 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
     private static Task<T> BoundedAsync<T>(Task<T> task, CancellationToken cancellationToken) =>
         cancellationToken.CanBeCanceled && !task.IsCompleted ? task.WaitAsync(cancellationToken) : task;
 
-    private static bool IsUnavailable(Exception exception) => exception switch
+    /// <summary>Each kind of refusal is told now and then; what is away without an answer is told by its connection.</summary>
+    private ServingException Refused(Exception exception)
     {
-        RedisServerException refused => NotNow.Any(word => refused.Message.StartsWith(word, StringComparison.Ordinal)),
-        RedisException or RedisTimeoutException or ObjectDisposedException => true,
-        _ => false,
-    };
+        var (code, now) = (RedisFaults.Code(exception), time.GetTimestamp());
+        if (exception is RedisServerException && (!_told.TryGetValue(code, out var at) || time.GetElapsedTime(at, now) >= Repetition))
+        {
+            _told[code] = now;
+            if (RedisFaults.IsOurs(exception)) LogOurs(Where(), exception.Message);
+            else LogRefused(Where(), exception.Message);
+        }
 
-    private static ServingException Unavailable(Exception exception) =>
-        new(new ServingFault(ServingError.StoreUnavailable, $"The request log cannot be reached now ({exception.GetType().Name}); send the request again."), exception);
+        return RedisFaults.Unavailable(exception);
+    }
 
     private ConfigurationOptions Configure()
     {
@@ -159,10 +188,10 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
                 Run = RedisServerCheck.Run(info);
                 return;
             }
-            catch (Exception exception) when (IsUnavailable(exception))
+            catch (Exception exception) when (RedisFaults.IsUnavailable(exception))
             {
                 if (time.GetElapsedTime(since) > Options.StartTimeout)
-                    throw new InvalidOperationException($"Redis at {Where()} did not answer within {Options.StartTimeout.TotalSeconds:F0} s: {exception.Message} Start it, or correct {RedisOptions.Section}:{nameof(RedisOptions.Configuration)}.", exception);
+                    throw new InvalidOperationException($"Redis at {Where()} did not answer, or not well, within {Options.StartTimeout.TotalSeconds:F0} s: {exception.Message} Start it, or correct {RedisOptions.Section}:{nameof(RedisOptions.Configuration)}.", exception);
             }
 
             await Task.Delay(Pace, time, cancellationToken);
@@ -188,11 +217,17 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
             Run = RedisServerCheck.Run(info);
             if (RedisServerCheck.Find(info) is { } fault) LogUnfit(endpoint, fault);
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException or ObjectDisposedException)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
             LogUnchecked(endpoint, exception.Message);
         }
     }
+
+    [LoggerMessage(LogLevel.Warning, "Redis at {Endpoint} refuses: {Reason} It is asked again; said once a minute")]
+    private partial void LogRefused(string endpoint, string reason);
+
+    [LoggerMessage(LogLevel.Error, "Redis at {Endpoint} refuses what no Redis would take, a fault of ours or of whoever else writes under our key prefix: {Reason} It is asked again; said once a minute")]
+    private partial void LogOurs(string endpoint, string reason);
 
     [LoggerMessage(LogLevel.Warning, "Lost the {Connection} connection to Redis at {Endpoint} ({Failure}); calls fail as unavailable until it is back")]
     private partial void LogLost(string endpoint, ConnectionType connection, ConnectionFailureType failure);

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Hosting;
 
-namespace Serverless.Hosting.Redis;
+namespace Serverless.Hosting.Redis.Connection;
 
 /// <summary>Connects before anything else of the host starts, then starts what reads from Redis. A host whose Redis is absent or unfit does not start.</summary>
 internal sealed class RedisStartup(RedisConnection redis, IEnumerable<IRedisPart> parts) : IHostedLifecycleService

@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Serverless.Hosting.Redis;
+namespace Serverless.Hosting.Redis.Connection;
 
 /// <summary>A Lua script and the name by which Redis knows it once loaded.</summary>
 internal sealed class RedisScript(string text)
