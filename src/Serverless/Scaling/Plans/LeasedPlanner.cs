@@ -100,8 +100,8 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
             await foreach (var due in _due.TakeAllAsync(ended.Token))
             {
                 var current = catalog.Current;
-                var models = due.ContainsKey(default) ? current.Models : due.Keys.Select(current.Find).OfType<Model>();
-                if (await TryAsync(async token => (bool?)await writer.WriteAsync(lease.Epoch, models, token), ended.Token) == false) break;
+                var models = due.ContainsKey(default) ? null : due.Keys.Select(current.Find).OfType<Model>();
+                if (await TryAsync(async token => (bool?)await writer.WriteAsync(lease.Epoch, current, models, token), ended.Token) == false) break;
             }
 
             await ended.CancelAsync();
