@@ -25,7 +25,7 @@ public sealed class ScalePlansTests
         {
             _time.Advance(TimeSpan.FromSeconds(40));
             _demand.Publish(Idle(_time.GetUtcNow()) with { RunningRequests = i % 2 == 0 ? 1 : 33 });
-            (await writer.WriteAsync(1, catalog.Current.Models, TestContext.Current.CancellationToken)).ShouldBeTrue();
+            (await writer.WriteAsync(1, catalog.Current, null, TestContext.Current.CancellationToken)).ShouldBeTrue();
             plans.Take((await _plans.ReadAsync(TestContext.Current.CancellationToken))!);
         }
 

@@ -43,14 +43,8 @@ public sealed class BelievedDemand(IDemandFeed feed, ICatalogSource catalog, Pla
         if (queue is null) return;
 
         using var timer = new PeriodicTimer(Interval, time);
-        try
-        {
-            do await AskAsync(stoppingToken);
-            while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
+        do await AskAsync(stoppingToken);
+        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     /// <summary>Asks once. A broker that does not answer in time is asked again at the next turn.</summary>

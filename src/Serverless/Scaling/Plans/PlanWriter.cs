@@ -105,7 +105,7 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
                 return null;
             }
 
-            if (ReferenceEquals(latest, last.Demand) && time.GetElapsedTime(written.PlannedAt) < Fresh && states.AsSpan().SequenceEqual(last.Capacity)) return null;
+            if (Equals(latest, last.Demand) && time.GetElapsedTime(written.PlannedAt) < Fresh && states.AsSpan().SequenceEqual(last.Capacity)) return null;
         }
 
         return new PlanInput(model, latest, states, written.Plan?.Memory ?? PlannerMemory.Empty);
