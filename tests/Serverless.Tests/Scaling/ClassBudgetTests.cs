@@ -79,6 +79,38 @@ public sealed class ClassBudgetTests
         plan.Decisions.Select(decision => decision.Replicas).ShouldBe([2, 6]);
     }
 
+    /// <summary>The cheaper class has no budget, the other no nodes: the one replica is where there is a node for it.</summary>
+    [Fact]
+    public void Work_has_one_replica_wherever_ranking_and_stock_put_it()
+    {
+        var options = Options with { Budgets = new Dictionary<string, int> { ["a"] = 0 } };
+        var model = Two(priceOfFirst: 1);
+        PoolCapacity[] noneOfB = [new PoolCapacity { Pool = model.Pools[0].Name }, new PoolCapacity { Pool = model.Pools[1].Name, Available = 0 }];
+
+        var plan = new FleetPlanner(new PoolPlanner(options), options).Plan([new PlanInput(model, Backlog(40), noneOfB, PlannerMemory.Empty)], Start)[0];
+        var dearer = new FleetPlanner(new PoolPlanner(options), options).Plan([new PlanInput(Two(priceOfFirst: 9), Backlog(40), noneOfB, PlannerMemory.Empty)], Start)[0];
+        var elsewhere = new FleetPlanner(new PoolPlanner(options), options).Plan([new PlanInput(model, Backlog(40), [noneOfB[0], noneOfB[1] with { Available = 9 }], PlannerMemory.Empty)], Start)[0];
+
+        plan.Decisions.Select(decision => decision.Replicas).ShouldBe([1, 0]);
+        plan.Decisions[0].Active.ShouldBeTrue();
+        plan.Decisions[0].Reasons[0].ShouldBe("the budget of a, which other models want too, leaves 0 of 6; no other pool has nodes and budget, and work is never left without a replica → 1");
+        dearer.Decisions.Sum(decision => decision.Replicas).ShouldBeGreaterThan(0);
+        elsewhere.Decisions.Select(decision => decision.Replicas).ShouldBe([0, 6], "where another class has room nothing is asked for beyond the budget");
+
+        static Model Two(double priceOfFirst) => Model("one") with { Flavors = [new Flavor { Name = "a", AcceleratorClass = "a", HourlyPrice = priceOfFirst }, new Flavor { Name = "b", AcceleratorClass = "b", HourlyPrice = 3 }] };
+    }
+
+    [Fact]
+    public void With_roles_each_has_its_one_beyond_the_budget()
+    {
+        var options = Options with { Budgets = new Dictionary<string, int> { ["cpu"] = 0 } };
+        var model = Model("one") with { Flavors = [new Flavor { Name = "p", AcceleratorClass = "cpu", Role = PoolRole.Prefill }, new Flavor { Name = "d", AcceleratorClass = "cpu", Role = PoolRole.Decode }] };
+
+        var plan = new FleetPlanner(new PoolPlanner(options), options).Plan([new PlanInput(model, Backlog(40), [.. model.Pools.Select(pool => new PoolCapacity { Pool = pool.Name })], PlannerMemory.Empty)], Start)[0];
+
+        plan.Decisions.Select(decision => decision.Replicas).ShouldBe([1, 1]);
+    }
+
     /// <summary>A model that is not planned now keeps its claim; one at rest has none.</summary>
     [Fact]
     public void Who_is_not_planned_now_keeps_a_claim_until_at_rest()

@@ -93,7 +93,7 @@ internal sealed class FleetPlanner(PoolPlanner planner, PlannerOptions options)
                 var left = least;
                 foreach (var share in role)
                 {
-                    var held = Math.Max(Math.Min(share.Replicas, left), share.Held);
+                    var held = Math.Min(share.Replicas, Math.Max(left, share.Held));
                     left = Math.Max(0, left - held);
                     if (!options.Budgets.ContainsKey(share.Pool.Flavor.AcceleratorClass)) continue;
 

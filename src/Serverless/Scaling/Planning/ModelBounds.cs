@@ -9,11 +9,16 @@ internal static class ModelBounds
     /// <summary>Fits what pools are to have, each role in its ranking, into the bounds.</summary>
     public static void Fit(IReadOnlyList<IReadOnlyList<PoolShare>> roles, ScalingConfig bounds)
     {
+        // What stays up without work can begin with any request, so where the least allows it each role has one.
+        if (roles.Count > 1 && bounds.MinReplicas >= roles.Count)
+        {
+            foreach (var role in roles) Place(role, 1 - Total(role), beyondBudget: true);
+        }
+
         var totals = roles.Select(Total).ToArray();
         var total = totals.Sum(replicas => (long)replicas);
         if (total < bounds.MinReplicas)
         {
-            // The lowest role first: what stays up without work can begin with any request.
             var raised = WaterFilling.Fill([.. totals.Select((replicas, role) => new WaterFilling.Vessel(Name(role), replicas, bounds.MinReplicas))], bounds.MinReplicas);
             for (var i = 0; i < roles.Count; i++) Place(roles[i], raised[i] - totals[i], beyondBudget: true);
         }
@@ -36,7 +41,7 @@ internal static class ModelBounds
             foreach (var share in role) Add(share, share.Room);
         }
 
-        if (missing > 0) Add(role[0], beyondBudget ? int.MaxValue : role[0].Granted);
+        Add(role[0], beyondBudget ? int.MaxValue : role[0].Granted);
 
         void Add(PoolShare share, int most)
         {

@@ -20,6 +20,9 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
     private readonly FleetPlanner _planner = new(planner, options);
     private ModelCatalog? _catalog;
 
+    /// <summary>Models planned so far, each time counted.</summary>
+    internal long Planned { get; private set; }
+
     /// <summary>Continues from what was written last, by whomever.</summary>
     public async ValueTask ResumeAsync(CancellationToken cancellationToken)
     {
@@ -46,6 +49,7 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
         var now = time.GetUtcNow();
         List<PlanInput> due = [.. (models ?? catalog.Models).Select(Input).OfType<PlanInput>()];
         List<Written> changed = [];
+        Planned += due.Count;
         var plannedAt = time.GetTimestamp();
         foreach (var (input, plan) in due.Zip(_planner.Plan(due, now)))
         {
