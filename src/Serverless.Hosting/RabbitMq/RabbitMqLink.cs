@@ -32,6 +32,9 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
 
     public Topology Topology { get; }
 
+    /// <summary>Those of the catalogue, if there is one.</summary>
+    public IEnumerable<ModelName> Models => _catalog?.Current.Models.Select(model => model.Name) ?? [];
+
     /// <summary>The connection now, or as soon as there is one.</summary>
     public async Task<BrokerSession> SessionAsync(CancellationToken cancellationToken)
     {
