@@ -1,12 +1,12 @@
-using Serverless.Scaling.Planning;
+using Serverless.Scaling.Capacity;
 
-namespace Serverless.Scaling.Capacity;
+namespace Serverless.Scaling.Planning;
 
 /// <summary>
 /// Whether a pool's class has nodes. A replica that finds none for a while takes the class out of stock for a cool-off that doubles with each failure; then one replica tries again, and
 /// the class is back once everything asked for has found its place.
 /// </summary>
-internal static class Stock
+internal static class NodeStock
 {
     /// <summary>The pool's stock after what is seen of it now.</summary>
     public static PoolMemory Update(PoolMemory memory, PoolCapacity capacity, PlannerOptions options, DateTimeOffset now)
@@ -25,13 +25,13 @@ internal static class Stock
         return memory with { StockOuts = 0, OutUntil = null };
     }
 
-    /// <summary>Most replicas that may be asked of the pool.</summary>
-    public static int Limit(PoolMemory memory, PoolCapacity capacity, DateTimeOffset now) => Math.Min(capacity.Budget ?? PlannerWork.MostReplicas, memory.OutUntil switch
+    /// <summary>Most replicas that nodes have room for.</summary>
+    public static int Room(PoolMemory memory, PoolCapacity capacity, DateTimeOffset now) => memory.OutUntil switch
     {
         { } until when now < until => Placed(capacity),
         { } => Placed(capacity) + 1,
         null => capacity.Available is { } available ? (int)Math.Min((long)Placed(capacity) + Math.Max(0, available), PlannerWork.MostReplicas) : PlannerWork.MostReplicas,
-    });
+    };
 
     /// <summary>Replicas that have a node.</summary>
     public static int Placed(PoolCapacity capacity) =>
