@@ -1,17 +1,21 @@
 using RabbitMQ.Client;
 using Serverless.Errors;
+using Serverless.Hosting.RabbitMq.Connection;
 using Serverless.Requests;
 
-namespace Serverless.Hosting.RabbitMq.Queues;
+namespace Serverless.Hosting.RabbitMq.DeadLetters;
 
 /// <summary>
 /// The dead letters' queue as operators see it. A queue can only be read from its head, so a look takes messages without acknowledging them and puts them back when its channel
-/// closes; while one operator looks, another sees fewer. Thread-safe; looks of one process come one after the other.
+/// closes; while one operator looks, another sees fewer. Bodies pass by, one at a time, and are not kept. Thread-safe; looks of one process come one after the other.
 /// </summary>
 internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) : IDeadLetters, IDisposable
 {
     /// <summary>How far one looks for an id: beyond that, redrive or remove those at the head first.</summary>
     public const int Furthest = 10_000;
+
+    /// <summary>How many bytes pass by in one look, at most: a broker hands out whole messages.</summary>
+    private const long MostBytes = 512L * 1024 * 1024;
 
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
 
@@ -21,7 +25,14 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
     public async ValueTask<IReadOnlyList<DeadLetter>> ListAsync(int limit, CancellationToken cancellationToken)
     {
         var letters = new List<DeadLetter>();
-        await LookAsync(Math.Min(limit, Furthest), (_, message) => { letters.Add(Envelope.Exhume(message.BasicProperties, message.Body.ToArray())); return new ValueTask<bool>(true); }, cancellationToken);
+        await LookAsync(
+            Math.Min(limit, Furthest),
+            (_, message) =>
+            {
+                letters.Add(LetterEnvelope.Open(message.BasicProperties, message.Body, withBody: false));
+                return new ValueTask<bool>(true);
+            },
+            cancellationToken);
         return letters;
     }
 
@@ -29,22 +40,22 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
     public async ValueTask<DeadLetter?> GetAsync(string id, CancellationToken cancellationToken)
     {
         DeadLetter? found = null;
-        await LookAsync(
+        var all = await LookAsync(
             Furthest,
             (_, message) =>
             {
-                if (message.BasicProperties.MessageId == id) found = Envelope.Exhume(message.BasicProperties, message.Body.ToArray());
+                if (message.BasicProperties.MessageId == id) found = LetterEnvelope.Open(message.BasicProperties, message.Body.ToArray(), withBody: true);
                 return new ValueTask<bool>(found is null);
             },
             cancellationToken);
-        return found;
+        return found is not null || all ? found : throw TooFar(id);
     }
 
     /// <inheritdoc/>
     public async ValueTask<bool> RemoveAsync(string id, CancellationToken cancellationToken)
     {
         var removed = false;
-        await LookAsync(
+        var all = await LookAsync(
             Furthest,
             async (channel, message) =>
             {
@@ -54,13 +65,16 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
                 return true; // the same letter may be there twice
             },
             cancellationToken);
-        return removed;
+        return removed || all ? removed : throw TooFar(id);
     }
 
     public void Dispose() => _looking.Dispose();
 
-    /// <summary>Shows the messages from the head, at most so many, until told to stop; all that is not acknowledged goes back.</summary>
-    private async Task LookAsync(int limit, Func<IChannel, BasicGetResult, ValueTask<bool>> look, CancellationToken cancellationToken)
+    private static ServingException TooFar(string id) =>
+        new(new ServingFault(ServingError.RequestNotFound, $"There is no dead letter '{id}' among the first {Furthest}, or {MostBytes >> 20} MiB, of them; redrive or remove those first.", "id"));
+
+    /// <summary>Shows the messages from the head, at most so many, until told to stop; all that is not acknowledged goes back. True: there are no more.</summary>
+    private async Task<bool> LookAsync(int limit, Func<IChannel, BasicGetResult, ValueTask<bool>> look, CancellationToken cancellationToken)
     {
         using var bound = new CancellationTokenSource(Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancellationToken);
@@ -70,13 +84,24 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
             try
             {
                 var session = await link.SessionAsync(either.Token);
+                await session.DeclareAsync(link.Topology.DeadLetters, either.Token);
                 await using var channel = await session.OpenChannelAsync(either.Token);
-                for (var seen = 0; seen < limit && await channel.BasicGetAsync(link.Topology.DeadLetters, autoAck: false, either.Token) is { } message; seen++)
+                var (seen, bytes, all) = (0, 0L, false);
+                while (seen < limit && bytes < MostBytes)
                 {
+                    if (await channel.BasicGetAsync(link.Topology.DeadLetters, autoAck: false, either.Token) is not { } message)
+                    {
+                        all = true;
+                        break;
+                    }
+
+                    seen++;
+                    bytes += message.Body.Length;
                     if (!await look(channel, message)) break;
                 }
 
                 await channel.CloseAsync(CancellationToken.None);
+                return all;
             }
             finally
             {

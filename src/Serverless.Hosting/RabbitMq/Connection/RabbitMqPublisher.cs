@@ -1,22 +1,28 @@
 using Microsoft.Extensions.Options;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
-using Serverless.Catalog;
 using Serverless.Errors;
 
-namespace Serverless.Hosting.RabbitMq.Queues;
+namespace Serverless.Hosting.RabbitMq.Connection;
 
 /// <summary>Publishes and waits for the broker's word, all in a bounded time. Publishes of many callers are on the wire together; none waits for another's confirm. Thread-safe.</summary>
 internal sealed class RabbitMqPublisher(RabbitMqLink link, IOptions<RabbitMqOptions> options, TimeProvider time)
 {
     /// <summary>Null: the message is safe. Else why that is not known: it may be there all the same.</summary>
-    public async ValueTask<ServingFault?> TryPublishAsync(string queue, ModelName? model, BasicProperties properties, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    /// <param name="queue">One of ours.</param>
+    /// <param name="properties">Headers and all.</param>
+    /// <param name="body">Not read any more when this returns.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async ValueTask<ServingFault?> TryPublishAsync(string queue, BasicProperties properties, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
+        if (HeaderBounds.Check(properties) is { } tooLarge) return tooLarge;
+
         using var limit = new CancellationTokenSource(options.Value.PublishTimeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await PublishAsync(queue, model, properties, body, either.Token);
+            await PublishAsync(queue, properties, body, either.Token);
+            link.Confirmed();
             return null;
         }
         catch (PublishException exception)
@@ -25,7 +31,10 @@ internal sealed class RabbitMqPublisher(RabbitMqLink link, IOptions<RabbitMqOpti
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return BrokerFaults.Unavailable(limit.IsCancellationRequested ? $"the broker did not confirm within {options.Value.PublishTimeout.TotalSeconds:0.#} s" : "the connection was lost before the broker confirmed");
+            if (!limit.IsCancellationRequested) return BrokerFaults.Unavailable("the connection was lost before the broker confirmed");
+
+            link.Unconfirmed();
+            return BrokerFaults.Unavailable($"the broker did not confirm within {options.Value.PublishTimeout.TotalSeconds:0.#} s");
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested && BrokerFaults.IsOutage(exception))
         {
@@ -34,7 +43,7 @@ internal sealed class RabbitMqPublisher(RabbitMqLink link, IOptions<RabbitMqOpti
     }
 
     /// <summary>A queue that was deleted under us is declared once more, on another connection.</summary>
-    private async Task PublishAsync(string queue, ModelName? model, BasicProperties properties, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    private async Task PublishAsync(string queue, BasicProperties properties, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         for (var again = options.Value.Declare; ; again = false)
         {
@@ -42,7 +51,7 @@ internal sealed class RabbitMqPublisher(RabbitMqLink link, IOptions<RabbitMqOpti
             using var lost = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, session.Lost);
             try
             {
-                if (model is { } declared) await session.DeclareAsync(declared, lost.Token);
+                await session.DeclareAsync(queue, lost.Token);
                 await session.PublishAsync(queue, properties, body, lost.Token);
                 return;
             }

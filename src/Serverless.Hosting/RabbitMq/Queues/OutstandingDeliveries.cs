@@ -1,12 +1,13 @@
+using Serverless.Hosting.RabbitMq.Connection;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.RabbitMq.Queues;
 
-/// <summary>What this process's consumer of a model holds and has not answered. Thread-safe.</summary>
-internal sealed class HeldDeliveries
+/// <summary>What this process's consumer of a model was delivered and has not answered. Thread-safe.</summary>
+internal sealed class OutstandingDeliveries
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<(RabbitMqSubscription, ulong), QueueLoad> _loads = [];
+    private readonly Dictionary<RabbitMqMessage, QueueLoad> _loads = [];
     private QueueLoad _load;
 
     public bool IsConsuming { get; set; }
@@ -24,7 +25,7 @@ internal sealed class HeldDeliveries
         var load = QueueLoad.Of(request);
         lock (_lock)
         {
-            if (_loads.TryAdd((message.Subscription, message.Tag), load)) _load += load;
+            if (_loads.TryAdd(message, load)) _load += load;
         }
     }
 
@@ -32,7 +33,7 @@ internal sealed class HeldDeliveries
     {
         lock (_lock)
         {
-            if (_loads.Remove((message.Subscription, message.Tag), out var load)) _load -= load;
+            if (_loads.Remove(message, out var load)) _load -= load;
         }
     }
 

@@ -1,7 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.Options;
 
-namespace Serverless.Hosting.RabbitMq;
+namespace Serverless.Hosting.RabbitMq.Connection;
 
 /// <summary>Where the broker is and how the request queue uses it.</summary>
 public sealed partial class RabbitMqOptions
@@ -37,9 +37,20 @@ public sealed partial class RabbitMqOptions
     /// <summary>Whether the operator has seen to the broker's <c>consumer_timeout</c> where no client can (RabbitMQ before 3.12): silences the warning. Default: off.</summary>
     public bool ConsumerTimeoutIsSet { get; set; }
 
-    /// <summary>A longer message is dead-lettered; it should be what the gateway takes in, at least. Default: 16 MiB.</summary>
+    /// <summary>A longer message (its record and the client's JSON) is refused when it is enqueued, and dead-lettered if it comes from elsewhere; it should be what the gateway takes in, at least. Default: 16 MiB.</summary>
     [Range(1024, 512 * 1024 * 1024)]
     public int MaxMessageBytes { get; set; } = 16 * 1024 * 1024;
+
+    /// <summary>
+    /// Bytes of requests that the consumers of this process hold unanswered, of all models together: while there are more, no model is handed more than the broker has promised it already (16
+    /// requests at least). Raising it costs memory; lowering it costs fairness, for what is not held here is not in the fair order. Default: 1 GiB.
+    /// </summary>
+    [Range(1024L * 1024, 1L << 40)]
+    public long MaxOutstandingBytes { get; set; } = 1L << 30;
+
+    /// <summary>The envelope that requests are published in: 2; 1 for as long as gateways of the release before dispatch, which read 1 alone. Both are read. Default: 2.</summary>
+    [Range(1, 2)]
+    public int EnvelopeVersion { get; set; } = 2;
 
     [OptionsValidator]
     internal sealed partial class Validator : IValidateOptions<RabbitMqOptions>;

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Serverless.Hosting.RabbitMq;
+namespace Serverless.Hosting.RabbitMq.Connection;
 
 /// <summary>Which RabbitMQ it is, as it says itself, and what that one can do.</summary>
 public readonly record struct BrokerVersion(int Major, int Minor)

@@ -6,55 +6,63 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
-using Serverless.Hosting.RabbitMq.Queues;
 
-namespace Serverless.Hosting.RabbitMq;
+namespace Serverless.Hosting.RabbitMq.Connection;
 
 /// <summary>
-/// What the broker's settings do to our queues, checked once on each connection. AMQP tells a client the version alone; the management API tells policies and queue types, and
-/// nobody tells <c>consumer_timeout</c>. What cannot be checked is said, with what should be there.
+/// What the broker's settings do to our queues. AMQP tells a client the version alone; the management API tells policies and queue types, and nobody tells <c>consumer_timeout</c>.
+/// What cannot be checked is said, with what should be there; each thing once in a process. Thread-safe.
 /// </summary>
 internal sealed partial class BrokerChecks(IOptions<RabbitMqOptions> options, ILogger<BrokerChecks> logger) : IDisposable
 {
+    private const int LongestAnswer = 64 * 1024 * 1024;
+
     /// <summary>Keys of policies that take requests out of a queue, or answer for their consumer.</summary>
     private static readonly string[] Losing = ["delivery-limit", "max-length", "max-length-bytes", "message-ttl", "expires"];
 
-    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(5), MaxResponseContentBufferSize = LongestAnswer };
+    private readonly Lock _lock = new();
+    private readonly HashSet<string> _said = new(StringComparer.Ordinal);
 
-    private readonly HttpClient _http = new() { Timeout = Timeout };
-
-    /// <summary>Logs what it finds; never fails the connection.</summary>
+    /// <summary>Logs what it finds. Never throws: a management API that is away, or of another kind than is known here, is worth a line and nothing else.</summary>
     public async Task RunAsync(BrokerVersion version, Topology topology, IReadOnlyCollection<ModelName> models, CancellationToken cancellationToken)
     {
-        if (!version.HasQueueConsumerTimeout && !options.Value.ConsumerTimeoutIsSet) WarnTimeout(version.ToString(), (long)options.Value.LongestWait.TotalMilliseconds);
-        if (options.Value.ManagementUrl is not { } url)
-        {
-            NoteUnchecked(options.Value.Prefix);
-            return;
-        }
-
         try
         {
-            foreach (var finding in await FindAsync(url, version, topology, models, cancellationToken)) WarnFinding(finding);
+            if (!version.HasQueueConsumerTimeout && !options.Value.ConsumerTimeoutIsSet && IsNew("consumer_timeout")) WarnTimeout(version.ToString(), (long)options.Value.LongestWait.TotalMilliseconds);
+            if (options.Value.ManagementUrl is { } url)
+            {
+                foreach (var finding in await FindAsync(url, version, topology, models, cancellationToken))
+                {
+                    if (IsNew(finding)) WarnFinding(finding);
+                }
+            }
+            else if (IsNew("unchecked"))
+            {
+                NoteUnchecked(options.Value.Prefix);
+            }
         }
-        catch (Exception exception) when (exception is HttpRequestException or JsonException or TaskCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception)
         {
-            WarnManagement(url.Host, url.Port, exception.Message);
+            if (cancellationToken.IsCancellationRequested) return;
+            var (host, port) = options.Value.ManagementUrl is { } url ? (url.Host, url.Port) : ("", 0);
+            if (IsNew("management")) WarnManagement(host, port, exception.GetBaseException().Message);
         }
     }
 
-    /// <summary>A sentence for each thing that is not as it should be.</summary>
+    /// <summary>A sentence for each thing that is not as it should be. Queues that are not there yet are declared when they are wanted.</summary>
     public async Task<IReadOnlyList<string>> FindAsync(Uri url, BrokerVersion version, Topology topology, IReadOnlyCollection<ModelName> models, CancellationToken cancellationToken)
     {
         var virtualHost = options.Value.Url.AbsolutePath.TrimStart('/') is { Length: > 0 } named ? named : "%2F";
         using var policies = await GetAsync(url, $"api/policies/{virtualHost}", cancellationToken);
         using var limits = await GetAsync(url, $"api/operator-policies/{virtualHost}", cancellationToken);
+        using var queues = await GetAsync(url, $"api/queues/{virtualHost}?columns=name,type", cancellationToken);
+        var types = (queues?.RootElement.EnumerateArray() ?? []).ToDictionary(queue => queue.GetProperty("name").GetString()!, queue => queue.TryGetProperty("type", out var type) ? type.GetString() : null, StringComparer.Ordinal);
         var findings = new List<string>();
         foreach (var queue in topology.Declarations(models, version, options.Value.LongestWait))
         {
-            using var found = await GetAsync(url, $"api/queues/{virtualHost}/{Uri.EscapeDataString(queue.Name)}", cancellationToken);
-            if (found is null) findings.Add($"The queue '{queue.Name}' is not there; run: serverless topology --declare.");
-            else if (found.RootElement.TryGetProperty("type", out var type) && type.GetString() != queue.Type) findings.Add($"The queue '{queue.Name}' is a {type.GetString()} queue and should be a {queue.Type} one; delete it when it is empty.");
+            if (types.GetValueOrDefault(queue.Name) is { } type && type != queue.Type) findings.Add($"The queue '{queue.Name}' is a {type} queue and should be a {queue.Type} one; delete it when it is empty.");
+            else if (!options.Value.Declare && !types.ContainsKey(queue.Name)) findings.Add($"The queue '{queue.Name}' is not there, and RabbitMq:Declare is off; run: serverless topology --declare.");
             findings.AddRange(PolicyOf(queue, policies).Concat(PolicyOf(queue, limits)));
         }
 
@@ -92,6 +100,11 @@ internal sealed partial class BrokerChecks(IOptions<RabbitMqOptions> options, IL
         }
     }
 
+    private bool IsNew(string finding)
+    {
+        lock (_lock) return _said.Add(finding);
+    }
+
     /// <summary>Null: there is no such thing.</summary>
     private async Task<JsonDocument?> GetAsync(Uri url, string path, CancellationToken cancellationToken)
     {
@@ -113,6 +126,6 @@ internal sealed partial class BrokerChecks(IOptions<RabbitMqOptions> options, IL
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Finding}")]
     private partial void WarnFinding(string finding);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The management API at {Host}:{Port} does not answer ({Reason}); policies on our queues are not checked.")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The management API at {Host}:{Port} does not answer as expected ({Reason}); policies on our queues are not checked.")]
     private partial void WarnManagement(string host, int port, string reason);
 }

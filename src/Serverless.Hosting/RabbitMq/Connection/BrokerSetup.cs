@@ -1,7 +1,6 @@
 using Serverless.Catalog;
-using Serverless.Hosting.RabbitMq.Queues;
 
-namespace Serverless.Hosting.RabbitMq;
+namespace Serverless.Hosting.RabbitMq.Connection;
 
 /// <summary>Declares queues without running anything: for operators who give gateways no right to.</summary>
 public static class BrokerSetup
@@ -23,3 +22,6 @@ public static class BrokerSetup
         }
     }
 }
+
+/// <summary>The broker cannot be used; the message says which, why, and what to do.</summary>
+public sealed class BrokerException(string message, Exception? inner = null) : Exception(message, inner);
