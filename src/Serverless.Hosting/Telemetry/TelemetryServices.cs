@@ -1,4 +1,7 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using OpenTelemetry.Metrics;
+using Serverless.Hosting.Telemetry;
+using Serverless.Loops;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -11,6 +14,16 @@ public static class TelemetryServices
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter("Serverless.*", "System.Runtime", "Microsoft.AspNetCore.Server.Kestrel")
             .AddPrometheusExporter());
+        return services.AddSupervisedLoops();
+    }
+
+    /// <summary>The one <see cref="Supervisor"/> of this process, whose failures are logged and counted.</summary>
+    public static IServiceCollection AddSupervisedLoops(this IServiceCollection services)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<LoopMetrics>();
+        services.TryAddSingleton<ILoopObserver, LoopObserver>();
+        services.TryAddSingleton<Supervisor>();
         return services;
     }
 }
