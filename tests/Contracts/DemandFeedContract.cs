@@ -14,6 +14,15 @@ public abstract class DemandFeedContract
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    /// <summary>The reader's clock.</summary>
+    protected abstract DateTimeOffset Now { get; }
+
+    /// <summary>Lets time pass, for both ends and the store.</summary>
+    protected abstract Task PassAsync(TimeSpan time);
+
+    /// <summary>A renewal has reached the reader.</summary>
+    protected virtual Task RenewedAsync() => Task.CompletedTask;
+
     /// <summary>Two ends of one feed. The subclass disposes of them.</summary>
     protected abstract ValueTask<(IDemandFeed Publisher, IDemandFeed Reader)> CreateAsync();
 
@@ -107,6 +116,38 @@ public abstract class DemandFeedContract
 
         (await old.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         old.Current.PendingRequests.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task What_is_renewed_is_as_young_as_its_renewal_though_nothing_else_of_it_changed()
+    {
+        var (publisher, reader) = await CreateAsync();
+        publisher.Publish(new ModelDemand { Model = _model, At = Now, PendingRequests = 1 });
+        await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await watch.MoveNextAsync().WithinLimitAsync();
+        await PassAsync(TimeSpan.FromSeconds(3));
+        publisher.Renew(Now);
+        await RenewedAsync();
+
+        var renewed = reader.Latest(_model).ShouldNotBeNull();
+        renewed.PendingRequests.ShouldBe(1);
+        renewed.Age(Now).ShouldBeLessThan(TimeSpan.FromSeconds(2));
+    }
+
+    [Fact]
+    public async Task What_is_withdrawn_ages_though_its_publisher_lives_on()
+    {
+        var (publisher, reader) = await CreateAsync();
+        publisher.Publish(new ModelDemand { Model = _model, At = Now, PendingRequests = 1 });
+        await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await watch.MoveNextAsync().WithinLimitAsync();
+        publisher.Withdraw(_model);
+        await PassAsync(TimeSpan.FromSeconds(3));
+
+        publisher.Renew(Now);
+        await RenewedAsync();
+
+        if (reader.Latest(_model) is { } left) left.Age(Now).ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(2));
     }
 
     [Fact]

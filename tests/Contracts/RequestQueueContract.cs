@@ -63,6 +63,46 @@ public abstract class RequestQueueContract
     }
 
     [Fact]
+    public async Task A_model_to_which_something_is_enqueued_is_named_to_every_watch()
+    {
+        var queue = await CreateAsync(new QueueLimits());
+        await using var first = queue.WatchArrivalsAsync(Token).GetAsyncEnumerator(Token);
+        await using var second = queue.WatchArrivalsAsync(Token).GetAsyncEnumerator(Token);
+        Task[] named = [NamedAsync(first), NamedAsync(second)];
+
+        await queue.EnqueueAsync(New(), Token);
+
+        await Task.WhenAll(named);
+    }
+
+    [Fact]
+    public async Task A_watch_that_begins_late_names_what_waits()
+    {
+        var queue = await CreateAsync(new QueueLimits());
+        await queue.EnqueueAsync(New(), Token);
+
+        await using var watch = queue.WatchArrivalsAsync(Token).GetAsyncEnumerator(Token);
+
+        await NamedAsync(watch);
+    }
+
+    [Fact]
+    public async Task What_a_consumer_leaves_is_named_when_it_ends_and_what_comes_after_it_too()
+    {
+        var queue = await CreateAsync(new QueueLimits());
+        await using var watch = queue.WatchArrivalsAsync(Token).GetAsyncEnumerator(Token);
+        await queue.EnqueueAsync(New(), Token);
+        await NamedAsync(watch);
+        await using (var deliveries = Consume(queue)) await NextAsync(deliveries);
+        await NamedAsync(watch);
+        await using (var deliveries = Consume(queue)) await (await NextAsync(deliveries)).CompleteAsync(Token);
+
+        await queue.EnqueueAsync(New(), Token);
+
+        await NamedAsync(watch);
+    }
+
+    [Fact]
     public async Task Requests_come_in_the_order_in_which_they_went_in()
     {
         var queue = await CreateAsync(new QueueLimits());
@@ -288,6 +328,12 @@ public abstract class RequestQueueContract
     }
 
     private static string Show(InferenceRequest request) => JsonSerializer.Serialize(request);
+
+    private async Task NamedAsync(IAsyncEnumerator<ModelName> watch)
+    {
+        do (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        while (watch.Current != Model);
+    }
 
     private IAsyncEnumerator<IRequestDelivery> Consume(IRequestQueue queue) => queue.ConsumeAsync(Model, Token).GetAsyncEnumerator(Token);
 

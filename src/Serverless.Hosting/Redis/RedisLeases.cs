@@ -65,6 +65,20 @@ internal sealed class RedisLeases(RedisConnection redis) : ILeases
         return (int)await redis.EvaluateAsync(Renew, [Keys.Lease(lease.Name)], [lease.Holder, lease.Epoch, Milliseconds(timeToLive)], cancellationToken) == 1;
     }
 
+    public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        var got = await Task.WhenAll(names.Select(name => AcquireAsync(name, holder, timeToLive, cancellationToken).AsTask()));
+        return [.. got.OfType<Lease>()];
+    }
+
+    public async ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> leases, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(leases);
+        var held = await Task.WhenAll(leases.Select(async lease => await RenewAsync(lease, timeToLive, cancellationToken) ? lease : null));
+        return [.. held.OfType<Lease>()];
+    }
+
     public async ValueTask ReleaseAsync(Lease lease, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(lease);

@@ -36,6 +36,7 @@ internal static class SessionCodec
             SinceUnixMs = worker.Since?.ToUnixTimeMilliseconds() ?? 0,
             HighestEpoch = worker.HighestEpoch,
         };
+        hello.Endpoints.AddRange(worker.Endpoints);
         hello.Running.AddRange(worker.Running.Select(held => new Wire.RunningAttempt { Id = held.Id.Value, Attempt = held.Attempt, LastSequence = held.LastSequence, StoreRun = held.StoreRun }));
         return hello;
     }
@@ -63,6 +64,7 @@ internal static class SessionCodec
             Since = hello.SinceUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(hello.SinceUnixMs) : null,
             Running = [.. hello.Running.Select(held => new HeldAttempt(new RequestId(held.Id), held.Attempt, held.LastSequence) { StoreRun = held.StoreRun })],
             HighestEpoch = hello.HighestEpoch,
+            Endpoints = [.. hello.Endpoints],
         };
     }
 
@@ -164,6 +166,8 @@ internal static class SessionCodec
         AttemptOutcome.Returned => 1,
         AttemptOutcome.Fenced => 2,
         AttemptOutcome.Lost => 3,
+        AttemptOutcome.NotUnderstood => 4,
+        AttemptOutcome.Failed => 5,
         _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "Give this outcome its number in SessionCodec."),
     };
 
@@ -173,6 +177,8 @@ internal static class SessionCodec
         0 => AttemptOutcome.Ended,
         2 => AttemptOutcome.Fenced,
         3 => AttemptOutcome.Lost,
+        4 => AttemptOutcome.NotUnderstood,
+        5 => AttemptOutcome.Failed,
         _ => AttemptOutcome.Returned,
     };
 

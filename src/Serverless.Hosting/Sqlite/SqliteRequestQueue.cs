@@ -56,6 +56,9 @@ public sealed class SqliteRequestQueue : IRequestQueue
     }
 
     /// <inheritdoc/>
+    public IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken) => _memory.WatchArrivalsAsync(cancellationToken);
+
+    /// <inheritdoc/>
     public async ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken)
     {
         var letters = _file.Read(connection => (long)connection.Scalar("SELECT COUNT(*) FROM dead_letters WHERE model = $model", ("$model", model.Value))!);

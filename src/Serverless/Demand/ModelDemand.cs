@@ -8,7 +8,10 @@ public sealed record ModelDemand
     /// <summary>Which model.</summary>
     public required ModelName Model { get; init; }
 
-    /// <summary>When it was true.</summary>
+    /// <summary>
+    /// When it was last true. As published: by the publisher's clock. As read from a feed: by the reader's, from how long ago it came or was renewed, so that no two machines' clocks
+    /// are ever compared.
+    /// </summary>
     public required DateTimeOffset At { get; init; }
 
     /// <summary>Requests accepted and not yet assigned.</summary>
@@ -76,6 +79,9 @@ public sealed record ModelDemand
 
     /// <summary>Whether anything is pending or running.</summary>
     public bool HasWork => PendingRequests > 0 || RunningRequests > 0;
+
+    /// <summary>How long ago it was last true, to whoever read it from a feed; never negative.</summary>
+    public TimeSpan Age(DateTimeOffset now) => now > At ? now - At : TimeSpan.Zero;
 
     /// <summary>What a request takes at a replica that may generate so many tokens: no longer than others did, zero while unknown.</summary>
     public TimeSpan RunTime(long mostTokens) => RunTimes.Of(RunSeconds, RunOutputTokens, mostTokens);

@@ -18,6 +18,13 @@ public interface IRequestQueue
     /// <summary>Deliveries of a model, both queues, until cancelled. One consumer per model; what a cancelled one left unanswered is delivered again.</summary>
     IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Models that may have something to deliver, until cancelled: each with something that waits when this begins, each to which something is enqueued (a hint may be left out while
+    /// somebody consumes it), and each of which something is left when a consumer ends. So a model without work needs no consumer. A model may be named for nothing, and twice; a hint
+    /// lost on its way is made good within ten seconds. Every reader is told of every model.
+    /// </summary>
+    IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken);
+
     /// <summary>What the queue holds of a model.</summary>
     ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken);
 }

@@ -1,15 +1,20 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Serverless.Catalog;
 using Serverless.Errors;
+using Serverless.Feeds;
 
 namespace Serverless.Requests;
 
 /// <summary>A queue in memory: enough for what a connection promises; what an id promises needs a store beneath it. Dead letters are counted, not kept. Thread-safe.</summary>
 public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = null) : IRequestQueue
 {
+    private readonly QueueLimits _limits = limits;
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly ConcurrentDictionary<ModelName, ModelQueue> _queues = new();
+    private ImmutableArray<PendingChanges<ModelName, bool>> _watches = [];
 
     /// <inheritdoc/>
     public ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken)
@@ -20,6 +25,29 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
 
     /// <inheritdoc/>
     public IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, CancellationToken cancellationToken) => Queue(model).ConsumeAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ModelName> WatchArrivalsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var arrivals = new PendingChanges<ModelName, bool>();
+        ImmutableInterlocked.Update(ref _watches, watches => watches.Add(arrivals));
+        try
+        {
+            foreach (var (model, queue) in _queues)
+            {
+                if (queue.Depth().Requests > 0) arrivals.Put(model, true);
+            }
+
+            await foreach (var taken in arrivals.TakeAllAsync(cancellationToken))
+            {
+                foreach (var model in taken.Keys) yield return model;
+            }
+        }
+        finally
+        {
+            ImmutableInterlocked.Update(ref _watches, watches => watches.Remove(arrivals));
+        }
+    }
 
     /// <inheritdoc/>
     public ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken) => new(Queue(model).Depth());
@@ -38,9 +66,14 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
         Queue(request.Model).Restore(request);
     }
 
-    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, queue) => new ModelQueue(name, queue.limits, queue.time ?? TimeProvider.System), (limits, time));
+    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, queue) => new ModelQueue(name, queue._limits, queue._time, queue.Announce), this);
 
-    private sealed class ModelQueue(ModelName model, QueueLimits limits, TimeProvider time)
+    private void Announce(ModelName model)
+    {
+        foreach (var watch in _watches) watch.Put(model, true);
+    }
+
+    private sealed class ModelQueue(ModelName model, QueueLimits limits, TimeProvider time, Action<ModelName> announce)
     {
         private readonly Lock _lock = new();
         private readonly QueueGauge _gauge = new(model, limits);
@@ -63,7 +96,7 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
                 _held[(request.Id, request.Promise)] = delivery = new Delivery(this, request);
             }
 
-            _ready.Writer.TryWrite(delivery);
+            MakeReady(delivery);
             return EnqueueResult.Enqueued;
         }
 
@@ -81,7 +114,7 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
                 _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
             }
 
-            _ready.Writer.TryWrite(delivery);
+            MakeReady(delivery);
         }
 
         public async IAsyncEnumerable<IRequestDelivery> ConsumeAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -125,7 +158,13 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
                 delivery.Redelivered = true;
             }
 
+            MakeReady(delivery);
+        }
+
+        private void MakeReady(Delivery delivery)
+        {
             _ready.Writer.TryWrite(delivery);
+            announce(model);
         }
 
         private ServingFault? Refusal(InferenceRequest request) => _gauge.Check(request.Owner.Organization, QueueLoad.Of(request), default, default, _leaving.PerSecond(time.GetUtcNow()));

@@ -14,4 +14,10 @@ public enum AttemptOutcome
 
     /// <summary>A newer attempt fenced it off: the work was dropped.</summary>
     Fenced,
+
+    /// <summary>The worker cannot read it, or its engine cannot answer its kind: another worker may. Nothing was begun.</summary>
+    NotUnderstood,
+
+    /// <summary>Something of the worker's own went wrong: another attempt continues, after a pause, a bounded number of times.</summary>
+    Failed,
 }

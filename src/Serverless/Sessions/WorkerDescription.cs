@@ -1,4 +1,5 @@
 using Serverless.Catalog;
+using Serverless.Requests;
 
 namespace Serverless.Sessions;
 
@@ -23,6 +24,14 @@ public sealed record WorkerDescription
     /// <summary>Sequences it runs at once.</summary>
     public required int Slots { get; init; }
 
+    /// <summary>
+    /// Endpoints whose requests it can read and its engine can answer, by their names on the wire. Empty of a worker of before they were told: it knows <see cref="FirstEndpoints"/>.
+    /// </summary>
+    public IReadOnlyList<string> Endpoints { get; init; } = [];
+
+    /// <summary>What every worker knows.</summary>
+    public static IReadOnlyList<string> FirstEndpoints { get; } = [nameof(RequestKind.ChatCompletion), nameof(RequestKind.Completion)];
+
     /// <summary>Whether its engine is still loading: it takes no work yet, and connects again when it is up.</summary>
     public bool Loading { get; init; }
 
@@ -31,6 +40,9 @@ public sealed record WorkerDescription
 
     /// <summary>What it runs already, begun under an earlier dispatcher: adopted, not repeated.</summary>
     public IReadOnlyList<HeldAttempt> Running { get; init; } = [];
+
+    /// <summary>Whether it can run requests of that endpoint.</summary>
+    public bool Understands(string endpoint) => (Endpoints.Count > 0 ? Endpoints : FirstEndpoints).Contains(endpoint, StringComparer.Ordinal);
 
     /// <summary>The highest epoch it has followed; a dispatcher of a lower one must not use it.</summary>
     public long HighestEpoch { get; init; }

@@ -214,6 +214,8 @@ public sealed class DispatcherSetTests
 
         public ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        public IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         private void Count(int change)

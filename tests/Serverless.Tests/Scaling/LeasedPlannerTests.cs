@@ -238,6 +238,8 @@ public sealed class LeasedPlannerTests
 
         public IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        public IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken) =>
             Away ? throw new ServingException(new ServingFault(ServingError.StoreUnavailable, "away")) : new(new QueueDepth(Requests, 0, 0, 0));
     }

@@ -34,12 +34,14 @@ internal sealed partial class RabbitMqRequestQueue(
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(10);
 
     private readonly ConcurrentDictionary<ModelName, HeldDeliveries> _held = new();
+    private readonly ConcurrentDictionary<ModelName, bool> _enqueued = new();
 
     /// <inheritdoc/>
     public async ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(request);
         if (bounds.Admit(request) is { } full) return new EnqueueResult(full);
+        _enqueued[request.Model] = true;
 
         var queue = request.Promise == Promise.Id ? link.Topology.Durable(request.Model) : link.Topology.Transient(request.Model);
         var fault = await publisher.TryPublishAsync(queue, request.Model, Envelope.Wrap(request, time.GetUtcNow()), request.Body, cancellationToken);
@@ -74,6 +76,18 @@ internal sealed partial class RabbitMqRequestQueue(
             await Task.WhenAll(burying).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             held.Clear();
         }
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ModelName> WatchArrivalsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        // Every model, again and again: true, if not cheap.
+        using var timer = new PeriodicTimer(CheckInterval, time);
+        do
+        {
+            foreach (var model in link.Models.Concat(_enqueued.Keys).Distinct()) yield return model;
+        }
+        while (await timer.WaitForNextTickAsync(cancellationToken));
     }
 
     /// <inheritdoc/>
