@@ -23,7 +23,7 @@ public static class ScalerHost
         builder.Services.AddSingleton<IValidateOptions<ScalerOptions>, ScalerOptions.Validator>();
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ScalerOptions>>((kestrel, options) =>
             kestrel.ListenScaler(new IPEndPoint(IPAddress.Parse(options.Value.Keda.DnsSafeHost), options.Value.Keda.Port), options.Value.Tls));
-        if (builder.Configuration.GetValue($"{ScalerOptions.Section}:{nameof(ScalerOptions.AskBroker)}", true)) builder.Services.AddQueueLimits(builder.Configuration).AddRabbitMqQueue();
+        if (builder.Configuration.GetValue($"{ScalerOptions.Section}:{nameof(ScalerOptions.AskBroker)}", true)) builder.Services.AddQueueLimits().AddRabbitMqQueue();
         builder.Services.AddSingleton(provider => new PlannerOptions { Budgets = new Dictionary<string, int>(provider.GetRequiredService<IOptions<ScalerOptions>>().Value.Budgets ?? [], StringComparer.OrdinalIgnoreCase) });
         builder.Services
             .AddServerlessTelemetry()

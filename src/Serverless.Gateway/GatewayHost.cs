@@ -43,7 +43,7 @@ public static class GatewayHost
             .AddDistributedCatalog(builder.Configuration)
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
             .AddApiKeys(builder.Configuration)
-            .AddQueueLimits(builder.Configuration)
+            .AddQueueLimits()
             .AddRabbitMqQueue()
             .AddSingleton<Redrive>()
             .AddRedisRequestLog()

@@ -3,7 +3,6 @@ using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
 using Serverless.Errors;
@@ -22,42 +21,31 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
 
     private static readonly string Version = typeof(Admitter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
-    private static readonly HeaderDictionary EventHeaders = new() { ["Prefer"] = "respond-async" };
-
     private readonly AdmissionOptions _options = options.Value;
 
-    /// <summary>Reads a request of HTTP.</summary>
-    /// <exception cref="ServingException">The request is refused.</exception>
-    public async ValueTask<Admitted> AdmitAsync(RequestId id, RequestKind kind, Owner owner, HttpRequest http, CancellationToken cancellationToken) =>
-        Admit(id, kind, owner, http.Headers, await RequestBody.ReadAsync(http, _options.MaxBodyBytes, cancellationToken));
-
-    /// <summary>Takes a request that came as an event: promised by an id from the start.</summary>
-    /// <exception cref="ServingException">The request is refused.</exception>
-    public Admitted AdmitEvent(RequestId id, RequestKind kind, Owner owner, byte[] body)
+    /// <summary>Checks and completes a call.</summary>
+    /// <exception cref="ServingException">It is refused.</exception>
+    public Admitted Admit(Call call)
     {
-        if (body.Length > _options.MaxBodyBytes)
+        if (call.Body.Length > _options.MaxBodyBytes)
         {
-            throw new ServingException(new ServingFault(ServingError.BodyTooLarge, $"The body is {body.Length} bytes; the limit is {_options.MaxBodyBytes}. Shorten the prompt or split the request."));
+            throw new ServingException(new ServingFault(ServingError.BodyTooLarge, $"The body is {call.Body.Length} bytes; the limit is {_options.MaxBodyBytes}. Shorten the prompt or split the request."));
         }
 
-        return Admit(id, kind, owner, EventHeaders, body);
+        var parsed = BodyParser.Parse(call.Endpoint, call.Body);
+        var model = catalog.Current.Find(new ModelName(parsed.Model!)) ?? throw UnknownModel(parsed.Model!);
+        if (Capabilities.Check(model, call.Body, parsed.Asked) is { } refusal) throw new ServingException(refusal);
+
+        return Complete(call, model, parsed);
     }
 
     /// <summary>The same work under the name of the request that asked for it first.</summary>
     public static InferenceRequest As(InferenceRequest request, RequestId id) =>
         request with { Id = id, Seed = request.Seed == SeedOf(request.Id) ? SeedOf(id) : request.Seed };
 
-    private Admitted Admit(RequestId id, RequestKind kind, Owner owner, IHeaderDictionary headers, byte[] body)
+    private Admitted Complete(Call call, Model model, ParsedBody parsed)
     {
-        var parsed = BodyParser.Parse(kind, body);
-        var model = catalog.Current.Find(new ModelName(parsed.Model!)) ?? throw UnknownModel(parsed.Model!);
-        if (Capabilities.Check(model, body, parsed.Asked) is { } refusal) throw new ServingException(refusal);
-
-        return Complete(id, kind, owner, headers, model, parsed, body);
-    }
-
-    private Admitted Complete(RequestId id, RequestKind kind, Owner owner, IHeaderDictionary headers, Model model, ParsedBody parsed, byte[] body)
-    {
+        var (id, kind, body) = (call.Id, call.Endpoint, call.Body);
         var choices = parsed.Prompts.Count * parsed.ChoicesPerPrompt;
         if (choices > _options.MaxChoices)
         {
@@ -68,30 +56,28 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         var (promptTokens, longest) = CountPrompts(model, kind, parsed, body);
         var outputTokens = FitContext(model, kind, longest, parsed.OutputCap);
         var (lane, tier) = Serve(parsed.ServiceTier);
-        var preferences = Preferences.Read(headers);
-        var key = ClientHeaders.ReadIdempotencyKey(headers);
         var now = time.GetUtcNow();
 
         var request = new InferenceRequest
         {
             Id = id,
             Model = model.Name,
-            Kind = kind,
+            Endpoint = kind,
             Body = body,
             PromptTokens = promptTokens,
             MaxOutputTokens = outputTokens,
             Choices = choices,
             Lane = lane,
-            Owner = owner,
-            Conversation = ClientHeaders.ReadConversation(headers),
+            Owner = call.Owner,
+            Conversation = call.Conversation,
             Seed = parsed.Seed is { } seed ? unchecked((ulong)seed) : SeedOf(id),
             AcceptedAt = now,
-            Deadline = now + ClientHeaders.ReadTimeout(headers, parsed.Stream, preferences.RespondAsync, _options),
+            Deadline = now + TimeoutOf(call, parsed.Stream),
         };
         var shape = new AnswerShape
         {
             Id = id,
-            Kind = kind,
+            Endpoint = kind,
             Model = model.Name.Value,
             Created = now.ToUnixTimeSeconds(),
             ServiceTier = tier,
@@ -101,14 +87,21 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
             TopLogProbs = parsed.TopLogProbs,
             IncludeUsage = parsed.IncludeUsage,
             Stream = parsed.Stream,
-            Resume = preferences.Resume ?? (key is null ? TimeSpan.Zero : KeyedResume),
+            Resume = call.Resume ?? (call.IdempotencyKey is null ? TimeSpan.Zero : KeyedResume),
             Echo = parsed.Echo ? [.. parsed.Prompts.Select(prompt => JsonSerializer.Deserialize(body.AsSpan(prompt), EchoJson.Default.String)!)] : [],
         };
-        return new Admitted(request, model, shape, preferences, key);
+        return new Admitted(request, model, shape);
+    }
+
+    private TimeSpan TimeoutOf(Call call, bool stream)
+    {
+        var byAnId = call.PromiseAfter is not null;
+        var timeout = call.Timeout ?? (stream || byAnId ? null : call.LibraryTimeout) ?? (byAnId ? _options.DefaultAsyncTimeout : _options.DefaultTimeout);
+        return timeout < _options.MaxTimeout ? timeout : _options.MaxTimeout;
     }
 
     /// <summary>Tokens of all prompts, and of the longest: each must fit the context by itself.</summary>
-    private (int All, int Longest) CountPrompts(Model model, RequestKind kind, ParsedBody parsed, byte[] body)
+    private (int All, int Longest) CountPrompts(Model model, EndpointName kind, ParsedBody parsed, byte[] body)
     {
         if (parsed.Prompts.Count == 1)
         {
@@ -127,16 +120,16 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         return (all, longest);
     }
 
-    private static int FitContext(Model model, RequestKind kind, int promptTokens, long? asked)
+    private static int FitContext(Model model, EndpointName kind, int promptTokens, long? asked)
     {
         var left = model.ContextTokens - promptTokens;
-        if (left >= 1) return (int)Math.Min(left, asked ?? (kind == RequestKind.ChatCompletion ? left : DefaultCompletionTokens));
+        if (left >= 1) return (int)Math.Min(left, asked ?? (kind == EndpointName.ChatCompletions ? left : DefaultCompletionTokens));
 
         var cap = asked is { } tokens ? $"{tokens} tokens of output" : "its output";
         throw new ServingException(new ServingFault(
             ServingError.ContextTooLong,
             $"The prompt is {promptTokens} tokens and leaves no room for {cap}: the context of '{model.Name}' is {model.ContextTokens} tokens. Shorten the prompt to at most {model.ContextTokens - 1}.",
-            kind == RequestKind.ChatCompletion ? "messages" : "prompt"));
+            kind == EndpointName.ChatCompletions ? "messages" : "prompt"));
     }
 
     /// <summary>The lane of a tier, and the tier as the answer names it: the one really used.</summary>

@@ -23,25 +23,16 @@ internal static class ClientHeaders
 
     private const int LongestIdempotencyKey = 255;
 
-    /// <summary>
-    /// How long the client wants the answer. The SDKs' own header bounds the wait for response headers, so it bounds a whole answer, but not a stream
-    /// or an answer by an id, whose headers come at once; and as no person wrote it, an odd value is passed over, where ours is refused.
-    /// </summary>
-    public static TimeSpan ReadTimeout(IHeaderDictionary headers, bool stream, bool respondAsync, AdmissionOptions options)
+    /// <summary>How long the client wants the answer; null: it does not say.</summary>
+    public static TimeSpan? ReadTimeout(IHeaderDictionary headers)
     {
-        var timeout = respondAsync ? options.DefaultAsyncTimeout : options.DefaultTimeout;
-        if (headers.TryGetValue(Timeout, out var own))
-        {
-            timeout = ParseSeconds(own) ?? throw new ServingException(new ServingFault(
-                ServingError.InvalidRequest, $"The header '{Timeout}' must be a number of seconds above 0; leave it out for {timeout.TotalSeconds:0}.", Timeout));
-        }
-        else if (!stream && !respondAsync && ParseSeconds(headers[StainlessTimeout]) is { } theirs)
-        {
-            timeout = theirs;
-        }
-
-        return timeout < options.MaxTimeout ? timeout : options.MaxTimeout;
+        if (!headers.TryGetValue(Timeout, out var own)) return null;
+        return ParseSeconds(own) ?? throw new ServingException(new ServingFault(
+            ServingError.InvalidRequest, $"The header '{Timeout}' must be a number of seconds above 0; leave it out for the server's own.", Timeout));
     }
+
+    /// <summary>How long the client's library waits for response headers. No person wrote it, so an odd value is passed over, where ours is refused.</summary>
+    public static TimeSpan? ReadLibraryTimeout(IHeaderDictionary headers) => ParseSeconds(headers[StainlessTimeout]);
 
     public static string? ReadConversation(IHeaderDictionary headers)
     {

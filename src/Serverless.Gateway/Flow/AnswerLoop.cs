@@ -209,7 +209,9 @@ internal sealed class AnswerLoop(
         if (!stream) return new WholeAnswer(state.Http, shape);
 
         var model = catalog.Current.Find(new ModelName(shape.Model));
-        var (lane, tokens, ahead) = (state.Request?.Lane ?? Lane.Interactive, state.Request?.MaxTotalTokens ?? 0, state.Request is null ? long.MaxValue : state.Wait.TokensAhead);
-        return new StreamedAnswer(state.Http, shape, after, () => model is null ? "its model left the catalogue" : notices.Describe(model, lane, tokens, ahead), time, options.Value.MaxSilence);
+        var place = state.Request is { } request
+            ? new FairPlace(request.Lane, request.Owner.Organization) { OwnTokens = request.MaxTotalTokens, AtMost = state.Wait.TokensAhead }
+            : new FairPlace(Lane.Interactive);
+        return new StreamedAnswer(state.Http, shape, after, () => model is null ? "its model left the catalogue" : notices.Describe(model, place), time, options.Value.MaxSilence);
     }
 }

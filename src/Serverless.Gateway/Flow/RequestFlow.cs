@@ -40,15 +40,16 @@ internal sealed partial class RequestFlow(
     ShutdownGate shutdown,
     GatewayMetrics metrics,
     IOptions<PromiseOptions> promises,
+    IOptions<AdmissionOptions> admission,
     TimeProvider time,
     ILogger<RequestFlow> logger)
 {
     /// <summary>Serves one request. Never throws: what goes wrong is answered, and what cannot be answered is aborted.</summary>
-    public async Task RunAsync(HttpContext http, RequestKind kind)
+    public async Task RunAsync(HttpContext http, ApiEndpoint api)
     {
-        var state = new FlowState(http, RequestId.New(kind), kind, time.GetTimestamp());
-        metrics.Opened(kind);
-        if (http.Request.Headers.TryGetValue("X-Stainless-Retry-Count", out var retries) && retries is not ["0"]) metrics.Retried(kind);
+        var state = new FlowState(http, api.NewId(), api, time.GetTimestamp());
+        metrics.Opened(api.Name);
+        if (http.Request.Headers.TryGetValue("X-Stainless-Retry-Count", out var retries) && retries is not ["0"]) metrics.Retried(api.Name);
 
         try
         {
@@ -80,7 +81,9 @@ internal sealed partial class RequestFlow(
             if (shutdown.IsStopping) throw new ServingException(ShutdownGate.Fault);
 
             var owner = authenticator.Authenticate(state.Http.Request).Owner;
-            var admitted = await admitter.AdmitAsync(state.Id, state.Kind, owner, state.Http.Request, cancellationToken); // (a)
+            var call = await ReadAsync(state, owner, cancellationToken);
+            var admitted = admitter.Admit(call); // (a)
+            state.IdempotencyKey = call.IdempotencyKey;
             Note(state, admitted);
             return await BeginAsync(state, admitted, cancellationToken); // (b)
         }
@@ -94,15 +97,33 @@ internal sealed partial class RequestFlow(
         }
     }
 
+    private async Task<Call> ReadAsync(FlowState state, Owner owner, CancellationToken cancellationToken)
+    {
+        var http = state.Http.Request;
+        var body = await RequestBody.ReadAsync(http, admission.Value.MaxBodyBytes, cancellationToken);
+        state.Preferences = Preferences.Read(http.Headers);
+        return new Call
+        {
+            Id = state.Id,
+            Endpoint = state.Kind,
+            Owner = owner,
+            Body = body,
+            Timeout = ClientHeaders.ReadTimeout(http.Headers),
+            LibraryTimeout = ClientHeaders.ReadLibraryTimeout(http.Headers),
+            Conversation = ClientHeaders.ReadConversation(http.Headers),
+            IdempotencyKey = ClientHeaders.ReadIdempotencyKey(http.Headers),
+            Resume = state.Preferences.Resume,
+            PromiseAfter = state.Preferences.RespondAsync ? state.Preferences.Wait : null,
+        };
+    }
+
     private void Note(FlowState state, Admitted admitted)
     {
         var (request, shape) = (admitted.Request, admitted.Shape);
         state.Model = shape.Model;
         state.Request = request;
         state.Shape = shape;
-        state.Preferences = admitted.Preferences;
-        state.IdempotencyKey = admitted.IdempotencyKey;
-        var longest = admitted.Preferences.RespondAsync ? admitted.Preferences.Wait : shape.Stream ? null : promises.Value.LongestSynchronous;
+        var longest = state.Preferences.RespondAsync ? state.Preferences.Wait : shape.Stream ? null : promises.Value.LongestSynchronous;
         state.PromoteAt = request.AcceptedAt + longest;
         state.Request = request with
         {
@@ -116,7 +137,7 @@ internal sealed partial class RequestFlow(
     private async Task<bool> BeginAsync(FlowState state, Admitted admitted, CancellationToken cancellationToken)
     {
         var headers = state.Http.Response.Headers;
-        if (admitted.Preferences.Resume is not null) headers["Preference-Applied"] = $"resume={state.Shape!.Resume.TotalSeconds:0}";
+        if (state.Preferences.Resume is not null) headers["Preference-Applied"] = $"resume={state.Shape!.Resume.TotalSeconds:0}";
         if (state.IdempotencyKey is null)
         {
             state.Wait = queue.RequireReachable(admitted.Model, state.Request!);

@@ -111,7 +111,7 @@ internal sealed class RequestsFlow(
         }
 
         var preferences = Preferences.Read(http.Request.Headers);
-        var state = new FlowState(http, id, shape.Kind, time.GetTimestamp())
+        var state = new FlowState(http, id, shape.RequireApi(), time.GetTimestamp())
         {
             Model = shape.Model,
             Head = head,
@@ -148,7 +148,8 @@ internal sealed class RequestsFlow(
     private (WaitEstimate Estimate, string Notice)? WaitOf(RequestRecord record)
     {
         if (record.Status != RequestStatus.Queued || catalog.Current.Find(new ModelName(record.Model)) is not { } model) return null;
-        return (queue.Estimate(model, Lane.Interactive), notices.Describe(model, Lane.Interactive, 0, long.MaxValue));
+        var place = new FairPlace(Lane.Interactive, record.Owner.Organization);
+        return (queue.Estimate(model, place), notices.Describe(model, place));
     }
 
     private (Owner Owner, RequestId Id) Asked(HttpContext http)

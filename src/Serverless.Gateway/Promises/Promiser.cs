@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Serverless.Errors;
+using Serverless.Gateway.Admission;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Promises;
@@ -14,7 +15,7 @@ internal sealed partial class Promiser(RequestRecords records, IRequestLog log, 
     public static RequestRecord RecordOf(InferenceRequest request, EventOrigin? origin, JsonElement? metadata) => new()
     {
         Id = request.Id.Value,
-        Kind = request.Kind,
+        Endpoint = request.Endpoint,
         Model = request.Model.Value,
         Owner = request.Owner,
         CreatedAt = request.AcceptedAt,

@@ -42,7 +42,7 @@ internal sealed class EnqueueBounds(QueueLimits limits, IDemandFeed demand, Time
                 Settle(latest, now);
                 var (key, owner, load) = ((request.Id, request.Promise), request.Owner.Organization, QueueLoad.Of(request));
                 if (_recent.ContainsKey(key)) return null;
-                if (_gauge.Check(owner, load, Pending(latest), PendingOf(owner, latest), latest?.ServedTokensPerSecond ?? 0) is { } fault) return fault;
+                if (_gauge.Check(owner, load, Pending(latest), PendingOf(owner, latest), latest?.ServedTokensPerSecond ?? 0, latest?.PendingByOrganization.Select(pending => pending.Organization)) is { } fault) return fault;
 
                 var entry = new Entry(owner, load, now, request.Deadline);
                 _gauge.Add(owner, load);
