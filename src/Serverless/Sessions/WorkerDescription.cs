@@ -30,7 +30,7 @@ public sealed record WorkerDescription
     public IReadOnlyList<string> Endpoints { get; init; } = [];
 
     /// <summary>What every worker knows.</summary>
-    public static IReadOnlyList<string> FirstEndpoints { get; } = [nameof(RequestKind.ChatCompletion), nameof(RequestKind.Completion)];
+    public static IReadOnlyList<string> FirstEndpoints { get; } = [EndpointName.ChatCompletions.Value, EndpointName.Completions.Value];
 
     /// <summary>Whether its engine is still loading: it takes no work yet, and connects again when it is up.</summary>
     public bool Loading { get; init; }

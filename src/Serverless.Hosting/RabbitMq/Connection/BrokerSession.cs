@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
 using RabbitMQ.Client.Exceptions;
@@ -23,7 +22,8 @@ internal sealed class BrokerSession : IAsyncDisposable
     private readonly ControlChannel _control;
     private readonly KeptChannel _confirmed;
     private readonly KeptChannel _plain;
-    private readonly ConcurrentDictionary<string, Lazy<Task>> _declared = new(StringComparer.Ordinal);
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Task> _declared = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _lost = new();
     private readonly TaskCompletionSource<(string Reason, bool IsOurs)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -139,8 +139,11 @@ internal sealed class BrokerSession : IAsyncDisposable
     /// <summary>What succeeded is not done again on this connection; what failed is.</summary>
     private Task OnceAsync(string name, Func<Task> declare, CancellationToken cancellationToken)
     {
-        var once = _declared.AddOrUpdate(name, _ => new Lazy<Task>(declare), (_, before) => before is { IsValueCreated: true, Value: { IsFaulted: true } or { IsCanceled: true } } ? new Lazy<Task>(declare) : before);
-        return once.Value.IsCompletedSuccessfully ? Task.CompletedTask : once.Value.WaitAsync(cancellationToken);
+        lock (_lock)
+        {
+            if (!_declared.TryGetValue(name, out var declared) || declared.IsFaulted || declared.IsCanceled) _declared[name] = declared = declare();
+            return declared.IsCompletedSuccessfully ? Task.CompletedTask : declared.WaitAsync(cancellationToken);
+        }
     }
 
     /// <summary>What is there with other arguments is taken as it is, and reported.</summary>
@@ -161,7 +164,7 @@ internal sealed class BrokerSession : IAsyncDisposable
         await AskAsync(channel => channel.QueueBindAsync(queue.Name, exchange, "", cancellationToken: Lost), Lost);
     }
 
-    private Task AskAsync(Func<IChannel, Task> question, CancellationToken cancellationToken) => _control.AskAsync(
+    private Task<bool> AskAsync(Func<IChannel, Task> question, CancellationToken cancellationToken) => _control.AskAsync(
         async channel =>
         {
             await question(channel);

@@ -24,6 +24,7 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
     private readonly Lock _lock = new();
     private TaskCompletionSource<BrokerSession> _current = New();
     private volatile QueueStatus _status;
+    private volatile BrokerSession? _session;
     private Task? _keeping;
 
     public RabbitMqLink(IOptions<RabbitMqOptions> options, BrokerChecks checks, TimeProvider time, ILogger<RabbitMqLink> logger, ICatalogSource? catalog = null)
@@ -41,14 +42,11 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
     /// <summary>Whether the broker takes what is published, and since when (not).</summary>
     public QueueStatus Status => _status;
 
+    /// <summary>Whether this process needs it no longer.</summary>
+    public bool IsClosed => _stop.IsCancellationRequested;
+
     /// <summary>The connection now; null: there is none.</summary>
-    public BrokerSession? Current
-    {
-        get
-        {
-            lock (_lock) return _current.Task is { IsCompletedSuccessfully: true, Result: { Ended.IsCompleted: false } session } ? session : null;
-        }
-    }
+    public BrokerSession? Current => _session is { Ended.IsCompleted: false } session ? session : null;
 
     /// <summary>The connection now, or as soon as there is one.</summary>
     public async Task<BrokerSession> SessionAsync(CancellationToken cancellationToken)
@@ -151,7 +149,12 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
 
     private void Publish(BrokerSession session)
     {
-        lock (_lock) _current.TrySetResult(session);
+        lock (_lock)
+        {
+            _session = session;
+            _current.TrySetResult(session);
+        }
+
         LogConnected(_options.Url.Host, _options.Url.Port, session.Version);
         Reached();
     }
@@ -162,7 +165,7 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
         {
             if (_current.Task.IsCompletedSuccessfully)
             {
-                _current = New();
+                (_current, _session) = (New(), null);
                 if (_status.IsReachable) _status = new QueueStatus(false, _time.GetUtcNow(), reason);
             }
 
@@ -179,7 +182,8 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
             (before, _status) = (_status, new QueueStatus(true, _time.GetUtcNow(), ""));
         }
 
-        LogReached(_options.Url.Host, _options.Url.Port, (_time.GetUtcNow() - before.Since).TotalSeconds);
+        var seconds = (_time.GetUtcNow() - before.Since).TotalSeconds;
+        LogReached(_options.Url.Host, _options.Url.Port, seconds);
     }
 
     private void Unreachable(string reason, bool isFirst)

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
-using RabbitMQ.Client;
 using Serverless.Errors;
 using Serverless.Hosting.RabbitMq.Connection;
 using Serverless.Hosting.RabbitMq.Messages;

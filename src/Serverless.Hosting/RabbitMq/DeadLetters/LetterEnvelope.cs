@@ -39,7 +39,7 @@ internal static class LetterEnvelope
         var left = HeaderBounds.MaxBytes - HeaderBounds.Size(properties);
         foreach (var name in new[] { Envelope.VersionHeader, Envelope.ModelHeader, Envelope.RecordHeader })
         {
-            if (Headers.Find(original, name) is not { } value || HeaderBounds.Size(name, value) is var size && size > left) continue;
+            if (HeaderValues.Find(original, name) is not { } value || HeaderBounds.Size(name, value) is var size && size > left) continue;
             properties.Headers[name] = value;
             left -= HeaderBounds.Size(name, value);
         }
@@ -52,12 +52,12 @@ internal static class LetterEnvelope
     {
         var request = Envelope.Unwrap(properties, message, int.MaxValue).Request;
         var body = request?.Body ?? message;
-        var error = Enum.TryParse<ServingError>(Headers.Text(Headers.Find(properties, ReasonHeader)), out var known) ? known : ServingError.Internal;
+        var error = Enum.TryParse<ServingError>(HeaderValues.Text(HeaderValues.Find(properties, ReasonHeader)), out var known) ? known : ServingError.Internal;
         return new DeadLetter(
             properties.MessageId ?? "",
-            new ServingFault(error, Headers.Text(Headers.Find(properties, ErrorHeader))),
-            (int)(Headers.Number(Headers.Find(properties, AttemptsHeader)) ?? 0),
-            DateTimeOffset.FromUnixTimeMilliseconds(Headers.Number(Headers.Find(properties, AtHeader)) ?? 0),
+            new ServingFault(error, HeaderValues.Text(HeaderValues.Find(properties, ErrorHeader))),
+            (int)(HeaderValues.Number(HeaderValues.Find(properties, AttemptsHeader)) ?? 0),
+            DateTimeOffset.FromUnixTimeMilliseconds(HeaderValues.Number(HeaderValues.Find(properties, AtHeader)) ?? 0),
             withBody || request is null ? request : request with { Body = default },
             withBody ? body : default)
         { Bytes = body.Length };

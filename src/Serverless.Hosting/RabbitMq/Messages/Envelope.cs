@@ -4,7 +4,6 @@ using System.Text.Json;
 using Google.Protobuf;
 using RabbitMQ.Client;
 using Serverless.Errors;
-using Serverless.Hosting.RabbitMq.Connection;
 using Serverless.Hosting.Records;
 using Serverless.Requests;
 
@@ -62,14 +61,14 @@ internal static class Envelope
     {
         if (body.Length > maxBytes) return Malformed($"The message has {body.Length} bytes and {maxBytes} are taken (RabbitMq:MaxMessageBytes); shorten it.");
 
-        var version = Headers.Find(properties, VersionHeader);
-        return Headers.Number(version) switch
+        var version = HeaderValues.Find(properties, VersionHeader);
+        return HeaderValues.Number(version) switch
         {
             1 => UnwrapHeader(properties, body),
             2 => UnwrapBody(body),
             > Latest and var later => new EnvelopeContent(null, new ServingFault(ServingError.MalformedMessage, $"The message's '{VersionHeader}' is {later} and this release reads up to {Latest}; a later release reads it."), IsLater: true),
             _ when version is null => Malformed($"The message has no header '{VersionHeader}'; requests are published by gateways, not by hand."),
-            _ => Malformed($"The message's '{VersionHeader}' is {Headers.Show(version)} and this release reads 1 to {Latest}."),
+            _ => Malformed($"The message's '{VersionHeader}' is {HeaderValues.Show(version)} and this release reads 1 to {Latest}."),
         };
     }
 
@@ -85,7 +84,7 @@ internal static class Envelope
         return whole <= maxBytes ? null : new ServingFault(ServingError.BodyTooLarge, $"The request has {whole} bytes as a message and the broker takes {maxBytes} (RabbitMq:MaxMessageBytes); shorten it.");
     }
 
-    private static EnvelopeContent UnwrapHeader(IReadOnlyBasicProperties properties, ReadOnlyMemory<byte> body) => Headers.Find(properties, RecordHeader) is byte[] record
+    private static EnvelopeContent UnwrapHeader(IReadOnlyBasicProperties properties, ReadOnlyMemory<byte> body) => HeaderValues.Find(properties, RecordHeader) is byte[] record
         ? Read(record, body)
         : Malformed($"The message has no header '{RecordHeader}' of bytes.");
 
@@ -100,25 +99,18 @@ internal static class Envelope
 
             var rest = body[(at + 1)..];
             return length <= rest.Length && length <= MaxRecordBytes
-                ? Read(rest.Span[..(int)length], rest[(int)length..])
+                ? Read(rest[..(int)length], rest[(int)length..])
                 : Malformed($"The message's record should have {length} bytes, and {rest.Length} are there, of which it may have {MaxRecordBytes}.");
         }
 
         return Malformed($"The message's body of {body.Length} bytes does not begin with the length of a record.");
     }
 
-    private static EnvelopeContent Read(ReadOnlySpan<byte> record, ReadOnlyMemory<byte> json)
+    private static EnvelopeContent Read(ReadOnlyMemory<byte> record, ReadOnlyMemory<byte> json)
     {
         if (!IsJson(json.Span)) return Malformed($"The request's body of {json.Length} bytes is not JSON.");
-
-        try
-        {
-            return new EnvelopeContent(RequestCodec.FromRecord(Records.Wire.RequestRecord.Parser.ParseFrom(record), json), null);
-        }
-        catch (Exception exception) when (exception is InvalidProtocolBufferException or InvalidDataException or ArgumentException)
-        {
-            return Malformed($"The message's record cannot be read: {exception.Message}");
-        }
+        if (RequestCodec.TryDecode(record, json, out var request, out var reason)) return new EnvelopeContent(request, null);
+        return Malformed($"The message's record cannot be read. {reason}") with { IsLater = reason.IsLater };
     }
 
     private static bool IsJson(ReadOnlySpan<byte> body)

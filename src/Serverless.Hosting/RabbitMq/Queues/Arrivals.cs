@@ -71,9 +71,9 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
             await session.TellAsync(link.Topology.Arrivals, Encoding.UTF8.GetBytes(model.Value), cancellationToken);
             return true;
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && BrokerFaults.IsOutage(exception))
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
-            return false;
+            return false; // said again later
         }
     }
 
@@ -99,27 +99,20 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
 
     private async Task ListenAgainAsync(ChannelWriter<ModelName> names, CancellationToken stoppingToken)
     {
-        while (!stoppingToken.IsCancellationRequested)
+        while (!stoppingToken.IsCancellationRequested && !link.IsClosed)
         {
             try
             {
-                var session = await link.SessionAsync(stoppingToken);
-                await ListenAsync(session, names, stoppingToken);
+                await ListenAsync(await link.SessionAsync(stoppingToken), names, stoppingToken);
             }
-            catch (ObjectDisposedException exception)
+            catch (Exception)
             {
-                names.TryComplete(exception);
-                return;
-            }
-            catch (Exception) when (!stoppingToken.IsCancellationRequested)
-            {
+                // The link tells of what is lost.
                 await Task.Delay(RetryPause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
         }
+
+        names.TryComplete();
     }
 
     /// <summary>Returns when the connection is lost, or throws.</summary>

@@ -5,7 +5,7 @@ using RabbitMQ.Client;
 namespace Serverless.Hosting.RabbitMq.Messages;
 
 /// <summary>Values of headers as brokers and foreign clients give them.</summary>
-internal static class Headers
+internal static class HeaderValues
 {
     public static object? Find(IReadOnlyBasicProperties properties, string name) => properties.Headers is { } headers && headers.TryGetValue(name, out var value) ? value : null;
 
