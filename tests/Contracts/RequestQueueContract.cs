@@ -32,7 +32,7 @@ public abstract class RequestQueueContract
         var queue = await CreateAsync(new QueueLimits());
         var request = New() with
         {
-            Kind = RequestKind.Completion,
+            Endpoint = EndpointName.Completions,
             Choices = 3,
             Lane = Lane.Batch,
             Owner = new Owner("org", "team/ä", "key 1"),

@@ -85,9 +85,9 @@ internal static class QueueBenchmark
         var now = TimeProvider.System.GetUtcNow();
         return new InferenceRequest
         {
-            Id = RequestId.New(RequestKind.ChatCompletion),
+            Id = RequestId.New("chatcmpl-"),
             Model = Model,
-            Kind = RequestKind.ChatCompletion,
+            Endpoint = EndpointName.ChatCompletions,
             Body = Body,
             PromptTokens = 60,
             MaxOutputTokens = 100,

@@ -28,12 +28,12 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
 
     /// <summary>Reads a request of HTTP.</summary>
     /// <exception cref="ServingException">The request is refused.</exception>
-    public async ValueTask<Admitted> AdmitAsync(RequestId id, RequestKind kind, Owner owner, HttpRequest http, CancellationToken cancellationToken) =>
+    public async ValueTask<Admitted> AdmitAsync(RequestId id, EndpointName kind, Owner owner, HttpRequest http, CancellationToken cancellationToken) =>
         Admit(id, kind, owner, http.Headers, await RequestBody.ReadAsync(http, _options.MaxBodyBytes, cancellationToken));
 
     /// <summary>Takes a request that came as an event: promised by an id from the start.</summary>
     /// <exception cref="ServingException">The request is refused.</exception>
-    public Admitted AdmitEvent(RequestId id, RequestKind kind, Owner owner, byte[] body)
+    public Admitted AdmitEvent(RequestId id, EndpointName kind, Owner owner, byte[] body)
     {
         if (body.Length > _options.MaxBodyBytes)
         {
@@ -47,7 +47,7 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
     public static InferenceRequest As(InferenceRequest request, RequestId id) =>
         request with { Id = id, Seed = request.Seed == SeedOf(request.Id) ? SeedOf(id) : request.Seed };
 
-    private Admitted Admit(RequestId id, RequestKind kind, Owner owner, IHeaderDictionary headers, byte[] body)
+    private Admitted Admit(RequestId id, EndpointName kind, Owner owner, IHeaderDictionary headers, byte[] body)
     {
         var parsed = BodyParser.Parse(kind, body);
         var model = catalog.Current.Find(new ModelName(parsed.Model!)) ?? throw UnknownModel(parsed.Model!);
@@ -56,7 +56,7 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         return Complete(id, kind, owner, headers, model, parsed, body);
     }
 
-    private Admitted Complete(RequestId id, RequestKind kind, Owner owner, IHeaderDictionary headers, Model model, ParsedBody parsed, byte[] body)
+    private Admitted Complete(RequestId id, EndpointName kind, Owner owner, IHeaderDictionary headers, Model model, ParsedBody parsed, byte[] body)
     {
         var choices = parsed.Prompts.Count * parsed.ChoicesPerPrompt;
         if (choices > _options.MaxChoices)
@@ -76,7 +76,7 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         {
             Id = id,
             Model = model.Name,
-            Kind = kind,
+            Endpoint = kind,
             Body = body,
             PromptTokens = promptTokens,
             MaxOutputTokens = outputTokens,
@@ -91,7 +91,7 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         var shape = new AnswerShape
         {
             Id = id,
-            Kind = kind,
+            Endpoint = kind,
             Model = model.Name.Value,
             Created = now.ToUnixTimeSeconds(),
             ServiceTier = tier,
@@ -108,7 +108,7 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
     }
 
     /// <summary>Tokens of all prompts, and of the longest: each must fit the context by itself.</summary>
-    private (int All, int Longest) CountPrompts(Model model, RequestKind kind, ParsedBody parsed, byte[] body)
+    private (int All, int Longest) CountPrompts(Model model, EndpointName kind, ParsedBody parsed, byte[] body)
     {
         if (parsed.Prompts.Count == 1)
         {
@@ -127,16 +127,16 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         return (all, longest);
     }
 
-    private static int FitContext(Model model, RequestKind kind, int promptTokens, long? asked)
+    private static int FitContext(Model model, EndpointName kind, int promptTokens, long? asked)
     {
         var left = model.ContextTokens - promptTokens;
-        if (left >= 1) return (int)Math.Min(left, asked ?? (kind == RequestKind.ChatCompletion ? left : DefaultCompletionTokens));
+        if (left >= 1) return (int)Math.Min(left, asked ?? (kind == EndpointName.ChatCompletions ? left : DefaultCompletionTokens));
 
         var cap = asked is { } tokens ? $"{tokens} tokens of output" : "its output";
         throw new ServingException(new ServingFault(
             ServingError.ContextTooLong,
             $"The prompt is {promptTokens} tokens and leaves no room for {cap}: the context of '{model.Name}' is {model.ContextTokens} tokens. Shorten the prompt to at most {model.ContextTokens - 1}.",
-            kind == RequestKind.ChatCompletion ? "messages" : "prompt"));
+            kind == EndpointName.ChatCompletions ? "messages" : "prompt"));
     }
 
     /// <summary>The lane of a tier, and the tier as the answer names it: the one really used.</summary>

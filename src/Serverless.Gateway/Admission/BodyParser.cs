@@ -9,13 +9,13 @@ namespace Serverless.Gateway.Admission;
 internal static class BodyParser
 {
     /// <exception cref="ServingException">The body is not what the endpoint takes; the fault names the field, its value, the limit and the fix.</exception>
-    public static ParsedBody Parse(RequestKind kind, ReadOnlySpan<byte> bytes)
+    public static ParsedBody Parse(EndpointName kind, ReadOnlySpan<byte> bytes)
     {
         var body = new ParsedBody();
         try
         {
             var json = JsonFields.Open(bytes);
-            if (kind == RequestKind.ChatCompletion) ChatFields.Read(ref json, body, bytes);
+            if (kind == EndpointName.ChatCompletions) ChatFields.Read(ref json, body, bytes);
             else CompletionFields.Read(ref json, body, bytes);
             return body;
         }

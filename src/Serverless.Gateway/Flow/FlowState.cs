@@ -9,14 +9,16 @@ using Serverless.Requests;
 namespace Serverless.Gateway.Flow;
 
 /// <summary>One request on one connection: what it is, and what its flow has come to. Not thread-safe.</summary>
-internal sealed class FlowState(HttpContext http, RequestId id, RequestKind kind, long arrivedAt)
+internal sealed class FlowState(HttpContext http, RequestId id, ApiEndpoint api, long arrivedAt)
 {
     public HttpContext Http { get; } = http;
 
     /// <summary>Its own id, or that of the request it turned out to ask for again.</summary>
     public RequestId Id { get; set; } = id;
 
-    public RequestKind Kind { get; } = kind;
+    public ApiEndpoint Api { get; } = api;
+
+    public EndpointName Kind => Api.Name;
 
     /// <summary>Timestamp of its arrival.</summary>
     public long ArrivedAt { get; } = arrivedAt;

@@ -44,11 +44,11 @@ internal sealed partial class RequestFlow(
     ILogger<RequestFlow> logger)
 {
     /// <summary>Serves one request. Never throws: what goes wrong is answered, and what cannot be answered is aborted.</summary>
-    public async Task RunAsync(HttpContext http, RequestKind kind)
+    public async Task RunAsync(HttpContext http, ApiEndpoint api)
     {
-        var state = new FlowState(http, RequestId.New(kind), kind, time.GetTimestamp());
-        metrics.Opened(kind);
-        if (http.Request.Headers.TryGetValue("X-Stainless-Retry-Count", out var retries) && retries is not ["0"]) metrics.Retried(kind);
+        var state = new FlowState(http, api.NewId(), api, time.GetTimestamp());
+        metrics.Opened(api.Name);
+        if (http.Request.Headers.TryGetValue("X-Stainless-Retry-Count", out var retries) && retries is not ["0"]) metrics.Retried(api.Name);
 
         try
         {

@@ -111,7 +111,7 @@ internal sealed class RequestsFlow(
         }
 
         var preferences = Preferences.Read(http.Request.Headers);
-        var state = new FlowState(http, id, shape.Kind, time.GetTimestamp())
+        var state = new FlowState(http, id, shape.RequireApi(), time.GetTimestamp())
         {
             Model = shape.Model,
             Head = head,

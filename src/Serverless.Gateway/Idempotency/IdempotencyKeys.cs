@@ -54,10 +54,14 @@ internal sealed class IdempotencyKeys(IDocumentStore documents)
     private static string Fingerprint(InferenceRequest request)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData([(byte)request.Kind]);
+        hash.AppendData(Mark(request.Endpoint));
         hash.AppendData(request.Body.Span);
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
+
+    /// <summary>A key that version 1 took stands for the same body.</summary>
+    private static byte[] Mark(EndpointName endpoint) =>
+        endpoint == EndpointName.ChatCompletions ? [0] : endpoint == EndpointName.Completions ? [1] : Encoding.UTF8.GetBytes(endpoint.Value);
 
     private static byte[] Encode(RequestId request, string body) => Encoding.UTF8.GetBytes($$"""{"request":"{{request.Value}}","body":"{{body}}"}""");
 

@@ -25,27 +25,27 @@ internal sealed partial class InferenceEventHandler(
 
     public async ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
     {
-        var kind = RequestKind.ChatCompletion;
+        var endpoint = ApiEndpoint.All[0];
         try
         {
             var payload = EventPayload.Parse(cloudEvent.Data);
-            kind = payload.Kind;
-            var id = IdOf(cloudEvent, kind);
+            endpoint = payload.Endpoint;
+            var id = IdOf(cloudEvent, endpoint);
             if (await records.FindAsync(_owner, id, cancellationToken) is { Record: { HasEnded: true } ended }) return await AnswerAsync(ended, cancellationToken);
 
-            var admitted = admitter.AdmitEvent(id, kind, _owner, payload.Body);
+            var admitted = admitter.AdmitEvent(id, endpoint.Name, _owner, payload.Body);
             await promiser.PromiseAsync(admitted.Request with { Shape = ShapeCodec.Encode(admitted.Shape) }, OriginOf(cloudEvent), payload.Metadata, cancellationToken);
             LogTaken(id, cloudEvent.Source, cloudEvent.Id);
             return BrokerAnswer.Acknowledge;
         }
         catch (ServingException e)
         {
-            return await RefuseAsync(cloudEvent, kind, e.Fault, cancellationToken);
+            return await RefuseAsync(cloudEvent, endpoint, e.Fault, cancellationToken);
         }
     }
 
     /// <summary>What passes is tried again; what does not is told, and goes to the dead letters.</summary>
-    private async ValueTask<BrokerAnswer> RefuseAsync(CloudEvent cloudEvent, RequestKind kind, ServingFault fault, CancellationToken cancellationToken)
+    private async ValueTask<BrokerAnswer> RefuseAsync(CloudEvent cloudEvent, ApiEndpoint endpoint, ServingFault fault, CancellationToken cancellationToken)
     {
         var answer = ServingErrors.Row(fault.Error).Broker;
         LogRefused(cloudEvent.Source, cloudEvent.Id, fault.Error, answer);
@@ -53,7 +53,7 @@ internal sealed partial class InferenceEventHandler(
 
         try
         {
-            return await EndAsync(cloudEvent, kind, fault, cancellationToken) is { } ended ? await AnswerAsync(ended, cancellationToken) : BrokerAnswer.Retry;
+            return await EndAsync(cloudEvent, endpoint, fault, cancellationToken) is { } ended ? await AnswerAsync(ended, cancellationToken) : BrokerAnswer.Retry;
         }
         catch (ServingException)
         {
@@ -62,9 +62,9 @@ internal sealed partial class InferenceEventHandler(
     }
 
     /// <summary>The record of what was refused, saved: new, or of a delivery before, whose request ends now unless it had ended. Null: somebody else wrote it meanwhile.</summary>
-    private async ValueTask<RequestRecord?> EndAsync(CloudEvent cloudEvent, RequestKind kind, ServingFault fault, CancellationToken cancellationToken)
+    private async ValueTask<RequestRecord?> EndAsync(CloudEvent cloudEvent, ApiEndpoint endpoint, ServingFault fault, CancellationToken cancellationToken)
     {
-        var id = IdOf(cloudEvent, kind);
+        var id = IdOf(cloudEvent, endpoint);
         if (await records.FindAsync(_owner, id, cancellationToken) is { } stored)
         {
             await log.EndAsync(id, new RequestEvent.Failed(fault), cancellationToken);
@@ -74,7 +74,7 @@ internal sealed partial class InferenceEventHandler(
         }
 
         var now = time.GetUtcNow();
-        var record = new RequestRecord { Id = id.Value, Kind = kind, Model = "", Owner = _owner, CreatedAt = now, Deadline = now, Origin = OriginOf(cloudEvent), Refused = true };
+        var record = new RequestRecord { Id = id.Value, Endpoint = endpoint.Name, Model = "", Owner = _owner, CreatedAt = now, Deadline = now, Origin = OriginOf(cloudEvent), Refused = true };
         var failed = reader.Fail(record, fault);
         return await records.TryCreateAsync(failed, cancellationToken) ? failed : null;
     }
@@ -86,7 +86,7 @@ internal sealed partial class InferenceEventHandler(
         return ended.Published || await results.PublishAsync(ended, cancellationToken) ? BrokerAnswer.DeadLetter : BrokerAnswer.Retry;
     }
 
-    private static RequestId IdOf(CloudEvent cloudEvent, RequestKind kind) => RequestId.Derive(kind, Encoding.UTF8.GetBytes($"{cloudEvent.Source}\n{cloudEvent.Id}"));
+    private static RequestId IdOf(CloudEvent cloudEvent, ApiEndpoint endpoint) => RequestId.Derive(endpoint.IdPrefix, Encoding.UTF8.GetBytes($"{cloudEvent.Source}\n{cloudEvent.Id}"));
 
     private static EventOrigin OriginOf(CloudEvent cloudEvent) => new(cloudEvent.Source, cloudEvent.Id, cloudEvent.TraceParent);
 

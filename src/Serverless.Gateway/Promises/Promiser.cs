@@ -14,7 +14,7 @@ internal sealed partial class Promiser(RequestRecords records, IRequestLog log, 
     public static RequestRecord RecordOf(InferenceRequest request, EventOrigin? origin, JsonElement? metadata) => new()
     {
         Id = request.Id.Value,
-        Kind = request.Kind,
+        Endpoint = request.Endpoint,
         Model = request.Model.Value,
         Owner = request.Owner,
         CreatedAt = request.AcceptedAt,

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Waiting;
-using Serverless.Requests;
 
 namespace Serverless.Gateway.Promises;
 
@@ -37,8 +36,6 @@ internal static class RequestObject
         _ => throw new ArgumentOutOfRangeException(nameof(status), status, "Give this status its word in RequestObject.Word."),
     };
 
-    public static string Endpoint(RequestKind kind) => kind == RequestKind.ChatCompletion ? "/v1/chat/completions" : "/v1/completions";
-
     private static void Write(Utf8JsonWriter json, RequestRecord record, (WaitEstimate Estimate, string Notice)? waiting)
     {
         json.WriteStartObject();
@@ -46,7 +43,7 @@ internal static class RequestObject
         json.WriteString("object", "request");
         json.WriteString("status", Word(record.Status));
         json.WriteNumber("created_at", record.CreatedAt.ToUnixTimeSeconds());
-        json.WriteString("endpoint", Endpoint(record.Kind));
+        json.WriteString("endpoint", ApiEndpoint.PathOf(record.Endpoint));
         json.WriteString("model", record.Model);
         json.WriteNumber("deadline_at", record.Deadline.ToUnixTimeSeconds());
         json.WritePropertyName("ended_at");

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
 
@@ -9,7 +10,9 @@ internal sealed record RequestRecord
 {
     public required string Id { get; init; }
 
-    public required RequestKind Kind { get; init; }
+    [JsonPropertyName("kind")]
+    [JsonConverter(typeof(EndpointJson))]
+    public required EndpointName Endpoint { get; init; }
 
     public required string Model { get; init; }
 
@@ -51,7 +54,7 @@ internal sealed record RequestRecord
     public static RequestRecord Of(RequestId id, LogHead head, AnswerShape shape) => new()
     {
         Id = id.Value,
-        Kind = shape.Kind,
+        Endpoint = shape.Endpoint,
         Model = shape.Model,
         Owner = head.Owner,
         CreatedAt = DateTimeOffset.FromUnixTimeSeconds(shape.Created),

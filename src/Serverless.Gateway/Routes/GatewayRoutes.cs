@@ -9,7 +9,6 @@ using Serverless.Gateway.Flow;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Pools;
 using Serverless.Gateway.Streaming;
-using Serverless.Requests;
 
 namespace Serverless.Gateway.Routes;
 
@@ -29,8 +28,7 @@ public static class GatewayRoutes
 
         foreach (var prefix in (ReadOnlySpan<string>)["/v1", ""])
         {
-            routes.Map(prefix + "/chat/completions", Only(HttpMethods.Post, http => flow.RunAsync(http, RequestKind.ChatCompletion)));
-            routes.Map(prefix + "/completions", Only(HttpMethods.Post, http => flow.RunAsync(http, RequestKind.Completion)));
+            foreach (var api in ApiEndpoint.All) routes.Map(prefix + "/" + api.Name, Only(HttpMethods.Post, http => flow.RunAsync(http, api)));
             routes.Map(prefix + "/models", Only(HttpMethods.Get, guard.ForKeys(http => SendJsonAsync(http, ModelsBody.Encode(catalog.Current)))));
             routes.Map(prefix + "/models/{**id}", Only(HttpMethods.Get, guard.ForKeys(http => SendModelAsync(http, catalog))));
             routes.Map(prefix + "/requests", Only(HttpMethods.Get, guard.Answered(requests.ListAsync)));

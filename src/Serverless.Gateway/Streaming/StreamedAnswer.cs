@@ -135,7 +135,7 @@ internal sealed class StreamedAnswer : IAnswer
         _tokens += chunk.TokenIds.Count;
 
         // Held-back text has nothing to show yet.
-        if (chunk.Text.Length > 0 || (_shape.LogProbs && chunk.LogProbs.Count > 0))
+        if (chunk.HasText || (_shape.LogProbs && chunk.LogProbs.Count > 0))
         {
             BeginPart(sequence, chunk.TokenIds.Count > 0);
             _writer.WriteDelta(choice, chunk);

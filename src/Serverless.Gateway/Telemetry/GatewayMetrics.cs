@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Serverless.Errors;
+using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Telemetry;
@@ -46,45 +47,45 @@ internal sealed class GatewayMetrics
         _waiting = meter.CreateUpDownCounter<long>("serverless.gateway.waiting_requests", "{request}", "Queued requests without output yet.");
     }
 
-    public void Opened(RequestKind kind) => _open.Add(1, Operation(kind));
+    public void Opened(EndpointName endpoint) => _open.Add(1, Operation(endpoint));
 
-    public void Closed(RequestKind kind, string model, ServingError? error, TimeSpan duration)
+    public void Closed(EndpointName endpoint, string model, ServingError? error, TimeSpan duration)
     {
-        _open.Add(-1, Operation(kind));
+        _open.Add(-1, Operation(endpoint));
         if (!_duration.Enabled) return;
 
-        var tags = new TagList { Operation(kind), ModelTag(model) };
+        var tags = new TagList { Operation(endpoint), ModelTag(model) };
         if (error is { } value) tags.Add("error.type", ErrorTag(value));
         _duration.Record(duration.TotalSeconds, tags);
     }
 
-    public void Refused(RequestKind kind, string model, ServingError error) =>
-        _refusals.Add(1, Operation(kind), ModelTag(model), new("error.type", ErrorTag(error)));
+    public void Refused(EndpointName endpoint, string model, ServingError error) =>
+        _refusals.Add(1, Operation(endpoint), ModelTag(model), new("error.type", ErrorTag(error)));
 
-    public void Retried(RequestKind kind) => _retries.Add(1, Operation(kind));
+    public void Retried(EndpointName endpoint) => _retries.Add(1, Operation(endpoint));
 
-    public void Resumed(RequestKind kind) => _resumed.Add(1, Operation(kind));
+    public void Resumed(EndpointName endpoint) => _resumed.Add(1, Operation(endpoint));
 
-    public void Promised(RequestKind kind, string model) => _promoted.Add(1, Operation(kind), ModelTag(model));
+    public void Promised(EndpointName endpoint, string model) => _promoted.Add(1, Operation(endpoint), ModelTag(model));
 
-    public void Repeated(RequestKind kind) => _replayed.Add(1, Operation(kind));
+    public void Repeated(EndpointName endpoint) => _replayed.Add(1, Operation(endpoint));
 
     public void WaitBegan(string model) => _waiting.Add(1, ModelTag(model));
 
     public void WaitEnded(string model) => _waiting.Add(-1, ModelTag(model));
 
-    public void FirstOutput(RequestKind kind, string model, TimeSpan sinceArrival) => _firstToken.Record(sinceArrival.TotalSeconds, Operation(kind), ModelTag(model));
+    public void FirstOutput(EndpointName endpoint, string model, TimeSpan sinceArrival) => _firstToken.Record(sinceArrival.TotalSeconds, Operation(endpoint), ModelTag(model));
 
-    public void Finished(RequestKind kind, string model, TokenUsage usage, TimeSpan sinceFirstOutput)
+    public void Finished(EndpointName endpoint, string model, TokenUsage usage, TimeSpan sinceFirstOutput)
     {
-        _tokens.Add(usage.PromptTokens, Operation(kind), ModelTag(model), new("gen_ai.token.type", "input"));
-        _tokens.Add(usage.CompletionTokens, Operation(kind), ModelTag(model), new("gen_ai.token.type", "output"));
-        if (usage.CompletionTokens > 1) _tokenTime.Record(sinceFirstOutput.TotalSeconds / (usage.CompletionTokens - 1), Operation(kind), ModelTag(model));
+        _tokens.Add(usage.PromptTokens, Operation(endpoint), ModelTag(model), new("gen_ai.token.type", "input"));
+        _tokens.Add(usage.CompletionTokens, Operation(endpoint), ModelTag(model), new("gen_ai.token.type", "output"));
+        if (usage.CompletionTokens > 1) _tokenTime.Record(sinceFirstOutput.TotalSeconds / (usage.CompletionTokens - 1), Operation(endpoint), ModelTag(model));
     }
 
     private static KeyValuePair<string, object?> ModelTag(string model) => new("gen_ai.request.model", model);
 
-    private static KeyValuePair<string, object?> Operation(RequestKind kind) => new("gen_ai.operation.name", kind == RequestKind.ChatCompletion ? "chat" : "text_completion");
+    private static KeyValuePair<string, object?> Operation(EndpointName endpoint) => new("gen_ai.operation.name", ApiEndpoint.TryFind(endpoint, out var known) ? known.Operation : ApiEndpoint.OtherOperation);
 
     /// <summary>The table's code, a closed set: never what a client wrote.</summary>
     private static string ErrorTag(ServingError error) => ServingErrors.Row(error).Code ?? "invalid_request";

@@ -106,9 +106,9 @@ public sealed class DeadLetterTests : IAsyncLifetime
         var now = TimeProvider.System.GetUtcNow();
         var request = new InferenceRequest
         {
-            Id = RequestId.New(RequestKind.ChatCompletion),
+            Id = RequestId.New("chatcmpl-"),
             Model = Model,
-            Kind = RequestKind.ChatCompletion,
+            Endpoint = EndpointName.ChatCompletions,
             Body = """{"model":"tiny","é":1}"""u8.ToArray(),
             PromptTokens = 1,
             MaxOutputTokens = 1,

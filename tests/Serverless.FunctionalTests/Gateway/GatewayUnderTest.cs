@@ -127,7 +127,7 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
     /// <summary>A tenth of the body's bytes: enough to be over the context with a long prompt.</summary>
     private sealed class BytesAsTokens : ITokenCounter
     {
-        public int CountPrompt(Model model, RequestKind kind, ReadOnlyMemory<byte> body) => body.Length / 10;
+        public int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body) => body.Length / 10;
     }
 
     private sealed class NoDecisions : IScaleJournal

@@ -24,7 +24,7 @@ internal static class Version1
     {
         Id = new RequestId("chatcmpl-000000000000000000000001"),
         Model = new ModelName("tiny"),
-        Kind = RequestKind.Completion,
+        Endpoint = EndpointName.Completions,
         Body = "{\"prompt\":\"é\"}"u8.ToArray(),
         PromptTokens = 10,
         MaxOutputTokens = 20,
@@ -65,7 +65,7 @@ internal static class Version1
         ["event cancelled"] = Event(new RequestEvent.Cancelled("gone")),
         ["head"] = new(
             new LogHead(new ModelName("tiny"), Promise.Id, "gateway-0", At) { Owner = Request.Owner, Resumable = true, Shape = new byte[] { 1, 2 } },
-            bytes => HeadCodec.Decode(bytes, Promise.Id, "gateway-0"),
+            bytes => HeadCodec.Decode(bytes, Promise.Id, "gateway-0")!,
             value => HeadCodec.Encode((LogHead)value)),
         ["request"] = new(
             Request,

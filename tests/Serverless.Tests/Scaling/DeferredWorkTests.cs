@@ -80,7 +80,7 @@ public sealed class DeferredWorkTests
         {
             Id = new RequestId("r"),
             Model = new ModelName("m"),
-            Kind = RequestKind.ChatCompletion,
+            Endpoint = EndpointName.ChatCompletions,
             Body = default,
             PromptTokens = prompt,
             MaxOutputTokens = 100,

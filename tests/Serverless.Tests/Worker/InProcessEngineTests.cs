@@ -85,7 +85,7 @@ public sealed class InProcessEngineTests : IAsyncDisposable
 
     private static InferenceRequest Completion(object body, int choices) => TestRequests.New() with
     {
-        Kind = RequestKind.Completion,
+        Endpoint = EndpointName.Completions,
         Body = JsonSerializer.SerializeToUtf8Bytes(body),
         MaxOutputTokens = Cap,
         Choices = choices,

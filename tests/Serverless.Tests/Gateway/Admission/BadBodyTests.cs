@@ -58,7 +58,7 @@ public sealed class BadBodyTests
     [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"arguments\":\"{}\"}}]}]}", "messages[0].tool_calls[0].function.name")]
     [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{}}}]}]}", "messages[0].tool_calls[0].function.arguments")]
     [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"role\":\"user\",\"content\":\"hi\"}]}", "messages[0].role")]
-    public void A_malformed_chat_is_refused(string body, string? param) => Refuse(RequestKind.ChatCompletion, body).Param.ShouldBe(param);
+    public void A_malformed_chat_is_refused(string body, string? param) => Refuse(EndpointName.ChatCompletions, body).Param.ShouldBe(param);
 
     [Theory]
     [InlineData("\"model\":\"m\",\"model\":\"m\"", "model")]
@@ -135,7 +135,7 @@ public sealed class BadBodyTests
     [InlineData("\"model\":\"m\",\"own\":[[{\"deep\":\"\\udc00\"}]]", "own[0][0].deep")]
     public void A_field_of_a_wrong_type_or_out_of_range_is_named(string fields, string param)
     {
-        var fault = Refuse(RequestKind.ChatCompletion, $"{{{fields},{Messages}}}");
+        var fault = Refuse(EndpointName.ChatCompletions, $"{{{fields},{Messages}}}");
 
         fault.Param.ShouldBe(param);
         fault.Message.ShouldStartWith($"'{param}'");
@@ -161,16 +161,16 @@ public sealed class BadBodyTests
     [InlineData("\"model\":\"m\",\"prompt\":\"a\",\"best_of\":0", "best_of")]
     [InlineData("\"model\":\"m\",\"prompt\":\"a\",\"best_of\":1,\"n\":2", "best_of")]
     [InlineData("\"model\":\"m\",\"prompt\":\"a\",\"suffix\":1", "suffix")]
-    public void A_malformed_completion_is_refused(string fields, string param) => Refuse(RequestKind.Completion, $"{{{fields}}}").Param.ShouldBe(param);
+    public void A_malformed_completion_is_refused(string fields, string param) => Refuse(EndpointName.Completions, $"{{{fields}}}").Param.ShouldBe(param);
 
     [Fact]
     public void Bytes_that_are_not_utf8_and_a_byte_order_mark_are_refused()
     {
         var body = Encoding.UTF8.GetBytes($"{{\"model\":\"m\",{Messages}}}");
 
-        Refuse(RequestKind.ChatCompletion, [0xEF, 0xBB, 0xBF, .. body]).Message.ShouldContain("byte order mark");
+        Refuse(EndpointName.ChatCompletions, [0xEF, 0xBB, 0xBF, .. body]).Message.ShouldContain("byte order mark");
         body[11] = 0xFF;
-        Refuse(RequestKind.ChatCompletion, body).Message.ShouldContain("UTF-8");
+        Refuse(EndpointName.ChatCompletions, body).Message.ShouldContain("UTF-8");
     }
 
     [Theory]
@@ -181,7 +181,7 @@ public sealed class BadBodyTests
         var step = open == '{' ? "{\"a\":" : "[";
         var deep = string.Concat(Enumerable.Repeat(step, 100_000)) + "1" + new string(close, 100_000);
 
-        Refuse(RequestKind.ChatCompletion, $"{{\"own\":{deep}}}").Message.ShouldContain("64");
+        Refuse(EndpointName.ChatCompletions, $"{{\"own\":{deep}}}").Message.ShouldContain("64");
     }
 
     [Fact]
@@ -189,8 +189,8 @@ public sealed class BadBodyTests
     {
         var fields = string.Join(',', Enumerable.Range(0, 100).Select(i => $"\"f{i}\":{i}"));
 
-        Refuse(RequestKind.ChatCompletion, $"{{{fields},\"f3\":1}}").Param.ShouldBe("f3");
-        Refuse(RequestKind.ChatCompletion, $"{{{fields},\"f77\":1}}").Param.ShouldBe("f77");
+        Refuse(EndpointName.ChatCompletions, $"{{{fields},\"f3\":1}}").Param.ShouldBe("f3");
+        Refuse(EndpointName.ChatCompletions, $"{{{fields},\"f77\":1}}").Param.ShouldBe("f77");
     }
 
     [Fact]
@@ -198,22 +198,22 @@ public sealed class BadBodyTests
     {
         var pairs = string.Join(',', Enumerable.Range(0, 17).Select(i => $"\"k{i}\":\"v\""));
 
-        Refuse(RequestKind.ChatCompletion, $"{{\"metadata\":{{{pairs}}}}}").Param.ShouldBe("metadata.k16");
-        Refuse(RequestKind.ChatCompletion, $"{{\"metadata\":{{\"k\":\"{new string('v', 513)}\"}}}}").Param.ShouldBe("metadata.k");
-        Refuse(RequestKind.ChatCompletion, $"{{\"metadata\":{{\"{new string('k', 65)}\":\"v\"}}}}").Error.ShouldBe(ServingError.InvalidRequest);
-        Refuse(RequestKind.ChatCompletion, $"{{\"metadata\":{{\"{new string('k', 6500)}\":\"v\"}}}}").Error.ShouldBe(ServingError.InvalidRequest);
+        Refuse(EndpointName.ChatCompletions, $"{{\"metadata\":{{{pairs}}}}}").Param.ShouldBe("metadata.k16");
+        Refuse(EndpointName.ChatCompletions, $"{{\"metadata\":{{\"k\":\"{new string('v', 513)}\"}}}}").Param.ShouldBe("metadata.k");
+        Refuse(EndpointName.ChatCompletions, $"{{\"metadata\":{{\"{new string('k', 65)}\":\"v\"}}}}").Error.ShouldBe(ServingError.InvalidRequest);
+        Refuse(EndpointName.ChatCompletions, $"{{\"metadata\":{{\"{new string('k', 6500)}\":\"v\"}}}}").Error.ShouldBe(ServingError.InvalidRequest);
     }
 
     [Fact]
     public void A_refusal_shows_no_prompt_text()
     {
-        Refuse(RequestKind.ChatCompletion, """{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":{"secret":1}}]}]}""").Message.ShouldNotContain("secret");
-        Refuse(RequestKind.ChatCompletion, """{"model":"m","messages":[{"role":"user","content":["secret"]}]}""").Message.ShouldNotContain("secret");
+        Refuse(EndpointName.ChatCompletions, """{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":{"secret":1}}]}]}""").Message.ShouldNotContain("secret");
+        Refuse(EndpointName.ChatCompletions, """{"model":"m","messages":[{"role":"user","content":["secret"]}]}""").Message.ShouldNotContain("secret");
     }
 
-    private static ServingFault Refuse(RequestKind kind, string body) => Refuse(kind, Encoding.UTF8.GetBytes(body));
+    private static ServingFault Refuse(EndpointName kind, string body) => Refuse(kind, Encoding.UTF8.GetBytes(body));
 
-    private static ServingFault Refuse(RequestKind kind, byte[] body)
+    private static ServingFault Refuse(EndpointName kind, byte[] body)
     {
         var fault = Should.Throw<ServingException>(() => BodyParser.Parse(kind, body)).Fault;
         fault.Error.ShouldBe(ServingError.InvalidRequest);

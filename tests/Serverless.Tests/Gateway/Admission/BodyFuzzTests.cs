@@ -26,10 +26,10 @@ public sealed class BodyFuzzTests
         select Apply(seed, edits);
 
     [Fact]
-    public void Mutated_bodies_are_taken_or_refused() => Mutated.Sample(body => (TakenOrRefused(RequestKind.ChatCompletion, body), TakenOrRefused(RequestKind.Completion, body)) is (true, true), iter: 20_000);
+    public void Mutated_bodies_are_taken_or_refused() => Mutated.Sample(body => (TakenOrRefused(EndpointName.ChatCompletions, body), TakenOrRefused(EndpointName.Completions, body)) is (true, true), iter: 20_000);
 
     [Fact]
-    public void Random_bytes_are_taken_or_refused() => Gen.Byte.Array[0, 64].Sample(body => TakenOrRefused(RequestKind.ChatCompletion, body), iter: 20_000);
+    public void Random_bytes_are_taken_or_refused() => Gen.Byte.Array[0, 64].Sample(body => TakenOrRefused(EndpointName.ChatCompletions, body), iter: 20_000);
 
     [Fact]
     public void What_is_taken_is_what_a_strict_reader_of_JSON_takes() => Mutated.Sample(
@@ -37,7 +37,7 @@ public sealed class BodyFuzzTests
         {
             try
             {
-                BodyParser.Parse(RequestKind.ChatCompletion, body);
+                BodyParser.Parse(EndpointName.ChatCompletions, body);
             }
             catch (ServingException)
             {
@@ -49,7 +49,7 @@ public sealed class BodyFuzzTests
         },
         iter: 20_000);
 
-    private static bool TakenOrRefused(RequestKind kind, byte[] body)
+    private static bool TakenOrRefused(EndpointName kind, byte[] body)
     {
         try
         {

@@ -30,13 +30,13 @@ public sealed class GoodBodyTests
     [InlineData("\"response_format\":{\"type\":\"text\"},\"modalities\":[\"text\"],\"store\":false,\"service_tier\":\"auto\"")]
     [InlineData("\"top_k\":-1,\"min_p\":0.05,\"chat_template_kwargs\":{\"enable_thinking\":false},\"reasoning_effort\":\"low\",\"verbosity\":\"high\"")]
     [InlineData("\"logprobs\":true,\"top_logprobs\":0,\"max_tokens\":9223372036854775807,\"prediction\":{\"type\":\"content\",\"content\":\"x\"}")]
-    public void A_chat_with_legal_fields_is_taken(string fields) => Refusal(RequestKind.ChatCompletion, $"{{\"model\":\"m\",{fields},{Messages}}}").ShouldBeNull();
+    public void A_chat_with_legal_fields_is_taken(string fields) => Refusal(EndpointName.ChatCompletions, $"{{\"model\":\"m\",{fields},{Messages}}}").ShouldBeNull();
 
     [Theory]
     [InlineData("""{"role":"developer","content":"be brief"},{"role":"user","content":[{"type":"text","text":"hi"}]}""")]
     [InlineData("""{"role":"user","content":"2+2"},{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"add","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"4"}""")]
     [InlineData("""{"role":"user","content":""},{"role":"assistant","content":"","refusal":null,"audio":null,"name":"bot"}""")]
-    public void Conversations_of_every_kind_are_taken(string messages) => Refusal(RequestKind.ChatCompletion, $"{{\"model\":\"m\",\"messages\":[{messages}]}}").ShouldBeNull();
+    public void Conversations_of_every_kind_are_taken(string messages) => Refusal(EndpointName.ChatCompletions, $"{{\"model\":\"m\",\"messages\":[{messages}]}}").ShouldBeNull();
 
     [Theory]
     [InlineData("\"a\"", 1, false)]
@@ -46,7 +46,7 @@ public sealed class GoodBodyTests
     public void Prompts_of_all_four_kinds_are_found(string prompt, int count, bool tokens)
     {
         var json = $"{{\"model\":\"m\",\"prompt\": {prompt} ,\"n\":2}}";
-        var body = BodyParser.Parse(RequestKind.Completion, Encoding.UTF8.GetBytes(json));
+        var body = BodyParser.Parse(EndpointName.Completions, Encoding.UTF8.GetBytes(json));
 
         body.Prompts.Count.ShouldBe(count);
         body.PromptsAreTokens.ShouldBe(tokens);
@@ -70,14 +70,14 @@ public sealed class GoodBodyTests
     [InlineData("\"store\":true", "store")]
     [InlineData("\"web_search_options\":{}", "web_search_options")]
     public void What_no_engine_honours_is_refused_and_named(string fields, string param) =>
-        Refusal(RequestKind.ChatCompletion, $"{{\"model\":\"m\",{fields},{Messages}}}").ShouldBe(param);
+        Refusal(EndpointName.ChatCompletions, $"{{\"model\":\"m\",{fields},{Messages}}}").ShouldBe(param);
 
     [Theory]
     [InlineData("image_url")]
     [InlineData("input_audio")]
     [InlineData("file")]
     public void Parts_that_are_not_text_are_refused(string type) =>
-        Refusal(RequestKind.ChatCompletion, $"{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"type\":\"{type}\"}}]}}]}}").ShouldBe("messages[0].content[0].type");
+        Refusal(EndpointName.ChatCompletions, $"{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"type\":\"{type}\"}}]}}]}}").ShouldBe("messages[0].content[0].type");
 
     [Theory]
     [InlineData("\"prompt\":\"a\",\"suffix\":\"b\"", "suffix")]
@@ -85,7 +85,7 @@ public sealed class GoodBodyTests
     [InlineData("\"prompt\":[1],\"echo\":true", "echo")]
     [InlineData("\"prompt\":\"a\",\"echo\":true,\"logprobs\":1", "echo")]
     [InlineData("\"prompt\":\"a\",\"echo\":true,\"best_of\":1,\"suffix\":\"\"", null)]
-    public void What_no_engine_honours_of_a_completion_is_refused(string fields, string? param) => Refusal(RequestKind.Completion, $"{{\"model\":\"m\",{fields}}}").ShouldBe(param);
+    public void What_no_engine_honours_of_a_completion_is_refused(string fields, string? param) => Refusal(EndpointName.Completions, $"{{\"model\":\"m\",{fields}}}").ShouldBe(param);
 
     [Fact]
     public void Every_feature_has_its_refusal()
@@ -93,7 +93,7 @@ public sealed class GoodBodyTests
         foreach (var feature in Enum.GetValues<Feature>()) Capabilities.Check(Model, "{}"u8, [(feature, 0)]).ShouldNotBeNull(feature.ToString());
     }
 
-    private static string? Refusal(RequestKind kind, string json)
+    private static string? Refusal(EndpointName kind, string json)
     {
         var bytes = Encoding.UTF8.GetBytes(json);
         return Capabilities.Check(Model, bytes, BodyParser.Parse(kind, bytes).Asked)?.Param;
