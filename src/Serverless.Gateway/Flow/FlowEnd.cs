@@ -26,7 +26,11 @@ internal sealed partial class FlowEnd(IRequestLog log, Holds holds, GatewayMetri
         state.Holds = false;
         switch (state)
         {
-            case { Ended: true } or { Handed: true }:
+            case { Ended: true }:
+                holds.Drop(state.Id);
+                log.Forget(state.Id, state.Head!.Holder);
+                break;
+            case { Handed: true }:
                 holds.Drop(state.Id);
                 break;
             case { Fault: { Error: not ServingError.Cancelled } fault }:

@@ -33,7 +33,7 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
     public void MarkNews() => _news.Writer.TryWrite(null);
 
     /// <summary>What runs now, for whoever takes over.</summary>
-    public IReadOnlyList<HeldAttempt> Held() => [.. _running.Select(entry => new HeldAttempt(entry.Key, entry.Value.Number, entry.Value.Log.LastSequence) { StoreRun = entry.Value.Log.StoreRun })];
+    public IReadOnlyList<AttemptClaim> Held() => [.. _running.Select(entry => new AttemptClaim(entry.Key, entry.Value.Number, entry.Value.Log.LastSequence) { StoreRun = entry.Value.Log.StoreRun })];
 
     /// <summary>The engine's load with what only its attempts know.</summary>
     public WorkerLoad With(WorkerLoad load)

@@ -94,7 +94,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     /// <summary>Kept in the log beyond its end, whoever promised it, so that a test may read it late.</summary>
     public static LogHead HeadOf(InferenceRequest request) => new(request.Model, request.Promise, request.Holder, request.Deadline) { Resumable = true };
 
-    public async Task<ScriptedWorker> ConnectAsync(int slots = 8, long kv = 1000, string? name = null, bool loading = false, params HeldAttempt[] running)
+    public async Task<ScriptedWorker> ConnectAsync(int slots = 8, long kv = 1000, string? name = null, bool loading = false, params AttemptClaim[] running)
     {
         var link = await Sessions.ConnectAsync(
             new WorkerDescription

@@ -49,7 +49,7 @@ internal static class Version1
     private static readonly WorkerDescription Worker = new()
     {
         Worker = "tiny-cpu-0", Pool = new PoolName("tiny-cpu"), Model = new ModelName("tiny"), Engine = "in-process", KvCapacityTokens = 4096, Slots = 8, Loading = true, Since = At,
-        Running = [new HeldAttempt(Request.Id, 2, 7)], HighestEpoch = 99,
+        Running = [new AttemptClaim(Request.Id, 2, 7)], HighestEpoch = 99,
     };
 
     private static readonly Fence Fence = new("run", 2);

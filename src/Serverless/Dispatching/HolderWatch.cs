@@ -7,7 +7,7 @@ namespace Serverless.Dispatching;
 /// Watches the gateways whose connections promised what is tracked here. One that is gone takes its requests with it, unless their clients came back to another gateway,
 /// which the log knows. Not thread-safe.
 /// </summary>
-internal sealed class Holders(RequestTable table, Attempts attempts, DispatchPorts ports, LoopCalls calls)
+internal sealed class HolderWatch(RequestTable table, AttemptTracker attempts, DispatchPorts ports, LoopCalls calls)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
@@ -25,30 +25,37 @@ internal sealed class Holders(RequestTable table, Attempts attempts, DispatchPor
         string[] holders = [.. table.Holders];
         calls.Ask(
             cancellationToken => FindAbsentAsync(holders, cancellationToken),
-            absent =>
-            {
-                _asking = false;
-                Note(absent);
-            },
-            () =>
-            {
-                _asking = false;
-                _absentSince.Clear(); // nothing is known of anybody
-            });
+            absent => new DispatchInput.Sought(absent),
+            new DispatchInput.Sought(null));
     }
 
-    private async ValueTask<IReadOnlyList<string>> FindAbsentAsync(string[] holders, CancellationToken cancellationToken)
+    /// <summary>The store of leases has answered.</summary>
+    public void GoOn(DispatchInput.Sought sought)
     {
-        var absent = new List<string>();
-        foreach (var holder in holders)
-        {
-            if (await ports.Leases.ReadAsync(LeaseNames.Gateway(holder), cancellationToken) is null) absent.Add(holder);
-        }
-
-        return absent;
+        _asking = false;
+        if (sought.Absent is { } absent) Note(absent);
+        else _absentSince.Clear(); // nothing is known of anybody
     }
 
-    private void Note(IReadOnlyList<string> absent)
+    /// <summary>The log has answered to a lapse.</summary>
+    public void GoOn(DispatchInput.Lapsed lapsed)
+    {
+        var (request, holder) = (lapsed.Request, lapsed.Holder);
+        if (!table.Has(request)) return;
+
+        if (lapsed.Result is not { } result) table.Follow(request, holder);
+        else if (result.Ended) attempts.Stop(request.Id);
+        else table.Follow(request, result.Holder == holder ? "" : result.Holder ?? "");
+    }
+
+    /// <summary>All in one go, however many hold something.</summary>
+    private async ValueTask<IReadOnlyCollection<string>> FindAbsentAsync(string[] holders, CancellationToken cancellationToken)
+    {
+        var living = (await ports.Leases.ListAsync(LeaseNames.Gateways, cancellationToken)).Select(lease => lease.Name[LeaseNames.Gateways.Length..]);
+        return holders.Except(living, StringComparer.Ordinal).ToArray();
+    }
+
+    private void Note(IReadOnlyCollection<string> absent)
     {
         var now = ports.Time.GetUtcNow();
         foreach (var present in _absentSince.Keys.Except(absent).ToArray()) _absentSince.Remove(present);
@@ -68,15 +75,7 @@ internal sealed class Holders(RequestTable table, Attempts attempts, DispatchPor
         table.Follow(request, ""); // it is asked for once
         calls.Ask(
             cancellationToken => ports.Log.LapseAsync(request.Id, holder, new RequestEvent.Cancelled($"Gateway '{holder}', which held it, is gone."), cancellationToken),
-            lapsed =>
-            {
-                if (!table.Has(request)) return;
-                if (lapsed.Ended) attempts.Stop(request.Id);
-                else table.Follow(request, lapsed.Holder == holder ? "" : lapsed.Holder ?? "");
-            },
-            () =>
-            {
-                if (table.Has(request)) table.Follow(request, holder);
-            });
+            lapsed => new DispatchInput.Lapsed(request, holder, lapsed),
+            new DispatchInput.Lapsed(request, holder, null));
     }
 }

@@ -2,19 +2,33 @@ using System.Globalization;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Leases;
+using Serverless.Loops;
 using Serverless.Requests;
 using Serverless.Sessions;
 
 namespace Serverless.Dispatching;
 
 /// <summary>Replicas and what they run: attempts that begin, are adopted from an earlier dispatcher, leave, and are lost. Not thread-safe.</summary>
-internal sealed class Attempts(ModelName model, long epoch, RequestTable table, Ends ends, DispatchPorts ports, LoopCalls calls, DemandPublisher publisher)
+internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable table, RequestEnder ender, DispatchPorts ports, LoopCalls calls, DemandPublisher publisher)
 {
+    /// <summary>How often an attempt may come back unfinished and unasked without a token in between: with the pauses, about a minute.</summary>
+    private const int MaxReturns = 12;
+
+    private static readonly TimeSpan FirstReturnPause = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LongestReturnPause = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a worker may take to stop what it was told to stop. It has a watchdog of its own, which is quicker.</summary>
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(20);
+
     private readonly LostAttempts _losses = new(table, ports.Time);
     private readonly List<ReplicaState> _replicas = [];
-    private readonly List<(TrackedRequest Request, Guid Nonce)> _unasserted = [];
+    private readonly List<(TrackedRequest Request, Guid Nonce, DateTimeOffset NotBefore)> _unasserted = [];
+    private readonly List<TrackedRequest> _stopping = [];
 
     public IReadOnlyList<ReplicaState> Replicas => _replicas;
+
+    /// <summary>Whether any worker says that it runs what has not been delivered here.</summary>
+    public bool HasClaims => _replicas.Exists(replica => replica.Claims.Count > 0);
 
     /// <summary>Whether the request could begin now, if none waited before it.</summary>
     public bool HasRoomFor(TrackedRequest request) => DispatchPlanner.Choose(request.Entry, _replicas) is not null;
@@ -26,14 +40,24 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         var nonce = request.Nonce = Guid.NewGuid();
         calls.Ask(
             cancellationToken => BeginAsync(request.Request, nonce, cancellationToken),
-            begun =>
-            {
-                if (request.Nonce == nonce) Assign(request, begun);
-            },
-            () =>
-            {
-                if (request.Nonce == nonce) table.Requeue(request);
-            });
+            begun => new DispatchInput.Begun(request, nonce, begun),
+            new DispatchInput.Begun(request, nonce, null));
+    }
+
+    /// <summary>The log has answered to <see cref="Begin"/>: the request goes to its worker.</summary>
+    public void GoOn(DispatchInput.Begun begun)
+    {
+        var request = begun.Request;
+        if (request.Nonce != begun.Nonce) return;
+
+        if (begun.Result is { } result)
+        {
+            Assign(request, result);
+            return;
+        }
+
+        table.Requeue(request);
+        if (!begun.IsStoreAway) table.Defer(request, ports.Time.GetUtcNow() + StoreGate.Pause);
     }
 
     /// <summary>Takes the request over if a worker says that it runs it.</summary>
@@ -55,10 +79,13 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         foreach (var held in replica.Worker.Running)
         {
             var request = table.Find(held.Id);
-            if (request is not { Accepted: true }) replica.Claims[held.Id] = held;
-            else if (request.Replica is null) Adopt(request, replica, held);
+            replica.Claims[held.Id] = held; // it takes a slot until its worker says otherwise
+            if (request is not { Accepted: true }) continue;
+            if (request.Replica is null && !request.Entry.NotUnderstoodBy.Contains(replica.Worker.Worker)) Adopt(request, replica, held);
             else replica.Session.TrySend(new DispatcherMessage.Cancel(held.Id));
         }
+
+        table.ResumeParked();
     }
 
     /// <summary>A session ended with all that its worker ran.</summary>
@@ -84,17 +111,43 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
                 table.OutputLength.Observe(request.Entry.Request, ended.OutputTokens);
                 ObserveRun(request, ended.OutputTokens);
                 publisher.Served((long)request.Entry.Request.PromptTokens + ended.OutputTokens);
-                ends.Complete(request, ended.OutputTokens);
+                ender.Complete(request, ended.OutputTokens);
                 break;
             case AttemptOutcome.Lost:
                 replica.Draining = true; // its engine is gone, and it will say so
                 _losses.Lose(request);
                 ports.Observer.AttemptLost(request.Request, replica.Worker.Worker);
                 break;
-            default:
+            case AttemptOutcome.NotUnderstood: // that attempt only: another worker may
+                request.Entry.NotUnderstoodBy.Add(replica.Worker.Worker);
+                table.Requeue(request);
+                ports.Observer.NotUnderstood(request.Request, replica.Worker.Worker);
+                break;
+            case AttemptOutcome.Fenced:
                 table.Requeue(request);
                 break;
+            default:
+                GiveBack(request, asked: request.Cancelled || (ended.Outcome == AttemptOutcome.Returned && (request.Preempted || replica.Draining)));
+                break;
         }
+    }
+
+    /// <summary>It came back unfinished. What was not asked for is begun again after a pause that grows, and not for ever: it may be the request.</summary>
+    private void GiveBack(TrackedRequest request, bool asked)
+    {
+        table.Requeue(request);
+        if (asked) return;
+
+        request.Returns ??= new Backoff(FirstReturnPause, LongestReturnPause);
+        var pause = request.Returns.Next();
+        if (request.Returns.Failures < MaxReturns)
+        {
+            table.Defer(request, ports.Time.GetUtcNow() + pause);
+            return;
+        }
+
+        ports.Observer.Poisoned(request.Request);
+        ender.Fail(request, TooManyReturns(request.Returns.Failures), request.Returns.Failures);
     }
 
     private void ObserveRun(TrackedRequest request, int outputTokens)
@@ -113,15 +166,18 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         else if (!replica.Claims.ContainsKey(changed.Id)) replica.Session.TrySend(new DispatcherMessage.Cancel(changed.Id));
     }
 
-    /// <summary>Asserts again what could not be.</summary>
+    /// <summary>Asserts again what could not be, and gives up waiting for workers that do not stop what they were told to stop.</summary>
     public void Tick(bool storeIsOpen)
     {
+        var now = ports.Time.GetUtcNow();
         _losses.Tick();
+        _stopping.RemoveAll(request => request.StopSentAt is null);
+        foreach (var stuck in _stopping.Where(request => now - request.StopSentAt >= StopLimit).ToArray()) Abandon(stuck);
         if (!storeIsOpen || _unasserted.Count == 0) return;
 
-        var again = _unasserted.ToArray();
-        _unasserted.Clear();
-        foreach (var (request, nonce) in again) Assert(request, nonce);
+        var again = _unasserted.Where(waiting => waiting.NotBefore <= now).ToArray();
+        _unasserted.RemoveAll(waiting => waiting.NotBefore <= now);
+        foreach (var (request, nonce, _) in again) Assert(request, nonce);
     }
 
     /// <summary>The log says that a request ended without its worker: cancelled by its holder, or by us.</summary>
@@ -133,27 +189,55 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         }
         else if (request.Replica is null)
         {
-            ends.Complete(request, 0);
+            ender.Complete(request, 0);
         }
         else if (!request.Cancelled)
         {
             request.Cancelled = true;
-            request.Replica.Session.TrySend(new DispatcherMessage.Cancel(id));
+            Tell(request, new DispatcherMessage.Cancel(id));
         }
     }
 
-    /// <summary>Asks for work of the batch lane back, if that makes room.</summary>
-    public void MakeRoom(BacklogEntry entry)
+    /// <summary>Asks for work of the batch lane back, if that makes room; gives the replica where it does.</summary>
+    public ReplicaState? MakeRoom(BacklogEntry entry)
     {
+        ReplicaState? where = null;
         foreach (var request in DispatchPlanner.ChoosePreempted(entry, _replicas))
         {
+            where = request.Replica!;
             request.Preempted = true;
-            request.Replica!.Session.TrySend(new DispatcherMessage.Preempt(request.Id));
+            Tell(request, new DispatcherMessage.Preempt(request.Id));
         }
+
+        return where;
+    }
+
+    private void Tell(TrackedRequest request, DispatcherMessage stop)
+    {
+        request.Replica!.Session.TrySend(stop);
+        if (request.StopSentAt is null) _stopping.Add(request);
+        request.StopSentAt ??= ports.Time.GetUtcNow();
+    }
+
+    /// <summary>
+    /// Its worker does not stop it. The request goes its way; the session is closed, and the slot counts as taken until the worker that comes back no longer says that it runs it.
+    /// </summary>
+    private void Abandon(TrackedRequest request)
+    {
+        var replica = request.Replica!;
+        ports.Observer.StopIgnored(request.Request, replica.Worker.Worker);
+        request.Entry.NotUnderstoodBy.Add(replica.Worker.Worker); // never again there
+        if (request.Cancelled) ender.Complete(request, 0);
+        else _losses.Lose(request);
+        replica.Draining = true;
+        replica.Session.Close();
     }
 
     private static ServingFault Poison(int losses) =>
         new(ServingError.Poisoned, string.Create(CultureInfo.InvariantCulture, $"{losses} attempts in a row were lost with their worker before a token came; the request is taken to be the cause and will not be tried again."));
+
+    private static ServingFault TooManyReturns(int returns) =>
+        new(ServingError.Poisoned, string.Create(CultureInfo.InvariantCulture, $"{returns} attempts in a row were given back by their worker before a token came; the request is taken to be the cause and will not be tried again."));
 
     private async ValueTask<BeginResult> BeginAsync(InferenceRequest request, Guid nonce, CancellationToken cancellationToken)
     {
@@ -170,7 +254,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         if (begun.Status == BeginStatus.StaleEpoch) throw new StaleEpochException(model, epoch);
         if (begun.Status != BeginStatus.Begun)
         {
-            ends.Complete(request, 0);
+            ender.Complete(request, 0);
             return;
         }
 
@@ -178,7 +262,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         if (LostAttempts.IsLethal(request))
         {
             ports.Observer.Poisoned(request.Request);
-            ends.Fail(request, Poison(request.Losses), begun.Fence.Attempt - 1);
+            ender.Fail(request, Poison(request.Losses), begun.Fence.Attempt - 1);
             return;
         }
 
@@ -196,7 +280,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         table.Requeue(request);
     }
 
-    private void Adopt(TrackedRequest request, ReplicaState replica, HeldAttempt held)
+    private void Adopt(TrackedRequest request, ReplicaState replica, AttemptClaim held)
     {
         replica.Claims.Remove(request.Id);
         table.Enqueue(request);
@@ -213,15 +297,22 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
         var fence = request.Fence;
         calls.Ask(
             cancellationToken => ports.Log.AdoptAsync(request.Id, LogHead.Of(request.Request), epoch, fence, cancellationToken),
-            adopted =>
-            {
-                if (request.Nonce == nonce) GoOn(request, replica, adopted);
-            },
-            () => _unasserted.Add((request, nonce)));
+            adopted => new DispatchInput.Adopted(request, replica, nonce, adopted),
+            new DispatchInput.Adopted(request, replica, nonce, null));
     }
 
-    private void GoOn(TrackedRequest request, ReplicaState replica, AdoptResult adopted)
+    /// <summary>The log has answered to an assertion.</summary>
+    public void GoOn(DispatchInput.Adopted answer)
     {
+        var (request, replica) = (answer.Request, answer.Replica);
+        if (answer.Result is not { } adopted)
+        {
+            _unasserted.Add((request, answer.Nonce, ports.Time.GetUtcNow() + (answer.IsStoreAway ? TimeSpan.Zero : StoreGate.Pause)));
+            return;
+        }
+
+        if (request.Nonce != answer.Nonce) return;
+
         switch (adopted.Status)
         {
             case BeginStatus.StaleEpoch:
@@ -236,7 +327,7 @@ internal sealed class Attempts(ModelName model, long epoch, RequestTable table, 
                 replica.Session.TrySend(new DispatcherMessage.Cancel(request.Id));
                 break;
             default:
-                ends.Complete(request, 0);
+                ender.Complete(request, 0);
                 replica.Session.TrySend(new DispatcherMessage.Cancel(request.Id));
                 break;
         }

@@ -1,4 +1,5 @@
 using Serverless.Errors;
+using Serverless.Loops;
 using Serverless.Requests;
 
 namespace Serverless.Dispatching;
@@ -7,7 +8,7 @@ namespace Serverless.Dispatching;
 /// The order of an end: the terminal event, then what an id promised, then the message's acknowledgement. Each step can be repeated: what is cut off between two of them
 /// comes back with the message, is found ended, and goes on from there. Off the loop; stopped with it.
 /// </summary>
-internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls calls)
+internal sealed class RequestEnder(RequestTable table, DispatchPorts ports, LoopCalls calls)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
@@ -31,13 +32,18 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
             ServingFault? givenUp = null;
             await RetryAsync(delivery.Request, async () => givenUp = await ReadGivenUpAsync(delivery.Request.Id, cancellationToken), cancellationToken);
             if (!await IsKeptAsync(delivery, cancellationToken)) return;
-            if (givenUp is { } fault) await delivery.DeadLetterAsync(fault, attempts, cancellationToken);
-            else await delivery.CompleteAsync(cancellationToken);
+            await RetryAsync(
+                delivery.Request,
+                () => givenUp is { } fault ? delivery.DeadLetterAsync(fault, attempts, cancellationToken).AsTask() : delivery.CompleteAsync(cancellationToken).AsTask(),
+                cancellationToken);
         });
     }
 
     /// <summary>A delivery of a request that another delivery stands for.</summary>
-    public void Acknowledge(IRequestDelivery delivery) => calls.Run(delivery.CompleteAsync);
+    public void Acknowledge(IRequestDelivery delivery) => calls.Run(cancellationToken => RetryAsync(delivery.Request, () => delivery.CompleteAsync(cancellationToken).AsTask(), cancellationToken));
+
+    /// <summary>Ends one that no replica can ever hold: a fault of whoever asked, not of ours, so that it is no dead letter.</summary>
+    public void Reject(TrackedRequest request, ServingFault fault) => End(request, fault, () => { });
 
     /// <summary>Ends it with a fault after that many attempts, and puts it to the dead letters.</summary>
     public void Fail(TrackedRequest request, ServingFault fault, int attempts)
@@ -48,7 +54,7 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
         {
             // The end first, the dead letter after it: what is lost between the two is done again, never forgotten.
             await RetryAsync(delivery.Request, async () => await ports.Log.EndAsync(delivery.Request.Id, new RequestEvent.Failed(fault), cancellationToken), cancellationToken);
-            if (await IsKeptAsync(delivery, cancellationToken)) await delivery.DeadLetterAsync(fault, attempts, cancellationToken);
+            if (await IsKeptAsync(delivery, cancellationToken)) await RetryAsync(delivery.Request, () => delivery.DeadLetterAsync(fault, attempts, cancellationToken).AsTask(), cancellationToken);
         });
     }
 
@@ -59,7 +65,7 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
         {
             await foreach (var logged in ports.Log.FollowAsync(id, 0, cancellationToken))
             {
-                if (logged.Event is RequestEvent.Failed { Fault: { Error: ServingError.Poisoned or ServingError.ContextTooLong } fault }) return fault;
+                if (logged.Event is RequestEvent.Failed { Fault: { Error: ServingError.Poisoned } fault }) return fault;
             }
         }
         catch (ServingException exception) when (exception.Fault.Error == ServingError.LogExpired)
@@ -71,7 +77,9 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
     }
 
     /// <summary>Ends a waiting one that could not end in time.</summary>
-    public void GiveUp(TrackedRequest request, ServingFault fault)
+    public void GiveUp(TrackedRequest request, ServingFault fault) => End(request, fault, () => ports.Observer.Expired(request.Request));
+
+    private void End(TrackedRequest request, ServingFault fault, Action ended)
     {
         var delivery = request.Entry.Delivery;
         table.Forget(request, 0);
@@ -81,16 +89,16 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
                 delivery.Request,
                 async () =>
                 {
-                    if (await ports.Log.EndAsync(delivery.Request.Id, new RequestEvent.Failed(fault), cancellationToken)) ports.Observer.Expired(delivery.Request);
+                    if (await ports.Log.EndAsync(delivery.Request.Id, new RequestEvent.Failed(fault), cancellationToken)) ended();
                 },
                 cancellationToken);
             await KeepAsync(delivery, cancellationToken);
         });
     }
 
-    private async ValueTask KeepAsync(IRequestDelivery delivery, CancellationToken cancellationToken)
+    private async Task KeepAsync(IRequestDelivery delivery, CancellationToken cancellationToken)
     {
-        if (await IsKeptAsync(delivery, cancellationToken)) await delivery.CompleteAsync(cancellationToken);
+        if (await IsKeptAsync(delivery, cancellationToken)) await RetryAsync(delivery.Request, () => delivery.CompleteAsync(cancellationToken).AsTask(), cancellationToken);
     }
 
     /// <summary>False: its end was lost with the store, so its message goes back and it runs again.</summary>
@@ -98,13 +106,14 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
     {
         var isKept = true;
         if (delivery.Request.Promise == Promise.Id) await RetryAsync(delivery.Request, async () => isKept = await ports.Promises.KeepAsync(delivery.Request, cancellationToken), cancellationToken);
-        if (!isKept) await delivery.ReturnAsync(cancellationToken);
+        if (!isKept) await RetryAsync(delivery.Request, () => delivery.ReturnAsync(cancellationToken).AsTask(), cancellationToken);
         return isKept;
     }
 
     private async Task RetryAsync(InferenceRequest request, Func<Task> step, CancellationToken cancellationToken)
     {
-        for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        var backoff = new Backoff(FirstPause, LongestPause);
+        while (true)
         {
             try
             {
@@ -113,6 +122,7 @@ internal sealed class Ends(RequestTable table, DispatchPorts ports, LoopCalls ca
             }
             catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
             {
+                var pause = backoff.Next();
                 ports.Observer.EndDelayed(request, exception, pause);
                 await Task.Delay(pause, ports.Time, cancellationToken);
             }
