@@ -70,7 +70,9 @@ internal sealed class RequestsFlow(
         var page = new List<RequestRecord>();
         foreach (var id in ids.Take(limit))
         {
-            if (await FindAsync(owner, new RequestId(id), http.RequestAborted) is { } record) page.Add(record with { Response = null });
+            var request = new RequestId(id);
+            var record = await records.FindSummaryAsync(owner, request, http.RequestAborted) ?? await FindAsync(owner, request, http.RequestAborted);
+            if (record is not null) page.Add(record with { Response = null });
         }
 
         await JsonAnswer.SendAsync(http, RequestObject.EncodeList(page, ids.Count > limit), http.RequestAborted);

@@ -188,7 +188,7 @@ public sealed class PoisonTests(SharedRabbitMq broker) : IAsyncLifetime
         }
 
         var letter = (await client.Letters.ListAsync(10, Token))[0];
-        letter.Request.ShouldNotBeNull().Shape.Length.ShouldBe(140_000);
+        (await client.Letters.GetAsync(letter.Id, Token))!.Request.ShouldNotBeNull().Shape.Length.ShouldBe(140_000);
         letter.Reason.Message.Length.ShouldBeInRange(500, 512);
         session.Ended.IsCompleted.ShouldBeFalse();
     }

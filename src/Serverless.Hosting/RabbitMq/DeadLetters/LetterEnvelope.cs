@@ -58,7 +58,7 @@ internal static class LetterEnvelope
             new ServingFault(error, HeaderValues.Text(HeaderValues.Find(properties, ErrorHeader))),
             (int)(HeaderValues.Number(HeaderValues.Find(properties, AttemptsHeader)) ?? 0),
             DateTimeOffset.FromUnixTimeMilliseconds(HeaderValues.Number(HeaderValues.Find(properties, AtHeader)) ?? 0),
-            withBody || request is null ? request : request with { Body = default },
+            withBody || request is null ? request : request with { Body = default, Shape = default },
             withBody ? body : default)
         { Bytes = body.Length };
     }
