@@ -219,7 +219,7 @@ internal sealed class BacklogEntry(IRequestDelivery delivery, int expectedOutput
     public InferenceRequest Request { get; } = delivery.Request;
 
     /// <summary>What it was asked by, as workers name it.</summary>
-    public string Endpoint { get; } = delivery.Request.Kind.ToString();
+    public string Endpoint { get; } = delivery.Request.Endpoint.Value;
 
     /// <summary>Output tokens it is expected to generate over all choices; at most its cap.</summary>
     public int ExpectedOutputTokens { get; } = expectedOutputTokens;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
 using RabbitMQ.Client.Exceptions;
@@ -24,6 +25,7 @@ internal sealed class BrokerSession : IAsyncDisposable
     private readonly KeptChannel _plain;
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Task> _declared = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, bool> _exists = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _lost = new();
     private readonly TaskCompletionSource<(string Reason, bool IsOurs)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -102,12 +104,25 @@ internal sealed class BrokerSession : IAsyncDisposable
     {
         try
         {
-            return await _control.AskAsync(channel => channel.QueueDeclarePassiveAsync(queue, cancellationToken), cancellationToken);
+            var found = await _control.AskAsync(channel => channel.QueueDeclarePassiveAsync(queue, cancellationToken), cancellationToken);
+            _exists[queue] = true;
+            return found;
         }
         catch (OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == Constants.NotFound)
         {
+            _exists[queue] = false;
             return null;
         }
+    }
+
+    /// <summary>Whether there is such a queue. Asked once on this connection: a broker logs each question after a queue that is not there as an error.</summary>
+    public async ValueTask<bool> ExistsAsync(string queue, CancellationToken cancellationToken) =>
+        _exists.TryGetValue(queue, out var exists) ? exists : await InspectAsync(queue, cancellationToken) is not null;
+
+    /// <summary>A queue that was not there may be there now.</summary>
+    public void Expect(string queue)
+    {
+        if (_exists.TryGetValue(queue, out var exists) && !exists) _exists.TryRemove(queue, out _);
     }
 
     /// <summary>
@@ -158,6 +173,7 @@ internal sealed class BrokerSession : IAsyncDisposable
             _differs(queue.Name, exception.ShutdownReason.ReplyText);
         }
 
+        _exists[queue.Name] = true;
         if (queue.Exchange is not { } exchange) return;
 
         await AskAsync(channel => channel.ExchangeDeclareAsync(exchange, ExchangeType.Fanout, durable: true, autoDelete: false, cancellationToken: Lost), Lost);

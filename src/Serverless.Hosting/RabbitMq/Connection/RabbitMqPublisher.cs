@@ -12,8 +12,9 @@ internal sealed class RabbitMqPublisher(RabbitMqLink link, IOptions<RabbitMqOpti
     /// <param name="queue">One of ours.</param>
     /// <param name="properties">Headers and all.</param>
     /// <param name="body">Not read any more when this returns.</param>
+    /// <param name="first">What is done before it, in the same time.</param>
     /// <param name="cancellationToken">Stops waiting.</param>
-    public async ValueTask<ServingFault?> TryPublishAsync(string queue, BasicProperties properties, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    public async ValueTask<ServingFault?> TryPublishAsync(string queue, BasicProperties properties, ReadOnlyMemory<byte> body, Func<CancellationToken, ValueTask>? first, CancellationToken cancellationToken)
     {
         if (HeaderBounds.Check(properties) is { } tooLarge) return tooLarge;
 
@@ -21,6 +22,7 @@ internal sealed class RabbitMqPublisher(RabbitMqLink link, IOptions<RabbitMqOpti
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
+            if (first is not null) await first(either.Token);
             await PublishAsync(queue, properties, body, either.Token);
             link.Confirmed();
             return null;

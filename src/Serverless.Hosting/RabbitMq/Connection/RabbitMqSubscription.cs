@@ -52,6 +52,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
             {
                 var consumer = new QueueConsumer(subscription, queue);
                 subscription._consumers.Add(consumer);
+                await session.DeclareAsync(queue, cancellationToken);
                 await consumer.BeginAsync(OutstandingBytes.SmallestWindow, cancellationToken);
             }
 

@@ -35,7 +35,7 @@ internal sealed partial class DeadLetterQueue(RabbitMqLink link, RabbitMqPublish
         using var wrapped = request is null ? null : Envelope.Wrap(request, Envelope.Latest, int.MaxValue, time.GetUtcNow(), out _);
         var letter = LetterEnvelope.Seal(wrapped?.Properties ?? message.Properties, message.Queue, reason, attempts, time.GetUtcNow());
         letter.MessageId = string.IsNullOrEmpty(message.Properties.MessageId) ? letter.MessageId : message.Properties.MessageId;
-        if (await publisher.TryPublishAsync(link.Topology.DeadLetters, letter, wrapped?.Body ?? message.Body, cancellationToken) is { } fault)
+        if (await publisher.TryPublishAsync(link.Topology.DeadLetters, letter, wrapped?.Body ?? message.Body, null, cancellationToken) is { } fault)
         {
             LogDelayed(message.Queue, letter.MessageId!, fault.Message);
             await Task.Delay(Pause, time, message.Over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -27,13 +27,17 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
 
     private readonly ConcurrentDictionary<ModelName, DateTimeOffset> _named = new();
     private readonly ConcurrentDictionary<ModelName, bool> _due = new();
+    private readonly ConcurrentDictionary<ModelName, TaskCompletionSource> _waiting = new();
     private int _naming;
 
-    /// <summary>Something is about to be enqueued.</summary>
-    public async ValueTask AnnounceAsync(ModelName model, CancellationToken cancellationToken)
+    /// <summary>Something is about to be enqueued; its queue is there when anybody hears of it.</summary>
+    public async ValueTask AnnounceAsync(ModelName model, string queue, CancellationToken cancellationToken)
     {
-        if (IsDue(model)) await TryNameAsync(model, cancellationToken);
+        if (IsDue(model)) await TryNameAsync(model, queue, cancellationToken);
     }
+
+    /// <summary>Completes when the model is named next. Take it before looking whether there is something.</summary>
+    public Task NamedAsync(ModelName model) => _waiting.GetOrAdd(model, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
     /// <summary>Something was enqueued, or goes back to its queue.</summary>
     public void Confirm(ModelName model)
@@ -61,13 +65,15 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
 
     private bool IsDue(ModelName model) => !_named.TryGetValue(model, out var at) || time.GetUtcNow() - at >= Interval;
 
-    private async Task<bool> TryNameAsync(ModelName model, CancellationToken cancellationToken)
+    private async Task<bool> TryNameAsync(ModelName model, string? queue, CancellationToken cancellationToken)
     {
         if (link.Current is not { } session) return false; // whoever connects looks for itself
 
         try
         {
             _named[model] = time.GetUtcNow();
+            if (queue is not null) await session.DeclareAsync(queue, cancellationToken);
+            Wake(session, model);
             await session.TellAsync(link.Topology.Arrivals, Encoding.UTF8.GetBytes(model.Value), cancellationToken);
             return true;
         }
@@ -75,6 +81,14 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         {
             return false; // said again later
         }
+    }
+
+    /// <summary>Whoever in this process waits for its queues looks again.</summary>
+    private void Wake(BrokerSession session, ModelName model)
+    {
+        session.Expect(link.Topology.Transient(model));
+        session.Expect(link.Topology.Durable(model));
+        if (_waiting.TryRemove(model, out var waiting)) waiting.TrySetResult();
     }
 
     /// <summary>Runs for as long as there is something to name, and no longer.</summary>
@@ -86,7 +100,7 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
             foreach (var model in _due.Keys)
             {
                 _due.TryRemove(model, out _);
-                if (!await TryNameAsync(model, CancellationToken.None)) _due[model] = true;
+                if (!await TryNameAsync(model, null, CancellationToken.None)) _due[model] = true;
             }
 
             if (link.IsClosed) return;
@@ -132,7 +146,9 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         var consumer = new AsyncEventingBasicConsumer(channel);
         consumer.ReceivedAsync += (_, named) =>
         {
-            names.TryWrite(new ModelName(Encoding.UTF8.GetString(named.Body.Span)));
+            var model = new ModelName(Encoding.UTF8.GetString(named.Body.Span));
+            Wake(session, model);
+            names.TryWrite(model);
             return Task.CompletedTask;
         };
         await channel.BasicConsumeAsync(queue.QueueName, autoAck: true, consumer, over.Token);
@@ -145,9 +161,10 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
     {
         foreach (var model in link.Models.Concat(_named.Keys).Distinct())
         {
-            foreach (var queue in new[] { link.Topology.Transient(model), link.Topology.Durable(model) })
+            foreach (var queue in new[] { link.Topology.Durable(model), link.Topology.Transient(model) })
             {
-                if (await session.InspectAsync(queue, cancellationToken) is not { MessageCount: > 0 }) continue;
+                if (!await session.ExistsAsync(queue, cancellationToken) || await session.InspectAsync(queue, cancellationToken) is not { MessageCount: > 0 }) continue;
+                Wake(session, model);
                 await names.WriteAsync(model, cancellationToken);
                 break;
             }

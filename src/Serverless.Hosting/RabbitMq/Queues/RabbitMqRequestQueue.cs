@@ -121,10 +121,10 @@ internal sealed partial class RabbitMqRequestQueue(
         using var message = Envelope.Wrap(request, options.Value.EnvelopeVersion, options.Value.MaxMessageBytes, time.GetUtcNow(), out var refused);
         if (message is null) return refused;
 
-        var isConsumedHere = _outstanding.TryGetValue(request.Model, out var outstanding) && outstanding.IsConsuming;
-        if (!isConsumedHere) await arrivals.AnnounceAsync(request.Model, cancellationToken);
         var queue = request.Promise == Promise.Id ? link.Topology.Durable(request.Model) : link.Topology.Transient(request.Model);
-        var fault = await publisher.TryPublishAsync(queue, message.Properties, message.Body, cancellationToken);
+        var isConsumedHere = _outstanding.TryGetValue(request.Model, out var outstanding) && outstanding.IsConsuming;
+        Func<CancellationToken, ValueTask>? announce = isConsumedHere ? null : token => arrivals.AnnounceAsync(request.Model, queue, token);
+        var fault = await publisher.TryPublishAsync(queue, message.Properties, message.Body, announce, cancellationToken);
         if (fault is null && !(isConsumedHere && outstanding!.IsConsuming)) arrivals.Confirm(request.Model);
         return fault;
     }
@@ -146,7 +146,6 @@ internal sealed partial class RabbitMqRequestQueue(
     /// <summary>Keeps a subscription, on whichever connection there is, until stopped.</summary>
     private async Task SubscribeAsync(ModelName model, OutstandingDeliveries outstanding, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
     {
-        outstanding.IsConsuming = true;
         try
         {
             while (!stoppingToken.IsCancellationRequested && !link.IsClosed) await SubscribeOnceAsync(model, outstanding, into, stoppingToken);
@@ -157,7 +156,6 @@ internal sealed partial class RabbitMqRequestQueue(
         }
         finally
         {
-            outstanding.IsConsuming = false;
             into.TryComplete();
         }
     }
@@ -169,8 +167,9 @@ internal sealed partial class RabbitMqRequestQueue(
         {
             session = await link.SessionAsync(stoppingToken);
             string[] queues = [link.Topology.Transient(model), link.Topology.Durable(model)];
-            foreach (var queue in queues) await session.DeclareAsync(queue, stoppingToken);
+            await AnyAsync(model, session, queues, stoppingToken);
             await using var subscription = await RabbitMqSubscription.OpenAsync(session, queues, budget, into, stoppingToken);
+            outstanding.IsConsuming = true;
             await WatchAsync(session, subscription, stoppingToken);
             if (!session.Ended.IsCompleted) session.Abandon($"it has lost a queue or consumer of '{model}'");
         }
@@ -182,7 +181,24 @@ internal sealed partial class RabbitMqRequestQueue(
         }
         finally
         {
+            outstanding.IsConsuming = false;
             outstanding.Clear(); // what that subscription delivered comes again
+        }
+    }
+
+    /// <summary>Returns when the model has a queue: one that nobody ever asked for has none, and needs none to be consumed.</summary>
+    private async Task AnyAsync(ModelName model, BrokerSession session, string[] queues, CancellationToken stoppingToken)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, session.Lost);
+        while (true)
+        {
+            var named = arrivals.NamedAsync(model);
+            foreach (var queue in queues)
+            {
+                if (await session.ExistsAsync(queue, over.Token)) return;
+            }
+
+            await named.WaitAsync(over.Token);
         }
     }
 
