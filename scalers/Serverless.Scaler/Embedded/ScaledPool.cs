@@ -70,10 +70,9 @@ internal sealed class ScaledPool(Pool pool, ExternalScaler.ExternalScalerBase sc
         }
     }
 
+    /// <summary>Asked for again and again, changed or not: whoever runs the replicas makes up what was lost.</summary>
     private async Task ScaleAsync(int replicas, CancellationToken cancellationToken)
     {
-        if (replicas == Replicas) return;
-
         await target.ScaleAsync(pool.Name, replicas, cancellationToken);
         Replicas = replicas;
     }

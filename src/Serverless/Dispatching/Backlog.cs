@@ -218,9 +218,6 @@ internal sealed class BacklogEntry(IRequestDelivery delivery, int expectedOutput
     /// <summary>As it was first delivered: what it was charged and sorted by does not change.</summary>
     public InferenceRequest Request { get; } = delivery.Request;
 
-    /// <summary>What it was asked by, as workers name it.</summary>
-    public string Endpoint { get; } = delivery.Request.Endpoint.Value;
-
     /// <summary>Output tokens it is expected to generate over all choices; at most its cap.</summary>
     public int ExpectedOutputTokens { get; } = expectedOutputTokens;
 

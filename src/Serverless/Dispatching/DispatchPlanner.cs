@@ -123,7 +123,7 @@ internal static class DispatchPlanner
     private static bool IsPreemptible(TrackedRequest request) => request is { Cancelled: false, Attempt: > 0 } && request.Entry.Request.Lane == Lane.Batch;
 
     private static bool Understands(BacklogEntry entry, ReplicaState replica) =>
-        !entry.NotUnderstoodBy.Contains(replica.Worker.Worker) && replica.Worker.Understands(entry.Endpoint);
+        !entry.NotUnderstoodBy.Contains(replica.Worker.Worker) && replica.Worker.Understands(entry.Request.Endpoint);
 
     private static bool Fits(BacklogEntry entry, WorkerDescription worker, int taken, long committed)
     {

@@ -42,7 +42,7 @@ public sealed record WorkerDescription
     public IReadOnlyList<AttemptClaim> Running { get; init; } = [];
 
     /// <summary>Whether it can run requests of that endpoint.</summary>
-    public bool Understands(string endpoint) => (Endpoints.Count > 0 ? Endpoints : FirstEndpoints).Contains(endpoint, StringComparer.Ordinal);
+    public bool Understands(EndpointName endpoint) => (Endpoints.Count > 0 ? Endpoints : FirstEndpoints).Contains(endpoint.Value, StringComparer.Ordinal);
 
     /// <summary>The highest epoch it has followed; a dispatcher of a lower one must not use it.</summary>
     public long HighestEpoch { get; init; }
