@@ -1,13 +1,13 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.DeadLetters;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Pools;
-using Serverless.Gateway.Requests;
 using Serverless.Hosting.Telemetry;
 
 namespace Serverless.Gateway.Routes;

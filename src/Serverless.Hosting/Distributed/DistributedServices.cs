@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 using Serverless.Hosting.Dapr;
 using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Keys;

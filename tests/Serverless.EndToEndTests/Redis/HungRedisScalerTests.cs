@@ -16,6 +16,7 @@ using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
 using Serverless.Scaling.Planning;
 using Serverless.Scaling.Plans;
+using Serverless.Tests.Contracts;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Redis;

@@ -132,7 +132,16 @@ public sealed class PlannerFaultTests
 
         public IAsyncEnumerable<PoolCapacity> WatchAsync(PoolName pool, CancellationToken cancellationToken) => _capacity.WatchAsync(pool, cancellationToken);
 
-        public ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => Call("acquire", () => leases.AcquireAsync(name, holder, timeToLive, cancellationToken));
+        public void Renew(DateTimeOffset now) => demand.Renew(now);
+
+        public void Withdraw(ModelName model) => demand.Withdraw(model);
+
+        public ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => leases.AcquireAsync(name, holder, timeToLive, cancellationToken);
+
+        public ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) =>
+            Call("acquire", () => leases.AcquireAsync(names, holder, timeToLive, cancellationToken));
+
+        public ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> held, TimeSpan timeToLive, CancellationToken cancellationToken) => leases.RenewAsync(held, timeToLive, cancellationToken);
 
         public ValueTask<bool> RenewAsync(Lease lease, TimeSpan timeToLive, CancellationToken cancellationToken) => leases.RenewAsync(lease, timeToLive, cancellationToken);
 
