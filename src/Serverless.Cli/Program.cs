@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Connections;
 using Serverless.Cli.Client;
 using Serverless.Cli.Commands;
 using Serverless.Hosting.Manifests;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Connection;
 using Spectre.Console;
 
 var console = AnsiConsole.Console;

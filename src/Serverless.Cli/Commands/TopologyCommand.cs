@@ -1,8 +1,7 @@
 using System.CommandLine;
 using Serverless.Cli.Embedded;
 using Serverless.Hosting.Manifests;
-using Serverless.Hosting.RabbitMq;
-using Serverless.Hosting.RabbitMq.Queues;
+using Serverless.Hosting.RabbitMq.Connection;
 using Spectre.Console;
 
 namespace Serverless.Cli.Commands;

@@ -18,7 +18,7 @@ namespace Serverless.Gateway.Routes;
 
 /// <summary>The face of OpenAI's APIs over HTTP: makes a call of a request, and of what comes back an answer. Thread-safe.</summary>
 internal sealed partial class InferenceRoutes(
-    RequestService requests, AnswerSender answers, GatewayMetrics metrics, RequestBody bodies, TimeProvider time, ILogger<InferenceRoutes> logger)
+    RequestService requests, AnswerSender answers, RequestBody bodies, GatewayMetrics metrics, TimeProvider time, ILogger<InferenceRoutes> logger)
 {
     private const double LongestRetryAfter = 60;
 
