@@ -18,6 +18,7 @@ using Serverless.Gateway.Streaming;
 using Serverless.Gateway.Telemetry;
 using Serverless.Gateway.Waiting;
 using Serverless.Leases;
+using Serverless.Requests;
 using Serverless.Tenancy;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -85,7 +86,9 @@ public static class GatewayServices
         services.TryAddSingleton<ResultEvents>();
         services.TryAddSingleton<Promiser>();
         services.TryAddSingleton<IdempotencyKeys>();
-        services.TryAddSingleton<IPromiseKeeper, RequestKeeper>();
+        services.TryAddSingleton<RequestKeeper>();
+        services.TryAddSingleton<IPromiseKeeper>(provider => provider.GetRequiredService<RequestKeeper>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, RequestKeeper>(provider => provider.GetRequiredService<RequestKeeper>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, ResultEcho>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());
         return services;

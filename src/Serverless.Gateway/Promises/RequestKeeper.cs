@@ -8,10 +8,12 @@ namespace Serverless.Gateway.Promises;
 /// <summary>
 /// Keeps what an id promised: reads the end from the log, saves it, publishes it until that is seen. Each step can be repeated and is, until it succeeds. Thread-safe.
 /// </summary>
-internal sealed partial class RequestKeeper(RequestRecords records, LogReader reader, ResultEvents events, TimeProvider time, ILogger<RequestKeeper> logger) : IPromiseKeeper
+internal sealed partial class RequestKeeper(RequestRecords records, LogReader reader, ResultEvents events, TimeProvider time, ILogger<RequestKeeper> logger) : IPromiseKeeper, IEndObserver
 {
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(10);
+
+    public async ValueTask<bool> EndedAsync(RequestEnd end, CancellationToken cancellationToken) => end.Request.Promise != Promise.Id || await KeepAsync(end.Request, cancellationToken);
 
     public async Task<bool> KeepAsync(InferenceRequest request, CancellationToken cancellationToken)
     {

@@ -42,6 +42,14 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
         }
     }
 
+    /// <summary>A second passes, and the process has begun to look around.</summary>
+    public async Task LookAsync(TestClock time)
+    {
+        Begin();
+        time.Advance(TimeSpan.FromSeconds(1));
+        await _looks.Reader.ReadAsync(TestContext.Current.CancellationToken).WithinLimitAsync();
+    }
+
     public async ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
     {
         var lease = await Store().AcquireAsync(name, holder, timeToLive, cancellationToken);
