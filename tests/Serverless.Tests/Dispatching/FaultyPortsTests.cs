@@ -57,23 +57,24 @@ public sealed class FaultyPortsTests
         var during = await SubmitAsync();
         for (var second = 0; second < 10; second++) await leases.LookAsync(time);
         faults.Method = null;
+        leases.Forget();
         var after = await SubmitAsync();
 
         foreach (var request in new[] { during, after })
         {
             var ended = EndAsync(request);
-            while (!ended.IsCompleted) await leases.LookAsync(time);
-            (await ended).ShouldBeOfType<RequestEvent.Finished>();
+            while (!ended.IsCompleted) await WatchedLeases.TickAsync(time, leases);
+            (await ended).ShouldBeOfType<RequestEvent.Finished>($"{await ended}");
         }
 
-        while (!set.State.HoldsLease || (await queue.DepthAsync(TestRequests.Model, Token)).Requests > 0) await leases.LookAsync(time);
+        while (!set.State.HoldsLease || (await queue.DepthAsync(TestRequests.Model, Token)).Requests > 0) await WatchedLeases.TickAsync(time, leases);
         await stop.CancelAsync();
         await running.WithinLimitAsync();
         await working.WithinLimitAsync();
 
         async Task<InferenceRequest> SubmitAsync()
         {
-            var request = TestRequests.New();
+            var request = TestRequests.New() with { Deadline = TestRequests.Deadline.AddDays(1) };
             await log.OpenAsync(request.Id, DispatcherScene.HeadOf(request), Token);
             (await queue.EnqueueAsync(request, Token)).Succeeded.ShouldBeTrue();
             return request;
