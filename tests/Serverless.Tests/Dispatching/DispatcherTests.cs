@@ -356,7 +356,7 @@ public sealed class DispatcherTests
         await scene.StopAsync();
 
         await worker.LetGoAsync();
-        await using var deliveries = scene.Queue.ConsumeAsync(TestRequests.Model, Token).GetAsyncEnumerator(Token);
+        await using var deliveries = scene.Queue.ConsumeAsync(TestRequests.Model, Token).Enumerate(Token);
         (await deliveries.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         deliveries.Current.Request.Id.ShouldBe(request.Id);
         deliveries.Current.Redelivered.ShouldBeTrue();

@@ -7,7 +7,7 @@ namespace Serverless.Tests.Dispatching;
 /// <summary>A worker whose every word is the test's.</summary>
 internal sealed class ScriptedWorker(IDispatcherLink link, IRequestLog log)
 {
-    private readonly IAsyncEnumerator<DispatcherMessage> _messages = link.ReadAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
+    private readonly IAsyncEnumerator<DispatcherMessage> _messages = link.ReadAsync(TestContext.Current.CancellationToken).Enumerate(TestContext.Current.CancellationToken);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 

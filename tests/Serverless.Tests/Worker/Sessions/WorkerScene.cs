@@ -63,10 +63,10 @@ internal sealed class WorkerScene : IAsyncDisposable
     /// <summary>The worker registers with a dispatcher of that epoch.</summary>
     public async Task<IWorkerSession> AcceptAsync(long epoch = 1)
     {
-        await using var arrivals = _sessions.AcceptAsync(TestRequests.Model, epoch, Token).GetAsyncEnumerator(Token);
+        await using var arrivals = _sessions.AcceptAsync(TestRequests.Model, epoch, Token).Enumerate(Token);
         (await arrivals.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         Session = arrivals.Current;
-        _messages = Session.ReadAsync(Token).GetAsyncEnumerator(Token);
+        _messages = Session.ReadAsync(Token).Enumerate(Token);
         return Session;
     }
 
