@@ -17,7 +17,7 @@ internal sealed record Call
     public required byte[] Body { get; init; }
 
     /// <summary>The highest lane that its owner may take.</summary>
-    public Lane HighestLane { get; init; } = Lane.Realtime;
+    public Lane HighestLane { get; init; } = Lane.Interactive;
 
     /// <summary>For how long the answer is wanted; null: the gateway's default.</summary>
     public TimeSpan? Timeout { get; init; }
@@ -36,6 +36,9 @@ internal sealed record Call
 
     /// <summary>After how long an id takes over the promise: zero, at once; null: as the gateway has it.</summary>
     public TimeSpan? PromiseAfter { get; init; }
+
+    /// <summary>Timestamp of its first byte; 0: nobody measures it.</summary>
+    public long ArrivedAt { get; init; }
 
     /// <summary>The event that asked, or null.</summary>
     public EventOrigin? Origin { get; init; }

@@ -11,6 +11,8 @@ namespace Serverless.Gateway.Inbound;
 /// <param name="Metadata">Given back with the result; or null.</param>
 internal sealed record EventPayload(ApiEndpoint Endpoint, byte[] Body, JsonElement? Metadata)
 {
+    private const string Example = """{"endpoint": "/v1/chat/completions", "body": {"model": …, "messages": […]}}""";
+
     private const int LongestMetadata = 16 * 1024;
 
     /// <exception cref="ServingException">It is not that.</exception>
@@ -20,7 +22,8 @@ internal sealed record EventPayload(ApiEndpoint Endpoint, byte[] Body, JsonEleme
         {
             using var json = JsonDocument.Parse(data);
             var root = json.RootElement;
-            if (root.ValueKind != JsonValueKind.Object) throw Faulty("The event's data must be an object with 'endpoint' and 'body'.", null);
+            if (root.ValueKind == JsonValueKind.String) throw Faulty($"The event's data is a text; send it as JSON, with 'datacontenttype' \"application/json\" and 'data' {Example}.", null);
+            if (root.ValueKind != JsonValueKind.Object) throw Faulty($"The event's data must be an object such as {Example}.", null);
 
             var path = root.TryGetProperty("endpoint", out var named) && named.ValueKind == JsonValueKind.String ? named.GetString() : null;
             var endpoint = ApiEndpoint.ByPath(path) ?? throw Faulty($"'endpoint' must be {string.Join(" or ", ApiEndpoint.All.Select(row => $"'{row.Path}'"))}.", "endpoint");

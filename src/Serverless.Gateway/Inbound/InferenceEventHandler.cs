@@ -5,7 +5,7 @@ using Serverless.Errors;
 using Serverless.Events;
 using Serverless.Gateway.Admission;
 using Serverless.Gateway.OpenAI;
-using Serverless.Gateway.Promises;
+using Serverless.Gateway.Requests;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Inbound;
@@ -15,8 +15,7 @@ namespace Serverless.Gateway.Inbound;
 /// source and id, so an event that comes again is the same request. Its result is an event too. Thread-safe.
 /// </summary>
 internal sealed partial class InferenceEventHandler(
-    Admitter admitter, Promiser promiser, RequestRecords records, IRequestLog log, LogReader reader, ResultEvents results, IOptions<EventOptions> options, TimeProvider time,
-    ILogger<InferenceEventHandler> logger)
+    RequestService requests, RequestRecords records, RecordReader reader, ResultEvents results, IOptions<EventOptions> options, TimeProvider time, ILogger<InferenceEventHandler> logger)
     : IEventHandler
 {
     private readonly Owner _owner = new(options.Value.Organization, options.Value.Team, "events");
@@ -33,8 +32,17 @@ internal sealed partial class InferenceEventHandler(
             var id = IdOf(cloudEvent, endpoint);
             if (await records.FindAsync(_owner, id, cancellationToken) is { Record: { HasEnded: true } ended }) return await AnswerAsync(ended, cancellationToken);
 
-            var admitted = admitter.Admit(new Call { Id = id, Endpoint = endpoint.Name, Owner = _owner, Body = payload.Body, PromiseAfter = TimeSpan.Zero });
-            await promiser.PromiseAsync(admitted.Request with { Shape = ShapeCodec.Encode(admitted.Shape) }, OriginOf(cloudEvent), payload.Metadata, cancellationToken);
+            var call = new Call
+            {
+                Id = id,
+                Endpoint = endpoint.Name,
+                Owner = _owner,
+                Body = payload.Body,
+                PromiseAfter = TimeSpan.Zero,
+                Origin = OriginOf(cloudEvent),
+                Metadata = payload.Metadata,
+            };
+            await requests.SubmitAsync(call, cancellationToken);
             LogTaken(id, cloudEvent.Source, cloudEvent.Id);
             return BrokerAnswer.Acknowledge;
         }
@@ -67,7 +75,7 @@ internal sealed partial class InferenceEventHandler(
         var id = IdOf(cloudEvent, endpoint);
         if (await records.FindAsync(_owner, id, cancellationToken) is { } stored)
         {
-            await log.EndAsync(id, new RequestEvent.Failed(fault), cancellationToken);
+            await reader.EndAsync(stored.Record, new RequestEvent.Failed(fault), cancellationToken);
             var ended = await reader.UpdateAsync(stored.Record, cancellationToken) is { HasEnded: true } known ? known : reader.Fail(stored.Record, fault);
             ended = ended with { Refused = ended.Status == RequestStatus.Failed };
             return await records.ReplaceAsync(stored, ended, cancellationToken) ? ended : null;

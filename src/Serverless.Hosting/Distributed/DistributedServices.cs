@@ -24,9 +24,7 @@ public static class DistributedServices
     public static IServiceCollection AddApiKeys(this IServiceCollection services, IConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
-        services.AddOptions<ApiKeyOptions>().BindConfiguration(ApiKeyOptions.Section).ValidateOnStart();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<ApiKeyOptions>, ApiKeyOptions.Validator>());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<ApiKeyOptions>, ApiKeyOptions.ValueValidator>());
+        services.AddCheckedOptions<ApiKeyOptions, ApiKeyOptions.Validator, ApiKeyOptions.ValueValidator>(ApiKeyOptions.Section);
         var section = configuration.GetSection(ApiKeyOptions.Section);
         if (section[nameof(ApiKeyOptions.File)] is { Length: > 0 } file)
         {

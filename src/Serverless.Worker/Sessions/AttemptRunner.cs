@@ -47,7 +47,7 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
             catch (Exception exception) when (!events.Failed)
             {
                 EngineFailed(exception, id, worker);
-                return await FailAsync(attempt, new ServingFault(ServingError.EngineFailed, $"The engine of replica '{worker}' failed this request: {exception.Message} Try again."));
+                return await FailAsync(attempt, new ServingFault(ServingError.EngineFailed, "The engine failed this request; send it again. The worker's log says why, under the id of the request."));
             }
         }
         catch (OperationCanceledException) when (attempt.Token.IsCancellationRequested)

@@ -23,6 +23,9 @@ public sealed class ApiKeyTable
 
     private ApiKeyTable(Dictionary<string, ApiKey> keys) => _keys = keys.ToFrozenDictionary(StringComparer.Ordinal);
 
+    /// <summary>The word of a line that gives its key that lane.</summary>
+    public static string LaneRight(Lane lane) => LaneWord + lane.Name();
+
     /// <summary>How many keys there are.</summary>
     public int Count => _keys.Count;
 

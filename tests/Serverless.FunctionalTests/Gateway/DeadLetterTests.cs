@@ -6,6 +6,7 @@ using Serverless.Catalog;
 using Serverless.Cli.Client;
 using Serverless.Errors;
 using Serverless.Gateway.DeadLetters;
+using Serverless.Gateway.Routes;
 using Serverless.Requests;
 using Shouldly;
 
@@ -28,7 +29,8 @@ public sealed class DeadLetterTests : IAsyncLifetime
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton(TimeProvider.System).AddSingleton(new QueueLimits()).AddSqliteState(_ => _folder);
         _host = builder.Build();
-        _host.MapDeadLetters(handler => handler);
+        _host.UseMiddleware<FaultAnswer>();
+        _host.MapDeadLetters();
         await _host.StartAsync(Token);
         _client = new ServingClient(new Uri(_host.Urls.Single()));
     }

@@ -62,7 +62,7 @@ public sealed class PromiseTests
         (await results.MoveNextAsync()).ShouldBeTrue();
         results.Current.Id.ShouldBe(held.Request.Id.Value);
         results.Current.Type.ShouldBe("dev.serverless.request.completed");
-        JsonElement.Parse(results.Current.Data.Span).GetRawText().ShouldBe(request.GetRawText());
+        EventTests.WithoutProof(results.Current).ShouldBe(request.GetRawText());
     }
 
     [Fact]
