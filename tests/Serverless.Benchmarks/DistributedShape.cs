@@ -61,8 +61,12 @@ internal sealed class DistributedShape : IAsyncDisposable
         }
 
         await using var shape = new DistributedShape();
-        var manifests = Enumerable.Range(0, models).Select(number => Manifest(string.Create(CultureInfo.InvariantCulture, $"{Sleeping}{number}"), "{}", 0));
-        await File.WriteAllTextAsync(Path.Combine(shape._manifests, "models.yaml"), string.Join("\n---\n", manifests), cancellationToken);
+        foreach (var some in Enumerable.Range(0, models).Chunk(100)) // a file holds a thousand documents at most
+        {
+            var manifests = some.Select(number => Manifest(string.Create(CultureInfo.InvariantCulture, $"{Sleeping}{number}"), "{}", 0));
+            await File.WriteAllTextAsync(Path.Combine(shape._manifests, string.Create(CultureInfo.InvariantCulture, $"models-{some[0]}.yaml")), string.Join("\n---\n", manifests), cancellationToken);
+        }
+
         await shape.StartAsync(0, cancellationToken);
         await shape.StartScalerAsync(cancellationToken);
         await measure(shape);
