@@ -23,7 +23,7 @@ public static class ScalerHost
         builder.Services.AddCheckedOptions<ScalerOptions, ScalerOptions.Validator>(ScalerOptions.Section);
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ScalerOptions>>((kestrel, options) => kestrel.ListenScaler(options.Value.Address, options.Value.Tls));
         builder.Services.AddHostedService<OpenScalerWarning>();
-        if (builder.Configuration.GetValue($"{ScalerOptions.Section}:{nameof(ScalerOptions.AskBroker)}", true)) builder.Services.AddQueueLimits(builder.Configuration).AddRabbitMqQueue();
+        if (builder.Configuration.GetValue($"{ScalerOptions.Section}:{nameof(ScalerOptions.AskBroker)}", true)) builder.Services.AddQueueLimits().AddRabbitMqQueue();
         builder.Services.AddSingleton(provider => new PlannerOptions { Budgets = new Dictionary<string, int>(provider.GetRequiredService<IOptions<ScalerOptions>>().Value.Budgets ?? [], StringComparer.OrdinalIgnoreCase) });
         builder.Services
             .AddServerlessTelemetry()

@@ -106,7 +106,7 @@ internal static class LogBenchmark
         var streams = new BenchmarkStream[count];
         for (var i = 0; i < count; i++)
         {
-            var id = RequestId.New(RequestKind.ChatCompletion);
+            var id = RequestId.New("chatcmpl-");
             await gateway.OpenAsync(id, head, cancellationToken);
             streams[i] = new BenchmarkStream(id, (await worker.BeginAsync(id, 1, Guid.NewGuid(), cancellationToken)).Fence, gateway);
         }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 using Serverless.Hosting.Dapr;
 using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Keys;
@@ -46,10 +47,16 @@ public static class DistributedServices
     }
 
     /// <summary>The bounds of each model's queue, from section <c>Queue</c>.</summary>
-    public static IServiceCollection AddQueueLimits(this IServiceCollection services, IConfiguration configuration)
+    public static IServiceCollection AddQueueLimits(this IServiceCollection services)
     {
-        ArgumentNullException.ThrowIfNull(configuration);
-        services.TryAddSingleton(configuration.GetSection("Queue").Get<QueueLimits>() ?? new QueueLimits());
+        services.AddOptions<QueueLimits>().BindConfiguration(QueueLimits.Section).ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<QueueLimits>, QueueLimitsValidator>());
+        services.TryAddSingleton(provider => provider.GetRequiredService<IOptions<QueueLimits>>().Value);
         return services;
+    }
+
+    private sealed class QueueLimitsValidator : IValidateOptions<QueueLimits>
+    {
+        public ValidateOptionsResult Validate(string? name, QueueLimits options) => options.Faults().ToList() is { Count: > 0 } faults ? ValidateOptionsResult.Fail(faults) : ValidateOptionsResult.Success;
     }
 }

@@ -69,7 +69,7 @@ internal static class SessionCodec
             Slots = Math.Max(0, hello.Slots),
             Loading = hello.Loading,
             Since = hello.SinceUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(hello.SinceUnixMs) : null,
-            Running = [.. hello.Running.Select(held => new HeldAttempt(new RequestId(held.Id), held.Attempt, held.LastSequence) { StoreRun = held.StoreRun })],
+            Running = [.. hello.Running.Select(held => new AttemptClaim(new RequestId(held.Id), held.Attempt, held.LastSequence) { StoreRun = held.StoreRun })],
             HighestEpoch = hello.HighestEpoch,
             Endpoints = [.. hello.Endpoints],
         };

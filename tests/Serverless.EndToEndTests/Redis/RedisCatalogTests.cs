@@ -43,7 +43,7 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
         var source = await CreateAsync(ModelOf("one"));
         var good = source.Current;
         var parts = await OpenAsync();
-        await using var watch = source.WatchAsync(Token).GetAsyncEnumerator(Token);
+        await using var watch = source.WatchAsync(Token).Enumerate(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
         var next = watch.MoveNextAsync().AsTask();
 

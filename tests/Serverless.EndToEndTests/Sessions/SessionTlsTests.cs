@@ -20,7 +20,7 @@ public sealed class SessionTlsTests : IDisposable
         var (authority, other) = (NewAuthority("ours"), NewAuthority("theirs"));
         await using var host = await SessionsHost.StartAsync(options => Secure(options, authority, "gateway"));
         await host.LeaseAsync();
-        await using var accepting = host.Sessions.AcceptAsync(TestRequests.Model, 1, Token).GetAsyncEnumerator(Token);
+        await using var accepting = host.Sessions.AcceptAsync(TestRequests.Model, 1, Token).Enumerate(Token);
         var next = accepting.MoveNextAsync().AsTask();
 
         // A worker of another authority, and one without a certificate, get nowhere.

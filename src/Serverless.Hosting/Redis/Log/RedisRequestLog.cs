@@ -103,7 +103,7 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
     public async ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken)
     {
         var fields = await redis.RunAsync(database => database.HashGetAsync(Keys.Head(id), HeadFields), cancellationToken);
-        return fields[0].IsNull ? null : HeadCodec.Decode(fields[0], (Promise)(int)fields[1], (string)fields[2]!) with { Attempts = (int)fields[3], Ended = !fields[4].IsNull };
+        return fields[0].IsNull || HeadCodec.Decode(fields[0], (Promise)(int)fields[1], (string)fields[2]!) is not { } head ? null : head with { Attempts = (int)fields[3], Ended = !fields[4].IsNull };
     }
 
     public async IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -163,7 +163,7 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
 
             read += page.Length;
             foreach (var record in page.Select(entry => entry.Values[0]).Where(record => record.Name == ChunkKind))
-                output.AddRange(((RequestEvent.Chunk)EventCodec.Decode(record.Value)).Choices);
+                if (EventCodec.Decode(record.Value) is RequestEvent.Chunk chunk) output.AddRange(chunk.Choices);
         }
 
         return output;
