@@ -8,6 +8,9 @@ namespace Serverless.Tests.Contracts;
 /// <summary>What every adapter of <see cref="IRequestLog"/> does for those who follow a log: from any sequence, nothing twice, nothing missing, up to the end.</summary>
 public abstract class RequestLogFollowContract : RequestLogContract
 {
+    /// <summary>Bytes of output that the adapter keeps of one request.</summary>
+    protected const long SmallOutput = 8 * 1024 * 1024;
+
     /// <summary>Makes the adapter forget this ended log, as it does in time.</summary>
     protected abstract ValueTask ExpireAsync(IRequestLog log, RequestId id);
 

@@ -68,7 +68,11 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
         ticket.Holds = false;
         switch (ticket)
         {
-            case { Ended: true } or { HandedOn: true }:
+            case { Ended: true }:
+                Drop(ticket.Id);
+                log.Forget(ticket.Id, Holder); // the answer was given; only its holder may let it go
+                break;
+            case { HandedOn: true }:
                 Drop(ticket.Id);
                 break;
             case { Fault: { Error: not ServingError.Cancelled } fault }:

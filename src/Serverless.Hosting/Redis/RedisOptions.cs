@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.Options;
+using Serverless.Requests;
 
 namespace Serverless.Hosting.Redis;
 
@@ -32,6 +33,13 @@ public sealed partial class RedisOptions
     /// </summary>
     [Range(typeof(TimeSpan), "00:00:10", "1.00:00:00")]
     public TimeSpan LogRetention { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// Bytes of output that the log keeps of one request; one that gives more ends with an error that says so. Raising it lets one request take more of Redis' memory, until its
+    /// deadline and <see cref="LogRetention"/> are over. Default: 32 MiB.
+    /// </summary>
+    [Range(64 * 1024L, 1024 * 1024 * 1024L)]
+    public long MaxOutputBytes { get; set; } = LogLimits.MaxOutputBytes;
 
     [OptionsValidator]
     internal sealed partial class Validator : IValidateOptions<RedisOptions>;

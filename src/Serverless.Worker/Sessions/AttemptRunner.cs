@@ -104,7 +104,7 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
 
     private static AttemptOutcome Outcome(AppendStatus status) => status switch
     {
-        AppendStatus.Accepted or AppendStatus.Ended => AttemptOutcome.Ended,
+        AppendStatus.Accepted or AppendStatus.Ended or AppendStatus.TooLarge => AttemptOutcome.Ended,
         AppendStatus.Fenced => AttemptOutcome.Fenced,
         _ => AttemptOutcome.Returned, // the log knows nothing of it any more: whoever holds it begins anew
     };

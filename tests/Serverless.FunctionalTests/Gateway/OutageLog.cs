@@ -80,6 +80,8 @@ internal sealed class OutageLog(MemoryRequestLog log) : IRequestLog, IDisposable
         }
     }
 
+    public void Forget(RequestId id, string holder) => log.Forget(id, holder);
+
     public IAsyncEnumerable<RequestId> WatchEndsAsync(ModelName model, CancellationToken cancellationToken) => log.WatchEndsAsync(model, cancellationToken);
 
     public void Dispose() => _away.Dispose();

@@ -15,6 +15,7 @@ namespace Serverless.Hosting.Redis.Log;
 internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider time, ILogger<RedisFollowers> logger) : IAsyncDisposable
 {
     private const int PageOfEvents = 500;
+    private const int PageOfBytes = 256 * 1024;
     private const int SweepBatch = 250;
 
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
@@ -67,7 +68,7 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
     public async ValueTask<RedisPage> ReadAsync(RequestId id, long after, CancellationToken cancellationToken)
     {
         var answer = (RedisResult[])(await redis.EvaluateAsync(
-            RedisLogScripts.Read, [redis.Keys.Head(id), redis.Keys.Events(id)], [_channel, after, PageOfEvents], cancellationToken))!;
+            RedisLogScripts.Read, [redis.Keys.Head(id), redis.Keys.Events(id)], [_channel, after, PageOfEvents, PageOfBytes], cancellationToken))!;
         return new RedisPage((string)answer[0]!, (long)answer[1], (int)answer[2] == 1, [.. ((RedisValue[])answer[3]!).Select(record => (ReadOnlyMemory<byte>)record)]);
     }
 
