@@ -16,7 +16,7 @@ unit: ## unit and functional tests: no rig, under a minute
 	dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION)
 	dotnet test --project tests/Serverless.FunctionalTests -c $(CONFIGURATION)
 
-bench: ## figures as ratios against their anchors; BENCH=distributed|engine|gateway|log|memory|pools|push|queue|replay|streams for one
+bench: ## figures as ratios against their anchors; BENCH=bodies|distributed|engine|gateway|log|memory|pools|push|queue|replay|streams for one
 	dotnet run -c Release --project tests/Serverless.Benchmarks -- $(BENCH)
 
 run: ## serve the default model on http://127.0.0.1:8080

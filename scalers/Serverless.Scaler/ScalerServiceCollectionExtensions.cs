@@ -19,7 +19,8 @@ public static class ScalerServiceCollectionExtensions
     /// </summary>
     public static IServiceCollection AddScaler(this IServiceCollection services)
     {
-        services.AddGrpc();
+        services.AddSupervisedLoops();
+        services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 64 * 1024); // a reference to a pool, from whoever reaches the port
         services.AddGrpcHealthChecks(options =>
         {
             options.Services.Map(ScalerHealth.Fresh, check => check.Name == nameof(PlanAgeCheck));
@@ -39,8 +40,7 @@ public static class ScalerServiceCollectionExtensions
         services.TryAddSingleton<IScaleJournal>(provider => provider.GetRequiredService<ScalePlans>());
         services.TryAddSingleton<ScalerMetrics>();
         services.TryAddSingleton<ExternalScalerService>();
-        services.AddHostedService<FollowingService>();
-        services.AddHostedService<PlanningService>();
+        services.AddHostedService<ScalerLoops>();
         return services;
     }
 

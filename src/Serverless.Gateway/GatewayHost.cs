@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Routes;
@@ -21,6 +22,7 @@ public static class GatewayHost
     {
         var builder = WebApplication.CreateSlimBuilder(args);
         builder.Services.AddGateway().AddServerlessTelemetry();
+        builder.Services.AddProbes(HealthStatus.Unhealthy);
         configure(builder);
         var app = builder.CheckOptions().Build();
         app.UseMiddleware<FaultAnswer>();
@@ -40,7 +42,7 @@ public static class GatewayHost
             .AddDistributedCatalog(builder.Configuration)
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
             .AddApiKeys(builder.Configuration)
-            .AddQueueLimits(builder.Configuration)
+            .AddQueueLimits()
             .AddRabbitMqQueue()
             .AddSingleton<Redrive>()
             .AddRedisRequestLog()

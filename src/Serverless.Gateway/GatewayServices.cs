@@ -39,10 +39,12 @@ public static class GatewayServices
             .AddValidated<PromiseOptions, PromiseOptions.Validator>(PromiseOptions.Section)
             .AddValidated<WaitOptions, WaitOptions.Validator>(WaitOptions.Section)
             .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section);
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AdmissionOptions>, AdmissionOptions.BetweenValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AccessOptions>, AccessOptions.UrlValidator>());
         services.TryAddSingleton<IApiKeySource, NoApiKeys>();
         services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
         services.TryAddSingleton<GatewayMetrics>();
+        services.TryAddSingleton<RequestBody>();
         services.TryAddSingleton<Admitter>();
         services.TryAddSingleton<QueueView>();
         services.TryAddSingleton<WaitNotice>();

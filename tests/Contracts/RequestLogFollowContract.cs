@@ -113,7 +113,7 @@ public abstract class RequestLogFollowContract : RequestLogContract
         var log = await CreateAsync();
         var id = await OpenAsync(log);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        await using var follower = log.FollowAsync(id, 0, stop.Token).GetAsyncEnumerator(stop.Token);
+        await using var follower = log.FollowAsync(id, 0, stop.Token).Enumerate(stop.Token);
         var next = follower.MoveNextAsync().AsTask();
 
         await stop.CancelAsync();
@@ -143,7 +143,7 @@ public abstract class RequestLogFollowContract : RequestLogContract
     public async Task Ends_that_no_attempt_wrote_are_told_to_those_who_watch_the_model()
     {
         var log = await CreateAsync();
-        await using var watch = log.WatchEndsAsync(Model, Token).GetAsyncEnumerator(Token);
+        await using var watch = log.WatchEndsAsync(Model, Token).Enumerate(Token);
         var next = watch.MoveNextAsync().AsTask();
 
         // A hint from when the watcher is there, which only the first hint shows: so ends go on until one is told.

@@ -74,7 +74,7 @@ internal static class PoolsBenchmark
         {
             Publish(scaler, pending: 20); // the same demand again would not be planned again
             var (began, cost, allocated) = (TimeProvider.System.GetTimestamp(), new Cost(), GC.GetAllocatedBytesForCurrentThread());
-            await writer.WriteAsync(1, scaler.Services.GetRequiredService<ICatalogSource>().Current.Models, cancellationToken);
+            await writer.WriteAsync(1, scaler.Services.GetRequiredService<ICatalogSource>().Current, null, cancellationToken);
             if (i == 3) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  one plan of all, with work: {TimeProvider.System.GetElapsedTime(began).TotalMilliseconds:F0} ms, {(GC.GetAllocatedBytesForCurrentThread() - allocated) / Pools} bytes a pool; with what else the scaler did: {cost}"));
         }
     }

@@ -2,6 +2,7 @@ using Serverless.Benchmarks;
 
 var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringComparer.Ordinal)
 {
+    ["bodies"] = BodiesBenchmark.RunAsync,
     ["distributed"] = DistributedBenchmark.RunAsync,
     ["engine"] = EngineBenchmark.RunAsync,
     ["gateway"] = GatewayBenchmark.RunAsync,
@@ -19,6 +20,9 @@ switch (args)
 {
     case ["serve-embedded"]:
         await Servers.EmbeddedAsync();
+        return 0;
+    case ["serve-shipped"]:
+        await Servers.ShippedAsync();
         return 0;
     case ["serve-bare", var body]:
         await Servers.BareAsync(body);

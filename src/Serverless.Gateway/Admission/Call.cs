@@ -17,7 +17,7 @@ internal sealed record Call
     public required byte[] Body { get; init; }
 
     /// <summary>The highest lane that its owner may take.</summary>
-    public Lane HighestLane { get; init; } = Lane.Realtime;
+    public Lane HighestLane { get; init; } = Lane.Interactive;
 
     /// <summary>For how long the answer is wanted; null: the gateway's default.</summary>
     public TimeSpan? Timeout { get; init; }

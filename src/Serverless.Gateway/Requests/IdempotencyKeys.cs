@@ -49,7 +49,7 @@ internal sealed class IdempotencyKeys(IDocumentStore documents)
         }
     }
 
-    private static DocumentKey Name(string key, Owner owner) => new(Collection, owner.Scope, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key))));
+    private static DocumentKey Name(string key, Owner owner) => new(Collection, owner.Scope, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)))) { IsUnlisted = true };
 
     private static string Fingerprint(InferenceRequest request)
     {

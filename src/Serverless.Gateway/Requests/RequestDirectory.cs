@@ -59,7 +59,7 @@ internal sealed class RequestDirectory(RequestRecords records, RecordReader read
     }
 
     private async Task<RequestRecord?> FindForListAsync(Owner owner, RequestId id, CancellationToken cancellationToken) =>
-        await FindAsync(owner, id, cancellationToken) is { } record ? record with { Response = null } : null;
+        await records.FindSummaryAsync(owner, id, cancellationToken) ?? (await FindAsync(owner, id, cancellationToken) is { } record ? record with { Response = null } : null);
 
     private async ValueTask<RequestRecord?> FindAsync(Owner owner, RequestId id, CancellationToken cancellationToken)
     {

@@ -40,7 +40,7 @@ internal sealed class RequestService(
         {
             if (shutdown.IsStopping) throw new ServingException(ShutdownGate.Fault);
 
-            var admitted = admitter.Admit(call); // (a)
+            var admitted = await admitter.AdmitAsync(call, cancellationToken); // (a)
             model = admitted.Shape.Model;
             var ticket = TicketOf(call, admitted);
             return IsPromisedAtOnce(call) && call.IdempotencyKey is null

@@ -1,13 +1,13 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.DeadLetters;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Pools;
-using Serverless.Gateway.Requests;
 using Serverless.Hosting.Telemetry;
 
 namespace Serverless.Gateway.Routes;
@@ -35,8 +35,7 @@ internal static class GatewayRoutes
         operators.MapDeadLetters();
         operators.MapServerlessMetrics();
 
-        routes.MapMethods("/healthz", Read, static http => http.Response.WriteAsync("ok", http.RequestAborted)).AllowAnonymous();
-        routes.MapMethods("/readyz", Read, SendReadinessAsync).AllowAnonymous();
+        routes.MapProbes();
     }
 
     private static Task SendModelAsync(HttpContext http, string id, ICatalogSource catalog)
@@ -50,12 +49,6 @@ internal static class GatewayRoutes
     private static Task SendDecisionsAsync(HttpContext http, string pool, PoolsBody pools) => pools.EncodeDecisions(new PoolName(pool)) is { } body
         ? SendAsync(http, body)
         : throw new ServingException(new ServingFault(ServingError.RouteNotFound, $"There is no pool '{pool}'; see GET /admin/pools.", "pool", "pool_not_found"));
-
-    private static Task SendReadinessAsync(HttpContext http, ShutdownGate shutdown)
-    {
-        if (shutdown.IsStopping) http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
-        return http.Response.WriteAsync(shutdown.IsStopping ? "stopping" : "ready", http.RequestAborted);
-    }
 
     private static Task SendAsync(HttpContext http, byte[] body) => JsonAnswer.SendAsync(http, body, http.RequestAborted);
 }

@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
@@ -19,7 +18,7 @@ namespace Serverless.Gateway.Routes;
 
 /// <summary>The face of OpenAI's APIs over HTTP: makes a call of a request, and of what comes back an answer. Thread-safe.</summary>
 internal sealed partial class InferenceRoutes(
-    RequestService requests, AnswerSender answers, GatewayMetrics metrics, IOptions<AdmissionOptions> options, TimeProvider time, ILogger<InferenceRoutes> logger)
+    RequestService requests, AnswerSender answers, RequestBody bodies, GatewayMetrics metrics, TimeProvider time, ILogger<InferenceRoutes> logger)
 {
     private const double LongestRetryAfter = 60;
 
@@ -79,7 +78,8 @@ internal sealed partial class InferenceRoutes(
             Id = id,
             Endpoint = api.Name,
             Owner = caller.Owner,
-            Body = await RequestBody.ReadAsync(http.Request, options.Value.MaxBodyBytes, http.RequestAborted),
+            HighestLane = caller.HighestLane,
+            Body = await bodies.ReadAsync(http.Request, caller.Owner, http.RequestAborted),
             Timeout = ClientHeaders.ReadTimeout(headers),
             LibraryTimeout = ClientHeaders.ReadLibraryTimeout(headers),
             Conversation = ClientHeaders.ReadConversation(headers),

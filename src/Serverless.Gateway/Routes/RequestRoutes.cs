@@ -41,8 +41,9 @@ internal static class RequestRoutes
     private static async Task GetAsync(HttpContext http, string id, RequestDirectory directory, QueueView queue, WaitNotice notices, ICatalogSource catalog)
     {
         var record = await directory.GetAsync(Caller.KeyOf(http).Owner, new RequestId(id), http.RequestAborted);
+        var place = new FairPlace(Lane.Interactive, record.Owner.Organization);
         (WaitEstimate, string)? waiting = record.Status == RequestStatus.Queued && catalog.Current.Find(new ModelName(record.Model)) is { } model
-            ? (queue.Estimate(model, Lane.Interactive), notices.Describe(model, Lane.Interactive, 0, long.MaxValue))
+            ? (queue.Estimate(model, place), notices.Describe(model, place))
             : null;
         await JsonAnswer.SendAsync(http, RequestObject.Encode(record, waiting), http.RequestAborted);
     }

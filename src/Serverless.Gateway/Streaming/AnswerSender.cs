@@ -80,7 +80,9 @@ internal sealed class AnswerSender(RequestService requests, WaitNotice notices, 
         if (!stream) return new WholeAnswer(http, shape);
 
         var model = catalog.Current.Find(new ModelName(shape.Model));
-        var (lane, tokens, ahead) = (ticket.Request?.Lane ?? Lane.Interactive, ticket.Request?.MaxTotalTokens ?? 0, ticket.Wait?.TokensAhead ?? long.MaxValue);
-        return new StreamedAnswer(http, shape, after, () => model is null ? "its model left the catalogue" : notices.Describe(model, lane, tokens, ahead), time, options.Value.MaxSilence);
+        var place = ticket.Request is { } request
+            ? new FairPlace(request.Lane, request.Owner.Organization) { OwnTokens = request.MaxTotalTokens, AtMost = ticket.Wait?.TokensAhead ?? long.MaxValue }
+            : new FairPlace(Lane.Interactive);
+        return new StreamedAnswer(http, shape, after, () => model is null ? "its model left the catalogue" : notices.Describe(model, place), time, options.Value.MaxSilence);
     }
 }

@@ -8,7 +8,13 @@ public interface IDemandFeed
     /// <summary>Replaces the model's demand. Never blocks, never throws.</summary>
     void Publish(ModelDemand demand);
 
-    /// <summary>The model's latest demand, or null.</summary>
+    /// <summary>Says that all which this process has published and not withdrawn is still so: once a second, for all models at once, whether they have work or sleep. Never blocks, never throws.</summary>
+    void Renew(DateTimeOffset now);
+
+    /// <summary>Says that this process no longer speaks for the model: its demand ages from now on, until another publishes it. Never blocks, never throws.</summary>
+    void Withdraw(ModelName model);
+
+    /// <summary>The model's latest demand, or null. Its <see cref="ModelDemand.At"/> is the reader's own time.</summary>
     ModelDemand? Latest(ModelName model);
 
     /// <summary>The model's demand now (if any) and whenever it changes; a slow reader sees only the latest.</summary>

@@ -10,7 +10,9 @@ namespace Serverless.Demand;
 public sealed class MemoryDemandFeed : IDemandFeed
 {
     private readonly ConcurrentDictionary<ModelName, LatestValue<ModelDemand>> _models = new();
+    private readonly ConcurrentDictionary<ModelName, ModelDemand> _withdrawn = new();
     private ImmutableArray<PendingChanges<ModelName, ModelDemand>> _readers = [];
+    private long _renewedAt;
 
     /// <inheritdoc/>
     public void Publish(ModelDemand demand)
@@ -21,7 +23,25 @@ public sealed class MemoryDemandFeed : IDemandFeed
     }
 
     /// <inheritdoc/>
-    public ModelDemand? Latest(ModelName model) => Of(model).Value;
+    public void Renew(DateTimeOffset now) => Interlocked.Exchange(ref _renewedAt, now.UtcTicks);
+
+    /// <inheritdoc/>
+    public void Withdraw(ModelName model)
+    {
+        if (Latest(model) is not { } last) return;
+        Of(model).Set(last);
+        _withdrawn[model] = last;
+    }
+
+    /// <inheritdoc/>
+    public ModelDemand? Latest(ModelName model)
+    {
+        if (Of(model).Value is not { } demand) return null;
+
+        var renewedAt = new DateTimeOffset(Interlocked.Read(ref _renewedAt), TimeSpan.Zero);
+        var standsFor = !_withdrawn.TryGetValue(model, out var withdrawn) || !ReferenceEquals(withdrawn, demand);
+        return standsFor && renewedAt > demand.At ? demand with { At = renewedAt } : demand;
+    }
 
     /// <inheritdoc/>
     public IAsyncEnumerable<ModelDemand> WatchAsync(ModelName model, CancellationToken cancellationToken) => Of(model).WatchAsync(cancellationToken);
@@ -33,9 +53,9 @@ public sealed class MemoryDemandFeed : IDemandFeed
         ImmutableInterlocked.Update(ref _readers, readers => readers.Add(changes));
         try
         {
-            foreach (var model in _models.Values)
+            foreach (var model in _models.Keys)
             {
-                if (model.Value is { } demand) changes.Put(demand.Model, demand);
+                if (Latest(model) is { } demand) changes.Put(model, demand);
             }
 
             await foreach (var taken in changes.TakeAllAsync(cancellationToken)) yield return [.. taken.Values];

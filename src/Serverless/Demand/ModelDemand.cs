@@ -8,7 +8,10 @@ public sealed record ModelDemand
     /// <summary>Which model.</summary>
     public required ModelName Model { get; init; }
 
-    /// <summary>When it was true.</summary>
+    /// <summary>
+    /// When it was last true. As published: by the publisher's clock. As read from a feed: by the reader's, from how long ago it came or was renewed, so that no two machines' clocks
+    /// are ever compared.
+    /// </summary>
     public required DateTimeOffset At { get; init; }
 
     /// <summary>Requests accepted and not yet assigned.</summary>
@@ -31,6 +34,12 @@ public sealed record ModelDemand
 
     /// <summary>Requests assigned and not ended.</summary>
     public int RunningRequests { get; init; }
+
+    /// <summary>Sequences that the pending ones ask for: prompts × choices. Each takes a slot. 0 of a dispatcher that does not say.</summary>
+    public int PendingSequences { get; init; }
+
+    /// <summary>Sequences that the running ones take. 0 of a dispatcher that does not say.</summary>
+    public int RunningSequences { get; init; }
 
     /// <summary>Tokens the running ones hold or may come to hold: prompt and output cap.</summary>
     public long RunningTokens { get; init; }
@@ -76,6 +85,9 @@ public sealed record ModelDemand
 
     /// <summary>Whether anything is pending or running.</summary>
     public bool HasWork => PendingRequests > 0 || RunningRequests > 0;
+
+    /// <summary>How long ago it was last true, to whoever read it from a feed; never negative.</summary>
+    public TimeSpan Age(DateTimeOffset now) => now > At ? now - At : TimeSpan.Zero;
 
     /// <summary>What a request takes at a replica that may generate so many tokens: no longer than others did, zero while unknown.</summary>
     public TimeSpan RunTime(long mostTokens) => RunTimes.Of(RunSeconds, RunOutputTokens, mostTokens);

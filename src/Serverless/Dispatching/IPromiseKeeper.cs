@@ -9,3 +9,10 @@ public interface IPromiseKeeper
     /// <returns>False: its log has no end of it (a store lost it before it was kept), and it must run again.</returns>
     Task<bool> KeepAsync(InferenceRequest request, CancellationToken cancellationToken);
 }
+
+/// <summary>For a host that promises nothing by an id.</summary>
+public sealed class NoPromises : IPromiseKeeper
+{
+    /// <inheritdoc/>
+    public Task<bool> KeepAsync(InferenceRequest request, CancellationToken cancellationToken) => Task.FromResult(true);
+}

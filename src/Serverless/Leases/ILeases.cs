@@ -10,6 +10,12 @@ public interface ILeases
     /// <summary>Extends it. False: it ran out or another has it; whoever held it must act as if it never had it.</summary>
     ValueTask<bool> RenewAsync(Lease lease, TimeSpan timeToLive, CancellationToken cancellationToken);
 
+    /// <summary>The same for many at once: those it got, in no order. What another has is left out.</summary>
+    ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken);
+
+    /// <summary>Extends many at once: those that are still held, in no order.</summary>
+    ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> leases, TimeSpan timeToLive, CancellationToken cancellationToken);
+
     /// <summary>Gives it back at once, if it is still held.</summary>
     ValueTask ReleaseAsync(Lease lease, CancellationToken cancellationToken);
 

@@ -20,7 +20,12 @@ public static class LogLimits
     /// <summary>What an event takes in memory, about.</summary>
     internal static long SizeOf(RequestEvent logged) => logged is RequestEvent.Chunk chunk ? 64 + chunk.Choices.Sum(SizeOf) : 128;
 
-    private static long SizeOf(ChoiceChunk choice) => 96 + (4L * choice.TokenIds.Count) + (2L * choice.Text.Length) + choice.HeldBack.Length + choice.LogProbs.Sum(SizeOf);
+    /// <summary>What a piece of output takes in memory, about.</summary>
+    public static long SizeOf(ChoiceChunk choice)
+    {
+        ArgumentNullException.ThrowIfNull(choice);
+        return 96 + (4L * choice.TokenIds.Count) + (2L * choice.Text.Length) + choice.HeldBack.Length + choice.LogProbs.Sum(SizeOf);
+    }
 
     private static long SizeOf(TokenLogProb token) => 64 + token.Bytes.Length + token.Top.Sum(SizeOf);
 }

@@ -27,6 +27,12 @@ public abstract record DispatcherMessage
     /// <param name="LastSequence">What the log holds.</param>
     public sealed record Refence(RequestId Id, Fence Fence, long LastSequence) : DispatcherMessage;
 
+    /// <summary>Never sent: a link says so of an assignment that it could not read. The worker gives it back as not understood, and the link goes on.</summary>
+    /// <param name="Id">Which.</param>
+    /// <param name="Attempt">Which attempt; 0 if not even that could be read.</param>
+    /// <param name="Reason">What could not be read.</param>
+    public sealed record Unreadable(RequestId Id, int Attempt, string Reason) : DispatcherMessage;
+
     /// <summary>Take no more work; finish what runs and leave.</summary>
     public sealed record Drain : DispatcherMessage;
 }

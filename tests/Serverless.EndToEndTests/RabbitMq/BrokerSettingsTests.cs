@@ -2,8 +2,7 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using Serverless.Catalog;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Hosting.RabbitMq;
-using Serverless.Hosting.RabbitMq.Queues;
+using Serverless.Hosting.RabbitMq.Connection;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.RabbitMq;
@@ -22,7 +21,7 @@ public sealed class BrokerSettingsTests(SharedRabbitMq broker)
         await using var client = new RabbitMqClient(server);
         await SetPolicyAsync(server, client.Prefix, new { pattern = $"^{client.Prefix}\\.", definition = new Dictionary<string, object> { ["max-length"] = 10, ["delivery-limit"] = 3 } });
         var session = await client.Link.SessionAsync(Token).WithinLimitAsync();
-        await session.DeclareAsync(Model, Token);
+        await session.DeclareAllAsync([Model]);
 
         var findings = await client.Checks.FindAsync(server.ManagementUrl, session.Version, client.Link.Topology, [Model], Token);
 
@@ -31,15 +30,17 @@ public sealed class BrokerSettingsTests(SharedRabbitMq broker)
     }
 
     [Fact]
-    public async Task Queues_that_are_as_they_should_be_give_no_finding_and_missing_ones_are_named()
+    public async Task Queues_that_are_as_they_should_be_give_no_finding_and_missing_ones_are_named_where_nobody_here_declares_them()
     {
         var server = await broker.GetAsync();
         await using var client = new RabbitMqClient(server);
         var session = await client.Link.SessionAsync(Token).WithinLimitAsync();
-        await session.DeclareAsync(Model, Token);
+        await session.DeclareAllAsync([Model]);
 
         (await client.Checks.FindAsync(server.ManagementUrl, session.Version, client.Link.Topology, [Model], Token)).ShouldBeEmpty();
-        (await client.Checks.FindAsync(server.ManagementUrl, session.Version, client.Link.Topology, [Model, new ModelName("other")], Token)).Count.ShouldBe(2);
+        (await client.Checks.FindAsync(server.ManagementUrl, session.Version, client.Link.Topology, [Model, new ModelName("other")], Token)).ShouldBeEmpty();
+        await using var other = new RabbitMqClient(server, client.Prefix, settings: new Dictionary<string, string?> { ["RabbitMq:Declare"] = "false" });
+        (await other.Checks.FindAsync(server.ManagementUrl, session.Version, client.Link.Topology, [Model, new ModelName("other")], Token)).Count.ShouldBe(2);
     }
 
     [Fact]

@@ -3,7 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Connection;
 using Serverless.Requests;
 
 namespace Serverless.EndToEndTests.RabbitMq;

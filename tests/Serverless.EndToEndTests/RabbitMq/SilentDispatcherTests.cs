@@ -26,7 +26,7 @@ public sealed class SilentDispatcherTests(SharedRabbitMq broker)
         for (var request = 0; request < 3; request++) (await client.Queue.EnqueueAsync(TestRequests.New(model), Token)).Fault.ShouldBeNull();
 
         await believed.AskAsync(Token);
-        await writer.WriteAsync(1, catalog.Current.Models, Token);
+        await writer.WriteAsync(1, catalog.Current, null, Token);
         plans.Take((await feed.ReadAsync(Token))!);
 
         believed.Latest(model)!.PendingRequests.ShouldBe(3);

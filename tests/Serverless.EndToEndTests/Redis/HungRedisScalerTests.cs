@@ -16,6 +16,7 @@ using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
 using Serverless.Scaling.Planning;
 using Serverless.Scaling.Plans;
+using Serverless.Tests.Contracts;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Redis;
@@ -105,16 +106,8 @@ public sealed class HungRedisScalerTests : IAsyncDisposable
     private static async Task<int> ReplicasAsync(ExternalScaler.ExternalScalerClient keda) =>
         (int)(await keda.GetMetricsAsync(new GetMetricsRequest { ScaledObjectRef = Pool, MetricName = "desired-replicas" }, deadline: Soon(), cancellationToken: Token)).MetricValues.Single().MetricValueFloat;
 
-    private static async Task<int> PlannedAsync(WebApplication app, Func<ScaleDecision, bool> matches)
-    {
-        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
-        await foreach (var decision in app.Services.GetRequiredService<ScalePlans>().WatchAsync(new PoolName(Pool.Name), limit.Token))
-        {
-            if (matches(decision)) return decision.Replicas;
-        }
-
-        throw new InvalidOperationException("The watch ended.");
-    }
+    private static async Task<int> PlannedAsync(WebApplication app, Func<ScaleDecision, bool> matches) =>
+        (await app.Services.GetRequiredService<ScalePlans>().UntilAsync(new PoolName(Pool.Name), matches)).Replicas;
 
     private static async Task UntilAsync<T>(IAsyncStreamReader<T> stream, Func<T, bool> matches)
     {

@@ -27,7 +27,7 @@ public sealed class RedisFeedTests : IAsyncDisposable
         var reader = await (await OpenAsync()).DemandAsync(Token);
         var model = new ModelName("tiny");
         publisher.Publish(Demand(model, 1));
-        await using var watch = reader.WatchAsync(model, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(model, Token).Enumerate(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
 
         await _server!.KillAsync();
@@ -44,12 +44,12 @@ public sealed class RedisFeedTests : IAsyncDisposable
         var publisher = await (await OpenAsync()).CapacityAsync(Token);
         var pool = new PoolName("tiny-cpu");
         publisher.Publish(new PoolCapacity { Pool = pool, Ready = 3 });
-        await using var first = (await (await OpenAsync()).CapacityAsync(Token)).WatchAsync(pool, Token).GetAsyncEnumerator(Token);
+        await using var first = (await (await OpenAsync()).CapacityAsync(Token)).WatchAsync(pool, Token).Enumerate(Token);
         await first.MoveNextAsync().WithinLimitAsync();
 
         await _server!.CommandAsync("DEL serverless:capacity", Token);
 
-        await using var late = (await (await OpenAsync()).CapacityAsync(Token)).WatchAsync(pool, Token).GetAsyncEnumerator(Token);
+        await using var late = (await (await OpenAsync()).CapacityAsync(Token)).WatchAsync(pool, Token).Enumerate(Token);
         (await late.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         late.Current.Ready.ShouldBe(3);
     }

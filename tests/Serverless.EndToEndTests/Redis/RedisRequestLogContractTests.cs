@@ -1,4 +1,4 @@
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Requests;
 using Serverless.Tests.Contracts;
 using Shouldly;

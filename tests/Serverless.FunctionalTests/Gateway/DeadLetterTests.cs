@@ -119,7 +119,7 @@ public sealed class DeadLetterTests : IAsyncLifetime
             Deadline = now.AddMinutes(1),
         };
         await Queue.EnqueueAsync(request, Token);
-        await using var deliveries = Queue.ConsumeAsync(Model, Token).GetAsyncEnumerator(Token);
+        await using var deliveries = Queue.ConsumeAsync(Model, Token).Enumerate(Token);
         await deliveries.MoveNextAsync();
         await deliveries.Current.DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, Token);
         return request;

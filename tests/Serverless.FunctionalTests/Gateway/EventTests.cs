@@ -166,7 +166,7 @@ public sealed class EventTests
         Data = Encoding.UTF8.GetBytes(data),
     };
 
-    private static IAsyncEnumerator<CloudEvent> Results(GatewayUnderTest gateway) => gateway.Backend.Events.SubscribeAsync(EventTopics.Results, Token).GetAsyncEnumerator(Token);
+    private static IAsyncEnumerator<CloudEvent> Results(GatewayUnderTest gateway) => gateway.Backend.Events.SubscribeAsync(EventTopics.Results, Token).Enumerate(Token);
 
     private static async Task<CloudEvent> NextAsync(IAsyncEnumerator<CloudEvent> results)
     {

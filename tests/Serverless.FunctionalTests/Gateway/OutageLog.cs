@@ -63,7 +63,7 @@ internal sealed class OutageLog(MemoryRequestLog log) : IRequestLog, IDisposable
         Here();
         var away = _away.Token;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, away);
-        await using var events = log.FollowAsync(id, afterSequence, either.Token).GetAsyncEnumerator(either.Token);
+        await using var events = log.FollowAsync(id, afterSequence, either.Token).Enumerate(either.Token);
         while (true)
         {
             try

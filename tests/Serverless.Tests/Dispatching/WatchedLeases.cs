@@ -56,6 +56,20 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
         return held;
     }
 
+    public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        var got = await Store().AcquireAsync(names, holder, timeToLive, cancellationToken);
+        foreach (var lease in got) Note(lease.Name, held: true);
+        return got;
+    }
+
+    public async ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> leases, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        var held = await Store().RenewAsync(leases, timeToLive, cancellationToken);
+        foreach (var lease in leases) Note(lease.Name, held.Contains(lease));
+        return held;
+    }
+
     public ValueTask ReleaseAsync(Lease lease, CancellationToken cancellationToken)
     {
         Note(lease.Name, held: false);

@@ -4,7 +4,7 @@ using RabbitMQ.Client;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Hosting.Dapr;
-using Serverless.Hosting.RabbitMq.Queues;
+using Serverless.Hosting.RabbitMq.Messages;
 using Serverless.Hosting.Records;
 using Serverless.Hosting.Sessions;
 using Serverless.Requests;
@@ -49,7 +49,7 @@ internal static class Version1
     private static readonly WorkerDescription Worker = new()
     {
         Worker = "tiny-cpu-0", Pool = new PoolName("tiny-cpu"), Model = new ModelName("tiny"), Engine = "in-process", KvCapacityTokens = 4096, Slots = 8, Loading = true, Since = At,
-        Running = [new HeldAttempt(Request.Id, 2, 7)], HighestEpoch = 99,
+        Running = [new AttemptClaim(Request.Id, 2, 7)], HighestEpoch = 99,
     };
 
     private static readonly Fence Fence = new("run", 2);
@@ -118,7 +118,8 @@ internal static class Version1
                 ["serverless-version"] = 1, ["serverless-model"] = Encoding.UTF8.GetBytes("tiny"), ["serverless-record"] = record,
             },
         };
-        return Envelope.Unwrap(properties, Request.Body, 1024, out var fault) ?? throw new InvalidDataException(fault!.Message);
+        var (request, fault, _) = Envelope.Unwrap(properties, Request.Body, 1024);
+        return request ?? throw new InvalidDataException(fault!.Message);
     }
 
     /// <param name="Value">What is to come out.</param>

@@ -65,7 +65,7 @@ public sealed class InProcessEngineTests : IAsyncDisposable
     {
         var request = Completion(new { prompt = "Once", n = 3, ignore_eos = true }, choices: 3) with { MaxOutputTokens = 2000 };
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        await using (var outputs = _engine.GenerateAsync(request, [], cancel.Token).GetAsyncEnumerator(cancel.Token))
+        await using (var outputs = _engine.GenerateAsync(request, [], cancel.Token).Enumerate(cancel.Token))
         {
             (await outputs.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
             await cancel.CancelAsync();

@@ -1,4 +1,5 @@
 using Serverless.Errors;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Requests;
 using StackExchange.Redis;
 

@@ -1,3 +1,5 @@
+using Serverless.Hosting.Redis.Connection;
+
 namespace Serverless.Hosting.Redis.Log;
 
 /// <summary>

@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Hosting.Records;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Requests;
 using StackExchange.Redis;
 

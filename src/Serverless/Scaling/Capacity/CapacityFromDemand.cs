@@ -23,6 +23,12 @@ public sealed class CapacityFromDemand(IDemandFeed feed, ICapacityFeed capacity,
     }
 
     /// <inheritdoc/>
+    public void Renew(DateTimeOffset now) => feed.Renew(now);
+
+    /// <inheritdoc/>
+    public void Withdraw(ModelName model) => feed.Withdraw(model);
+
+    /// <inheritdoc/>
     public ModelDemand? Latest(ModelName model) => feed.Latest(model);
 
     /// <inheritdoc/>

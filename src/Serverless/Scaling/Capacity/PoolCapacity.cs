@@ -1,5 +1,4 @@
 using Serverless.Catalog;
-using Serverless.Scaling.Planning;
 
 namespace Serverless.Scaling.Capacity;
 
@@ -23,9 +22,6 @@ public sealed record PoolCapacity
 
     /// <summary>Replicas that nodes have room for beyond those there are; null: not known.</summary>
     public int? Available { get; init; }
-
-    /// <summary>Most replicas that the budget of its class leaves it (<see cref="PlannerOptions.Budgets"/>); null: not bounded.</summary>
-    public int? Budget { get; init; }
 
     /// <summary>Replicas that finish their work and leave.</summary>
     public int Draining { get; init; }

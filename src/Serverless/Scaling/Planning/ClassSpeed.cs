@@ -16,15 +16,13 @@ internal readonly record struct ClassSpeed(double PrefillTokensPerSecond, double
     /// </summary>
     public double SeenDecodeTokensPerSecond { get; init; } = DecodeTokensPerSecond;
 
-    public static ClassPrior PriorOf(PlannerOptions options, string acceleratorClass) => options.Priors.GetValueOrDefault(acceleratorClass, options.Prior);
-
-    public static ClassSpeed Of(LearnedClass learned, ClassPrior prior, PlannerOptions options)
+    public static ClassSpeed Of(LearnedRates learned, ClassPrior prior, PlannerOptions options)
     {
         // The batch that the dispatcher fills a replica to: it uses the whole cache, the plan a share of it.
         var slots = learned.Slots > 0 ? learned.Slots : prior.Slots;
         var kv = (learned.KvTokens > 0 ? learned.KvTokens : prior.KvTokens) * options.KvTarget;
         var batch = learned.TokensPerRequest > 0 ? Math.Clamp(kv / options.KvTarget / learned.TokensPerRequest, 1, slots) : slots;
-        var decode = learned.Steps.IsEmpty ? prior.DecodeTokensPerSecond : DecodeCurve.Fit(learned.Steps, prior).TokensPerSecond(batch);
+        var decode = learned.Steps.IsDefaultOrEmpty ? prior.DecodeTokensPerSecond : DecodeCurve.Fit(learned.Steps, prior).TokensPerSecond(batch);
         var coldStart = learned.ColdStartSeconds > 0 ? learned.ColdStartSeconds + (2 * learned.ColdStartDeviation) : prior.ColdStart.TotalSeconds;
         var prefill = learned.PrefillTokensPerSecond > 0 ? learned.PrefillTokensPerSecond : prior.PrefillTokensPerSecond;
         return new ClassSpeed(prefill, decode, slots, kv, Math.Max(coldStart, 1e-3))

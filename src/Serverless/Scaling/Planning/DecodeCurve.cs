@@ -43,13 +43,13 @@ internal readonly record struct DecodeCurve(double Base, double PerSequence)
     /// <summary>Learns that a step of so many sequences took so long.</summary>
     public static ImmutableArray<LearnedStep> Learn(ImmutableArray<LearnedStep> steps, ClassPrior prior, double sequences, double seconds)
     {
-        if (sequences < 1 || !Robust.Usable(seconds)) return steps;
+        if (sequences < 1 || !ClippedMean.Usable(seconds)) return steps;
 
         var bucket = Bucket(sequences);
         var index = steps.IndexOf(steps.FirstOrDefault(step => Bucket(step.Sequences) == bucket));
         if (index < 0)
         {
-            var guess = new LearnedStep(sequences, Robust.Move(Fit(steps, prior).Seconds(sequences), seconds), 1);
+            var guess = new LearnedStep(sequences, ClippedMean.Move(Fit(steps, prior).Seconds(sequences), seconds), 1);
             return [.. steps.Add(guess).OrderBy(step => step.Sequences)];
         }
 
@@ -57,7 +57,7 @@ internal readonly record struct DecodeCurve(double Base, double PerSequence)
         var old = steps[index];
         var line = Fit(steps, prior);
         var there = seconds * line.Seconds(old.Sequences) / line.Seconds(sequences);
-        return steps.SetItem(index, old with { Seconds = Robust.Move(old.Seconds, there), Samples = Math.Min(old.Samples + 1, MostSamples) });
+        return steps.SetItem(index, old with { Seconds = ClippedMean.Move(old.Seconds, there), Samples = Math.Min(old.Samples + 1, MostSamples) });
     }
 
     /// <summary>Seconds of a step of so many sequences.</summary>

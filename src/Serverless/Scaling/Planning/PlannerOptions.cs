@@ -48,7 +48,7 @@ public sealed record PlannerOptions
     /// <summary>Fewest and most prefill replicas for each decode replica, where a model has both roles. Default: 0.1 and 10.</summary>
     public (double Least, double Most) PrefillPerDecode { get; init; } = (0.1, 10);
 
-    /// <summary>Most replicas of an accelerator class over all models; what several models want beyond it is shared out by <see cref="ClassBudget"/>. A class that is not named is not bounded. Default: none.</summary>
+    /// <summary>Most replicas of an accelerator class over all models; what several models want beyond it is shared out by <see cref="WaterFilling"/>. A class that is not named is not bounded. Default: none.</summary>
     public IReadOnlyDictionary<string, int> Budgets { get; init; } = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>What is assumed of classes that <see cref="Priors"/> does not name.</summary>
@@ -56,6 +56,9 @@ public sealed record PlannerOptions
 
     /// <summary>What is assumed of a class before it was measured, by accelerator class. Default: common GPUs with a model of 7 to 8 B in 16 bits under vLLM.</summary>
     public IReadOnlyDictionary<string, ClassPrior> Priors { get; init; } = KnownPriors;
+
+    /// <summary>What is assumed of that class.</summary>
+    internal ClassPrior PriorOf(string acceleratorClass) => Priors.GetValueOrDefault(acceleratorClass, Prior);
 
     private static Dictionary<string, ClassPrior> KnownPriors { get; } = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -67,4 +70,23 @@ public sealed record PlannerOptions
 
     private static ClassPrior Gpu(double prefill, double decode, long kvTokens) =>
         new() { PrefillTokensPerSecond = prefill, DecodeTokensPerSecond = decode, Slots = 256, KvTokens = kvTokens, ColdStart = TimeSpan.FromSeconds(60) };
+}
+
+/// <summary>What is assumed of an accelerator class before it was measured. Wrong by ten it costs about twenty requests.</summary>
+public sealed record ClassPrior
+{
+    /// <summary>μ_p, prompt tokens per second of one replica. Default: 1,000.</summary>
+    public double PrefillTokensPerSecond { get; init; } = 1000;
+
+    /// <summary>μ_d, output tokens per second of one replica over all its slots. Default: 200.</summary>
+    public double DecodeTokensPerSecond { get; init; } = 200;
+
+    /// <summary>Requests at once. Default: 16.</summary>
+    public int Slots { get; init; } = 16;
+
+    /// <summary>Tokens its KV cache holds. Default: 32,768.</summary>
+    public long KvTokens { get; init; } = 32_768;
+
+    /// <summary>L. Default: 3 s.</summary>
+    public TimeSpan ColdStart { get; init; } = TimeSpan.FromSeconds(3);
 }

@@ -35,6 +35,9 @@ internal sealed class PlannerWork(ModelDemand demand, ClassSpeed speed, PoolRole
     /// <summary>Replica-seconds that wait or run: w.</summary>
     public double Seconds => Of(PendingPrompt, PendingOutput * OutputShare) + Of(0, Positive(demand.RunningOutputTokens) * OutputShare);
 
+    /// <summary>Whether any of it is output: embeddings have none.</summary>
+    public bool Decodes => demand.PendingOutputTokens > 0 || demand.RunningOutputTokens > 0 || demand.OutputTokensPerSecond > 0;
+
     /// <summary>Replicas that what arrives would use fully: R.</summary>
     public double Load => Of(PromptRate, OutputRate);
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Scaling.Capacity;
@@ -14,8 +15,11 @@ namespace Serverless.Scaling.Planning;
 /// <param name="Reasons">The words.</param>
 internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int Up, int Down, DecisionInputs Inputs, IReadOnlyList<string> Reasons)
 {
+    /// <summary>Whether there is work.</summary>
+    public bool HasWork => Inputs.PendingRequests > 0 || Inputs.RunningRequests > 0;
+
     /// <summary>Weighs the demand for a pool of <paramref name="speed"/> beside what is <paramref name="present"/> (of all pools of the role, in this pool's replicas).</summary>
-    public static PoolNeed Of(Pool pool, PoolCapacity capacity, ModelDemand demand, ClassSpeed speed, Presence present, double warmLoad, PlannerOptions options, DateTimeOffset now)
+    public static PoolNeed Of(Pool pool, PoolCapacity capacity, ModelDemand demand, ClassSpeed speed, PresentReplicas present, double warmLoad, PlannerOptions options, DateTimeOffset now)
     {
         var work = new PlannerWork(demand, speed, pool.Flavor.Role);
         var drain = DrainPlan.Replicas(work, present, options, now);
@@ -62,26 +66,26 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
         double Arrivals(PlannerWork of) => of.Shared(of.Load, options.TargetUtilisation) / options.TargetUtilisation;
     }
 
-    private static List<string> Words(DecisionInputs inputs, ClassSpeed speed, double kvTokens, Presence present, PlannerOptions options, PoolRole role)
+    private static List<string> Words(DecisionInputs inputs, ClassSpeed speed, double kvTokens, PresentReplicas present, PlannerOptions options, PoolRole role)
     {
-        var warm = PlannerText.Of($"{options.WarmShare:P0} of the work of the last {options.WarmMemory.TotalMinutes:F0} min came at loads that {inputs.Warm} replicas take at once → keeps {inputs.Warm} warm");
+        var warm = string.Create(CultureInfo.InvariantCulture, $"{options.WarmShare:P0} of the work of the last {options.WarmMemory.TotalMinutes:F0} min came at loads that {inputs.Warm} replicas take at once → keeps {inputs.Warm} warm");
         if (inputs.PendingRequests == 0 && inputs.RunningRequests == 0) return inputs.Warm > 0 ? [warm] : ["no work pending or running → 0"];
 
         List<(int Replicas, string Text)> all =
         [
-            (inputs.ForBacklog, PlannerText.Of($"{inputs.PendingPromptTokens:N0} prompt and {inputs.PendingOutputTokens:N0} output tokens pending, {inputs.RunningRequests} requests running = {inputs.WorkSeconds:F1} replica-seconds; target {options.DrainTime.TotalSeconds:F0} s; cold start {inputs.ColdStartSeconds:F1} s; {present.Counted} up or loading → {inputs.ForBacklog}")),
+            (inputs.ForBacklog, string.Create(CultureInfo.InvariantCulture, $"{inputs.PendingPromptTokens:N0} prompt and {inputs.PendingOutputTokens:N0} output tokens pending, {inputs.RunningRequests} requests running = {inputs.WorkSeconds:F1} replica-seconds; target {options.DrainTime.TotalSeconds:F0} s; cold start {inputs.ColdStartSeconds:F1} s; {present.Counted} up or loading → {inputs.ForBacklog}")),
         ];
-        if (inputs.ForArrivals > 0) all.Add((inputs.ForArrivals, PlannerText.Of($"{inputs.PromptTokensPerSecond:N0} prompt and {inputs.OutputTokensPerSecond:N0} output tokens/s arrive = {inputs.Load:F2} replicas at full use; {options.TargetUtilisation:P0} of a replica is planned for → {inputs.ForArrivals}")));
+        if (inputs.ForArrivals > 0) all.Add((inputs.ForArrivals, string.Create(CultureInfo.InvariantCulture, $"{inputs.PromptTokensPerSecond:N0} prompt and {inputs.OutputTokensPerSecond:N0} output tokens/s arrive = {inputs.Load:F2} replicas at full use; {options.TargetUtilisation:P0} of a replica is planned for → {inputs.ForArrivals}")));
         if (inputs.Warm > 0) all.Add((inputs.Warm, warm));
-        if (inputs.ForKvCache > 1) all.Add((inputs.ForKvCache, PlannerText.Of($"{kvTokens:N0} tokens of KV cache held or reserved, {speed.KvTokens:N0} a replica → {inputs.ForKvCache}")));
-        if (inputs.ForSlots > 1) all.Add((inputs.ForSlots, PlannerText.Of($"{inputs.RunningRequests} requests run, {speed.Slots} a replica → {inputs.ForSlots}")));
+        if (inputs.ForKvCache > 1) all.Add((inputs.ForKvCache, string.Create(CultureInfo.InvariantCulture, $"{kvTokens:N0} tokens of KV cache held or reserved, {speed.KvTokens:N0} a replica → {inputs.ForKvCache}")));
+        if (inputs.ForSlots > 1) all.Add((inputs.ForSlots, string.Create(CultureInfo.InvariantCulture, $"{inputs.RunningRequests} requests run, {speed.Slots} a replica → {inputs.ForSlots}")));
         if (inputs.Wanted > all.Max(part => part.Replicas)) all.Insert(0, (inputs.Wanted, "work is there → 1"));
 
         List<string> words = [.. all.OrderByDescending(part => part.Replicas).Select(part => part.Text)];
         if (role != PoolRole.Both) words.Add(role == PoolRole.Prefill ? "prefill alone: output tokens are the work of other pools" : "decode alone: prompt tokens are the work of other pools");
-        if (inputs.CachedPromptShare >= 0.005) words.Add(PlannerText.Of($"{inputs.CachedPromptShare:P0} of the prompt tokens are expected from prefix caches and not counted as work"));
-        if (inputs.DeferredRequests > 0) words.Add(PlannerText.Of($"{inputs.DeferredRequests} of the pending requests have time until their deadlines"));
-        if (present.Overdue > 0) words.Add(PlannerText.Of($"{present.Overdue} replicas load for more than {Presence.Expiry:F0} cold starts of {inputs.ColdStartSeconds:F1} s and are not counted on"));
+        if (inputs.CachedPromptShare >= 0.005) words.Add(string.Create(CultureInfo.InvariantCulture, $"{inputs.CachedPromptShare:P0} of the prompt tokens are expected from prefix caches and not counted as work"));
+        if (inputs.DeferredRequests > 0) words.Add(string.Create(CultureInfo.InvariantCulture, $"{inputs.DeferredRequests} of the pending requests have time until their deadlines"));
+        if (present.Overdue > 0) words.Add(string.Create(CultureInfo.InvariantCulture, $"{present.Overdue} replicas load for more than {PresentReplicas.Expiry:F0} cold starts of {inputs.ColdStartSeconds:F1} s and are not counted on"));
         return words;
     }
 }

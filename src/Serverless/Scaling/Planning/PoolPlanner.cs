@@ -1,4 +1,6 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
+using System.Globalization;
 using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Scaling.Capacity;
@@ -10,13 +12,14 @@ namespace Serverless.Scaling.Planning;
 /// <code>
 ///  demand ──▶ (a) believe it? ──▶ (b) learn ──▶ (c) need of each pool ──▶ (d) spread ──▶ (e) window ──▶ (f) bounds ──▶ decisions
 ///                  │ stale             ▲ memory      arrivals, backlog,        order, price,   down only
-///                  └─▶ hold            └────────     KV cache, slots           stock           to its most
+///                  └─▶ hold            └────────     KV cache, slots           stock, budget   to its most
 /// </code>
 /// Work is counted in replica-seconds, w = Σ(p/μ_p + o/μ_d), because prefill and decode share a replica. <c>docs/scaling.md</c> derives each step.
+/// (a) to (c) are <see cref="Weigh"/>; (d) to (f) are <see cref="Settle"/>, done again where a class's budget leaves a pool less (<see cref="FleetPlanner"/>).
 /// </remarks>
 public sealed class PoolPlanner(PlannerOptions options)
 {
-    /// <summary>Plans for <paramref name="model"/>.</summary>
+    /// <summary>Plans for <paramref name="model"/> alone: budgets are not looked at.</summary>
     /// <param name="model">The model, its pools and bounds.</param>
     /// <param name="demand">Its latest demand; null when its dispatcher has not spoken yet.</param>
     /// <param name="capacity">The state of its pools, in flavor order.</param>
@@ -28,48 +31,75 @@ public sealed class PoolPlanner(PlannerOptions options)
         ArgumentNullException.ThrowIfNull(capacity);
         ArgumentNullException.ThrowIfNull(memory);
 
-        var states = States(model, capacity);
-        if (demand is null || now - demand.At > options.StaleAfter) return HeldPlan.Of(model, demand, states, memory, now);
-
-        var pools = memory.Pools;
-        foreach (var state in states)
-        {
-            var (before, after) = (memory.Of(state.Pool), Stock.Update(memory.Of(state.Pool), state, options, now));
-            if (!ReferenceEquals(before, after) || !pools.ContainsKey(state.Pool.Value)) pools = pools.SetItem(state.Pool.Value, after);
-        }
-
-        var known = memory with { Classes = Learning.Learn(model, demand, states, memory.Classes, options), Pools = pools, LastHadWork = demand.HasWork, LastWorkAt = demand.HasWork ? now : memory.LastWorkAt };
-
-        var plan = Balance(Shares(model, demand, states, known, now)).SelectMany(role => role.Select(share => Steady(share, known, model.Scaling.MaxReplicas, now))).ToArray();
-        var fitted = PoolBounds.Fit(model.Scaling, Array.ConvertAll(plan, pool => (pool.Replicas, pool.Share.Started >= pool.Share.Kept ? 0 : pool.Share.Kept)));
-
-        var decisions = new ScaleDecision[states.Length];
-        for (var i = 0; i < plan.Length; i++)
-        {
-            var (share, recent, wanted) = plan[i];
-            var name = share.Need.Pool.Name;
-            var replicas = Math.Min(fitted[i], share.Need.Capacity.Budget ?? fitted[i]);
-            var loads = pools[name.Value].Loads;
-
-            // A load is remembered in replicas: only once it is known what one does.
-            if (known.Classes.TryGetValue(share.Need.Pool.Flavor.AcceleratorClass, out var learned) && learned.IsMeasured)
-            {
-                var work = new PlannerWork(demand, SpeedOf(share.Need.Pool, known), share.Need.Pool.Flavor.Role);
-                loads = loads.Add(work.Shared(work.Burst, 1), work.Load, options.WarmMemory, now);
-            }
-
-            pools = pools.SetItem(name.Value, pools[name.Value] with { Recent = recent, Replicas = replicas, Loads = loads });
-            decisions[Array.IndexOf(states, share.Need.Capacity)] = Decide(model, demand, share, recent, wanted, replicas, now);
-        }
-
-        return new ModelPlan(decisions, known with { Pools = pools });
+        var weighed = Weigh(model, demand, capacity, memory, now);
+        return Decide(weighed, Settle(weighed, FrozenDictionary<PoolName, int>.Empty));
     }
 
     /// <summary>Whether a pool that is to have <paramref name="replicas"/> must not be scaled to zero.</summary>
     internal static bool IsActive(bool hasWork, int replicas, PoolCapacity state, ScalingConfig bounds) => ((hasWork || bounds.MinReplicas > 0) && replicas > 0) || IsBusy(state);
 
-    /// <summary>That bounds changed what was wanted.</summary>
-    internal static string Bounded(int wanted, ScalingConfig bounds, int replicas) => PlannerText.Of($"{wanted} wanted, {bounds.MinReplicas} to {bounds.MaxReplicas} allowed → {replicas}");
+    /// <summary>What the model needs, whatever others want: belief, learning, and the need of each pool.</summary>
+    internal WeighedModel Weigh(Model model, ModelDemand? demand, IReadOnlyList<PoolCapacity> capacity, PlannerMemory memory, DateTimeOffset now)
+    {
+        var states = States(model, capacity);
+        if (demand is null || now - demand.At > options.StaleAfter) return new WeighedModel(model, demand, states, memory, memory, [], now);
+
+        var pools = memory.Pools;
+        foreach (var (pool, state) in model.Pools.Zip(states))
+        {
+            var before = memory.Of(pool.Name);
+            var old = before.Learned ?? memory.Classes.GetValueOrDefault(pool.Flavor.AcceleratorClass, LearnedRates.Nothing);
+            var (stock, learned) = (NodeStock.Update(before, state, options, now), Learning.Learn(old, pool, demand, state, options));
+            if (!ReferenceEquals(before, stock) || !ReferenceEquals(learned, before.Learned)) pools = pools.SetItem(pool.Name.Value, stock with { Learned = learned });
+        }
+
+        var known = memory with { Classes = memory.Classes.Clear(), Pools = pools, LastHadWork = demand.HasWork, LastWorkAt = demand.HasWork ? now : memory.LastWorkAt };
+        PoolNeed[][] roles = model.Pools.Count == 1
+            ? [Needs([(model.Pools[0], states[0])], demand, known, now)]
+            : [.. model.Pools.Zip(states).GroupBy(entry => entry.First.Flavor.Role).Select(role => Needs(role, demand, known, now))];
+        return new WeighedModel(model, demand, states, known, Remember(model, demand, known, now), roles, now);
+    }
+
+    /// <summary>Replicas of each pool within nodes, budgets, window and bounds; for each role its pools in their ranking.</summary>
+    internal IReadOnlyList<List<PoolShare>> Settle(WeighedModel weighed, IReadOnlyDictionary<PoolName, int> grants)
+    {
+        var (bounds, now) = (weighed.Model.Scaling, weighed.Now);
+        if (weighed.IsHeld)
+        {
+            var held = HeldPlan.Of(weighed.Model, weighed.States, weighed.Known, weighed.Demand is not null, now);
+            ModelBounds.Fit(held, bounds);
+            return held;
+        }
+
+        var roles = Array.ConvertAll(weighed.Roles, role => PoolSpread.Spread(role, weighed.Known, grants, now));
+        PoolSpread.Balance(roles, options.PrefillPerDecode);
+        foreach (var share in roles.SelectMany(role => role))
+        {
+            share.Recent = weighed.Known.Of(share.Pool.Name).RecentWith(Math.Min(share.Replicas, bounds.MaxReplicas), options.Window, now);
+
+            // What the window holds must still have a node and a budget: a class that is out of stock keeps no claim on one.
+            share.Replicas = share.Wanted = Math.Max(share.Replicas, Math.Min(share.Recent[0].Replicas, share.Limit));
+        }
+
+        ModelBounds.Fit(roles, bounds);
+        return roles;
+    }
+
+    /// <summary>The plan that these shares are.</summary>
+    internal ModelPlan Decide(WeighedModel weighed, IReadOnlyList<List<PoolShare>> roles)
+    {
+        var decisions = new ScaleDecision[weighed.States.Length];
+        var memory = weighed.Next;
+        var pools = memory.Pools;
+        foreach (var share in roles.SelectMany(role => role))
+        {
+            var name = share.Pool.Name;
+            if (!weighed.IsHeld) pools = pools.SetItem(name.Value, memory.Of(name) with { Recent = share.Recent, Replicas = share.Replicas });
+            decisions[Array.IndexOf(weighed.States, share.Capacity)] = Decide(weighed, share);
+        }
+
+        return new ModelPlan(decisions, weighed.IsHeld ? memory : memory with { Pools = pools });
+    }
 
     /// <summary>A pool already asked down to zero must not be activated again by the very replicas that leave.</summary>
     private static bool IsBusy(PoolCapacity state) => state.Desired > 0 && (state.LoadingSince.Count > 0 || state.Draining > 0);
@@ -87,23 +117,19 @@ public sealed class PoolPlanner(PlannerOptions options)
         return states;
     }
 
-    /// <summary>For each role how its load is spread over its pools.</summary>
-    private List<PoolShare>[] Shares(Model model, ModelDemand demand, PoolCapacity[] states, PlannerMemory known, DateTimeOffset now) => model.Pools.Count == 1
-        ? [Share([(model.Pools[0], 0)], demand, states, known, now)]
-        : [.. model.Pools.Select((pool, index) => (pool, index)).GroupBy(entry => entry.pool.Flavor.Role).Select(role => Share(role, demand, states, known, now))];
-
-    private List<PoolShare> Share(IEnumerable<(Pool Pool, int Index)> role, ModelDemand demand, PoolCapacity[] states, PlannerMemory known, DateTimeOffset now)
+    /// <summary>What each pool of a role would need for all of its load, in their ranking.</summary>
+    private PoolNeed[] Needs(IEnumerable<(Pool Pool, PoolCapacity State)> role, ModelDemand demand, PlannerMemory known, DateTimeOffset now)
     {
-        var pools = role.Select(entry => (entry.Pool, State: states[entry.Index], Speed: SpeedOf(entry.Pool, known))).ToArray();
+        var pools = role.Select(entry => (entry.Pool, entry.State, Speed: SpeedOf(entry.Pool, known))).ToArray();
         List<PoolNeed> needs = [];
         foreach (var (pool, state, speed) in pools)
         {
-            var present = Presence.Of(state, speed.ColdStartSeconds, now);
-            foreach (var other in pools.Where(other => other.Pool != pool)) present = present.And(Presence.Of(other.State, other.Speed.ColdStartSeconds, now), Unit(speed) / Unit(other.Speed));
+            var present = PresentReplicas.Of(state, speed.ColdStartSeconds, now);
+            foreach (var other in pools.Where(other => other.Pool != pool)) present = present.And(PresentReplicas.Of(other.State, other.Speed.ColdStartSeconds, now), Unit(speed) / Unit(other.Speed));
             needs.Add(PoolNeed.Of(pool, state, demand, speed, present, Warm(pool, known, now), options, now));
         }
 
-        return PoolSpread.Spread(needs.Count == 1 ? needs : PoolRanking.Rank(needs, demand, options, now), known, now);
+        return needs.Count == 1 ? [needs[0]] : PoolRanking.Rank(needs, demand, options, now);
 
         double Unit(ClassSpeed speed) => PoolRanking.UnitSeconds(demand, speed.PrefillTokensPerSecond, speed.DecodeTokensPerSecond);
     }
@@ -116,53 +142,67 @@ public sealed class PoolPlanner(PlannerOptions options)
         return known.Of(pool.Name).Loads.Quantile(options.WarmShare);
     }
 
-    private ClassSpeed SpeedOf(Pool pool, PlannerMemory known) => ClassSpeed.Of(
-        known.Classes.GetValueOrDefault(pool.Flavor.AcceleratorClass, LearnedClass.Nothing), ClassSpeed.PriorOf(options, pool.Flavor.AcceleratorClass), options);
-
-    /// <summary>Where prefill and decode are split, their totals are held to the ratio; the first pool of a role takes what is added.</summary>
-    private List<PoolShare>[] Balance(List<PoolShare>[] roles)
+    /// <summary>The memory with the loads of now. A load is remembered in replicas: only once it is known what one does.</summary>
+    private PlannerMemory Remember(Model model, ModelDemand demand, PlannerMemory known, DateTimeOffset now)
     {
-        var prefill = Array.FindIndex(roles, role => role[0].Need.Pool.Flavor.Role == PoolRole.Prefill);
-        var decode = Array.FindIndex(roles, role => role[0].Need.Pool.Flavor.Role == PoolRole.Decode);
-        if (prefill < 0 || decode < 0) return roles;
-
-        var had = (Prefill: roles[prefill].Sum(share => share.Started), Decode: roles[decode].Sum(share => share.Started));
-        var balanced = RoleRatio.Clamp(had.Prefill, had.Decode, options.PrefillPerDecode);
-        Raise(prefill, balanced.Prefill - had.Prefill);
-        Raise(decode, balanced.Decode - had.Decode);
-        return roles;
-
-        void Raise(int role, int by)
+        var pools = known.Pools;
+        foreach (var pool in model.Pools)
         {
-            if (by > 0) roles[role][0] = roles[role][0] with { Started = roles[role][0].Started + by, Note = PlannerText.Of($"{by} more for the ratio of prefill to decode") };
+            var memory = known.Of(pool.Name);
+            var work = new PlannerWork(demand, SpeedOf(pool, known), pool.Flavor.Role);
+            if (memory.Learned?.IsMeasured(pool.Flavor.Role, work.Decodes) != true) continue;
+
+            var loads = memory.Loads.Add(work.Shared(work.Burst, 1), work.Load, options.WarmMemory, now);
+            if (!ReferenceEquals(loads, memory.Loads)) pools = pools.SetItem(pool.Name.Value, memory with { Loads = loads });
         }
+
+        return known with { Pools = pools };
     }
 
-    private (PoolShare Share, ImmutableArray<WantedReplicas> Recent, int Replicas) Steady(PoolShare share, PlannerMemory known, int most, DateTimeOffset now)
+    private ClassSpeed SpeedOf(Pool pool, PlannerMemory known) =>
+        ClassSpeed.Of(known.Of(pool.Name).Learned ?? LearnedRates.Nothing, options.PriorOf(pool.Flavor.AcceleratorClass), options);
+
+    private ScaleDecision Decide(WeighedModel weighed, PoolShare share)
     {
-        var memory = known.Of(share.Need.Pool.Name);
-        var recent = Window.Add(memory.Recent, Math.Min(share.Replicas, most), options.Window, now);
+        var (bounds, now, replicas, wanted) = (weighed.Model.Scaling, weighed.Now, share.Replicas, share.Wanted);
+        var active = IsActive(weighed.Next.LastHadWork, replicas, share.Capacity, bounds);
+        if (share.Need is not { } need)
+        {
+            var age = now - weighed.Demand?.At;
+            return new ScaleDecision(share.Pool.Name, now, replicas, active, new LazyReasons(() => HeldPlan.Words(age, bounds, wanted, replicas)));
+        }
 
-        // What the window holds must still have a node: a class that is out of stock keeps no claim on one.
-        return (share, recent, Math.Max(share.Replicas, Math.Min(recent[0].Replicas, Stock.Limit(memory, share.Need.Capacity, now))));
+        return new ScaleDecision(share.Pool.Name, now, replicas, active, new LazyReasons(() => Words(bounds, share, need, wanted, replicas))) { Inputs = need.Inputs };
     }
 
-    private ScaleDecision Decide(Model model, ModelDemand demand, PoolShare share, ImmutableArray<WantedReplicas> recent, int wanted, int replicas, DateTimeOffset now)
-    {
-        var active = IsActive(demand.HasWork, replicas, share.Need.Capacity, model.Scaling);
-        var most = recent[0].Replicas;
-        return new ScaleDecision(share.Need.Pool.Name, now, replicas, active, new LazyReasons(() => Words(model.Scaling, share, most, wanted, replicas))) { Inputs = share.Need.Inputs };
-    }
-
-    private List<string> Words(ScalingConfig bounds, PoolShare share, int most, int wanted, int replicas)
+    private List<string> Words(ScalingConfig bounds, PoolShare share, PoolNeed need, int wanted, int replicas)
     {
         List<string> reasons = [];
-        if (replicas != wanted) reasons.Add(Bounded(wanted, bounds, replicas));
-        if (wanted > share.Replicas) reasons.Add(PlannerText.Of($"{most} were wanted within the last {options.Window.TotalSeconds:F0} s → stays {wanted}"));
+        if (replicas != wanted) reasons.Add(ModelBounds.Words(wanted, bounds, replicas));
+        if (wanted > Math.Max(share.Started, share.Kept)) reasons.Add(string.Create(CultureInfo.InvariantCulture, $"{share.Recent[0].Replicas} were wanted within the last {options.Window.TotalSeconds:F0} s → stays {wanted}"));
         if (share.Note is { } note) reasons.Add(note);
-        if (share.Started > 0 && share.Started < share.Need.Down && share.Started > share.Need.Up) reasons.Add(PlannerText.Of($"{share.Need.Up} would do, but the load is within {options.DownMargin:P0} of needing more → stays {share.Started}"));
-        if (share.Started >= share.Need.Least && share.Started < share.Need.Up && share.Note is null) reasons.Add(PlannerText.Of($"the load is within {options.UpMargin:P0} of what {share.Started} take → stays {share.Started}"));
-        reasons.AddRange(share.Need.Reasons);
+        if (share.Started > 0 && share.Started < need.Down && share.Started > need.Up) reasons.Add(string.Create(CultureInfo.InvariantCulture, $"{need.Up} would do, but the load is within {options.DownMargin:P0} of needing more → stays {share.Started}"));
+        if (share.Started >= need.Least && share.Started < need.Up && share.Note is null) reasons.Add(string.Create(CultureInfo.InvariantCulture, $"the load is within {options.UpMargin:P0} of what {share.Started} take → stays {share.Started}"));
+        reasons.AddRange(need.Reasons);
         return reasons;
     }
+}
+
+/// <summary>A plan for all pools of a model, and what the next plan needs to remember.</summary>
+/// <param name="Decisions">One for each pool, in flavor order.</param>
+/// <param name="Memory">For the next plan.</param>
+public sealed record ModelPlan(IReadOnlyList<ScaleDecision> Decisions, PlannerMemory Memory);
+
+/// <summary>A model with the needs of its pools.</summary>
+/// <param name="Model">Which.</param>
+/// <param name="Demand">Its demand; null when nobody has spoken.</param>
+/// <param name="States">What there is of each pool, in flavor order.</param>
+/// <param name="Known">What is known of it now.</param>
+/// <param name="Next">What the next plan is to know, but for this plan's answer.</param>
+/// <param name="Roles">For each role what its pools would need, in their ranking; none where demand is not believed.</param>
+/// <param name="Now">When.</param>
+internal sealed record WeighedModel(Model Model, ModelDemand? Demand, PoolCapacity[] States, PlannerMemory Known, PlannerMemory Next, PoolNeed[][] Roles, DateTimeOffset Now)
+{
+    /// <summary>Whether demand is not believed: what was asked for stays.</summary>
+    public bool IsHeld => Roles.Length == 0;
 }

@@ -1,19 +1,18 @@
 using Serverless.Demand;
-using Serverless.Scaling.Capacity;
 
 namespace Serverless.Scaling.Planning;
 
 /// <summary>Which pool takes the load first: the flavors' order, or where all have a price the least cost of the work; before either, whether a cold pool can still meet the earliest deadline.</summary>
 internal static class PoolRanking
 {
-    public static IReadOnlyList<PoolNeed> Rank(IReadOnlyList<PoolNeed> needs, ModelDemand demand, PlannerOptions options, DateTimeOffset now)
+    public static PoolNeed[] Rank(IReadOnlyList<PoolNeed> needs, ModelDemand demand, PlannerOptions options, DateTimeOffset now)
     {
         var priced = needs.All(need => need.Pool.Flavor.HourlyPrice is > 0);
         var left = demand.EarliestDeadline is { } deadline ? (deadline - now).TotalSeconds : double.PositiveInfinity;
         return
         [
             .. needs
-                .OrderBy(need => Stock.Placed(need.Capacity) == 0 && need.Inputs.ColdStartSeconds + FirstSeconds(need, demand, options) > left)
+                .OrderBy(need => NodeStock.Placed(need.Capacity) == 0 && need.Inputs.ColdStartSeconds + FirstSeconds(need, demand, options) > left)
                 .ThenBy(need => priced ? need.Pool.Flavor.HourlyPrice!.Value * UnitSeconds(demand, need.Inputs.PrefillRate, need.Inputs.DecodeRate) : 0),
         ];
     }

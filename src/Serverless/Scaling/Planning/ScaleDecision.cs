@@ -1,3 +1,4 @@
+using System.Collections;
 using Serverless.Catalog;
 
 namespace Serverless.Scaling.Planning;
@@ -12,4 +13,21 @@ public sealed record ScaleDecision(PoolName Pool, DateTimeOffset At, int Replica
 {
     /// <summary>The numbers it was made of; null where none were believed (stale demand) or the pool is not in use.</summary>
     public DecisionInputs? Inputs { get; init; }
+}
+
+/// <summary>Reasons that are put into words when they are read first: most decisions repeat the one before, and nobody reads them. Thread-safe.</summary>
+internal sealed class LazyReasons(Func<IReadOnlyList<string>> tell) : IReadOnlyList<string>
+{
+    // Two readers at once put the same numbers into the same words.
+    private readonly Lazy<IReadOnlyList<string>> _told = new(tell, LazyThreadSafetyMode.PublicationOnly);
+
+    public int Count => Told.Count;
+
+    public string this[int index] => Told[index];
+
+    private IReadOnlyList<string> Told => _told.Value;
+
+    public IEnumerator<string> GetEnumerator() => Told.GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 }

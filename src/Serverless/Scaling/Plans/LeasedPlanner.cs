@@ -2,6 +2,7 @@ using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Feeds;
 using Serverless.Leases;
+using Serverless.Loops;
 using Serverless.Scaling.Planning;
 
 namespace Serverless.Scaling.Plans;
@@ -10,124 +11,123 @@ namespace Serverless.Scaling.Plans;
 /// Plans while it has the lease <see cref="LeaseNames.Planner"/>: when demand changes, and for every model once a second. Of all scalers one does; when it is gone another goes on from the plan and
 /// memory last written, within the lease's time. One that was only paused writes nothing any more: its epoch is old.
 /// </summary>
-public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand, ILeases leases, PlanWriter writer, string instance, TimeProvider time)
+/// <remarks>
+/// The lease and the work stand and fall together: planning that fails, whatever it throws, or that writes nothing for the lease's time gives the lease back, and a lease that is lost ends the planning.
+/// </remarks>
+public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand, ILeases leases, PlanWriter writer, Supervisor supervisor, string instance, TimeProvider time)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan TimeToLive = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
     private readonly PendingChanges<ModelName, bool> _due = new();
+    private readonly LeaseKeeper _keeper = new(leases, instance, time, supervisor.Observer);
 
     /// <summary>Whether this one plans now.</summary>
     public bool Leads { get; private set; }
 
-    /// <summary>Plans until stopped, whenever the lease can be had.</summary>
-    public async Task RunAsync(CancellationToken stoppingToken)
-    {
-        var watching = WatchAsync(stoppingToken);
-        using var timer = new PeriodicTimer(Interval, time);
-        try
-        {
-            do
-            {
-                if (await TryAsync(token => leases.AcquireAsync(LeaseNames.Planner, instance, TimeToLive, token), stoppingToken) is { } lease) await LeadAsync(lease, timer, stoppingToken);
-            }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
+    /// <summary>Plans until stopped, whenever the lease can be had. Never throws.</summary>
+    public Task RunAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        supervisor.RunAsync("planner-lease", _keeper.RunAsync, stoppingToken),
+        supervisor.RunAsync("planner", PlanAsync, stoppingToken),
+        supervisor.RunAsync("planner-demand", WatchAsync, stoppingToken));
 
-        await watching;
+    private async Task PlanAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        do
+        {
+            if (await AcquireAsync(stoppingToken) is not { } lease) continue;
+
+            await using (lease)
+            {
+                await LeadAsync(lease, timer, stoppingToken);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    private async Task LeadAsync(Lease lease, PeriodicTimer timer, CancellationToken stoppingToken)
+    private async Task LeadAsync(KeptLease lease, PeriodicTimer timer, CancellationToken stoppingToken)
     {
+        using var leading = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, lease.Lost);
         try
         {
-            if (!await TryAsync(async token => { await writer.ResumeAsync(token); return true; }, stoppingToken)) return;
+            if (!await TryAsync(async token => { await writer.ResumeAsync(token); return true; }, leading.Token)) return;
 
             Leads = true;
-            using var ended = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
-            var changes = PlanChangesAsync(lease, ended);
-            try
-            {
-                await KeepAsync(lease, timer, ended.Token);
-            }
-            finally
-            {
-                await ended.CancelAsync();
-                await changes;
-            }
+            var parts = new[] { TickAsync(timer, leading.Token), WriteAsync(lease.Lease.Epoch, leading.Token) };
+            await Task.WhenAny(parts);
+            await leading.CancelAsync();
+            await Task.WhenAll(parts);
         }
-        catch (OperationCanceledException) when (!stoppingToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (leading.IsCancellationRequested)
         {
         }
         finally
         {
             Leads = false;
-            await GiveBackAsync(lease);
         }
     }
 
-    /// <summary>Once a second every model is due; every other second the lease is renewed.</summary>
-    private async Task KeepAsync(Lease lease, PeriodicTimer timer, CancellationToken cancellationToken)
+    /// <summary>Once a second every model is due.</summary>
+    private async Task TickAsync(PeriodicTimer timer, CancellationToken cancellationToken)
     {
-        var renewedAt = time.GetTimestamp();
-        for (var second = 0; ; second++)
-        {
-            _due.Put(default, true);
-            await timer.WaitForNextTickAsync(cancellationToken);
-            if (second % 2 == 0) continue;
-
-            var asked = time.GetTimestamp();
-            if (await TryAsync(async token => (bool?)await leases.RenewAsync(lease, TimeToLive, token), cancellationToken) is { } renewed)
-            {
-                if (!renewed) return;
-                renewedAt = asked;
-            }
-            else if (time.GetElapsedTime(renewedAt) >= TimeToLive)
-            {
-                return;
-            }
-        }
+        do _due.Put(default, true);
+        while (await timer.WaitForNextTickAsync(cancellationToken));
     }
 
-    private async Task PlanChangesAsync(Lease lease, CancellationTokenSource ended)
+    /// <summary>Ends when a later planner has written, or when nothing could be written for the lease's time: another may be able to.</summary>
+    private async Task WriteAsync(long epoch, CancellationToken cancellationToken)
     {
-        try
+        var writtenAt = time.GetTimestamp();
+        await foreach (var due in _due.TakeAllAsync(cancellationToken))
         {
-            await foreach (var due in _due.TakeAllAsync(ended.Token))
-            {
-                var current = catalog.Current;
-                var models = due.ContainsKey(default) ? current.Models : due.Keys.Select(current.Find).OfType<Model>();
-                if (await TryAsync(async token => (bool?)await writer.WriteAsync(lease.Epoch, models, token), ended.Token) == false) break;
-            }
-
-            await ended.CancelAsync();
-        }
-        catch (OperationCanceledException) when (ended.IsCancellationRequested)
-        {
+            var current = catalog.Current;
+            var models = due.ContainsKey(default) ? null : due.Keys.Select(current.Find).OfType<Model>();
+            var written = await TryAsync(async token => (bool?)await writer.WriteAsync(epoch, current, models, token), cancellationToken);
+            if (written is true) writtenAt = time.GetTimestamp();
+            else if (written is false || time.GetElapsedTime(writtenAt) >= LeaseTimes.TimeToLive) return;
         }
     }
 
     private async Task WatchAsync(CancellationToken stoppingToken)
     {
+        await foreach (var demands in demand.WatchAllAsync(stoppingToken))
+        {
+            if (!Leads) continue;
+            foreach (var changed in demands) _due.Put(changed.Model, true);
+        }
+
+        throw new InvalidOperationException("The feed of demand ended.");
+    }
+
+    private async Task<KeptLease?> AcquireAsync(CancellationToken stoppingToken)
+    {
+        using var limit = new CancellationTokenSource(Limit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stoppingToken);
+        var acquiring = _keeper.AcquireAsync([LeaseNames.Planner], either.Token).AsTask();
         try
         {
-            await foreach (var demands in demand.WatchAllAsync(stoppingToken))
-            {
-                if (!Leads) continue;
-                foreach (var changed in demands) _due.Put(changed.Model, true);
-            }
+            return (await acquiring.WaitAsync(either.Token)).SingleOrDefault();
         }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        catch (ServingException)
         {
+            return null;
+        }
+        catch (OperationCanceledException) when (either.IsCancellationRequested)
+        {
+            // A store that answers after all must not leave a lease that is kept for nobody.
+            _ = GiveBackAsync(acquiring);
+            stoppingToken.ThrowIfCancellationRequested();
+            return null;
         }
     }
 
-    private async Task GiveBackAsync(Lease lease) =>
-        await TryAsync(async token => { await leases.ReleaseAsync(lease, token); return true; }, CancellationToken.None);
+    private static async Task GiveBackAsync(Task<IReadOnlyList<KeptLease>> acquiring)
+    {
+        await ((Task)acquiring).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!acquiring.IsCompletedSuccessfully) return;
+        foreach (var late in await acquiring) await late.DisposeAsync();
+    }
 
     /// <summary>One call to a store, bounded in time; the default when it cannot be reached.</summary>
     private async Task<T?> TryAsync<T>(Func<CancellationToken, ValueTask<T>> call, CancellationToken cancellationToken)

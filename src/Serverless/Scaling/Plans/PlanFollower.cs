@@ -1,10 +1,10 @@
 using Serverless.Catalog;
-using Serverless.Errors;
+using Serverless.Loops;
 
 namespace Serverless.Scaling.Plans;
 
 /// <summary>Brings what the planner writes into <see cref="ScalePlans"/>, and looks after the latch.</summary>
-public sealed class PlanFollower(IPlanFeed feed, ScalePlans plans, ICatalogSource catalog, TimeProvider time)
+public sealed class PlanFollower(IPlanFeed feed, ScalePlans plans, ICatalogSource catalog, Supervisor supervisor, TimeProvider time)
 {
     /// <summary>The planner speaks once a second; beyond this something is amiss: the process was stopped, or a link is.</summary>
     private static readonly TimeSpan FreshFor = TimeSpan.FromSeconds(3);
@@ -20,8 +20,10 @@ public sealed class PlanFollower(IPlanFeed feed, ScalePlans plans, ICatalogSourc
     private Task? _reading;
     private long _triedAt;
 
-    /// <summary>Follows until stopped.</summary>
-    public Task RunAsync(CancellationToken stoppingToken) => Task.WhenAll(FollowAsync(stoppingToken), LatchAsync(stoppingToken));
+    /// <summary>Follows until stopped. Never throws.</summary>
+    public Task RunAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        supervisor.RunAsync("plan-follower", FollowAsync, stoppingToken),
+        supervisor.RunAsync("plan-latch", LatchAsync, stoppingToken));
 
     /// <summary>
     /// Ends at once while the plan is fresh. Else when it was read anew, or after a quarter of a second (a second while there is none at all): a process that was stopped and wakes does not answer
@@ -49,32 +51,21 @@ public sealed class PlanFollower(IPlanFeed feed, ScalePlans plans, ICatalogSourc
         {
             if (await feed.ReadAsync(limit.Token) is { } whole) plans.Take(whole);
         }
-        catch (Exception exception) when (exception is ServingException or OperationCanceledException)
+        catch (Exception)
         {
-            // The last plan stays.
+            // Whatever it is, KEDA is answered with the last plan; the loop that follows the feed tells of it.
         }
     }
 
     private async Task FollowAsync(CancellationToken stoppingToken)
     {
-        try
-        {
-            await foreach (var update in feed.WatchAsync(stoppingToken)) plans.Take(update);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
+        await foreach (var update in feed.WatchAsync(stoppingToken)) plans.Take(update);
+        throw new InvalidOperationException("The feed of plans ended.");
     }
 
     private async Task LatchAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Interval, time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken)) plans.Latch(catalog.Current.Models.Select(model => model.Name));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
+        while (await timer.WaitForNextTickAsync(stoppingToken)) plans.Latch(catalog.Current.Models.Select(model => model.Name));
     }
 }

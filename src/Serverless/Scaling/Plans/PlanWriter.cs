@@ -17,13 +17,19 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
     private static readonly TimeSpan Fresh = TimeSpan.FromMilliseconds(500);
 
     private readonly Dictionary<ModelName, Written> _models = [];
-    private readonly BudgetedPlanner _planner = new(planner, options);
+    private readonly FleetPlanner _planner = new(planner, options);
+    private ModelCatalog? _catalog;
+
+    /// <summary>Models planned so far, each time counted.</summary>
+    internal long Planned { get; private set; }
 
     /// <summary>Continues from what was written last, by whomever.</summary>
     public async ValueTask ResumeAsync(CancellationToken cancellationToken)
     {
         var whole = await feed.ReadAsync(cancellationToken);
         _models.Clear();
+        _catalog = null;
+        _planner.Clear();
         foreach (var plan in whole?.Plans ?? [])
         {
             _models[plan.Model] = new Written { Plan = plan, Saved = plan, SavedAt = time.GetTimestamp() };
@@ -32,12 +38,18 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
     }
 
     /// <summary>Plans for these models now and writes what is new. False: another planner has the lease. What could not be written is written the next time.</summary>
-    public async ValueTask<bool> WriteAsync(long epoch, IEnumerable<Model> models, CancellationToken cancellationToken)
+    /// <param name="epoch">Of the planner's lease.</param>
+    /// <param name="catalog">All models there are: what is remembered of others is given up.</param>
+    /// <param name="models">Those of them that may have changed; null: all.</param>
+    /// <param name="cancellationToken">Stops waiting; the plans may have been written.</param>
+    public async ValueTask<bool> WriteAsync(long epoch, ModelCatalog catalog, IEnumerable<Model>? models, CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(models);
+        ArgumentNullException.ThrowIfNull(catalog);
+        Keep(catalog);
         var now = time.GetUtcNow();
-        List<PlanInput> due = [.. models.Select(Input).OfType<PlanInput>()];
+        List<PlanInput> due = [.. (models ?? catalog.Models).Select(Input).OfType<PlanInput>()];
         List<Written> changed = [];
+        Planned += due.Count;
         var plannedAt = time.GetTimestamp();
         foreach (var (input, plan) in due.Zip(_planner.Plan(due, now)))
         {
@@ -54,6 +66,19 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
         var at = time.GetTimestamp();
         foreach (var (written, plan) in changed.Zip(plans)) (written.Saved, written.SavedAt) = (plan, at);
         return true;
+    }
+
+    /// <summary>A model that is gone gives back what it held: its budget and its place here.</summary>
+    private void Keep(ModelCatalog catalog)
+    {
+        if (ReferenceEquals(catalog, _catalog)) return;
+
+        _catalog = catalog;
+        _planner.Keep(catalog);
+        foreach (var model in _models.Keys)
+        {
+            if (catalog.Find(model) is null) _models.Remove(model);
+        }
     }
 
     private static bool Differ(SharedPlan plan, SharedPlan other)
@@ -78,13 +103,13 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
         for (var i = 0; i < states.Length; i++) states[i] = capacity.Latest(model.Pools[i].Name);
         if (written is { Plan: { } plan, Input: { } last } && ReferenceEquals(last.Model, model) && !IsUnsaved(written))
         {
-            if (latest is { HasWork: false } && IsAtRest(plan, states))
+            if (latest is not { HasWork: true } && IsAtRest(plan, states))
             {
                 _planner.Rest(model);
                 return null;
             }
 
-            if (ReferenceEquals(latest, last.Demand) && time.GetElapsedTime(written.PlannedAt) < Fresh && states.AsSpan().SequenceEqual(last.Capacity)) return null;
+            if (Equals(latest, last.Demand) && time.GetElapsedTime(written.PlannedAt) < Fresh && states.AsSpan().SequenceEqual(last.Capacity)) return null;
         }
 
         return new PlanInput(model, latest, states, written.Plan?.Memory ?? PlannerMemory.Empty);

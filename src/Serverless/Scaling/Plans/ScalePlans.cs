@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Globalization;
 using Serverless.Catalog;
 using Serverless.Feeds;
 using Serverless.Scaling.Planning;
@@ -21,10 +22,11 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
     private readonly TaskCompletionSource _known = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
     private PlanUpdate? _last;
+    private long _takenAt;
     private long _heardAt;
 
-    /// <summary>When the plan was last right, by the planner's clock; null before the first.</summary>
-    public DateTimeOffset? PlannedAt => Volatile.Read(ref _last)?.At;
+    /// <summary>When the plan was last heard to be right, by this machine's clock as demand is: the planner's own may be another machine's. Null before the first.</summary>
+    public DateTimeOffset? TakenAt => Interlocked.Read(ref _takenAt) is not 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
     /// <summary>Ends when there is a plan.</summary>
     public Task Known => _known.Task;
@@ -42,9 +44,6 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
     /// <inheritdoc/>
     public IReadOnlyList<ScaleDecision> History(PoolName pool) => _slots.GetValueOrDefault(pool)?.History ?? [];
 
-    /// <summary>The pool's decision now (if any) and each later one that differs in replicas or activity; a slow reader sees only the latest.</summary>
-    public IAsyncEnumerable<ScaleDecision> WatchAsync(PoolName pool, CancellationToken cancellationToken) => Of(pool).Served.WatchAsync(cancellationToken);
-
     /// <summary>The pool's decision now (if any), and what ends when there is one that differs in replicas or activity.</summary>
     public (ScaleDecision? Decision, Task Changed) Watch(PoolName pool) => Of(pool).Served.Look();
 
@@ -56,8 +55,9 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
         {
             if (update.IsOlderThan(_last)) return false;
 
-            // Only an update after another says that somebody plans now.
+            // Only an update after another says that somebody plans now; the same read again says nothing.
             if (_last?.IsOlderThan(update) == true) Interlocked.Exchange(ref _heardAt, time.GetTimestamp());
+            if (_last?.IsOlderThan(update) != false) Interlocked.Exchange(ref _takenAt, time.GetUtcNow().UtcTicks);
             Volatile.Write(ref _last, update);
             foreach (var plan in update.Plans)
             {
@@ -89,11 +89,11 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
     private ScaleDecision? Latched(PoolName pool, ScaleDecision? planned)
     {
         if (catalog.Current.Find(pool)?.Model is not { } model || model.Pools[0].Name != pool) return null;
-        if (demand.Latest(model.Name) is not { HasWork: true } waiting || waiting.At <= PlannedAt) return null;
+        if (demand.Latest(model.Name) is not { HasWork: true } waiting || waiting.At <= TakenAt) return null;
         if (model.Pools.Any(other => _slots.GetValueOrDefault(other.Name)?.Planned is { Active: true, Replicas: > 0 })) return null;
 
         var replicas = Math.Max(1, planned?.Replicas ?? 0);
-        return new ScaleDecision(pool, waiting.At, replicas, true, [PlannerText.Of($"{waiting.PendingRequests} requests wait and {waiting.RunningRequests} run since the last plan → {replicas} until the planner speaks")]);
+        return new ScaleDecision(pool, waiting.At, replicas, true, [string.Create(CultureInfo.InvariantCulture, $"{waiting.PendingRequests} requests wait and {waiting.RunningRequests} run since the last plan → {replicas} until the planner speaks")]);
     }
 
     private void ServeNeedsLock(PoolName pool)

@@ -85,7 +85,17 @@ public sealed class BadBodyTests
     [InlineData("\"model\":\"m\",\"n\":\"1\"", "n")]
     [InlineData("\"model\":\"m\",\"max_tokens\":0", "max_tokens")]
     [InlineData("\"model\":\"m\",\"max_tokens\":-1", "max_tokens")]
-    [InlineData("\"model\":\"m\",\"max_tokens\":1e3", "max_tokens")]
+    [InlineData("\"model\":\"m\",\"max_tokens\":64.5", "max_tokens")]
+    [InlineData("\"model\":\"m\",\"max_tokens\":1e-3", "max_tokens")]
+    [InlineData("\"model\":\"m\",\"max_tokens\":1e400", "max_tokens")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":[1]", "chat_template_kwargs")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":\"x\"", "chat_template_kwargs")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":{\"messages\":[]}", "chat_template_kwargs.messages")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":{\"enable_thinking\":true,\"tools\":null}", "chat_template_kwargs.tools")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":{\"add_generation_prompt\":false}", "chat_template_kwargs.add_generation_prompt")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":{\"\\u0062os_token\":\"\"}", "chat_template_kwargs.\\u0062os_token")]
+    [InlineData("\"model\":\"m\",\"ignore_eos\":1", "ignore_eos")]
+    [InlineData("\"model\":\"m\",\"prediction\":1", "prediction")]
     [InlineData("\"model\":\"m\",\"max_tokens\":99999999999999999999", "max_tokens")]
     [InlineData("\"model\":\"m\",\"max_completion_tokens\":\"9\"", "max_completion_tokens")]
     [InlineData("\"model\":\"m\",\"seed\":1.5", "seed")]
@@ -151,6 +161,7 @@ public sealed class BadBodyTests
     [InlineData("\"model\":\"m\",\"prompt\":[\"a\",1]", "prompt[1]")]
     [InlineData("\"model\":\"m\",\"prompt\":[1,-1]", "prompt[1]")]
     [InlineData("\"model\":\"m\",\"prompt\":[1,1.5]", "prompt[1]")]
+    [InlineData("\"model\":\"m\",\"prompt\":[1,1.0]", "prompt[1]")]
     [InlineData("\"model\":\"m\",\"prompt\":[[]]", "prompt[0]")]
     [InlineData("\"model\":\"m\",\"prompt\":[[1],[\"a\"]]", "prompt[1][0]")]
     [InlineData("\"model\":\"m\",\"prompt\":[[1],[null]]", "prompt[1][0]")]
@@ -191,6 +202,32 @@ public sealed class BadBodyTests
 
         Refuse(EndpointName.ChatCompletions, $"{{{fields},\"f3\":1}}").Param.ShouldBe("f3");
         Refuse(EndpointName.ChatCompletions, $"{{{fields},\"f77\":1}}").Param.ShouldBe("f77");
+    }
+
+    [Fact]
+    public void An_object_of_more_names_than_any_schema_has_is_refused_before_it_costs_memory()
+    {
+        var most = string.Join(',', Enumerable.Range(0, SeenNames.Most).Select(i => $"\"f{i}\":{i}"));
+        var body = Encoding.UTF8.GetBytes($"{{\"model\":\"m\",{Messages},\"own\":{{{most},\"more\":1}}}}");
+
+        BodyParser.Parse(EndpointName.ChatCompletions, Encoding.UTF8.GetBytes($"{{\"model\":\"m\",{Messages},\"own\":{{{most}}}}}")).Model.ShouldBe("m");
+        var fault = Refuse(EndpointName.ChatCompletions, body);
+        fault.Param.ShouldBe("own.more");
+        fault.Message.ShouldContain("comes after 1024 other names");
+    }
+
+    [Fact]
+    public void Sixteen_megabytes_of_names_cost_less_than_a_megabyte_beside_the_body()
+    {
+        var body = new StringBuilder("{");
+        for (var i = 0; body.Length < 16_000_000; i++) body.Append(System.Globalization.CultureInfo.InvariantCulture, $"\"{i:x}\":1,");
+        var bytes = Encoding.UTF8.GetBytes(body.Append($"\"model\":\"m\",{Messages}}}").ToString());
+        Refuse(EndpointName.ChatCompletions, "{}"u8.ToArray()); // what the first refusal costs once
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Refuse(EndpointName.ChatCompletions, bytes).Message.ShouldContain("1024");
+
+        (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBeLessThan(1 << 20);
     }
 
     [Fact]

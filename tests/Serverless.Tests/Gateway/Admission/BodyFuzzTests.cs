@@ -49,6 +49,30 @@ public sealed class BodyFuzzTests
         },
         iter: 20_000);
 
+    /// <summary>Closed up it is the same JSON, whatever it holds.</summary>
+    [Fact]
+    public void Closing_up_changes_no_value() => Gen.Select(Gen.Int[0, Seeds.Length - 1], Gen.String.Array[0, 4], Gen.Int[0, 6000]).Sample(
+        (seed, texts, spaces) =>
+        {
+            var padding = new string(' ', 3000 + spaces) + "\n\t";
+            var padded = string.Join($"{padding},{padding}", texts.Select(text => JsonSerializer.Serialize(text)));
+            byte[] body = [.. Seeds[seed][..^1], .. Encoding.UTF8.GetBytes($",{padding}\"texts\":{padding}[{padded}]}}")];
+            var before = JsonDocument.Parse(body).RootElement.GetRawText();
+            try
+            {
+                BodyParser.Parse(seed < 2 ? EndpointName.ChatCompletions : EndpointName.Completions, ref body);
+            }
+            catch (ServingException)
+            {
+                return true; // a text may hold half of a surrogate pair
+            }
+
+            using var after = JsonDocument.Parse(body);
+            using var was = JsonDocument.Parse(before);
+            return JsonElement.DeepEquals(was.RootElement, after.RootElement) && body.Length < before.Length;
+        },
+        iter: 1000);
+
     private static bool TakenOrRefused(EndpointName kind, byte[] body)
     {
         try

@@ -35,9 +35,16 @@ internal sealed class WorkerScene : IAsyncDisposable
             Slots = Engine.Slots,
         };
         var metrics = new WorkerMetrics(_services.GetRequiredService<IMeterFactory>());
-        var runner = new AttemptRunner(worker.Worker, Engine, () => FirstTokens++, clock, NullLogger<AttemptRunner>.Instance);
-        Running = new WorkerLoop(worker, Engine, new RunningAttempts(runner, Log, metrics, clock, _stop.Token), _sessions, clock).RunAsync(_drain.Token, _stop.Token);
+        var runner = new AttemptRunner(worker.Worker, Engine, () => FirstTokens++, MaxOutputBytes, clock, NullLogger<AttemptRunner>.Instance);
+        Running = new WorkerLoop(worker, Engine, Attempts = new RunningAttempts(runner, Log, metrics, clock, _stop.Token), _sessions, Loops, clock).RunAsync(_drain.Token, _stop.Token);
     }
+
+    /// <summary>What the worker keeps of one output.</summary>
+    public const long MaxOutputBytes = 1 << 20;
+
+    public RecordingLoops Loops { get; } = new();
+
+    public RunningAttempts Attempts { get; }
 
     public TestClock Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
 
@@ -57,10 +64,10 @@ internal sealed class WorkerScene : IAsyncDisposable
     /// <summary>The worker registers with a dispatcher of that epoch.</summary>
     public async Task<IWorkerSession> AcceptAsync(long epoch = 1)
     {
-        await using var arrivals = _sessions.AcceptAsync(TestRequests.Model, epoch, Token).GetAsyncEnumerator(Token);
+        await using var arrivals = _sessions.AcceptAsync(TestRequests.Model, epoch, Token).Enumerate(Token);
         (await arrivals.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         Session = arrivals.Current;
-        _messages = Session.ReadAsync(Token).GetAsyncEnumerator(Token);
+        _messages = Session.ReadAsync(Token).Enumerate(Token);
         return Session;
     }
 
