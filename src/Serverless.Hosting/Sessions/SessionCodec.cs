@@ -80,7 +80,7 @@ internal static class SessionCodec
         WorkerMessage.Report { Load: var load } => new Wire.FromWorker { Report = ToRecord(load) },
         WorkerMessage.AttemptEnded ended => new Wire.FromWorker
         {
-            AttemptEnded = new Wire.AttemptEnded { Id = ended.Id.Value, Outcome = ToNumber(ended.Outcome), OutputTokens = ended.OutputTokens, Attempt = ended.Attempt },
+            AttemptEnded = new Wire.AttemptEnded { Id = ended.Id.Value, Outcome = ToNumber(ended.Outcome), OutputTokens = ended.OutputTokens, Attempt = ended.Attempt, How = ended.How is { } how ? (int)how + 1 : 0, CachedTokens = ended.CachedTokens },
         },
         WorkerMessage.StoreChanged changed => new Wire.FromWorker { StoreChanged = new Wire.StoreChanged { Id = changed.Id.Value, Attempt = changed.Attempt } },
         WorkerMessage.Draining => new Wire.FromWorker { Draining = new Wire.Draining() },
@@ -106,6 +106,8 @@ internal static class SessionCodec
         Wire.FromWorker.KindOneofCase.AttemptEnded => new WorkerMessage.AttemptEnded(new RequestId(record.AttemptEnded.Id), ToOutcome(record.AttemptEnded.Outcome), record.AttemptEnded.OutputTokens)
         {
             Attempt = record.AttemptEnded.Attempt,
+            How = record.AttemptEnded.How is >= 1 and <= 3 ? (RequestOutcome)(record.AttemptEnded.How - 1) : null,
+            CachedTokens = Math.Max(0, record.AttemptEnded.CachedTokens),
         },
         Wire.FromWorker.KindOneofCase.StoreChanged => new WorkerMessage.StoreChanged(new RequestId(record.StoreChanged.Id), record.StoreChanged.Attempt),
         Wire.FromWorker.KindOneofCase.Draining => new WorkerMessage.Draining(),

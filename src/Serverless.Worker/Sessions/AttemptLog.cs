@@ -46,6 +46,9 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
     /// <summary>Whether its engine has begun to answer: the prompt is prefilled.</summary>
     public bool HasOutput { get; private set; }
 
+    /// <summary>How it ended by its engine; null until then.</summary>
+    public RequestOutcome? How { get; private set; }
+
     /// <summary>What it took; null until its engine has ended it.</summary>
     public TokenUsage? Usage { get; private set; }
 
@@ -92,7 +95,8 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
                 _events.Add(next);
         }
 
-        if (next is RequestEvent.Finished finished) Usage = finished.Usage;
+        if (next is RequestEvent.Finished finished) (How, Usage) = (RequestOutcome.Finished, finished.Usage);
+        if (next is RequestEvent.Failed) How = RequestOutcome.Failed;
         if (next is not RequestEvent.Chunk chunk) return;
         HasOutput = true;
         foreach (var choice in chunk.Choices)

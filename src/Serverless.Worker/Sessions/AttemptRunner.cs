@@ -131,15 +131,17 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
     /// <summary>All of an output is kept until its log is safe: one without a bound would be the end of everybody's.</summary>
     private async Task<AppendStatus> FailTooLargeAsync(RunningAttempt attempt)
     {
-        attempt.Log.Add(LogLimits.TooLarge(maxOutputBytes));
+        attempt.Log.Add(LogLimits.TooLarge(maxOutputBytes) with { Usage = Used(attempt) });
         return await attempt.Log.FlushAsync(attempt.Token);
     }
 
     private static async Task<AttemptOutcome> FailAsync(RunningAttempt attempt, ServingFault fault)
     {
-        attempt.Log.Add(new RequestEvent.Failed(fault));
+        attempt.Log.Add(new RequestEvent.Failed(fault, Used(attempt)));
         return Outcome(await attempt.Log.FlushAsync(attempt.Token));
     }
+
+    private static TokenUsage? Used(RunningAttempt attempt) => attempt.Log.HasOutput ? new TokenUsage(attempt.Assignment.Request.PromptTokens, attempt.Log.OutputTokens) : null;
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The log of request {Request} could not be written by replica {Replica}; another attempt goes on from what it holds.")]
     private partial void LogFailed(Exception exception, RequestId request, string replica);

@@ -111,7 +111,7 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
                 table.OutputLength.Observe(request.Entry.Request, ended.OutputTokens);
                 ObserveRun(request, ended.OutputTokens);
                 publisher.Served((long)request.Entry.Request.PromptTokens + ended.OutputTokens);
-                ender.Complete(request, ended.OutputTokens);
+                ender.Complete(request, ended.How ?? (request.Cancelled ? request.StoppedAs : RequestOutcome.Finished), new TokenUsage(request.Entry.Request.PromptTokens, ended.OutputTokens, ended.CachedTokens));
                 break;
             case AttemptOutcome.Lost:
                 replica.Draining = true; // its engine is gone, and it will say so
@@ -189,7 +189,7 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
         }
         else if (request.Replica is null)
         {
-            ender.Complete(request, 0);
+            ender.Complete(request);
         }
         else if (!request.Cancelled)
         {
@@ -227,7 +227,7 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
         var replica = request.Replica!;
         ports.Observer.StopIgnored(request.Request, replica.Worker.Worker);
         request.Entry.NotUnderstoodBy.Add(replica.Worker.Worker); // never again there
-        if (request.Cancelled) ender.Complete(request, 0);
+        if (request.Cancelled) ender.Complete(request);
         else _losses.Lose(request);
         replica.Draining = true;
         replica.Session.Close();
@@ -254,7 +254,8 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
         if (begun.Status == BeginStatus.StaleEpoch) throw new StaleEpochException(model, epoch);
         if (begun.Status != BeginStatus.Begun)
         {
-            ender.Complete(request, 0);
+            if (begun.Status == BeginStatus.Unknown) ender.Drop(request);
+            else ender.Complete(request);
             return;
         }
 
@@ -326,8 +327,12 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
                 table.Requeue(request);
                 replica.Session.TrySend(new DispatcherMessage.Cancel(request.Id));
                 break;
+            case BeginStatus.Unknown:
+                ender.Drop(request);
+                replica.Session.TrySend(new DispatcherMessage.Cancel(request.Id));
+                break;
             default:
-                ender.Complete(request, 0);
+                ender.Complete(request);
                 replica.Session.TrySend(new DispatcherMessage.Cancel(request.Id));
                 break;
         }

@@ -55,6 +55,9 @@ internal sealed class DispatchLoop
     /// <summary>Whether it consumes the model's queue: while it is awake, and for replicas that have nothing to do.</summary>
     public bool WantsDeliveries => IsAwake || _attempts.Replicas.Count > 0;
 
+    /// <summary>For tests: see <see cref="Placement.Reservation"/>.</summary>
+    public (RequestId Head, ReplicaState Replica)? Reservation => _placement.Reservation;
+
     public void Handle(DispatchInput input)
     {
         if (input is not DispatchInput.Tick) _livelyUntil = _ports.Time.GetUtcNow() + Linger;
@@ -164,6 +167,7 @@ internal sealed class DispatchLoop
     private void Expire(TrackedRequest tracked)
     {
         var request = tracked.Request;
+        tracked.StoppedAs = RequestOutcome.Failed;
         var fault = new ServingFault(
             ServingError.DeadlineExceeded,
             string.Create(CultureInfo.InvariantCulture, $"The request did not end within its deadline of {(request.Deadline - request.AcceptedAt).TotalSeconds:F0} s; allow more with X-Request-Timeout."),
@@ -177,6 +181,7 @@ internal sealed class DispatchLoop
     private void GoOn(DispatchInput.Expired expired)
     {
         if (expired.Result == true) _ports.Observer.Expired(expired.Request.Request);
+        else expired.Request.StoppedAs = RequestOutcome.Cancelled; // whoever was before us
         if (!_table.Has(expired.Request)) return;
 
         if (expired.Result is null) _table.ExpireAgain(expired.Request, _ports.Time.GetUtcNow() + StoreGate.Pause);

@@ -93,7 +93,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
         var models = catalog.Current.Models.Select(model => model.Name).ToHashSet();
         foreach (var (model, gone) in _models.Where(model => !models.Contains(model.Key)).ToArray()) await LeaveAsync(model, gone, "the catalogue has it no longer");
         await HandOverAsync(living, now);
-        await TakeAsync([.. models.Where(model => !_models.ContainsKey(model))], living, now, stoppingToken);
+        await TakeAsync([.. models.Where(model => !_models.ContainsKey(model))], living, stoppingToken);
     }
 
     /// <summary>Gives models to gateways that rank before this one: not to one in its first second, only to one that has proved to stay.</summary>
@@ -108,10 +108,11 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
     }
 
     /// <summary>Takes free models: the first gateway at once; each of the next has given those before it two looks to take it.</summary>
-    private async Task TakeAsync(ModelName[] missing, string[] living, DateTimeOffset now, CancellationToken stoppingToken)
+    private async Task TakeAsync(ModelName[] missing, string[] living, CancellationToken stoppingToken)
     {
         if (missing.Length == 0) return;
 
+        var now = ports.Time.GetUtcNow(); // what was handed over meanwhile is free from now on
         var taken = (await ports.Leases.ListAsync(LeaseNames.Dispatchers, stoppingToken)).Select(lease => lease.Name).ToHashSet(StringComparer.Ordinal);
         var wanted = new Dictionary<string, ModelName>(StringComparer.Ordinal);
         foreach (var model in missing)

@@ -87,7 +87,8 @@ internal sealed class Intake(RequestTable table, AttemptTracker attempts, Reques
         if (acceptance is Acceptance.Ended or Acceptance.Unknown)
         {
             if (acceptance == Acceptance.Ended && request.Entry.Delivery.Redelivered) ender.CompleteAgain(request, head!.Attempts);
-            else ender.Complete(request, 0);
+            else if (acceptance == Acceptance.Ended) ender.Complete(request);
+            else ender.Drop(request);
             return;
         }
 

@@ -16,6 +16,9 @@ internal sealed class Placement(RequestTable table, AttemptTracker attempts, Req
     private readonly List<BacklogEntry> _passedOver = [];
     private (BacklogEntry Head, ReplicaState Replica)? _reservation;
 
+    /// <summary>Whose a replica is reserved for, and which; the head may have begun since.</summary>
+    public (RequestId Head, ReplicaState Replica)? Reservation => _reservation is { } kept ? (kept.Head.Request.Id, kept.Replica) : null;
+
     /// <summary>Hands out what can be handed out.</summary>
     public void HandOut()
     {

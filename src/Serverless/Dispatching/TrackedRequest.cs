@@ -37,6 +37,9 @@ internal sealed class TrackedRequest(BacklogEntry entry)
     /// <summary>Whether its worker was told to give it back.</summary>
     public bool Preempted { get; set; }
 
+    /// <summary>How it ended, where not by its worker: what it is stopped with. Failed while we end it for its deadline.</summary>
+    public RequestOutcome StoppedAs { get; set; } = RequestOutcome.Cancelled;
+
     /// <summary>When its worker was told to stop it or give it back; null: it was not, or it has left.</summary>
     public DateTimeOffset? StopSentAt { get; set; }
 

@@ -21,6 +21,12 @@ public abstract record WorkerMessage
     {
         /// <summary>Which attempt, from 1; 0 of a worker that does not say.</summary>
         public int Attempt { get; init; }
+
+        /// <summary>How the request ended, where this attempt ended it; null: another did, or the worker does not say.</summary>
+        public RequestOutcome? How { get; init; }
+
+        /// <summary>Prompt tokens that a prefix cache supplied.</summary>
+        public int CachedTokens { get; init; }
     }
 
     /// <summary>The log's store has another run than the attempt's fence: adopt it anew and answer with <see cref="DispatcherMessage.Refence"/>, or cancel it.</summary>

@@ -160,6 +160,13 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
         return await seen;
     }
 
+    /// <summary>What comes of it; seconds pass until then.</summary>
+    public async Task<T> MeanwhileAsync<T>(Task<T> what)
+    {
+        while (!what.IsCompleted) await PassAsync(1);
+        return await what;
+    }
+
     /// <summary>Stops the dispatcher, as its process does.</summary>
     public async Task StopAsync()
     {
@@ -215,7 +222,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 
     private void Start()
     {
-        var ports = new DispatchPorts(Queue, Log, Sessions, Leases, Demand, Promises, this, Time);
+        var ports = new DispatchPorts(Queue, Log, Sessions, Leases, Demand, [Promises], this, Time);
         _running = new DispatcherSet(new GatewayIdentity($"gateway-{_gateways++}", "memory"), TestCatalog.Of(TestRequests.Model), ports, new Supervisor(Time, Loops), Loops).RunAsync(_stop.Token);
     }
 }

@@ -134,7 +134,7 @@ public sealed class DispatcherSetTests
         public Process Start(string name)
         {
             var leases = new WatchedLeases(Leases);
-            var ports = new DispatchPorts(Queue, new MemoryRequestLog(_time), new MemoryWorkerSessions(), leases, new MemoryDemandFeed(), new NoPromises(), new SilentObserver(), _time);
+            var ports = new DispatchPorts(Queue, new MemoryRequestLog(_time), new MemoryWorkerSessions(), leases, new MemoryDemandFeed(), [], new SilentObserver(), _time);
             var process = new Process(leases, new DispatcherSet(new GatewayIdentity(name, name), Catalog, ports, new Supervisor(_time, Loops), Loops));
             _processes.Add(process);
             return process;

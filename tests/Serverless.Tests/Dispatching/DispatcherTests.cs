@@ -165,13 +165,12 @@ public sealed class DispatcherTests
         var worker = await scene.ConnectAsync();
         for (var attempt = 1; attempt <= 5; attempt++)
         {
-            var assignment = await worker.AssignedAsync();
+            var assignment = await scene.MeanwhileAsync(worker.AssignedAsync());
             assignment.Fence.Attempt.ShouldBe(attempt);
             await worker.LeftAsync(assignment, AttemptOutcome.Returned);
-            await scene.NextDemandAsync(demand => demand.RunningRequests == 1); // after a pause
         }
 
-        await worker.FinishAsync(await worker.AssignedAsync());
+        await worker.FinishAsync(await scene.MeanwhileAsync(worker.AssignedAsync()));
 
         (await scene.EndOfAsync(request)).ShouldBeOfType<RequestEvent.Finished>();
     }
