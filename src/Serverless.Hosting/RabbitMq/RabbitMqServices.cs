@@ -1,5 +1,4 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Options;
 using Serverless.Hosting.RabbitMq;
 using Serverless.Hosting.RabbitMq.Connection;
 using Serverless.Hosting.RabbitMq.DeadLetters;
@@ -15,8 +14,9 @@ public static class RabbitMqServices
     public static IServiceCollection AddRabbitMqQueue(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
-        services.AddOptions<RabbitMqOptions>().BindConfiguration(RabbitMqOptions.Section).ValidateOnStart();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RabbitMqOptions>, RabbitMqOptions.Validator>());
+        services.AddCheckedOptions<RabbitMqOptions, RabbitMqOptions.Validator>(RabbitMqOptions.Section);
+        services.TryAddSingleton<BrokerDependency>();
+        services.AddDependency<BrokerDependency>();
         services.TryAddSingleton<BrokerChecks>();
         services.TryAddSingleton<RabbitMqLink>();
         services.TryAddSingleton<RabbitMqPublisher>();
