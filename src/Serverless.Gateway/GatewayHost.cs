@@ -24,6 +24,7 @@ public static class GatewayHost
         builder.Services.AddGateway().AddServerlessTelemetry();
         builder.Services.AddProbes(HealthStatus.Unhealthy);
         configure(builder);
+
         var app = builder.CheckOptions().Build();
         app.UseMiddleware<FaultAnswer>();
         app.UseDoors();

@@ -1,4 +1,3 @@
-using Serverless.Errors;
 using Serverless.Requests;
 using Shouldly;
 
@@ -7,9 +6,6 @@ namespace Serverless.Tests.Contracts;
 /// <summary>What every adapter of <see cref="IRequestLog"/> does for those who hold a promise or take work over: adopt, hold, lapse, and the head.</summary>
 public abstract class RequestLogHoldContract : RequestLogFollowContract
 {
-    /// <summary>Bytes of output that the adapter keeps of one request.</summary>
-    protected const long SmallOutput = 8 * 1024 * 1024;
-
     [Fact]
     public async Task The_head_comes_back_as_it_was_written()
     {
@@ -235,94 +231,6 @@ public abstract class RequestLogHoldContract : RequestLogFollowContract
 
             if (kept) (await ReadAsync(log, id, 0)).Count.ShouldBe(2);
             else await GoneAsync(log, id);
-        }
-    }
-
-    [Fact]
-    public async Task Reading_forgets_nothing_and_only_the_holder_may()
-    {
-        var log = await CreateAsync();
-        var id = Fresh();
-        await log.OpenAsync(id, Head() with { Promise = Promise.Connection }, Token);
-        var fence = (await BeginAsync(log, id)).Fence;
-        await using var slow = log.FollowAsync(id, 0, Token).GetAsyncEnumerator(Token);
-        await log.AppendAsync(id, fence, 1, [.. Enumerable.Range(0, 200).Select(position => TestRequests.Chunk(position))], Token);
-        (await slow.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
-        await log.AppendAsync(id, fence, 201, [.. Enumerable.Range(200, 600).Select(position => TestRequests.Chunk(position)), Finished()], Token);
-
-        for (var reader = 0; reader < 2; reader++) (await ReadAsync(log, id, 0)).Count.ShouldBe(801);
-        log.Forget(id, "gateway-1");
-        log.Forget(id, "");
-        (await ReadAsync(log, id, 0)).Count.ShouldBe(801);
-
-        for (var sequence = 2; sequence <= 801; sequence++)
-        {
-            (await slow.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
-            slow.Current.Sequence.ShouldBe(sequence);
-        }
-
-        (await slow.MoveNextAsync().WithinLimitAsync()).ShouldBeFalse();
-        log.Forget(id, "gateway-0");
-        await GoneAsync(log, id);
-    }
-
-    [Fact]
-    public async Task An_open_log_is_never_forgotten()
-    {
-        var log = await CreateAsync();
-        var id = Fresh();
-        await log.OpenAsync(id, Head() with { Promise = Promise.Connection }, Token);
-        var fence = (await BeginAsync(log, id)).Fence;
-        await log.AppendAsync(id, fence, 1, [TestRequests.Chunk(0)], Token);
-
-        log.Forget(id, "gateway-0");
-
-        (await log.AppendAsync(id, fence, 2, [Finished()], Token)).ShouldBe(AppendStatus.Accepted);
-        (await ReadAsync(log, id, 0)).Count.ShouldBe(2);
-    }
-
-    [Fact]
-    public async Task Output_beyond_what_is_kept_of_one_request_ends_it_and_says_so()
-    {
-        var log = await CreateAsync();
-        foreach (var head in new[] { Head(), Head() with { Promise = Promise.Connection } })
-        {
-            var id = Fresh();
-            await log.OpenAsync(id, head, Token);
-            var fence = (await BeginAsync(log, id)).Fence;
-            var text = new string('x', 16 * 1024);
-            var written = 0;
-            AppendStatus status;
-            while ((status = await log.AppendAsync(id, fence, written + 1, [TestRequests.Chunk(written, text)], Token)) == AppendStatus.Accepted)
-                (++written).ShouldBeLessThanOrEqualTo((int)(SmallOutput / text.Length), "the bound is not kept");
-
-            status.ShouldBe(AppendStatus.TooLarge);
-            written.ShouldBeGreaterThan(0);
-            (await log.AppendAsync(id, fence, written + 1, [TestRequests.Chunk(written)], Token)).ShouldBe(AppendStatus.Ended);
-            var read = await ReadAsync(log, id, 0);
-            read.Count.ShouldBe(written + 1);
-            var fault = read[^1].Event.ShouldBeOfType<RequestEvent.Failed>().Fault;
-            fault.Error.ShouldBe(ServingError.OutputTooLarge);
-            fault.Message.ShouldContain($"{SmallOutput:N0}");
-        }
-    }
-
-    /// <summary>Forgetting does not wait, so neither does it answer.</summary>
-    private static async Task GoneAsync(IRequestLog log, RequestId id)
-    {
-        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
-        while (true)
-        {
-            limit.Token.ThrowIfCancellationRequested();
-            try
-            {
-                await ReadAsync(log, id, 0);
-            }
-            catch (ServingException exception)
-            {
-                exception.Fault.Error.ShouldBe(ServingError.LogExpired);
-                return;
-            }
         }
     }
 

@@ -43,7 +43,7 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
         var (link, session) = await ConnectAsync(worker);
 
         link.Epoch.ShouldBe(7);
-        session.Worker.ShouldBe(worker with { Running = session.Worker.Running });
+        session.Worker.ShouldBe(worker with { Running = session.Worker.Running, Endpoints = session.Worker.Endpoints });
         session.Worker.Running.ShouldBe(worker.Running);
         await link.DisposeAsync();
     }

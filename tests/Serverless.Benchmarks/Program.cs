@@ -6,6 +6,7 @@ var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringCom
     ["distributed"] = DistributedBenchmark.RunAsync,
     ["engine"] = EngineBenchmark.RunAsync,
     ["gateway"] = GatewayBenchmark.RunAsync,
+    ["idle"] = IdleBenchmark.RunAsync,
     ["log"] = LogBenchmark.RunAsync,
     ["memory"] = MemoryBenchmark.RunAsync,
     ["pools"] = PoolsBenchmark.RunAsync,

@@ -62,13 +62,20 @@ internal sealed class RequestBody(IOptions<AdmissionOptions> options, TimeProvid
         while (true)
         {
             var read = await request.BodyReader.ReadAsync(cancellationToken);
-            var end = length + read.Buffer.Length;
-            if (end > _maxBytes) throw TooLarge(request, "longer");
+            try
+            {
+                var end = length + read.Buffer.Length;
+                if (end > _maxBytes) throw TooLarge(request, "longer");
 
-            if (end > body.Length) Grow(ref body, (int)Math.Min(_maxBytes, Math.Max(end, Math.Max(FirstStep, 2L * body.Length))), taken);
-            read.Buffer.CopyTo(body.AsSpan(length));
-            length = (int)end;
-            request.BodyReader.AdvanceTo(read.Buffer.End);
+                if (end > body.Length) Grow(ref body, (int)Math.Min(_maxBytes, Math.Max(end, Math.Max(FirstStep, 2L * body.Length))), taken);
+                read.Buffer.CopyTo(body.AsSpan(length));
+                length = (int)end;
+            }
+            finally
+            {
+                request.BodyReader.AdvanceTo(read.Buffer.End);
+            }
+
             if (read.IsCompleted) return length == body.Length ? body : body[..length];
         }
     }

@@ -70,7 +70,7 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
         {
             case { Ended: true }:
                 Drop(ticket.Id);
-                log.Forget(ticket.Id, ticket.Head.Holder); // only who holds it: others may still read
+                log.Forget(ticket.Id, Holder); // the answer was given; only its holder may let it go
                 break;
             case { HandedOn: true }:
                 Drop(ticket.Id);

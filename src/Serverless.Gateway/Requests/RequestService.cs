@@ -60,7 +60,7 @@ internal sealed class RequestService(
     /// <summary>The caller has its answer, or will not have it from here: a request that it held and nobody else answers for is ended.</summary>
     public async Task LeaveAsync(Ticket ticket, string? idempotencyKey = null)
     {
-        if (idempotencyKey is not null && ticket is { Ended: true, Fault: null }) await idempotent.RememberAsync(ticket); // before its log may be forgotten
+        if (idempotencyKey is not null && ticket is { Ended: true, Fault: null }) await idempotent.RememberAsync(ticket); // before its log may go
         await submitter.LeaveAsync(ticket);
     }
 

@@ -54,7 +54,7 @@ internal sealed partial class Submitter(
     public async Task SubmitAsync(Ticket ticket, CancellationToken cancellationToken)
     {
         var result = await EnqueueAsync(ticket.Request!, cancellationToken);
-        if (ticket.Submission!.Submitted(result, time.GetUtcNow()) is { } fault) throw new ServingException(view.Honest(fault, ticket.Head.Model));
+        if (ticket.Submission!.Submitted(result, time.GetUtcNow()) is { } fault) throw new ServingException(view.WithRetryAfter(fault, ticket.Head.Model));
 
         ticket.Waits = true;
         metrics.WaitBegan(ticket.Shape.Model);

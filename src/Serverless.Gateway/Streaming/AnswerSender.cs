@@ -80,9 +80,7 @@ internal sealed class AnswerSender(RequestService requests, WaitNotice notices, 
         if (!stream) return new WholeAnswer(http, shape);
 
         var model = catalog.Current.Find(new ModelName(shape.Model));
-        var place = ticket.Request is { } request
-            ? new FairPlace(request.Lane, request.Owner.Organization) { OwnTokens = request.MaxTotalTokens, AtMost = ticket.Wait?.TokensAhead ?? long.MaxValue }
-            : new FairPlace(Lane.Interactive);
+        var place = new FairPlace(ticket.Request?.Lane ?? Lane.Interactive, ticket.Head.Owner.Organization) { OwnTokens = ticket.Request?.MaxTotalTokens ?? 0, AtMost = ticket.Wait?.TokensAhead };
         return new StreamedAnswer(http, shape, after, () => model is null ? "its model left the catalogue" : notices.Describe(model, place), time, options.Value.MaxSilence);
     }
 }

@@ -56,7 +56,7 @@ internal sealed class QueueView(ICapacityFeed capacity, IDemandFeed demand, IOpt
     }
 
     /// <summary>A full queue's refusal with the delay after which it has drained, where that can be told.</summary>
-    public ServingFault Honest(ServingFault fault, ModelName model) =>
+    public ServingFault WithRetryAfter(ServingFault fault, ModelName model) =>
         fault.Error == ServingError.QueueFull && WaitEstimator.DrainTime(demand.Latest(model)) is { } drained ? fault with { RetryAfter = Bounded(drained) } : fault;
 
     /// <summary>Tells in headers; before the answer begins.</summary>

@@ -62,6 +62,7 @@ public sealed partial class ReloadingCertificates
     public SslServerAuthenticationOptions Server() => new()
     {
         ServerCertificateContext = Current.Own,
+        AllowTlsResume = false, // a session of before would come in without its certificate being looked at
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
         ApplicationProtocols = [SslApplicationProtocol.Http2],
         ClientCertificateRequired = _files.Authorities is not null,
@@ -72,6 +73,7 @@ public sealed partial class ReloadingCertificates
     public SslClientAuthenticationOptions Client(string server) => new()
     {
         TargetHost = server,
+        AllowTlsResume = false,
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
         LocalCertificateSelectionCallback = (_, _, _, _, _) => Certificate,
         RemoteCertificateValidationCallback = (_, other, chain, errors) => (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) == SslPolicyErrors.None && Trusts(other, chain, ServerUse),

@@ -80,6 +80,28 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_broker_that_hangs_is_told_in_one_line_and_in_the_queues_state_until_it_is_back()
+    {
+        await SubmitAsync(New(Promise.Id));
+        _client.Queue.Status.IsReachable.ShouldBeTrue();
+
+        await _server.Process.SignalAsync("STOP");
+        var refused = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => _client.Queue.EnqueueAsync(New(Promise.Id), Token).AsTask())).WithinLimitAsync();
+        var hanging = _client.Queue.Status;
+        await _client.Log.WaitForAsync("Lost RabbitMQ");
+        var lost = _client.Queue.Status;
+        await _server.Process.SignalAsync("CONT");
+        await SubmitAsync(New(Promise.Id));
+
+        refused.ShouldAllBe(result => result.Fault!.Error == ServingError.StoreUnavailable);
+        (hanging.IsReachable, lost.IsReachable, lost.Since).ShouldBe((false, false, hanging.Since));
+        hanging.Reason.ShouldNotBeEmpty();
+        _client.Queue.Status.IsReachable.ShouldBeTrue();
+        await _client.Log.WaitForAsync("is to be had");
+        _client.Log.All.Count(line => line.Contains("does not confirm", StringComparison.Ordinal) || line.Contains("cannot be reached", StringComparison.Ordinal) || line.Contains("Lost", StringComparison.Ordinal)).ShouldBeLessThanOrEqualTo(3);
+    }
+
+    [Fact]
     public async Task A_deleted_queue_is_declared_again_by_the_next_enqueue_and_consumed_again()
     {
         await SubmitAsync(New(Promise.Id));

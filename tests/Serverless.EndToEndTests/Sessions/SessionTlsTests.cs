@@ -86,8 +86,9 @@ public sealed class SessionTlsTests : IDisposable
         await using var host = await SessionsHost.StartAsync(options => Secure(options, old, "gateway"));
         await host.LeaseAsync();
         await using var accepting = host.Sessions.AcceptAsync(TestRequests.Model, 1, Token).GetAsyncEnumerator(Token);
+        var next = accepting.MoveNextAsync().AsTask();
         using var connector = host.NewConnector(Options(host, options => Secure(options, old, "worker")));
-        await using (await connector.ConnectAsync(Worker(), Token).WithinLimitAsync()) (await accepting.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        await using (await connector.ConnectAsync(Worker(), Token).WithinLimitAsync()) (await next.WithinLimitAsync()).ShouldBeTrue();
 
         // The same files, other contents, as when cert-manager renews them under another authority.
         Secure(new WorkerSessionOptions(), young, "gateway");

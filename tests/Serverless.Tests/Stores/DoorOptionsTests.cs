@@ -25,7 +25,7 @@ public sealed class DoorOptionsTests
         var result = new WorkerSessionOptions.TlsValidator().Validate(null, options);
 
         result.Failed.ShouldBe(!isValid);
-        if (!isValid) result.FailureMessage.ShouldContain("Sessions:AllowInsecure");
+        if (!isValid) result.FailureMessage!.ShouldContain("Sessions:AllowInsecure");
         if (host is null) SessionServices.SessionAddress(options).ShouldBe("http://127.0.0.1:8090");
     }
 
@@ -42,7 +42,7 @@ public sealed class DoorOptionsTests
         var result = new ScalerOptions.Validator().Validate(null, options);
 
         result.Failed.ShouldBe(!isValid);
-        if (!isValid) result.FailureMessage.ShouldContain("Scaler:AllowInsecure");
+        if (!isValid) result.FailureMessage!.ShouldContain("Scaler:AllowInsecure");
     }
 
     [Fact]

@@ -23,7 +23,7 @@ public sealed class RedisFaultsTests
     [InlineData("", "", false)]
     public void Whatever_Redis_refuses_with_is_unavailable_and_our_own_mistakes_are_told_apart_for_the_log(string message, string code, bool isOurs)
     {
-        var refused = new RedisServerException(message);
+        var refused = new RedisServerException(RedisErrorKind.Unknown, CommandFlags.None, message);
 
         RedisFaults.IsUnavailable(refused).ShouldBeTrue();
         RedisFaults.Code(refused).ShouldBe(code);
@@ -34,7 +34,7 @@ public sealed class RedisFaultsTests
     [Fact]
     public void So_is_whatever_the_client_says()
     {
-        foreach (var exception in new Exception[] { new RedisConnectionException(ConnectionFailureType.SocketFailure, "gone"), new RedisTimeoutException("late", CommandStatus.Unknown), new RedisCommandException("replica"), new ObjectDisposedException("multiplexer") })
+        foreach (var exception in new Exception[] { new RedisConnectionException(ConnectionFailureType.SocketFailure, CommandFlags.None, "gone", null, CommandStatus.Unknown), new RedisTimeoutException(CommandFlags.None, "late", CommandStatus.Unknown), new RedisCommandException("replica"), new ObjectDisposedException("multiplexer") })
             RedisFaults.IsUnavailable(exception).ShouldBeTrue($"{exception.GetType()}");
         RedisFaults.IsUnavailable(new InvalidCastException()).ShouldBeFalse("that is a fault in what we make of an answer");
     }

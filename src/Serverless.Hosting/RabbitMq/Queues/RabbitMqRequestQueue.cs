@@ -168,8 +168,8 @@ internal sealed partial class RabbitMqRequestQueue(
             session = await link.SessionAsync(stoppingToken);
             string[] queues = [link.Topology.Transient(model), link.Topology.Durable(model)];
             await AnyAsync(model, session, queues, stoppingToken);
+            outstanding.IsConsuming = true; // before the first delivery can come
             await using var subscription = await RabbitMqSubscription.OpenAsync(session, queues, budget, into, stoppingToken);
-            outstanding.IsConsuming = true;
             await WatchAsync(session, subscription, stoppingToken);
             if (!session.Ended.IsCompleted) session.Abandon($"it has lost a queue or consumer of '{model}'");
         }

@@ -31,6 +31,9 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(2);
 
     private readonly string _writer = Guid.NewGuid().ToString("n");
+
+    // The writer of what this process withdrew, until the store says that it is nobody's.
+    private readonly string _left = FeedEntry.Nobody + Guid.NewGuid().ToString("n");
     private readonly RedisKey _writers = hash.Append(":writers");
     private readonly Lock _lock = new();
     private readonly ConcurrentDictionary<string, LatestValue<LatestEntry<T>>> _held = new(StringComparer.Ordinal);
@@ -74,7 +77,7 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
         lock (_lock)
         {
             if (Of(name).Value is not { } held || held.Writer != _writer) return;
-            Of(name).Set(new LatestEntry<T>(held.Value, held.At, FeedEntry.Nobody, held.Json, Math.Max(held.FreshAt, _said.GetValueOrDefault(_writer))));
+            Of(name).Set(new LatestEntry<T>(held.Value, held.At, _left, held.Json, Math.Max(held.FreshAt, _said.GetValueOrDefault(_writer))));
             _unsent[name] = true;
         }
 
@@ -202,11 +205,15 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
             // The echo of what this process published, perhaps of less than its latest.
             held.Freshen(freshAt);
         }
+        else if (entry.Writer == _writer && held?.Writer == _left)
+        {
+            // The echo of what it has withdrawn since.
+        }
         else if (held is not null && held.Writer != _writer && (entry.At <= held.At || (held.Writer == entry.Writer && held.Json.Span.SequenceEqual(entry.Json.Span))))
         {
             held.Freshen(freshAt);
         }
-        else if (!_unsent.ContainsKey(name) || held?.Writer == FeedEntry.Nobody)
+        else if (!_unsent.ContainsKey(name) || held?.Writer == _left)
         {
             Set(name, new LatestEntry<T>(value, entry.At, entry.Writer, entry.Json, freshAt));
         }
@@ -247,7 +254,7 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
             _unsent.TryRemove(name, out _);
             if (Of(name).Value is not { } held) continue;
             if (held.Writer == _writer) published.AddRange([name, JsonSerializer.SerializeToUtf8Bytes(held.Value, options.Json)]);
-            else if (held.Writer == FeedEntry.Nobody) withdrawn.Add(name);
+            else if (held.Writer == _left) withdrawn.Add(name);
         }
 
         try
