@@ -27,7 +27,7 @@ public sealed class StoredPlanTests
             inputs => inputs.CachedPromptShare.ShouldBe(0.2, 0.001),
             inputs => inputs.ColdStartSeconds.ShouldBe(12),
             inputs => inputs.Warm.ShouldBe(3));
-        plan.Decisions[0].Replicas.ShouldBe(3);
+        plan.Decisions[0].Replicas.ShouldBeGreaterThanOrEqualTo(3, "what was wanted within the window is held as well");
         stored.Memory.Of(PoolOfModel).Loads.Quantile(0.9).ShouldBeGreaterThan(2);
     }
 
