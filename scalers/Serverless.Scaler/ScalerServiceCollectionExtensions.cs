@@ -20,7 +20,7 @@ public static class ScalerServiceCollectionExtensions
     public static IServiceCollection AddScaler(this IServiceCollection services)
     {
         services.AddSupervisedLoops();
-        services.AddGrpc();
+        services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 64 * 1024); // a reference to a pool, from whoever reaches the port
         services.AddGrpcHealthChecks(options =>
         {
             options.Services.Map(ScalerHealth.Fresh, check => check.Name == nameof(PlanAgeCheck));
@@ -41,6 +41,7 @@ public static class ScalerServiceCollectionExtensions
         services.TryAddSingleton<ScalerMetrics>();
         services.TryAddSingleton<ExternalScalerService>();
         services.AddHostedService<ScalerLoops>();
+        services.AddHostedService<PlanningService>();
         return services;
     }
 

@@ -17,7 +17,6 @@ public static class DispatchServices
         services.TryAddSingleton<DispatchMetrics>();
         services.TryAddSingleton<IDispatchObserver, DispatchObserver>();
         services.TryAddSingleton<ILeases, MemoryLeases>();
-        services.TryAddSingleton<IPromiseKeeper, NoPromises>();
         services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
         services.TryAddSingleton<DispatchPorts>();
         services.TryAddSingleton<DispatcherSet>();

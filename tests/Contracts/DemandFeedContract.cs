@@ -46,13 +46,14 @@ public abstract class DemandFeedContract
             Replicas = [new ReplicaDemand("replica ä", new PoolName("pool"), true, 1, 2, 3, 4, 5.5, 6.5)],
         };
         publisher.Latest(_model).ShouldBeNull();
-        await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(_model, Token).Enumerate(Token);
 
         publisher.Publish(demand);
 
         (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
-        JsonSerializer.Serialize(watch.Current).ShouldBe(JsonSerializer.Serialize(demand));
-        JsonSerializer.Serialize(reader.Latest(_model)).ShouldBe(JsonSerializer.Serialize(demand));
+        // When it was last true is by the reader's clock.
+        JsonSerializer.Serialize(watch.Current with { At = At }).ShouldBe(JsonSerializer.Serialize(demand));
+        JsonSerializer.Serialize(reader.Latest(_model)! with { At = At }).ShouldBe(JsonSerializer.Serialize(demand));
         publisher.Latest(_model).ShouldNotBeNull();
     }
 
@@ -61,7 +62,7 @@ public abstract class DemandFeedContract
     {
         const int Last = 500;
         var (publisher, reader) = await CreateAsync();
-        await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(_model, Token).Enumerate(Token);
 
         for (var i = 1; i <= Last; i++) publisher.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = i });
 
@@ -80,7 +81,7 @@ public abstract class DemandFeedContract
     {
         var (publisher, reader) = await CreateAsync();
         var other = new ModelName($"model-{Guid.NewGuid():n}");
-        await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(_model, Token).Enumerate(Token);
 
         publisher.Publish(new ModelDemand { Model = other, At = At, PendingRequests = 9 });
         publisher.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 1 });
@@ -94,9 +95,9 @@ public abstract class DemandFeedContract
     {
         var (publisher, reader) = await CreateAsync();
         publisher.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 1 });
-        await using (var early = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token)) await early.MoveNextAsync().WithinLimitAsync();
+        await using (var early = reader.WatchAsync(_model, Token).Enumerate(Token)) await early.MoveNextAsync().WithinLimitAsync();
 
-        await using var late = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var late = reader.WatchAsync(_model, Token).Enumerate(Token);
 
         (await late.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         late.Current.PendingRequests.ShouldBe(1);
@@ -107,9 +108,9 @@ public abstract class DemandFeedContract
     {
         var (first, second) = await CreateAsync();
         first.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 1 });
-        await using var watch = second.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var watch = second.WatchAsync(_model, Token).Enumerate(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
-        await using var old = first.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var old = first.WatchAsync(_model, Token).Enumerate(Token);
         await old.MoveNextAsync().WithinLimitAsync();
 
         second.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 2 });
@@ -123,7 +124,7 @@ public abstract class DemandFeedContract
     {
         var (publisher, reader) = await CreateAsync();
         publisher.Publish(new ModelDemand { Model = _model, At = Now, PendingRequests = 1 });
-        await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(_model, Token).Enumerate(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
         await PassAsync(TimeSpan.FromSeconds(3));
         publisher.Renew(Now);
@@ -139,7 +140,7 @@ public abstract class DemandFeedContract
     {
         var (publisher, reader) = await CreateAsync();
         publisher.Publish(new ModelDemand { Model = _model, At = Now, PendingRequests = 1 });
-        await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(_model, Token).Enumerate(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
         publisher.Withdraw(_model);
         await PassAsync(TimeSpan.FromSeconds(3));
@@ -155,7 +156,7 @@ public abstract class DemandFeedContract
     {
         var (_, reader) = await CreateAsync();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        await using var watch = reader.WatchAsync(_model, stop.Token).GetAsyncEnumerator(stop.Token);
+        await using var watch = reader.WatchAsync(_model, stop.Token).Enumerate(stop.Token);
         var next = watch.MoveNextAsync().AsTask();
 
         await stop.CancelAsync();

@@ -92,6 +92,7 @@ internal sealed class ScaledPool(Pool pool, ExternalScaler.ExternalScalerBase sc
         }
     }
 
+    /// <summary>Asked for again and again, changed or not: whoever runs the replicas makes up what was lost.</summary>
     private async Task ScaleAsync(int replicas, CancellationToken cancellationToken)
     {
         // A pool at rest costs nothing.

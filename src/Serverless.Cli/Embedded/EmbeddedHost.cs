@@ -31,7 +31,7 @@ internal static class EmbeddedHost
         builder.Services
             .AddSingleton<ICatalogSource>(catalog)
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
-            .AddSingleton(new QueueLimits())
+            .AddQueueLimits()
             .AddSingleton(_ => new DataFolder(options.Data))
             .AddSqliteState(provider => provider.GetRequiredService<DataFolder>().Path)
             .AddSingleton<IDemandFeed, MemoryDemandFeed>()

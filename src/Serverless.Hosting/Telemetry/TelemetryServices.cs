@@ -1,4 +1,7 @@
+using System.Net;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 using OpenTelemetry.Metrics;
 using Serverless.Hosting.Telemetry;
 using Serverless.Loops;
@@ -15,6 +18,17 @@ public static class TelemetryServices
             .AddMeter("Serverless.*", "System.Runtime", "Microsoft.AspNetCore.Server.Kestrel")
             .AddPrometheusExporter());
         return services.AddSupervisedLoops();
+    }
+
+    /// <summary>The listener for metrics of <see cref="MetricsOptions"/>, where one is set. With <see cref="TelemetryRoutes.MapClosedMetrics"/>.</summary>
+    public static IServiceCollection AddClosedMetrics(this IServiceCollection services)
+    {
+        services.AddCheckedOptions<MetricsOptions, MetricsOptions.Validator>(MetricsOptions.Section);
+        services.AddOptions<KestrelServerOptions>().Configure<IOptions<MetricsOptions>>((kestrel, metrics) =>
+        {
+            if (metrics.Value.Url is { } url) kestrel.Listen(IPAddress.Parse(url.DnsSafeHost), url.Port, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        });
+        return services;
     }
 
     /// <summary>The one <see cref="Supervisor"/> of this process, whose failures are logged and counted.</summary>

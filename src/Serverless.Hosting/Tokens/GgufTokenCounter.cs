@@ -14,7 +14,7 @@ public sealed class GgufTokenCounter : ITokenCounter
     private readonly ConcurrentDictionary<ModelName, Lazy<PromptReader>> _readers = new();
 
     /// <inheritdoc/>
-    public int CountPrompt(Model model, RequestKind kind, ReadOnlyMemory<byte> body)
+    public int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body)
     {
         ArgumentNullException.ThrowIfNull(model);
         if (model.Source.Scheme != "host") return Math.Max(1, body.Length / BytesPerToken);

@@ -13,7 +13,7 @@ public sealed record OpenAiBody
     public required JsonElement Root { get; init; }
 
     /// <summary>What kind it is.</summary>
-    public required RequestKind Kind { get; init; }
+    public required EndpointName Endpoint { get; init; }
 
     /// <summary>How tokens are chosen.</summary>
     public required SamplingOptions Sampling { get; init; }
@@ -29,14 +29,14 @@ public sealed record OpenAiBody
 
     /// <summary>Reads a body.</summary>
     /// <exception cref="JsonException">It is not JSON.</exception>
-    public static OpenAiBody Parse(RequestKind kind, ReadOnlyMemory<byte> body)
+    public static OpenAiBody Parse(EndpointName kind, ReadOnlyMemory<byte> body)
     {
         using var document = JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = MaxDepth });
         var root = document.RootElement.Clone();
         return new OpenAiBody
         {
             Root = root,
-            Kind = kind,
+            Endpoint = kind,
             Sampling = new SamplingOptions
             {
                 Temperature = Number(root, "temperature", 1),
@@ -79,10 +79,10 @@ public sealed record OpenAiBody
         return bias;
     }
 
-    private static int LogProbs(JsonElement root, RequestKind kind)
+    private static int LogProbs(JsonElement root, EndpointName kind)
     {
         if (Field(root, "logprobs") is not { } asked) return -1;
-        if (kind == RequestKind.Completion) return asked.ValueKind == JsonValueKind.Number ? asked.GetInt32() : -1;
+        if (kind == EndpointName.Completions) return asked.ValueKind == JsonValueKind.Number ? asked.GetInt32() : -1;
         return asked.ValueKind == JsonValueKind.True ? (int)Number(root, "top_logprobs", 0) : -1;
     }
 }

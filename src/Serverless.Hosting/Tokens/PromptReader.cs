@@ -33,7 +33,7 @@ public sealed class PromptReader
     public IReadOnlyList<IReadOnlyList<int>> Encode(OpenAiBody body)
     {
         ArgumentNullException.ThrowIfNull(body);
-        return body.Kind == RequestKind.ChatCompletion ? [Chat(body.Root)] : Completion(body.Root.GetProperty("prompt"));
+        return body.Endpoint == EndpointName.ChatCompletions ? [Chat(body.Root)] : Completion(body.Root.GetProperty("prompt"));
     }
 
     private List<int> Chat(JsonElement root)

@@ -37,7 +37,7 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
         // A long prompt takes a while to read; the caller has others to hear.
         if (request.Body.Length > LongBody) await Task.Yield();
 
-        var body = OpenAiBody.Parse(request.Kind, request.Body);
+        var body = OpenAiBody.Parse(request.Endpoint, request.Body);
         var encoded = prompts.Encode(body);
         var perPrompt = Math.Max(1, request.Choices / encoded.Count);
         var sequences = new List<GenerationRequest?>(request.Choices);

@@ -1,6 +1,3 @@
-using Serverless.Dispatching;
-using Serverless.Requests;
-
 namespace Serverless.Demand;
 
 /// <summary>Sums of the pending requests by deadline, kept as they come and go. Deadlines of one minute count as the earliest of them could be. Not thread-safe; O(log n) per request.</summary>
@@ -34,16 +31,16 @@ internal sealed class DueLedger
         }
     }
 
-    public void Add(BacklogEntry entry) => Change(entry, 1);
+    public void Add(PendingWork work) => Change(work, 1);
 
-    public void Remove(BacklogEntry entry) => Change(entry, -1);
+    public void Remove(PendingWork work) => Change(work, -1);
 
     private static DateTimeOffset At(long minute) => DateTimeOffset.UnixEpoch.AddMinutes(minute);
 
-    private void Change(BacklogEntry entry, int sign)
+    private void Change(PendingWork work, int sign)
     {
-        var minute = (long)Math.Floor((entry.Request.Deadline - DateTimeOffset.UnixEpoch).TotalMinutes);
-        if (entry.Request.Lane != Lane.Batch)
+        var minute = (long)Math.Floor((work.Deadline - DateTimeOffset.UnixEpoch).TotalMinutes);
+        if (!work.CanWait)
         {
             var count = _waited.GetValueOrDefault(minute) + sign;
             if (count > 0) _waited[minute] = count;
@@ -52,8 +49,15 @@ internal sealed class DueLedger
         }
 
         var old = _batch.GetValueOrDefault(minute, new DueWork(At(minute), 0, 0, 0));
-        var sum = new DueWork(old.Due, old.Requests + sign, old.PromptTokens + (sign * (long)entry.Request.PromptTokens), old.OutputTokens + (sign * (long)entry.ExpectedOutputTokens));
+        var sum = new DueWork(old.Due, old.Requests + sign, old.PromptTokens + (sign * work.PromptTokens), old.OutputTokens + (sign * work.OutputTokens));
         if (sum.Requests > 0) _batch[minute] = sum;
         else _batch.Remove(minute);
     }
 }
+
+/// <summary>One pending request, as the ledger counts it.</summary>
+/// <param name="CanWait">Whether nobody waits for it: lane batch.</param>
+/// <param name="Deadline">When it must be done.</param>
+/// <param name="PromptTokens">Its prompt.</param>
+/// <param name="OutputTokens">The output expected of it.</param>
+internal readonly record struct PendingWork(bool CanWait, DateTimeOffset Deadline, long PromptTokens, long OutputTokens);

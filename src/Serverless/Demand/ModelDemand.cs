@@ -35,6 +35,12 @@ public sealed record ModelDemand
     /// <summary>Requests assigned and not ended.</summary>
     public int RunningRequests { get; init; }
 
+    /// <summary>Sequences that the pending ones ask for: prompts × choices. Each takes a slot. 0 of a dispatcher that does not say.</summary>
+    public int PendingSequences { get; init; }
+
+    /// <summary>Sequences that the running ones take. 0 of a dispatcher that does not say.</summary>
+    public int RunningSequences { get; init; }
+
     /// <summary>Tokens the running ones hold or may come to hold: prompt and output cap.</summary>
     public long RunningTokens { get; init; }
 

@@ -7,7 +7,7 @@ namespace Serverless.Demand;
 /// <param name="Pool">Its pool.</param>
 /// <param name="Draining">Takes no more work.</param>
 /// <param name="Running">Requests assigned to it.</param>
-/// <param name="Slots">Requests it runs at once.</param>
+/// <param name="Slots">Sequences it runs at once.</param>
 /// <param name="KvUsedTokens">Tokens in its KV cache.</param>
 /// <param name="KvCapacityTokens">Tokens its KV cache holds.</param>
 /// <param name="PrefillTokensPerSecond">Measured; 0 while unknown.</param>
@@ -25,6 +25,9 @@ public sealed record ReplicaDemand(
 {
     /// <summary>Share of the prompt tokens of requests lately ended that its prefix cache supplied, 0 to 1; null while unknown.</summary>
     public double? CachedPromptShare { get; init; }
+
+    /// <summary>Slots that are taken, one for each sequence of what runs; 0 of a dispatcher that does not say.</summary>
+    public int Sequences { get; init; }
 
     /// <summary>Its engine is still loading: slots and rates are not known yet.</summary>
     public bool Loading { get; init; }

@@ -14,6 +14,9 @@ public static class LeaseNames
     /// <summary>A gateway's own: it lives, and so holds the requests of its connections. Holder: the address of its sessions.</summary>
     public static string Gateway(string instance) => Gateways + instance;
 
+    /// <summary>Prefix of the leases of all dispatched models.</summary>
+    public const string Dispatchers = "dispatcher/";
+
     /// <summary>The right to dispatch a model. Holder: the address its workers connect to.</summary>
-    public static string Dispatcher(ModelName model) => "dispatcher/" + model.Value;
+    public static string Dispatcher(ModelName model) => Dispatchers + model.Value;
 }

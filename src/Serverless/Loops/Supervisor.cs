@@ -19,6 +19,9 @@ public sealed class Supervisor(TimeProvider time, ILoopObserver observer)
     private readonly ConcurrentDictionary<long, LoopState> _loops = new();
     private long _last;
 
+    /// <summary>Who hears of what fails inside a loop that goes on by itself.</summary>
+    public ILoopObserver Observer => observer;
+
     /// <summary>The loops that run or wait to be run again, in no order.</summary>
     public IReadOnlyCollection<LoopState> Loops => [.. _loops.Values];
 

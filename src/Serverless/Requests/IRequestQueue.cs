@@ -27,4 +27,17 @@ public interface IRequestQueue
 
     /// <summary>What the queue holds of a model.</summary>
     ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken);
+
+    /// <summary>Whether it takes what is enqueued, and since when: for readiness, and for what clients that wait are told. Costs nothing. Default: one in this process always does.</summary>
+    QueueStatus Status => QueueStatus.Here;
+}
+
+/// <summary>Whether a request queue is to be had.</summary>
+/// <param name="IsReachable">Whether an enqueue is worth trying.</param>
+/// <param name="Since">Since when that is so.</param>
+/// <param name="Reason">Why not; empty where it is.</param>
+public sealed record QueueStatus(bool IsReachable, DateTimeOffset Since, string Reason)
+{
+    /// <summary>Of a queue in this process.</summary>
+    public static QueueStatus Here { get; } = new(true, DateTimeOffset.MinValue, "");
 }

@@ -10,5 +10,5 @@ public interface ITokenCounter
     /// Exact where the model's tokenizer is at hand, else an estimate.
     /// </summary>
     /// <exception cref="Errors.ServingException">The model's template refuses the messages.</exception>
-    int CountPrompt(Model model, RequestKind kind, ReadOnlyMemory<byte> body);
+    int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body);
 }

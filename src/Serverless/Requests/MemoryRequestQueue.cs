@@ -14,6 +14,7 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
     private readonly QueueLimits _limits = limits;
     private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly ConcurrentDictionary<ModelName, ModelQueue> _queues = new();
+    private readonly ByteBudget _bytes = new(limits.MaxTotalBytes);
     private ImmutableArray<PendingChanges<ModelName, bool>> _watches = [];
 
     /// <inheritdoc/>
@@ -66,17 +67,17 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
         Queue(request.Model).Restore(request);
     }
 
-    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, queue) => new ModelQueue(name, queue._limits, queue._time, queue.Announce), this);
+    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, queue) => new ModelQueue(name, queue), this);
 
     private void Announce(ModelName model)
     {
         foreach (var watch in _watches) watch.Put(model, true);
     }
 
-    private sealed class ModelQueue(ModelName model, QueueLimits limits, TimeProvider time, Action<ModelName> announce)
+    private sealed class ModelQueue(ModelName model, MemoryRequestQueue all)
     {
         private readonly Lock _lock = new();
-        private readonly QueueGauge _gauge = new(model, limits);
+        private readonly QueueGauge _gauge = new(model, all._limits);
         // By promise too: one that an id promises after a connection did is a delivery of its own, for it outlives the other.
         private readonly Dictionary<(RequestId Id, Promise Promise), Delivery> _held = [];
 
@@ -92,6 +93,7 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
             {
                 if (_held.ContainsKey((request.Id, request.Promise))) return EnqueueResult.Enqueued;
                 if (Refusal(request) is { } fault) return new EnqueueResult(fault);
+                if (!all._bytes.TryTake(request.Owner.Organization, request.Body.Length)) return new EnqueueResult(OutOfBytes(request));
                 _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
                 _held[(request.Id, request.Promise)] = delivery = new Delivery(this, request);
             }
@@ -111,6 +113,7 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
             lock (_lock)
             {
                 if (!_held.TryAdd((request.Id, request.Promise), delivery)) return;
+                all._bytes.Take(request.Owner.Organization, request.Body.Length);
                 _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
             }
 
@@ -144,7 +147,8 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
             {
                 if (!_held.Remove((delivery.Request.Id, delivery.Request.Promise))) return;
                 _gauge.Remove(delivery.Request.Owner.Organization, QueueLoad.Of(delivery.Request));
-                _leaving.Add(delivery.Request.MaxTotalTokens, time.GetUtcNow());
+                all._bytes.Return(delivery.Request.Owner.Organization, delivery.Request.Body.Length);
+                _leaving.Add(delivery.Request.MaxTotalTokens, all._time.GetUtcNow());
                 if (deadLetter) _deadLetters++;
             }
         }
@@ -164,10 +168,20 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
         private void MakeReady(Delivery delivery)
         {
             _ready.Writer.TryWrite(delivery);
-            announce(model);
+            all.Announce(model);
         }
 
-        private ServingFault? Refusal(InferenceRequest request) => _gauge.Check(request.Owner.Organization, QueueLoad.Of(request), default, default, _leaving.PerSecond(time.GetUtcNow()));
+        private ServingFault? Refusal(InferenceRequest request) =>
+            _gauge.Check(request.Owner.Organization, QueueLoad.Of(request), default, default, _leaving.PerSecond(all._time.GetUtcNow()))
+            ?? (all._bytes.Fits(request.Owner.Organization, request.Body.Length) ? null : OutOfBytes(request));
+
+        private ServingFault OutOfBytes(InferenceRequest request)
+        {
+            var (held, own) = all._bytes.Of(request.Owner.Organization);
+            return new ServingFault(
+                ServingError.QueueFull,
+                $"The queues of all models hold {held} of {all._bytes.Limit} bytes, {own} of them your organization's: {request.Body.Length} more would leave others less than it holds; try again later.");
+        }
 
         private void ReturnUnanswered()
         {

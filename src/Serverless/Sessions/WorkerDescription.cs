@@ -30,7 +30,7 @@ public sealed record WorkerDescription
     public IReadOnlyList<string> Endpoints { get; init; } = [];
 
     /// <summary>What every worker knows.</summary>
-    public static IReadOnlyList<string> FirstEndpoints { get; } = [nameof(RequestKind.ChatCompletion), nameof(RequestKind.Completion)];
+    public static IReadOnlyList<string> FirstEndpoints { get; } = [EndpointName.ChatCompletions.Value, EndpointName.Completions.Value];
 
     /// <summary>Whether its engine is still loading: it takes no work yet, and connects again when it is up.</summary>
     public bool Loading { get; init; }
@@ -39,11 +39,21 @@ public sealed record WorkerDescription
     public DateTimeOffset? Since { get; init; }
 
     /// <summary>What it runs already, begun under an earlier dispatcher: adopted, not repeated.</summary>
-    public IReadOnlyList<HeldAttempt> Running { get; init; } = [];
+    public IReadOnlyList<AttemptClaim> Running { get; init; } = [];
 
     /// <summary>Whether it can run requests of that endpoint.</summary>
-    public bool Understands(string endpoint) => (Endpoints.Count > 0 ? Endpoints : FirstEndpoints).Contains(endpoint, StringComparer.Ordinal);
+    public bool Understands(EndpointName endpoint) => (Endpoints.Count > 0 ? Endpoints : FirstEndpoints).Contains(endpoint.Value, StringComparer.Ordinal);
 
     /// <summary>The highest epoch it has followed; a dispatcher of a lower one must not use it.</summary>
     public long HighestEpoch { get; init; }
+}
+
+/// <summary>An attempt that a worker holds when it registers with the next dispatcher.</summary>
+/// <param name="Id">Which request.</param>
+/// <param name="Attempt">Its number, from 1.</param>
+/// <param name="LastSequence">Sequence of the last event the worker knows to be in the log.</param>
+public sealed record AttemptClaim(RequestId Id, int Attempt, long LastSequence)
+{
+    /// <summary>The store's run of its fence; empty of a worker that does not say.</summary>
+    public string StoreRun { get; init; } = "";
 }

@@ -51,6 +51,8 @@ internal sealed class HungStore : IPlanFeed, IRequestQueue
 
     public IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+    public IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
     private async Task HangAsync()
     {
         if (!Hangs) return;

@@ -42,6 +42,20 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
         }
     }
 
+    /// <summary>What was held until now may be lost: it is waited for no more.</summary>
+    public void Forget()
+    {
+        lock (_lock) _renewed.Clear();
+    }
+
+    /// <summary>A second passes, and the process has begun to look around.</summary>
+    public async Task LookAsync(TestClock time)
+    {
+        Begin();
+        time.Advance(TimeSpan.FromSeconds(1));
+        await _looks.Reader.ReadAsync(TestContext.Current.CancellationToken).WithinLimitAsync();
+    }
+
     public async ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
     {
         var lease = await Store().AcquireAsync(name, holder, timeToLive, cancellationToken);

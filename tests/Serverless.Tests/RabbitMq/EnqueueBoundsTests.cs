@@ -1,3 +1,4 @@
+using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Errors;
 using Serverless.Hosting.RabbitMq.Queues;
@@ -88,6 +89,46 @@ public sealed class EnqueueBoundsTests
         bounds.Admit(TestRequests.New() with { Owner = new Owner("greedy", "t", "k") }).ShouldNotBeNull().Message.ShouldContain("share");
         bounds.Admit(TestRequests.New() with { Owner = new Owner("modest", "t", "k") }).ShouldBeNull();
     }
+
+    [Fact]
+    public void All_models_together_are_bounded_and_a_newcomer_finds_room()
+    {
+        var bounds = Bounds(new QueueLimits { MaxTotalBytes = 100_000 });
+        var body = new byte[1000];
+
+        var taken = Enumerable.Range(0, 1000).Count(model => bounds.Admit(Of($"model-{model}", "greedy", body)) is null);
+
+        taken.ShouldBe(50); // as much as it leaves free
+        bounds.Admit(Of("model-0", "greedy", body)).ShouldNotBeNull().Message.ShouldContain("all models");
+        bounds.Admit(Of("model-0", "modest", body)).ShouldBeNull();
+    }
+
+    [Fact]
+    public void What_dispatchers_hold_of_all_models_counts_and_leaves_with_them()
+    {
+        var bounds = Bounds(new QueueLimits { MaxTotalBytes = 100_000 });
+        var body = new byte[1000];
+        foreach (var model in Enumerable.Range(0, 1000))
+        {
+            bounds.Admit(Of($"model-{model}", "first", [])).ShouldBeNull();
+            Pending($"model-{model}", 90);
+        }
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        bounds.Admit(Of("model-7", "greedy", body)).ShouldBeNull();
+        bounds.Admit(Of("model-7", "first", body)).ShouldNotBeNull();
+
+        foreach (var model in Enumerable.Range(0, 1000)) Pending($"model-{model}", 0);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        bounds.Admit(Of("model-7", "first", body)).ShouldBeNull();
+    }
+
+    private static InferenceRequest Of(string model, string organization, byte[] body) => TestRequests.New(new ModelName(model)) with { Owner = new Owner(organization, "t", "k"), Body = body };
+
+    private void Pending(string model, long bytes) => _demand.Publish(new ModelDemand
+    {
+        Model = new ModelName(model), At = _time.GetUtcNow(), PendingRequests = 1, PendingPromptTokens = 1, PendingBytes = bytes, PendingByOrganization = [new PendingShare("first", 1, 1)],
+    });
 
     private EnqueueBounds Bounds(QueueLimits limits) => new(limits, _demand, _time);
 

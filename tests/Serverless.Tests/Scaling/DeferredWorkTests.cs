@@ -51,8 +51,8 @@ public sealed class DeferredWorkTests
             foreach (var (due, prompt, output, batch, leaves) in all)
             {
                 var entry = Entry(due, prompt, output, batch);
-                ledger.Add(entry);
-                if (leaves) ledger.Remove(entry);
+                ledger.Add(entry.Due);
+                if (leaves) ledger.Remove(entry.Due);
                 else left.Add(entry);
             }
 
@@ -80,7 +80,7 @@ public sealed class DeferredWorkTests
         {
             Id = new RequestId("r"),
             Model = new ModelName("m"),
-            Kind = RequestKind.ChatCompletion,
+            Endpoint = EndpointName.ChatCompletions,
             Body = default,
             PromptTokens = prompt,
             MaxOutputTokens = 100,

@@ -29,7 +29,7 @@ public sealed class PlannerFaultTests
         get
         {
             TheoryData<string, Type> faults = [];
-            foreach (var call in (string[])["read", "write", "demand", "capacity", "acquire", "watch"])
+            foreach (var call in (string[])["read", "write", "demand", "capacity", "acquire", "renew", "watch"])
             {
                 foreach (var type in (Type[])[typeof(ServingException), typeof(InvalidOperationException), typeof(TimeoutException), typeof(OperationCanceledException), typeof(ObjectDisposedException)]) faults.Add(call, type);
             }
@@ -124,24 +124,29 @@ public sealed class PlannerFaultTests
 
         public IAsyncEnumerable<PoolCapacity> WatchAsync(PoolName pool, CancellationToken cancellationToken) => _capacity.WatchAsync(pool, cancellationToken);
 
-        public async ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) =>
-            Refuses ? null : Held = await Call("acquire", () => leases.AcquireAsync(name, holder, timeToLive, cancellationToken));
+        public ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => leases.AcquireAsync(name, holder, timeToLive, cancellationToken);
 
-        public ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => leases.AcquireAsync(names, holder, timeToLive, cancellationToken);
-
-        public ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> held, TimeSpan timeToLive, CancellationToken cancellationToken) => leases.RenewAsync(held, timeToLive, cancellationToken);
-
-        public void Renew(DateTimeOffset now) => demand.Renew(now);
-
-        public void Withdraw(ModelName model) => demand.Withdraw(model);
+        public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
+        {
+            if (Refuses) return [];
+            var got = await Call("acquire", () => leases.AcquireAsync(names, holder, timeToLive, cancellationToken));
+            if (got.Count > 0) Held = got[0];
+            return got;
+        }
 
         public ValueTask<bool> RenewAsync(Lease lease, TimeSpan timeToLive, CancellationToken cancellationToken) => leases.RenewAsync(lease, timeToLive, cancellationToken);
+
+        public ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> held, TimeSpan timeToLive, CancellationToken cancellationToken) => Call("renew", () => leases.RenewAsync(held, timeToLive, cancellationToken));
 
         public ValueTask ReleaseAsync(Lease lease, CancellationToken cancellationToken) => leases.ReleaseAsync(lease, cancellationToken);
 
         public ValueTask<Lease?> ReadAsync(string name, CancellationToken cancellationToken) => leases.ReadAsync(name, cancellationToken);
 
         public ValueTask<IReadOnlyList<Lease>> ListAsync(string prefix, CancellationToken cancellationToken) => leases.ListAsync(prefix, cancellationToken);
+
+        public void Renew(DateTimeOffset now) => demand.Renew(now);
+
+        public void Withdraw(ModelName model) => demand.Withdraw(model);
 
         private T Call<T>(string call, Func<T> answer)
         {

@@ -18,17 +18,17 @@ public sealed class GgufTokenCounterTests
     {
         const string text = "Once upon a time, <|im_start|> was only text.";
 
-        Count(RequestKind.Completion, new { prompt = text }).ShouldBe(SharedModel.Tokenizer.Encode(text, parseSpecial: false).Count);
+        Count(EndpointName.Completions, new { prompt = text }).ShouldBe(SharedModel.Tokenizer.Encode(text, parseSpecial: false).Count);
     }
 
     [Fact]
     public void Several_prompts_are_counted_together_and_tokens_count_as_they_are()
     {
-        var (one, two) = (Count(RequestKind.Completion, new { prompt = "one" }), Count(RequestKind.Completion, new { prompt = "two and more" }));
+        var (one, two) = (Count(EndpointName.Completions, new { prompt = "one" }), Count(EndpointName.Completions, new { prompt = "two and more" }));
 
-        Count(RequestKind.Completion, new { prompt = new[] { "one", "two and more" } }).ShouldBe(one + two);
-        Count(RequestKind.Completion, new { prompt = new[] { 1, 2, 3 } }).ShouldBe(3);
-        Count(RequestKind.Completion, new { prompt = new[] { new[] { 1, 2 }, [3] } }).ShouldBe(3);
+        Count(EndpointName.Completions, new { prompt = new[] { "one", "two and more" } }).ShouldBe(one + two);
+        Count(EndpointName.Completions, new { prompt = new[] { 1, 2, 3 } }).ShouldBe(3);
+        Count(EndpointName.Completions, new { prompt = new[] { new[] { 1, 2 }, [3] } }).ShouldBe(3);
     }
 
     [Fact]
@@ -43,7 +43,7 @@ public sealed class GgufTokenCounterTests
     }
 
     [Fact]
-    public void An_empty_prompt_is_one_token() => Count(RequestKind.Completion, new { prompt = "" }).ShouldBe(1);
+    public void An_empty_prompt_is_one_token() => Count(EndpointName.Completions, new { prompt = "" }).ShouldBe(1);
 
     [Theory]
     [InlineData("[49152]")]
@@ -51,7 +51,7 @@ public sealed class GgufTokenCounterTests
     [InlineData("[]")]
     public void Tokens_that_the_vocabulary_lacks_are_refused(string prompt)
     {
-        var thrown = Should.Throw<ServingException>(() => _counter.CountPrompt(Model("host", Repository.ModelPath), RequestKind.Completion, Encoding.UTF8.GetBytes($$"""{"prompt":{{prompt}}}""")));
+        var thrown = Should.Throw<ServingException>(() => _counter.CountPrompt(Model("host", Repository.ModelPath), EndpointName.Completions, Encoding.UTF8.GetBytes($$"""{"prompt":{{prompt}}}""")));
 
         thrown.Fault.Error.ShouldBe(ServingError.InvalidRequest);
     }
@@ -59,8 +59,8 @@ public sealed class GgufTokenCounterTests
     [Fact]
     public void A_model_whose_file_is_not_here_is_estimated_at_four_bytes_a_token()
     {
-        _counter.CountPrompt(Model("huggingface", "org/model"), RequestKind.Completion, new byte[400]).ShouldBe(100);
-        _counter.CountPrompt(Model("huggingface", "org/model"), RequestKind.Completion, new byte[1]).ShouldBe(1);
+        _counter.CountPrompt(Model("huggingface", "org/model"), EndpointName.Completions, new byte[400]).ShouldBe(100);
+        _counter.CountPrompt(Model("huggingface", "org/model"), EndpointName.Completions, new byte[1]).ShouldBe(1);
     }
 
     private static Model Model(string scheme, string location) => new()
@@ -75,7 +75,7 @@ public sealed class GgufTokenCounterTests
         Flavors = [new Flavor { Name = "cpu", AcceleratorClass = "cpu" }],
     };
 
-    private int Chat(string content) => Count(RequestKind.ChatCompletion, new { messages = new[] { new { role = "user", content } } });
+    private int Chat(string content) => Count(EndpointName.ChatCompletions, new { messages = new[] { new { role = "user", content } } });
 
-    private int Count(RequestKind kind, object body) => _counter.CountPrompt(Model("host", Repository.ModelPath), kind, JsonSerializer.SerializeToUtf8Bytes(body));
+    private int Count(EndpointName kind, object body) => _counter.CountPrompt(Model("host", Repository.ModelPath), kind, JsonSerializer.SerializeToUtf8Bytes(body));
 }

@@ -3,11 +3,12 @@ using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using RabbitMQ.Client;
-using RabbitMQ.Client.Exceptions;
 using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Errors;
+using Serverless.Hosting.RabbitMq.Connection;
+using Serverless.Hosting.RabbitMq.DeadLetters;
+using Serverless.Hosting.RabbitMq.Messages;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.RabbitMq.Queues;
@@ -18,54 +19,67 @@ namespace Serverless.Hosting.RabbitMq.Queues;
 /// </summary>
 /// <remarks>
 /// <code>
-///  EnqueueAsync ─▶ bounds ─▶ publish, mandatory ─▶ confirm        serverless.transient.{model}  classic
-///                                                                 serverless.durable.{model}    quorum
-///  ConsumeAsync ◀─ envelope ◀─ subscription, no prefetch limit ◀─ ┘
-///                     └─ no request ─▶ serverless.dead-letters, confirmed ─▶ acknowledge
+///  EnqueueAsync ─▶ bounds ─▶ arrivals ─▶ publish, mandatory ─▶ confirm      serverless.transient.{model}  classic
+///  (b)                                                                      serverless.durable.{model}    quorum
+///  ConsumeAsync ◀─ envelope ◀─ subscription, within the budget of bytes ◀─  ┘
+///  (c)               ├─ of a later release ─▶ back, after a pause
+///                    └─ no request ─▶ serverless.dead-letters, confirmed ─▶ acknowledge
 /// </code>
 /// </remarks>
 internal sealed partial class RabbitMqRequestQueue(
-    RabbitMqLink link, RabbitMqPublisher publisher, Burials burials, EnqueueBounds bounds, IDemandFeed demand, IOptions<RabbitMqOptions> options, TimeProvider time, ILogger<RabbitMqRequestQueue> logger)
+    RabbitMqLink link, RabbitMqPublisher publisher, DeadLetterQueue letters, EnqueueBounds bounds, Arrivals arrivals, OutstandingBytes budget, IDemandFeed demand, IOptions<RabbitMqOptions> options, TimeProvider time,
+    ILogger<RabbitMqRequestQueue> logger)
     : IRequestQueue
 {
-    private const int InboxCapacity = 1024;
-
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(10);
 
-    private readonly ConcurrentDictionary<ModelName, HeldDeliveries> _held = new();
-    private readonly ConcurrentDictionary<ModelName, bool> _enqueued = new();
+    /// <summary>A message of a later release is handed to nobody else while its consumer is here; it is offered again so often.</summary>
+    private static readonly TimeSpan LaterPause = TimeSpan.FromSeconds(30);
+
+    private readonly ConcurrentDictionary<ModelName, OutstandingDeliveries> _outstanding = new();
+
+    /// <inheritdoc/>
+    public QueueStatus Status => link.Status;
 
     /// <inheritdoc/>
     public async ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
+        // (b) Enqueue: ours until the broker has confirmed it; then the broker's, until a consumer answers for it.
         ArgumentNullException.ThrowIfNull(request);
         if (bounds.Admit(request) is { } full) return new EnqueueResult(full);
-        _enqueued[request.Model] = true;
 
-        var queue = request.Promise == Promise.Id ? link.Topology.Durable(request.Model) : link.Topology.Transient(request.Model);
-        var fault = await publisher.TryPublishAsync(queue, request.Model, Envelope.Wrap(request, time.GetUtcNow()), request.Body, cancellationToken);
-        if (fault is not null) bounds.Forget(request);
-        return new EnqueueResult(fault);
+        var isEnqueued = false;
+        try
+        {
+            var fault = await PublishAsync(request, cancellationToken);
+            isEnqueued = fault is null;
+            return new EnqueueResult(fault);
+        }
+        finally
+        {
+            if (!isEnqueued) bounds.Forget(request);
+        }
     }
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var inbox = Channel.CreateBounded<RabbitMqMessage>(new BoundedChannelOptions(InboxCapacity) { SingleReader = true });
-        var held = _held.GetOrAdd(model, _ => new HeldDeliveries());
+        // Never full: the subscription bounds what may be outstanding.
+        var inbox = Channel.CreateBounded<RabbitMqMessage>(new BoundedChannelOptions(int.MaxValue) { SingleReader = true });
+        var outstanding = _outstanding.GetOrAdd(model, _ => new OutstandingDeliveries());
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var subscribing = SubscribeAsync(model, held, inbox.Writer, stop.Token);
-        var burying = new List<Task>();
+        var subscribing = SubscribeAsync(model, outstanding, inbox.Writer, stop.Token);
+        var leaving = new List<Task>();
         try
         {
             await foreach (var message in inbox.Reader.ReadAllAsync(cancellationToken))
             {
-                if (!message.Subscription.IsOpen) continue;
-                if (Take(message, held, out var burial) is { } delivery) yield return delivery;
-                if (burial is null) continue;
-                burying.RemoveAll(task => task.IsCompleted);
-                burying.Add(burial);
+                if (!message.IsOpen) continue;
+                if (Take(message, outstanding, out var left) is { } delivery) yield return delivery;
+                if (left is null) continue;
+                leaving.RemoveAll(task => task.IsCompleted);
+                leaving.Add(left);
             }
         }
         finally
@@ -73,22 +87,14 @@ internal sealed partial class RabbitMqRequestQueue(
             await stop.CancelAsync();
             inbox.Writer.TryComplete();
             await subscribing;
-            await Task.WhenAll(burying).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            held.Clear();
+            await Task.WhenAll(leaving).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            outstanding.Clear();
+            arrivals.Confirm(model); // what is left in its queues is no longer seen here
         }
     }
 
     /// <inheritdoc/>
-    public async IAsyncEnumerable<ModelName> WatchArrivalsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        // Every model, again and again: true, if not cheap.
-        using var timer = new PeriodicTimer(CheckInterval, time);
-        do
-        {
-            foreach (var model in link.Models.Concat(_enqueued.Keys).Distinct()) yield return model;
-        }
-        while (await timer.WaitForNextTickAsync(cancellationToken));
-    }
+    public IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken) => arrivals.WatchAsync(cancellationToken);
 
     /// <inheritdoc/>
     public async ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken)
@@ -98,10 +104,9 @@ internal sealed partial class RabbitMqRequestQueue(
         try
         {
             var session = await link.SessionAsync(either.Token);
-            var transient = await ReadyAsync(session, link.Topology.Transient(model), either.Token);
-            var durable = await ReadyAsync(session, link.Topology.Durable(model), either.Token);
-            var letters = await ReadyAsync(session, link.Topology.DeadLetters, either.Token);
-            return Add(transient + durable, letters, model);
+            var ready = 0L;
+            foreach (var queue in new[] { link.Topology.Transient(model), link.Topology.Durable(model) }) ready += await ReadyAsync(session, queue, either.Token);
+            return Add(ready, await ReadyAsync(session, link.Topology.DeadLetters, either.Token), model);
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested && BrokerFaults.IsOutage(exception))
         {
@@ -109,43 +114,41 @@ internal sealed partial class RabbitMqRequestQueue(
         }
     }
 
-    /// <summary>The broker counts what it has not handed out; what it has, its consumer knows: this process, or whoever publishes the model's demand.</summary>
-    private QueueDepth Add(long ready, long letters, ModelName model)
+    private static async Task<long> ReadyAsync(BrokerSession session, string queue, CancellationToken cancellationToken) => (await session.InspectAsync(queue, cancellationToken))?.MessageCount ?? 0;
+
+    private async ValueTask<ServingFault?> PublishAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
-        if (_held.TryGetValue(model, out var held) && held.IsConsuming)
+        using var message = Envelope.Wrap(request, options.Value.EnvelopeVersion, options.Value.MaxMessageBytes, time.GetUtcNow(), out var refused);
+        if (message is null) return refused;
+
+        var queue = request.Promise == Promise.Id ? link.Topology.Durable(request.Model) : link.Topology.Transient(request.Model);
+        var isConsumedHere = _outstanding.TryGetValue(request.Model, out var outstanding) && outstanding.IsConsuming;
+        Func<CancellationToken, ValueTask>? announce = isConsumedHere ? null : token => arrivals.AnnounceAsync(request.Model, queue, token);
+        var fault = await publisher.TryPublishAsync(queue, message.Properties, message.Body, announce, cancellationToken);
+        if (fault is null && !(isConsumedHere && outstanding!.IsConsuming)) arrivals.Confirm(request.Model);
+        return fault;
+    }
+
+    /// <summary>The broker counts what it has not handed out; what it has, its consumer knows: this process, or whoever publishes the model's demand.</summary>
+    private QueueDepth Add(long ready, long dead, ModelName model)
+    {
+        if (_outstanding.TryGetValue(model, out var outstanding) && outstanding.IsConsuming)
         {
-            var load = held.Load;
-            return new QueueDepth(ready + load.Requests, load.Tokens, load.Bytes, letters);
+            var load = outstanding.Load;
+            return new QueueDepth(ready + load.Requests, load.Tokens, load.Bytes, dead);
         }
 
         var latest = demand.Latest(model);
         var tokens = latest is null ? 0 : latest.PendingPromptTokens + latest.PendingOutputTokens + latest.RunningTokens;
-        return new QueueDepth(ready + (latest?.PendingRequests ?? 0) + (latest?.RunningRequests ?? 0), tokens, latest?.PendingBytes ?? 0, letters);
-    }
-
-    private static async Task<long> ReadyAsync(BrokerSession session, string queue, CancellationToken cancellationToken) => (await InspectAsync(session, queue, cancellationToken))?.MessageCount ?? 0;
-
-    /// <summary>How a queue stands; null: there is none.</summary>
-    private static async Task<QueueDeclareOk?> InspectAsync(BrokerSession session, string queue, CancellationToken cancellationToken)
-    {
-        await using var channel = await session.OpenChannelAsync(cancellationToken);
-        try
-        {
-            return await channel.QueueDeclarePassiveAsync(queue, cancellationToken);
-        }
-        catch (OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == Constants.NotFound)
-        {
-            return null;
-        }
+        return new QueueDepth(ready + (latest?.PendingRequests ?? 0) + (latest?.RunningRequests ?? 0), tokens, latest?.PendingBytes ?? 0, dead);
     }
 
     /// <summary>Keeps a subscription, on whichever connection there is, until stopped.</summary>
-    private async Task SubscribeAsync(ModelName model, HeldDeliveries held, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
+    private async Task SubscribeAsync(ModelName model, OutstandingDeliveries outstanding, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
     {
-        held.IsConsuming = true;
         try
         {
-            await SubscribeAgainAsync(model, held, into, stoppingToken);
+            while (!stoppingToken.IsCancellationRequested && !link.IsClosed) await SubscribeOnceAsync(model, outstanding, into, stoppingToken);
         }
         catch (Exception exception)
         {
@@ -153,35 +156,54 @@ internal sealed partial class RabbitMqRequestQueue(
         }
         finally
         {
-            held.IsConsuming = false;
+            into.TryComplete();
         }
     }
 
-    private async Task SubscribeAgainAsync(ModelName model, HeldDeliveries held, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
+    private async Task SubscribeOnceAsync(ModelName model, OutstandingDeliveries outstanding, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
     {
-        while (!stoppingToken.IsCancellationRequested)
+        BrokerSession? session = null;
+        try
         {
-            try
-            {
-                var session = await link.SessionAsync(stoppingToken);
-                await session.DeclareAsync(model, stoppingToken);
-                string[] queues = [link.Topology.Transient(model), link.Topology.Durable(model)];
-                await using var subscription = await RabbitMqSubscription.OpenAsync(session, queues, into, stoppingToken);
-                await WatchAsync(session, subscription, queues, stoppingToken);
-                session.Abandon($"it has lost a queue or consumer of '{model}'");
-            }
-            catch (Exception exception) when (exception is not ObjectDisposedException && BrokerFaults.IsOutage(exception))
-            {
-                if (!stoppingToken.IsCancellationRequested) LogNotConsuming(model, exception.Message, RetryPause);
-                await Task.Delay(RetryPause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-
-            held.Clear(); // what that subscription delivered comes again
+            session = await link.SessionAsync(stoppingToken);
+            string[] queues = [link.Topology.Transient(model), link.Topology.Durable(model)];
+            await AnyAsync(model, session, queues, stoppingToken);
+            outstanding.IsConsuming = true; // before the first delivery can come
+            await using var subscription = await RabbitMqSubscription.OpenAsync(session, queues, budget, into, stoppingToken);
+            await WatchAsync(session, subscription, stoppingToken);
+            if (!session.Ended.IsCompleted) session.Abandon($"it has lost a queue or consumer of '{model}'");
+        }
+        catch (Exception exception) when (BrokerFaults.IsOutage(exception))
+        {
+            // The loss of the connection is told by the link, once for all models.
+            if (!stoppingToken.IsCancellationRequested && session is { Ended.IsCompleted: false }) LogNotConsuming(model, exception.Message, RetryPause.TotalSeconds);
+            await Task.Delay(RetryPause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        finally
+        {
+            outstanding.IsConsuming = false;
+            outstanding.Clear(); // what that subscription delivered comes again
         }
     }
 
-    /// <summary>Returns when the subscription is over. RabbitMQ 3.10 does not always tell a consumer that its queue was deleted, so it is asked now and then whether it still has one.</summary>
-    private async Task WatchAsync(BrokerSession session, RabbitMqSubscription subscription, IReadOnlyList<string> queues, CancellationToken stoppingToken)
+    /// <summary>Returns when the model has a queue: one that nobody ever asked for has none, and needs none to be consumed.</summary>
+    private async Task AnyAsync(ModelName model, BrokerSession session, string[] queues, CancellationToken stoppingToken)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, session.Lost);
+        while (true)
+        {
+            var named = arrivals.NamedAsync(model);
+            foreach (var queue in queues)
+            {
+                if (await session.ExistsAsync(queue, over.Token)) return;
+            }
+
+            await named.WaitAsync(over.Token);
+        }
+    }
+
+    /// <summary>Returns when the subscription is over, be it that its queue is gone.</summary>
+    private async Task WatchAsync(BrokerSession session, RabbitMqSubscription subscription, CancellationToken stoppingToken)
     {
         while (true)
         {
@@ -194,34 +216,46 @@ internal sealed partial class RabbitMqRequestQueue(
             }
 
             stoppingToken.ThrowIfCancellationRequested();
-            foreach (var queue in queues)
-            {
-                if (await InspectAsync(session, queue, stoppingToken) is not { ConsumerCount: > 0 }) return;
-            }
+            if (!await subscription.IsConsumedAsync(session, stoppingToken)) return;
         }
     }
 
-    /// <summary>The request in the message; null when there is none, or it has been condemned: its burial is under way then.</summary>
-    private Delivery? Take(RabbitMqMessage message, HeldDeliveries held, out Task? burial)
+    /// <summary>The request in the message; null when there is none for us: it is on its way elsewhere then.</summary>
+    private Delivery? Take(RabbitMqMessage message, OutstandingDeliveries outstanding, out Task? leaving)
     {
-        burial = null;
-        if (Envelope.Unwrap(message.Properties, message.Body, options.Value.MaxMessageBytes, out var malformed) is not { } request)
+        leaving = null;
+        var (request, fault, isLater) = Envelope.Unwrap(message.Properties, message.Body, options.Value.MaxMessageBytes);
+        if (isLater)
         {
-            burial = burials.TryBuryAsync(message, malformed!, 0, CancellationToken.None).AsTask();
+            leaving = ReturnLaterAsync(message, fault!);
             return null;
         }
 
-        if (burials.Sentence(request.Id) is { } sentence)
+        if (request is null)
         {
-            burial = burials.BuryAsync(message, request, sentence.Reason, sentence.Attempts, CancellationToken.None).AsTask();
+            leaving = letters.TryMoveAsync(message, null, fault!, 0, CancellationToken.None).AsTask();
             return null;
         }
 
-        held.Add(message, request);
-        return new Delivery(this, message, held, request);
+        if (letters.GivenUp(request.Id) is { } given)
+        {
+            leaving = letters.MoveAsync(message, request, given.Reason, given.Attempts, CancellationToken.None).AsTask();
+            return null;
+        }
+
+        outstanding.Add(message, request);
+        return new Delivery(this, message, outstanding, request);
     }
 
-    private sealed class Delivery(RabbitMqRequestQueue queue, RabbitMqMessage message, HeldDeliveries held, InferenceRequest request) : IRequestDelivery
+    /// <summary>Not understood here: it waits for a gateway that is of its release, which this one's consumer is in the way of only while it holds the model.</summary>
+    private async Task ReturnLaterAsync(RabbitMqMessage message, ServingFault fault)
+    {
+        LogLater(message.Properties.MessageId ?? "", message.Queue, fault.Message, LaterPause.TotalSeconds);
+        await Task.Delay(LaterPause, time, message.Over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await message.ReturnAsync(CancellationToken.None);
+    }
+
+    private sealed class Delivery(RabbitMqRequestQueue queue, RabbitMqMessage message, OutstandingDeliveries outstanding, InferenceRequest request) : IRequestDelivery
     {
         public InferenceRequest Request => request;
 
@@ -235,28 +269,31 @@ internal sealed partial class RabbitMqRequestQueue(
 
         public ValueTask ReturnAsync(CancellationToken cancellationToken)
         {
-            held.Remove(message);
+            outstanding.Remove(message);
             return message.ReturnAsync(cancellationToken);
         }
 
         public ValueTask DeadLetterAsync(ServingFault reason, int attempts, CancellationToken cancellationToken)
         {
             Leave();
-            return queue.BuryAsync(message, request, reason, attempts, cancellationToken);
+            return queue.MoveAsync(message, request, reason, attempts, cancellationToken);
         }
 
         private void Leave()
         {
-            held.Remove(message);
+            outstanding.Remove(message);
             queue.Forget(request);
         }
     }
 
     private void Forget(InferenceRequest request) => bounds.Forget(request);
 
-    private ValueTask BuryAsync(RabbitMqMessage message, InferenceRequest request, ServingFault reason, int attempts, CancellationToken cancellationToken) =>
-        burials.BuryAsync(message, request, reason, attempts, cancellationToken);
+    private ValueTask MoveAsync(RabbitMqMessage message, InferenceRequest request, ServingFault reason, int attempts, CancellationToken cancellationToken) =>
+        letters.MoveAsync(message, request, reason, attempts, cancellationToken);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The queues of {Model} cannot be consumed now ({Reason}); the next try is in {Pause}.")]
-    private partial void LogNotConsuming(ModelName model, string reason, TimeSpan pause);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The queues of {Model} cannot be consumed now ({Reason}); the next try is in {Seconds} s.")]
+    private partial void LogNotConsuming(ModelName model, string reason, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Message {Id} of {Queue} is not understood here ({Reason}); it is offered again in {Seconds} s, or to whoever dispatches the model next.")]
+    private partial void LogLater(string id, string queue, string reason, double seconds);
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json.Serialization;
 using Serverless.Catalog.Manifests;
 using Serverless.Hosting.Manifests;
 
@@ -70,3 +71,12 @@ internal sealed record CatalogDocument
         }
     }
 }
+
+/// <summary>JSON of what is published between processes of different releases: unknown fields are skipped, missing ones keep their default.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    IgnoreReadOnlyProperties = true,
+    RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(CatalogDocument))]
+internal sealed partial class CatalogJson : JsonSerializerContext;

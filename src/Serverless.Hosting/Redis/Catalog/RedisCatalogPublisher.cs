@@ -3,7 +3,8 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog.Manifests;
 using Serverless.Errors;
-using Serverless.Hosting.Redis.Feeds;
+using Serverless.Hosting.Redis.Connection;
+using Serverless.Loops;
 
 namespace Serverless.Hosting.Redis.Catalog;
 
@@ -11,7 +12,7 @@ namespace Serverless.Hosting.Redis.Catalog;
 /// Publishes the manifests of a folder whenever they change, and again where Redis lost them. Faulty ones are reported and not published: what was good stays. Any number of
 /// publishers of the same folder may run.
 /// </summary>
-internal sealed partial class RedisCatalogPublisher(RedisConnection redis, string folder, IModelInspector inspector, TimeProvider time, ILogger<RedisCatalogPublisher> logger) : BackgroundService, IRedisPart
+internal sealed partial class RedisCatalogPublisher(RedisConnection redis, string folder, IModelInspector inspector, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogPublisher> logger) : BackgroundService, IRedisPart
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
@@ -48,7 +49,7 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
             }
 
             _reported = "";
-            var bytes = JsonSerializer.SerializeToUtf8Bytes(document, FeedJson.Default.CatalogDocument);
+            var bytes = JsonSerializer.SerializeToUtf8Bytes(document, CatalogJson.Default.CatalogDocument);
             var changed = _published is null || !bytes.AsSpan().SequenceEqual(_published);
             if ((int)await redis.EvaluateAsync(Publish, [redis.Keys.Catalog], [bytes, changed ? 1 : 0], cancellationToken) == 1) LogPublished(document.Files.Count, _folder);
             _published = bytes;
@@ -61,16 +62,12 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
         }
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => supervisor.RunAsync("catalog publish", PublishAllAsync, stoppingToken);
+
+    private async Task PublishAllAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Interval, time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken)) await PublishAsync(stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
+        while (await timer.WaitForNextTickAsync(stoppingToken)) await PublishAsync(stoppingToken);
     }
 
     private void Report(string errors)

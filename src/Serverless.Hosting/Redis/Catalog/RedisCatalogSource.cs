@@ -3,7 +3,8 @@ using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Feeds;
-using Serverless.Hosting.Redis.Feeds;
+using Serverless.Hosting.Redis.Connection;
+using Serverless.Loops;
 using StackExchange.Redis;
 
 namespace Serverless.Hosting.Redis.Catalog;
@@ -12,14 +13,14 @@ namespace Serverless.Hosting.Redis.Catalog;
 /// The catalogue that a publisher (<see cref="RedisCatalogPublisher"/>) keeps in Redis, followed live. A published document that cannot be read keeps the last good
 /// catalogue and is reported once. Empty until the host has started; the start waits for the first one.
 /// </summary>
-internal sealed partial class RedisCatalogSource(RedisConnection redis, TimeProvider time, ILogger<RedisCatalogSource> logger) : ICatalogSource, IRedisPart, IAsyncDisposable
+internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogSource> logger) : ICatalogSource, IRedisPart, IAsyncDisposable
 {
     private static readonly TimeSpan RefreshInterval = TimeSpan.FromSeconds(10);
 
     private readonly LatestValue<ModelCatalog> _current = new();
     private readonly ModelCatalog _none = new([]);
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Pulse _refresh = new(RefreshInterval, time);
+    private readonly RefreshTimer _refresh = new(RefreshInterval, time);
     private readonly CancellationTokenSource _stopping = new();
     private byte[] _seen = [];
     private string _fault = "nothing is published";
@@ -35,7 +36,7 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, TimeProv
     {
         _subscription = await redis.SubscribeAsync(RedisKeys.Changes(redis.Keys.Catalog), _ => _refresh.Now(), cancellationToken);
         redis.Reconnected += OnReconnected;
-        _refreshing = _refresh.RunAsync(RefreshAsync, _stopping.Token);
+        _refreshing = supervisor.RunAsync("catalog refresh", token => _refresh.RunAsync(RefreshAsync, token), _stopping.Token);
         _refresh.Now();
         try
         {
@@ -80,7 +81,7 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, TimeProv
     {
         try
         {
-            var reading = JsonSerializer.Deserialize(bytes, FeedJson.Default.CatalogDocument)?.ToCatalog() ?? throw new JsonException("It is null.");
+            var reading = JsonSerializer.Deserialize(bytes, CatalogJson.Default.CatalogDocument)?.ToCatalog() ?? throw new JsonException("It is null.");
             if (reading.Catalog is not { } catalog) throw new JsonException(string.Join('\n', reading.Errors));
 
             var changed = _current.Value is not null;
@@ -88,8 +89,9 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, TimeProv
             _first.TrySetResult();
             if (changed) LogChanged(catalog.Models.Count);
         }
-        catch (JsonException exception)
+        catch (Exception exception) when (exception is not OperationCanceledException)
         {
+            // Whatever the document did to its reader: the catalogue there is stays, and so does the loop.
             _fault = $"what is published cannot be read: {exception.Message}";
             LogUnreadable(Current.Models.Count, exception.Message);
         }

@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Serverless.Catalog;
 using Serverless.Demand;
-using Serverless.Hosting.Redis.Catalog;
 using Serverless.Scaling.Capacity;
 using Serverless.Scaling.Plans;
 
@@ -23,7 +22,6 @@ namespace Serverless.Hosting.Redis.Feeds;
 [JsonSerializable(typeof(DecisionHistory))]
 [JsonSerializable(typeof(SharedPlan))]
 [JsonSerializable(typeof(SharedPlan[]))]
-[JsonSerializable(typeof(CatalogDocument))]
 internal sealed partial class FeedJson : JsonSerializerContext
 {
     internal sealed class ModelNameConverter : JsonConverter<ModelName>

@@ -1,15 +1,17 @@
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
+using Serverless.Hosting.Redis.Connection;
+using Serverless.Loops;
 using Serverless.Scaling.Capacity;
 
 namespace Serverless.Hosting.Redis.Feeds;
 
 /// <summary>The state of pools, from whoever runs replicas to other processes. It changes rarely, so the process that said it last stands by it; five minutes after that process is gone it is forgotten.</summary>
-internal sealed class RedisCapacityFeed(RedisConnection redis, TimeProvider time, ILogger<RedisCapacityFeed> logger) : ICapacityFeed, IRedisPart, IAsyncDisposable
+internal sealed class RedisCapacityFeed(RedisConnection redis, Supervisor supervisor, TimeProvider time, ILogger<RedisCapacityFeed> logger) : ICapacityFeed, IRedisPart, IAsyncDisposable
 {
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(5);
 
-    private readonly RedisLatest<PoolCapacity> _latest = new(redis, redis.Keys.Capacity, new(capacity => capacity.Pool.Value, FeedJson.Default.PoolCapacity, Lifetime, KeepAlive: true), time, logger);
+    private readonly RedisLatest<PoolCapacity> _latest = new(redis, redis.Keys.Capacity, new(capacity => capacity.Pool.Value, FeedJson.Default.PoolCapacity, Lifetime, KeepAlive: true), supervisor, time, logger);
 
     public void Publish(PoolCapacity capacity)
     {

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Serverless.Errors;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Scaling.Planning;
 using Serverless.Scaling.Plans;
 using StackExchange.Redis;

@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
+using Serverless.Hosting.Redis.Connection;
+using Serverless.Loops;
 using Serverless.Scaling.Planning;
 using Serverless.Scaling.Plans;
 
@@ -15,8 +17,8 @@ public sealed class RedisScaleJournal : IScaleJournal, IRedisPart, IAsyncDisposa
 
     private readonly RedisLatest<DecisionHistory> _latest;
 
-    internal RedisScaleJournal(RedisConnection redis, TimeProvider time, ILogger<RedisScaleJournal> logger) =>
-        _latest = new(redis, redis.Keys.Decisions, new(history => history.Pool.Value, FeedJson.Default.DecisionHistory, Lifetime, KeepAlive: true), time, logger);
+    internal RedisScaleJournal(RedisConnection redis, Supervisor supervisor, TimeProvider time, ILogger<RedisScaleJournal> logger) =>
+        _latest = new(redis, redis.Keys.Decisions, new(history => history.Pool.Value, FeedJson.Default.DecisionHistory, Lifetime, KeepAlive: true), supervisor, time, logger);
 
     /// <summary>Replaces what is told of a pool; of <paramref name="decisions"/>, oldest first, the newest are told.</summary>
     public void Publish(PoolName pool, IReadOnlyList<ScaleDecision> decisions) => _latest.Publish(pool.Value, new DecisionHistory(pool, [.. decisions.TakeLast(Kept)]));
@@ -32,3 +34,6 @@ public sealed class RedisScaleJournal : IScaleJournal, IRedisPart, IAsyncDisposa
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _latest.DisposeAsync();
 }
+
+/// <summary>The newest decisions of a pool, oldest first, as a scaler publishes them.</summary>
+internal sealed record DecisionHistory(PoolName Pool, IReadOnlyList<ScaleDecision> Decisions);

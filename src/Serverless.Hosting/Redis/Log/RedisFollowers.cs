@@ -2,7 +2,8 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Serverless.Errors;
-using Serverless.Hosting.Redis.Feeds;
+using Serverless.Hosting.Redis.Connection;
+using Serverless.Loops;
 using Serverless.Requests;
 using StackExchange.Redis;
 
@@ -12,9 +13,10 @@ namespace Serverless.Hosting.Redis.Log;
 /// All open followers of this process. They share one channel, which a log learns by being read: the scripts tell it the records they append, so following costs one call and
 /// no subscription. Hints may be lost; whoever has heard nothing for a second is compared with its log, some hundred in one call.
 /// </summary>
-internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider time, ILogger<RedisFollowers> logger) : IAsyncDisposable
+internal sealed partial class RedisFollowers(RedisConnection redis, Supervisor supervisor, TimeProvider time, ILogger<RedisFollowers> logger) : IAsyncDisposable
 {
     private const int PageOfEvents = 500;
+    private const int PageOfBytes = 256 * 1024;
     private const int SweepBatch = 250;
 
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
@@ -24,7 +26,7 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
     private readonly ConcurrentDictionary<string, string> _opened = new(StringComparer.Ordinal);
     private readonly string _channel = redis.Keys.Hints(Guid.NewGuid().ToString("n"));
     private readonly SemaphoreSlim _starting = new(1, 1);
-    private readonly Pulse _sweep = new(SweepInterval, time);
+    private readonly RefreshTimer _sweep = new(SweepInterval, time);
     private readonly CancellationTokenSource _stopping = new();
     private ChannelMessageQueue? _subscription;
     private Task _sweeping = Task.CompletedTask;
@@ -67,7 +69,7 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
     public async ValueTask<RedisPage> ReadAsync(RequestId id, long after, CancellationToken cancellationToken)
     {
         var answer = (RedisResult[])(await redis.EvaluateAsync(
-            RedisLogScripts.Read, [redis.Keys.Head(id), redis.Keys.Events(id)], [_channel, after, PageOfEvents], cancellationToken))!;
+            RedisLogScripts.Read, [redis.Keys.Head(id), redis.Keys.Events(id)], [_channel, after, PageOfEvents, PageOfBytes], cancellationToken))!;
         return new RedisPage((string)answer[0]!, (long)answer[1], (int)answer[2] == 1, [.. ((RedisValue[])answer[3]!).Select(record => (ReadOnlyMemory<byte>)record)]);
     }
 
@@ -92,7 +94,7 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
             if (_subscription is not null) return;
             _subscription = await redis.SubscribeAsync(RedisChannel.Literal(_channel), OnHint, cancellationToken);
             redis.Reconnected += OnReconnected;
-            _sweeping = _sweep.RunAsync(SweepAsync, _stopping.Token);
+            _sweeping = supervisor.RunAsync("log sweep", token => _sweep.RunAsync(SweepAsync, token), _stopping.Token);
         }
         finally
         {
@@ -142,7 +144,7 @@ internal sealed partial class RedisFollowers(RedisConnection redis, TimeProvider
 
             return true;
         }
-        catch (Exception exception) when (exception is not OperationCanceledException)
+        catch (ServingException exception)
         {
             LogSweepFailed(silent.Length, exception.Message);
             return false;

@@ -1,12 +1,13 @@
 using System.Buffers.Binary;
 using System.Text;
+using Serverless.Hosting.Redis.Connection;
 
 namespace Serverless.Hosting.Redis.Log;
 
 /// <summary>Records as a script told them to a channel while it appended them: run (16 characters), length and text of the id, first sequence, then each record with its length.</summary>
 internal readonly record struct RedisHint(string Run, string Id, long From, ReadOnlyMemory<byte> Frames)
 {
-    public const int RunLength = 16;
+    private const int RunLength = RedisServerCheck.RunLength;
 
     public static bool TryRead(ReadOnlyMemory<byte> message, out RedisHint hint)
     {

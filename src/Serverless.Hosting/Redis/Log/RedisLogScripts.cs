@@ -1,9 +1,11 @@
+using Serverless.Hosting.Redis.Connection;
+
 namespace Serverless.Hosting.Redis.Log;
 
 /// <summary>
 /// The log's operations, one script each. State of a log, in <c>head:{id}</c>: <c>record</c> (the head as it was opened), <c>model</c>, <c>promise</c>, <c>holder</c>,
 /// <c>resumable</c>, <c>expires</c>; <c>attempt</c>, <c>nonce</c>, <c>idle</c> (attempts without progress), <c>progressed</c>, <c>run</c> (the server's run that gave the
-/// attempt, or adopted it), <c>from</c> (the run it was adopted from); <c>accepted</c>, <c>ended</c> (the last sequence) and <c>outside</c> (no attempt ended it); <c>followers</c> (their channels).
+/// attempt, or adopted it), <c>from</c> (the run it was adopted from); <c>bytes</c> (of output); <c>accepted</c>, <c>ended</c> (the last sequence) and <c>outside</c> (no attempt ended it); <c>followers</c> (their channels).
 /// <para>
 /// The server's run is asked of INFO in the script itself wherever a fence is handed out or checked: there is no moment between asking and writing. It costs 7 of about 20 µs and leaves nothing to invalidate.
 /// </para>
@@ -102,9 +104,9 @@ internal static class RedisLogScripts
         return { 0, now, attempt, redis.call('XLEN', KEYS[2]) }
         """);
 
-    /// <summary>KEYS head, events. ARGV id, run, attempt, first sequence, then kind and record of each event; kinds: c chunk, e other, t terminal. An AppendStatus.</summary>
+    /// <summary>KEYS head, events. ARGV id, run, attempt, first sequence, most bytes of output, then kind and record of each event; kinds: c chunk, e other, t terminal. An AppendStatus.</summary>
     public static readonly RedisScript Append = new(Shared + """
-        local head = redis.call('HMGET', KEYS[1], 'attempt', 'ended', 'outside', 'progressed', 'expires', 'followers')
+        local head = redis.call('HMGET', KEYS[1], 'attempt', 'ended', 'outside', 'progressed', 'expires', 'followers', 'bytes')
         local attempt = tonumber(ARGV[3])
         if #ARGV[2] ~= 16 or not string.find(redis.call('INFO', 'server'), 'run_id:' .. ARGV[2], 1, true) then
           if head[2] then return 2 end
@@ -114,24 +116,28 @@ internal static class RedisLogScripts
         if not head[1] then return 4 end
         if attempt ~= tonumber(head[1]) then return 1 end
         local last = tonumber(head[2] or redis.call('XLEN', KEYS[2]))
-        local from, count = tonumber(ARGV[4]), (#ARGV - 4) / 2
+        local from, count = tonumber(ARGV[4]), (#ARGV - 5) / 2
         if from > last + 1 then return 3 end
         if head[3] and from + count > last then return 2 end
         local known = last + 1 - from
         if known >= count then return 0 end
         if head[2] then return 2 end
-        local kinds, progressed, ended = {}, false, false
-        for i = 5 + known * 2, #ARGV, 2 do
+        local kinds, progressed, ended, bytes = {}, false, false, tonumber(head[7] or 0)
+        for i = 6 + known * 2, #ARGV, 2 do
           if not ended then
             kinds[#kinds + 1] = ARGV[i]
             kinds[#kinds + 1] = ARGV[i + 1]
-            progressed = progressed or ARGV[i] == 'c'
+            if ARGV[i] == 'c' then
+              progressed = true
+              bytes = bytes + #ARGV[i + 1]
+            end
             ended = ARGV[i] == 't'
           end
         end
+        if progressed and bytes > tonumber(ARGV[5]) then return 6 end
         append(KEYS[2], head[5], head[6], ARGV[1], ARGV[2], last, kinds)
         if ended then redis.call('HSET', KEYS[1], 'ended', last + #kinds / 2, 'progressed', progressed and 1 or head[4])
-        elseif progressed and head[4] ~= '1' then redis.call('HSET', KEYS[1], 'progressed', 1) end
+        elseif progressed then redis.call('HSET', KEYS[1], 'progressed', 1, 'bytes', bytes) end
         return 0
         """);
 
@@ -161,7 +167,7 @@ internal static class RedisLogScripts
         """);
 
     /// <summary>
-    /// KEYS head, events. ARGV the follower's channel, the sequence after which to read, how many. Run, last sequence (-1: no log), whether it ended, and kind and record of
+    /// KEYS head, events. ARGV the follower's channel, the sequence after which to read, about how many and how many bytes of them. Run, last sequence (-1: no log), whether it ended, and kind and record of
     /// each event. From the same moment on the channel gets what is appended.
     /// </summary>
     public static readonly RedisScript Read = new(Shared + """
@@ -170,8 +176,17 @@ internal static class RedisLogScripts
         if not head[2] and not string.find(head[3] or '', ARGV[1], 1, true) then
           redis.call('HSET', KEYS[1], 'followers', head[3] and head[3] .. ' ' .. ARGV[1] or ARGV[1])
         end
-        local records = {}
-        for _, entry in ipairs(redis.call('XRANGE', KEYS[2], string.format('%.0f-0', ARGV[2] + 1), '+', 'COUNT', ARGV[3])) do records[#records + 1] = entry[2][2] end
+        local records, bytes, from = {}, 0, ARGV[2] + 1
+        while #records < tonumber(ARGV[3]) and bytes < tonumber(ARGV[4]) do
+          local some = redis.call('XRANGE', KEYS[2], string.format('%.0f-0', from), '+', 'COUNT', 50)
+          if #some == 0 then break end
+          for _, entry in ipairs(some) do
+            if bytes >= tonumber(ARGV[4]) then break end
+            records[#records + 1] = entry[2][2]
+            bytes = bytes + #entry[2][2]
+          end
+          from = from + #some
+        end
         return { run(), tonumber(head[2] or redis.call('XLEN', KEYS[2])), head[2] and 1 or 0, records }
         """);
 
@@ -187,12 +202,12 @@ internal static class RedisLogScripts
         return { run(), changed }
         """);
 
-    /// <summary>KEYS head and events of each log. Frees the events of those that ended and that nobody may come back for; their heads stay and refuse what comes late.</summary>
+    /// <summary>KEYS head and events of each log. ARGV who holds each. Frees the events of those that ended, are held so still, and that nobody may come back for; their heads stay and refuse what comes late.</summary>
     public static readonly RedisScript Forget = new("""
         local gone = {}
         for i = 1, #KEYS, 2 do
-          local head = redis.call('HMGET', KEYS[i], 'ended', 'promise', 'resumable')
-          if head[1] and head[2] == '0' and head[3] == '0' then gone[#gone + 1] = KEYS[i + 1] end
+          local head = redis.call('HMGET', KEYS[i], 'ended', 'promise', 'resumable', 'holder')
+          if head[1] and head[2] == '0' and head[3] == '0' and head[4] == ARGV[(i + 1) / 2] then gone[#gone + 1] = KEYS[i + 1] end
         end
         if #gone > 0 then redis.call('UNLINK', unpack(gone)) end
         return 0

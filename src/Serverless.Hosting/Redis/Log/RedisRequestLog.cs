@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Hosting.Records;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Requests;
 using StackExchange.Redis;
 
@@ -11,7 +12,7 @@ namespace Serverless.Hosting.Redis.Log;
 /// <summary>The request log of the distributed shape: a hash and a stream per request, one script per operation (<see cref="RedisLogScripts"/>). Thread-safe.</summary>
 internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers followers) : IRequestLog
 {
-    private readonly RedisForgetting _forgetting = new(redis);
+    private readonly LogTrimmer _trimmer = new(redis);
 
     private const int PageOfEvents = 1000;
     private const int MaxEndHints = 65536;
@@ -64,15 +65,17 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
     public async ValueTask<AppendStatus> AppendAsync(RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(events);
-        var values = new RedisValue[4 + (events.Count * 2)];
-        (values[0], values[1], values[2], values[3]) = (id.Value, fence.StoreRun ?? "", fence.Attempt, fromSequence);
+        var values = new RedisValue[5 + (events.Count * 2)];
+        (values[0], values[1], values[2], values[3], values[4]) = (id.Value, fence.StoreRun ?? "", fence.Attempt, fromSequence, redis.Options.MaxOutputBytes);
         for (var i = 0; i < events.Count; i++)
         {
-            values[4 + (i * 2)] = events[i] is RequestEvent.Chunk ? ChunkKind : events[i].IsTerminal ? TerminalKind : OtherKind;
-            values[5 + (i * 2)] = EventCodec.Encode(events[i]);
+            values[5 + (i * 2)] = events[i] is RequestEvent.Chunk ? ChunkKind : events[i].IsTerminal ? TerminalKind : OtherKind;
+            values[6 + (i * 2)] = EventCodec.Encode(events[i]);
         }
 
-        return (AppendStatus)(int)await redis.EvaluateAsync(RedisLogScripts.Append, Log(id), values, cancellationToken);
+        var status = (AppendStatus)(int)await redis.EvaluateAsync(RedisLogScripts.Append, Log(id), values, cancellationToken);
+        if (status == AppendStatus.TooLarge) await EndAsync(id, LogLimits.TooLarge(redis.Options.MaxOutputBytes), cancellationToken);
+        return status;
     }
 
     public async ValueTask<bool> EndAsync(RequestId id, RequestEvent end, CancellationToken cancellationToken)
@@ -100,7 +103,7 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
     public async ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken)
     {
         var fields = await redis.RunAsync(database => database.HashGetAsync(Keys.Head(id), HeadFields), cancellationToken);
-        return fields[0].IsNull ? null : HeadCodec.Decode(fields[0], (Promise)(int)fields[1], (string)fields[2]!) with { Attempts = (int)fields[3], Ended = !fields[4].IsNull };
+        return fields[0].IsNull || HeadCodec.Decode(fields[0], (Promise)(int)fields[1], (string)fields[2]!) is not { } head ? null : head with { Attempts = (int)fields[3], Ended = !fields[4].IsNull };
     }
 
     public async IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -110,12 +113,13 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
         {
             foreach (var logged in batch)
             {
-                if (logged.Event.IsTerminal) _forgetting.Forget(id);
                 yield return logged;
                 if (logged.Event.IsTerminal) yield break;
             }
         }
     }
+
+    public void Forget(RequestId id, string holder) => _trimmer.Forget(id, holder);
 
     public async IAsyncEnumerable<RequestId> WatchEndsAsync(ModelName model, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -159,7 +163,7 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
 
             read += page.Length;
             foreach (var record in page.Select(entry => entry.Values[0]).Where(record => record.Name == ChunkKind))
-                output.AddRange(((RequestEvent.Chunk)EventCodec.Decode(record.Value)).Choices);
+                if (EventCodec.Decode(record.Value) is RequestEvent.Chunk chunk) output.AddRange(chunk.Choices);
         }
 
         return output;

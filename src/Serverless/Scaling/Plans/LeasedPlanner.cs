@@ -20,12 +20,14 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
     private readonly PendingChanges<ModelName, bool> _due = new();
+    private readonly LeaseKeeper _keeper = new(leases, instance, time, supervisor.Observer);
 
     /// <summary>Whether this one plans now.</summary>
     public bool Leads { get; private set; }
 
     /// <summary>Plans until stopped, whenever the lease can be had. Never throws.</summary>
     public Task RunAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        supervisor.RunAsync("planner-lease", _keeper.RunAsync, stoppingToken),
         supervisor.RunAsync("planner", PlanAsync, stoppingToken),
         supervisor.RunAsync("planner-demand", WatchAsync, stoppingToken));
 
@@ -104,10 +106,10 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
     {
         using var limit = new CancellationTokenSource(Limit, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stoppingToken);
-        var acquiring = KeptLease.AcquireAsync(leases, LeaseNames.Planner, instance, time, either.Token).AsTask();
+        var acquiring = _keeper.AcquireAsync([LeaseNames.Planner], either.Token).AsTask();
         try
         {
-            return await acquiring.WaitAsync(either.Token);
+            return (await acquiring.WaitAsync(either.Token)).SingleOrDefault();
         }
         catch (ServingException)
         {
@@ -122,10 +124,11 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
         }
     }
 
-    private static async Task GiveBackAsync(Task<KeptLease?> acquiring)
+    private static async Task GiveBackAsync(Task<IReadOnlyList<KeptLease>> acquiring)
     {
         await ((Task)acquiring).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (acquiring.IsCompletedSuccessfully && await acquiring is { } late) await late.DisposeAsync();
+        if (!acquiring.IsCompletedSuccessfully) return;
+        foreach (var late in await acquiring) await late.DisposeAsync();
     }
 
     /// <summary>One call to a store, bounded in time; the default when it cannot be reached.</summary>
