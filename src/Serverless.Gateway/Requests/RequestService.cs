@@ -29,7 +29,7 @@ internal sealed class RequestService(
     IOptions<PromiseOptions> options)
 {
     /// <summary>The longest that a shape may be: it lies in the head of the request's log, in a store that all share.</summary>
-    private const int LongestShape = 64 * 1024;
+    private const int LongestShape = 256 * 1024;
 
     /// <summary>Takes a call: what it returns is to be followed, or answers it.</summary>
     /// <exception cref="ServingException">It is refused: nothing runs.</exception>
