@@ -21,6 +21,7 @@ public static class DispatchServices
         services.TryAddSingleton<DispatchPorts>();
         services.TryAddSingleton<DispatcherSet>();
         services.AddHostedService<DispatchService>();
+        services.AddHealthChecks().AddCheck<LeaseCheck>("lease", tags: [ProbeServices.Ready]);
         return services;
     }
 }

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Options;
 using Serverless.Hosting.RabbitMq;
 using Serverless.Hosting.RabbitMq.Connection;
 using Serverless.Hosting.RabbitMq.DeadLetters;
@@ -15,10 +14,10 @@ public static class RabbitMqServices
     public static IServiceCollection AddRabbitMqQueue(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
-        services.AddOptions<RabbitMqOptions>().BindConfiguration(RabbitMqOptions.Section).ValidateOnStart();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RabbitMqOptions>, RabbitMqOptions.Validator>());
+        services.AddCheckedOptions<RabbitMqOptions, RabbitMqOptions.Validator>(RabbitMqOptions.Section);
         services.TryAddSingleton<BrokerChecks>();
         services.TryAddSingleton<RabbitMqLink>();
+        services.AddDependency<RabbitMqLink>();
         services.TryAddSingleton<RabbitMqPublisher>();
         services.TryAddSingleton<OutstandingBytes>();
         services.TryAddSingleton<DeadLetterQueue>();

@@ -147,7 +147,7 @@ internal static class SessionCodec
     {
         Wire.FromDispatcher.KindOneofCase.Assign => new DispatcherMessage.Assign(new Assignment(
             RequestCodec.FromRecord(record.Assign.Request ?? throw new InvalidDataException("An assignment without its request."), record.Assign.Body.Memory),
-            FromRecord(record.Assign.Fence ?? throw new InvalidDataException("An assignment without its fence.")),
+            FromRecord(record.Assign.Fence),
             record.Assign.LastSequence,
             [.. record.Assign.Output.Select(EventCodec.FromRecord)])),
         Wire.FromDispatcher.KindOneofCase.Cancel => new DispatcherMessage.Cancel(new RequestId(record.Cancel.Id)),
@@ -172,7 +172,7 @@ internal static class SessionCodec
 
     private static Wire.Fence ToRecord(Fence fence) => new() { StoreRun = fence.StoreRun, Attempt = fence.Attempt };
 
-    private static Fence FromRecord(Wire.Fence record) => new(record.StoreRun, record.Attempt);
+    private static Fence FromRecord(Wire.Fence? record) => record is null ? throw new InvalidDataException("A message without its fence.") : new(record.StoreRun, record.Attempt);
 
     private static Wire.Report ToRecord(WorkerLoad load)
     {

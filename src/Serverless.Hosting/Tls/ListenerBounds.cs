@@ -1,7 +1,8 @@
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 
-namespace Microsoft.AspNetCore.Hosting;
+namespace Serverless.Hosting.Tls;
 
 /// <summary>What doors for other processes have in common.</summary>
 public static class ListenerBounds
@@ -27,7 +28,7 @@ public static class ListenerBounds
     }
 
     /// <summary>Serves HTTP/2 over TLS with certificates that may change meanwhile.</summary>
-    public static ListenOptions UseHttps(this ListenOptions endpoint, Serverless.Hosting.Tls.ReloadingCertificates certificates)
+    public static ListenOptions UseHttps(this ListenOptions endpoint, ReloadingCertificates certificates)
     {
         ArgumentNullException.ThrowIfNull(certificates);
         return endpoint.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new(certificates.Server()) });

@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Demand;
+using Serverless.Leases;
 using Serverless.Scaler.Keda;
 using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
@@ -57,8 +58,8 @@ internal sealed class ScalerHost : IAsyncDisposable
         builder.Services.AddSingleton<IDemandFeed, MemoryDemandFeed>();
         builder.Services.AddSingleton<ICapacityFeed, MemoryCapacityFeed>();
         configure?.Invoke(builder.Services);
+        if (!planning) builder.Services.AddSingleton<ILeases, NoLeases>();
         builder.Services.AddScaler();
-        if (!planning) builder.Services.Remove(builder.Services.Single(service => service.ImplementationType == typeof(PlanningService)));
 
         var app = builder.Build();
         app.MapScaler();
@@ -116,5 +117,23 @@ internal sealed class ScalerHost : IAsyncDisposable
                 Scaling = new ScalingConfig { MaxReplicas = 5, Cooldown = TimeSpan.FromSeconds(10) },
             },
         ]);
+    }
+
+    /// <summary>Another scaler plans.</summary>
+    private sealed class NoLeases : ILeases
+    {
+        public ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => new((Lease?)null);
+
+        public ValueTask<bool> RenewAsync(Lease lease, TimeSpan timeToLive, CancellationToken cancellationToken) => new(false);
+
+        public ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => new([]);
+
+        public ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> leases, TimeSpan timeToLive, CancellationToken cancellationToken) => new([]);
+
+        public ValueTask ReleaseAsync(Lease lease, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+        public ValueTask<Lease?> ReadAsync(string name, CancellationToken cancellationToken) => new((Lease?)null);
+
+        public ValueTask<IReadOnlyList<Lease>> ListAsync(string prefix, CancellationToken cancellationToken) => new([]);
     }
 }

@@ -30,7 +30,7 @@ public sealed class BrokerFaultsTests
         foreach (var type in own) BrokerFaults.IsOutage((Exception)System.Runtime.CompilerServices.RuntimeHelpers.GetUninitializedObject(type)).ShouldBeTrue(type.Name);
         Exception[] outages = [new IOException(), new SocketException(), new TimeoutException(), new OperationCanceledException(), new ObjectDisposedException("channel"), new InvalidOperationException(), new EndOfStreamException()];
         foreach (var exception in outages) BrokerFaults.IsOutage(exception).ShouldBeTrue(exception.GetType().Name);
-        Exception[] mistakes = [new ArgumentNullException(), new NullReferenceException(), new InvalidCastException(), new IndexOutOfRangeException()];
+        Exception[] mistakes = [new ArgumentNullException(), new InvalidCastException(), new KeyNotFoundException(), new NotImplementedException()];
         foreach (var exception in mistakes) BrokerFaults.IsOutage(exception).ShouldBeFalse(exception.GetType().Name);
     }
 
