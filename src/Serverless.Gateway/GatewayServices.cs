@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
-using Serverless.Dispatching;
 using Serverless.Events;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
@@ -87,7 +86,6 @@ public static class GatewayServices
         services.TryAddSingleton<ResultEvents>();
         services.TryAddSingleton<PromisedRequests>();
         services.TryAddSingleton<ResultKeeper>();
-        services.TryAddSingleton<IPromiseKeeper>(provider => provider.GetRequiredService<ResultKeeper>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, ResultKeeper>(provider => provider.GetRequiredService<ResultKeeper>()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, UsageObserver>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, ResultEcho>());

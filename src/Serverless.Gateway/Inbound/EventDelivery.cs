@@ -8,14 +8,12 @@ namespace Serverless.Gateway.Inbound;
 /// <summary>Hands the events of the process's own bus to the handlers there are.</summary>
 internal sealed partial class EventDelivery(MemoryEventBus bus, IEnumerable<IEventHandler> handlers, Supervisor supervisor, ILogger<EventDelivery> logger) : IHostedService, IDisposable
 {
-    private const string Loop = "event delivery";
-
     private readonly CancellationTokenSource _stop = new();
     private Task[] _running = [];
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        _running = [.. handlers.Select(handler => supervisor.RunAsync(Loop, stop => bus.DeliverAsync(handler, (failed, e) => LogFailed(e, failed.Id, failed.Source), stop), _stop.Token, handler.Topic))];
+        _running = [.. handlers.Select(handler => supervisor.RunAsync("event-delivery", stop => bus.DeliverAsync(handler, (failed, e) => LogFailed(e, failed.Id, failed.Source), stop), _stop.Token, handler.Topic))];
         return Task.CompletedTask;
     }
 

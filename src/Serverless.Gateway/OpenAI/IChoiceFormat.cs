@@ -27,3 +27,11 @@ internal interface IChoiceFormat
     /// <summary>The whole choice.</summary>
     void WriteWhole(Utf8JsonWriter json, AnswerShape shape, ChoiceOutput choice);
 }
+
+/// <summary>JSON has no infinity: OpenAI gives −9999 for a token that cannot be.</summary>
+internal static class LogProbFloor
+{
+    private const float Floor = -9999f;
+
+    public static float Clamp(float logProb) => logProb >= Floor ? Math.Min(logProb, 0) : Floor;
+}

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Gateway.Telemetry;
 using Serverless.Loops;
@@ -12,7 +11,7 @@ namespace Serverless.Gateway.Requests;
 /// asked for. Each step can be repeated. Thread-safe.
 /// </summary>
 internal sealed partial class ResultKeeper(RequestRecords records, RecordReader reader, ResultEvents events, GatewayMetrics metrics, TimeProvider time, ILogger<ResultKeeper> logger)
-    : IPromiseKeeper, IEndObserver
+    : IEndObserver
 {
     /// <summary>A result is published so often at most. Each time it is waited for some seconds.</summary>
     private const int MostPublished = 5;
@@ -24,7 +23,7 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
     public async ValueTask<bool> EndedAsync(RequestEnd end, CancellationToken cancellationToken) =>
         end.Request.Promise != Promise.Id || await KeepAsync(end.Request, cancellationToken);
 
-    /// <inheritdoc/>
+    /// <summary>Of a request that an id promises.</summary>
     public async Task<bool> KeepAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
         var backoff = new Backoff(FirstPause, LongestPause);

@@ -38,12 +38,20 @@ internal sealed partial class DaprEventReceiver(IEnumerable<IEventHandler> handl
 
     private static byte[] Hash(string token) => SHA256.HashData(Encoding.UTF8.GetBytes(token));
 
-    /// <summary>By <c>APP_API_TOKEN</c> in a time that tells nothing of it; where none is set, only a caller of this machine, which the sidecar is.</summary>
+    /// <summary>
+    /// By <c>APP_API_TOKEN</c> in a time that tells nothing of it; where none is set, a caller of this machine that sends a CloudEvent: the sidecar does, and neither a page in a browser
+    /// (which may post text to any address, but no other type unasked) nor a proxy on this machine, which says for whom it speaks.
+    /// </summary>
     private bool IsSidecar(HttpContext http)
     {
-        if (_token is null) return http.Connection.RemoteIpAddress is { } address && IPAddress.IsLoopback(address);
+        if (_token is null) return http.Connection.RemoteIpAddress is { } address && IPAddress.IsLoopback(address) && !IsForwarded(http.Request.Headers) && IsCloudEvent(http.Request);
         return http.Request.Headers.TryGetValue(DaprNames.TokenHeader, out var given) && !StringValues.IsNullOrEmpty(given) && CryptographicOperations.FixedTimeEquals(Hash(given.ToString()), _token);
     }
+
+    private static bool IsForwarded(IHeaderDictionary headers) => headers.ContainsKey("X-Forwarded-For") || headers.ContainsKey("Forwarded");
+
+    private static bool IsCloudEvent(HttpRequest request) =>
+        request.ContentType?.StartsWith(CloudEventJson.ContentType, StringComparison.OrdinalIgnoreCase) == true || request.Headers.ContainsKey("ce-id");
 
     private async Task<BrokerAnswer> AnswerAsync(string topic, HttpContext http)
     {
@@ -88,7 +96,7 @@ internal sealed partial class DaprEventReceiver(IEnumerable<IEventHandler> handl
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Refused a delivery to {Path} that does not come from the sidecar: its dapr-api-token is missing or wrong.")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Refused a delivery to {Path} that does not come from the sidecar: its dapr-api-token is missing or wrong, or, where no APP_API_TOKEN is set, it comes from elsewhere or is no CloudEvent.")]
     private partial void CallerRefused(PathString path);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "An event of topic {Topic} was delivered, which nothing here handles; it is dead-lettered. Remove the subscription.")]

@@ -15,6 +15,6 @@ internal sealed partial class OpenGatewayWarning(IOptions<DistributedOptions> op
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    [LoggerMessage(LogLevel.Warning, "No API keys are set up: whoever reaches {Http} is served, as organization 'local'. Name a file in Keys:File or a secret in Keys:Secret.")]
+    [LoggerMessage(LogLevel.Warning, "No API keys are set up: {Http} serves callers of this machine alone, as organization 'local', or everyone who reaches it where Gateway:Access:AllowAnonymous is set. Name a file in Keys:File or a secret in Keys:Secret.")]
     private partial void LogOpen(Uri http);
 }

@@ -32,3 +32,27 @@ public sealed record ChoiceChunk(int Choice, int Position, IReadOnlyList<int> To
 /// <param name="Name">The function's name; empty but in the first piece.</param>
 /// <param name="Arguments">More of the arguments' JSON; may be empty.</param>
 public sealed record ToolCallFragment(int Index, string Id, string Name, string Arguments);
+
+/// <summary>A token and its log-probability.</summary>
+/// <param name="TokenId">The token.</param>
+/// <param name="Bytes">Its bytes; may be part of a character.</param>
+/// <param name="LogProb">Natural logarithm of its probability.</param>
+/// <param name="Top">The most probable tokens at that position, itself perhaps among them; empty if not asked for or if this is one of them.</param>
+public sealed record TokenLogProb(int TokenId, ReadOnlyMemory<byte> Bytes, float LogProb, IReadOnlyList<TokenLogProb> Top);
+
+/// <summary>Why a choice ended, in OpenAI's words; one that this release does not know is passed on as it came.</summary>
+/// <param name="Value">For example <c>stop</c>.</param>
+public readonly record struct FinishReason(string Value)
+{
+    /// <summary>The model ended it or a stop string matched.</summary>
+    public static FinishReason Stop { get; } = new("stop");
+
+    /// <summary>The cap or the context was reached.</summary>
+    public static FinishReason Length { get; } = new("length");
+
+    /// <summary>The model asks for a tool.</summary>
+    public static FinishReason ToolCalls { get; } = new("tool_calls");
+
+    /// <inheritdoc/>
+    public override string ToString() => Value;
+}

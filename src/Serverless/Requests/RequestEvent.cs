@@ -44,3 +44,14 @@ public abstract record RequestEvent
     /// <param name="What">What there is instead.</param>
     public sealed record Unknown(string What) : RequestEvent;
 }
+
+/// <summary>What a request cost, as the engine counted it.</summary>
+/// <param name="PromptTokens">Prompt tokens, cached ones included.</param>
+/// <param name="CompletionTokens">Generated tokens over all choices.</param>
+/// <param name="CachedTokens">Prompt tokens that a prefix cache supplied.</param>
+public sealed record TokenUsage(int PromptTokens, int CompletionTokens, int CachedTokens = 0);
+
+/// <summary>An event and its place in its request's log.</summary>
+/// <param name="Sequence">1, 2, 3 … without gaps.</param>
+/// <param name="Event">The event.</param>
+public readonly record struct LoggedEvent(long Sequence, RequestEvent Event);

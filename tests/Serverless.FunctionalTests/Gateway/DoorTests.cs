@@ -3,7 +3,10 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Serverless.Hosting.Dapr;
 using Serverless.Tenancy;
 using Shouldly;
 
@@ -129,6 +132,27 @@ public sealed class DoorTests
 
         (await first).StatusCode.ShouldBe(HttpStatusCode.OK);
         (await other).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1", "application/cloudevents+json", null, true)]
+    [InlineData("127.0.0.1", "application/cloudevents+json; charset=utf-8", null, true)]
+    [InlineData("127.0.0.1", "text/plain", null, false)]
+    [InlineData("127.0.0.1", "application/json", null, false)]
+    [InlineData("127.0.0.1", "application/cloudevents+json", "203.0.113.7", false)]
+    [InlineData("203.0.113.7", "application/cloudevents+json", null, false)]
+    public async Task Without_a_token_only_the_sidecar_of_this_machine_delivers_events(string from, string contentType, string? forwardedFor, bool taken)
+    {
+        var receiver = new DaprEventReceiver([], new ConfigurationBuilder().Build(), NullLogger<DaprEventReceiver>.Instance);
+        var http = new DefaultHttpContext();
+        http.Connection.RemoteIpAddress = IPAddress.Parse(from);
+        http.Request.ContentType = contentType;
+        http.Request.RouteValues["topic"] = "serverless.results";
+        if (forwardedFor is not null) http.Request.Headers["X-Forwarded-For"] = forwardedFor;
+
+        await receiver.ReceiveAsync(http);
+
+        http.Response.StatusCode.ShouldBe(taken ? 200 : 401);
     }
 
     private static (string, string) Bearer((string Key, string Line) key) => ("Authorization", "Bearer " + key.Key);

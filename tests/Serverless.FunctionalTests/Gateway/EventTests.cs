@@ -4,7 +4,6 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Events;
 using Serverless.Gateway.Requests;
@@ -34,7 +33,7 @@ public sealed class EventTests
         await held.BeginAsync();
         await held.SayAsync("Good day", finish: FinishReason.Stop);
         await held.FinishAsync();
-        await gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(held.Request, Token);
+        await gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token);
 
         var result = await NextAsync(results);
         result.Subject.ShouldBe(held.Request.Id.Value);
@@ -58,7 +57,7 @@ public sealed class EventTests
         (await gateway.TakeAsync()).Request.Id.ShouldBe(held.Request.Id); // the queue and the dispatcher know the id
         await held.BeginAsync();
         await held.FinishAsync();
-        await gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(held.Request, Token);
+        await gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token);
 
         (await handler.HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
         gateway.Queue.Requests.TryRead(out _).ShouldBeFalse();
@@ -99,7 +98,7 @@ public sealed class EventTests
         await held.BeginAsync();
         await held.FinishAsync();
 
-        (await gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(held.Request, Token).WithinLimitAsync()).ShouldBeTrue();
+        (await gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token).WithinLimitAsync()).ShouldBeTrue();
 
         lossy.Published.ShouldBe(2);
         (await NextAsync(results)).Subject.ShouldBe(held.Request.Id.Value);
@@ -213,7 +212,7 @@ public sealed class EventTests
         await held.FinishAsync();
         using var unseen = new MetricCollector<long>(gateway.Services.GetRequiredService<IMeterFactory>(), "Serverless.Gateway", "serverless.gateway.unseen_results");
 
-        var kept = gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(held.Request, Token);
+        var kept = gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token);
         while (!kept.IsCompleted)
         {
             time.Advance(TimeSpan.FromSeconds(1));

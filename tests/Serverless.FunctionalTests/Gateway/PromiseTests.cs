@@ -3,9 +3,9 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using CsCheck;
 using Microsoft.Extensions.DependencyInjection;
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Events;
+using Serverless.Gateway.Requests;
 using Serverless.Requests;
 using Shouldly;
 
@@ -251,7 +251,7 @@ public sealed class PromiseTests
                 while (gateway.Queue.Requests.TryRead(out var durable))
                 {
                     durable.Id.ShouldBe(held.Request.Id);
-                    await gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(durable, Token);
+                    await gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(durable, Token);
                 }
 
                 if (answer.StatusCode == HttpStatusCode.Accepted) promoted++;
@@ -310,7 +310,7 @@ public sealed class PromiseTests
         await held.FinishAsync();
         gateway.Backend.Documents.Away = true;
 
-        var kept = gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(held.Request, Token);
+        var kept = gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token);
         kept.IsCompleted.ShouldBeFalse();
         gateway.Backend.Documents.Away = false;
 
@@ -324,7 +324,7 @@ public sealed class PromiseTests
         await using var gateway = await GatewayUnderTest.StartAsync();
         await gateway.PostAsync(Chat, Whole, ("Prefer", "respond-async"));
         var held = await gateway.TakeAsync();
-        var keeper = gateway.Services.GetRequiredService<IPromiseKeeper>();
+        var keeper = gateway.Services.GetRequiredService<ResultKeeper>();
         await held.BeginAsync();
 
         (await keeper.KeepAsync(held.Request, Token)).ShouldBeFalse();
@@ -371,7 +371,7 @@ public sealed class PromiseTests
     private static async Task<string?> StatusAsync(GatewayUnderTest gateway, HeldRequest held) => (await GetAsync(gateway, held)).GetProperty("status").GetString();
 
     private static Task<bool> KeepAsync(GatewayUnderTest gateway, HeldRequest held) =>
-        gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(held.Request, Token).WaitAsync(TestTimeouts.Default, TimeProvider.System, Token);
+        gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token).WaitAsync(TestTimeouts.Default, TimeProvider.System, Token);
 
     private static async Task<(string?[] Ids, bool More)> ListAsync(GatewayUnderTest gateway, string query)
     {
