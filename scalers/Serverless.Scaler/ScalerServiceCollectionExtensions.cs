@@ -41,6 +41,7 @@ public static class ScalerServiceCollectionExtensions
         services.TryAddSingleton<ScalerMetrics>();
         services.TryAddSingleton<ExternalScalerService>();
         services.AddHostedService<ScalerLoops>();
+        services.AddHostedService<PlanningService>();
         return services;
     }
 

@@ -28,6 +28,9 @@ internal sealed class DistributedShape : IAsyncDisposable
     /// <summary>KEDA's door at the scaler, where there is one.</summary>
     public Uri? Scaler { get; private set; }
 
+    /// <summary>The broker's management API.</summary>
+    public Uri Management { get; private set; } = null!;
+
     /// <summary>Every process, by what it is.</summary>
     public List<(string Name, int Id)> Parts { get; } = [];
 
@@ -113,7 +116,7 @@ internal sealed class DistributedShape : IAsyncDisposable
         _started.Add(rabbitMq);
         var redis = await RedisServer.StartNewAsync(cancellationToken);
         _started.Add(redis);
-        (_rabbitMq, _redis) = (rabbitMq.Url.ToString(), redis.Configuration);
+        (_rabbitMq, _redis, Management) = (rabbitMq.Url.ToString(), redis.Configuration, rabbitMq.ManagementUrl);
         Note("RabbitMQ", rabbitMq.Process.Id);
         Note("Redis", redis.Process.Id);
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text;
+using System.Text.Json;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Serverless.Scaler.Protos;
@@ -27,18 +28,26 @@ internal static class IdleBenchmark
             Models,
             async shape =>
             {
-                await CostAsync(shape, cancellationToken);
+                await CostAsync(shape, Models, cancellationToken);
                 many = await BeginsAsync(shape, Models, cancellationToken);
             },
             cancellationToken);
         if (many.Length == 0) return;
 
-        await DistributedShape.RunAtZeroAsync("idle", Asked, async shape => one = await BeginsAsync(shape, Asked, cancellationToken), cancellationToken);
+        await DistributedShape.RunAtZeroAsync(
+            "idle",
+            Asked,
+            async shape =>
+            {
+                await CostAsync(shape, Asked, cancellationToken); // what the parts cost by themselves
+                one = await BeginsAsync(shape, Asked, cancellationToken);
+            },
+            cancellationToken);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"  first request → KEDA is pushed: of {Models} models p50 {many.At(0.5).TotalMilliseconds:F1} ms, worst {many.Max().TotalMilliseconds:F1} ms; of {Asked} p50 {one.At(0.5).TotalMilliseconds:F1} ms, worst {one.Max().TotalMilliseconds:F1} ms; difference {(many.At(0.5) - one.At(0.5)).TotalMilliseconds:F1} ms (aim ≤ 50 ms)"));
     }
 
-    private static async Task CostAsync(DistributedShape shape, CancellationToken cancellationToken)
+    private static async Task CostAsync(DistributedShape shape, int models, CancellationToken cancellationToken)
     {
         await WaitAsync(Settling, cancellationToken);
         var before = shape.Parts.Select(part => ProcessorTime.Of(part.Id)).ToArray();
@@ -47,7 +56,11 @@ internal static class IdleBenchmark
         var took = TimeProvider.System.GetElapsedTime(began);
         var shares = shape.Parts.Select((part, i) => (part.Name, Share: (ProcessorTime.Of(part.Id) - before[i]) / took)).ToArray();
         var told = string.Join(", ", shares.Select(part => string.Create(CultureInfo.InvariantCulture, $"{part.Name} {part.Share:P2}")));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"idle, {Models} models at zero for {took.TotalSeconds:F0} s: {told}; together {shares.Sum(part => part.Share):P2} of a core (aim ≤ 2 %)"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"idle, {models} models at zero for {took.TotalSeconds:F0} s: {told}; together {shares.Sum(part => part.Share):P2} of a core (aim ≤ 2 %)"));
+        using var http = new HttpClient();
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String("guest:guest"u8));
+        using var overview = JsonDocument.Parse(await http.GetStringAsync(new Uri(shape.Management, "api/overview"), cancellationToken));
+        Console.WriteLine($"  at the broker: {overview.RootElement.GetProperty("object_totals").GetRawText()}");
     }
 
     private static async Task WaitAsync(TimeSpan span, CancellationToken cancellationToken)

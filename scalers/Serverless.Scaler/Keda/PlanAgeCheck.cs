@@ -6,7 +6,8 @@ namespace Serverless.Scaler.Keda;
 /// <summary>Healthy while a planner is heard of; answers go on being served from the last plan when none is.</summary>
 internal sealed class PlanAgeCheck(ScalePlans plans) : IHealthCheck
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+    /// <summary>A planner that is lost is replaced within its lease's 10 s and a moment.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(15);
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(plans.Age switch
     {

@@ -15,10 +15,9 @@ public static class RabbitMqServices
     {
         services.TryAddSingleton(TimeProvider.System);
         services.AddCheckedOptions<RabbitMqOptions, RabbitMqOptions.Validator>(RabbitMqOptions.Section);
-        services.TryAddSingleton<BrokerDependency>();
-        services.AddDependency<BrokerDependency>();
         services.TryAddSingleton<BrokerChecks>();
         services.TryAddSingleton<RabbitMqLink>();
+        services.AddDependency<RabbitMqLink>();
         services.TryAddSingleton<RabbitMqPublisher>();
         services.TryAddSingleton<OutstandingBytes>();
         services.TryAddSingleton<DeadLetterQueue>();

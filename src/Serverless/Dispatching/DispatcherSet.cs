@@ -1,8 +1,11 @@
 using System.Collections.Concurrent;
 using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.Errors;
 using Serverless.Leases;
 using Serverless.Loops;
+using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Dispatching;
 
@@ -173,3 +176,15 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
 /// <param name="Models">Models that it dispatches.</param>
 /// <param name="Awake">Those of them that have work, or had some of late.</param>
 public readonly record struct DispatchState(bool HoldsLease, int Models, int Awake);
+
+/// <summary>What dispatchers work with.</summary>
+/// <param name="Queue">Brings requests.</param>
+/// <param name="Log">Decides who may speak for them.</param>
+/// <param name="Sessions">Bring workers.</param>
+/// <param name="Leases">Say who dispatches a model and which gateways live.</param>
+/// <param name="Demand">Tells the scaler.</param>
+/// <param name="EndObservers">Are told of every end.</param>
+/// <param name="Observer">Tells the host.</param>
+/// <param name="Time">The clock.</param>
+public sealed record DispatchPorts(
+    IRequestQueue Queue, IRequestLog Log, IWorkerSessions Sessions, ILeases Leases, IDemandFeed Demand, IEnumerable<IEndObserver> EndObservers, IDispatchObserver Observer, TimeProvider Time);

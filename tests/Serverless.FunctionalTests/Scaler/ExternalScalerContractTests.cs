@@ -240,7 +240,7 @@ public sealed class ExternalScalerContractTests
         (await StatusAsync(ScalerHealth.Answers)).ShouldBe(HealthCheckResponse.Types.ServingStatus.Serving);
         await host.PlanAsync();
         (await StatusAsync()).ShouldBe(HealthCheckResponse.Types.ServingStatus.Serving);
-        host.Time.Advance(TimeSpan.FromSeconds(11));
+        host.Time.Advance(TimeSpan.FromSeconds(16));
         (await StatusAsync()).ShouldBe(HealthCheckResponse.Types.ServingStatus.NotServing);
         (await StatusAsync(ScalerHealth.Answers)).ShouldBe(HealthCheckResponse.Types.ServingStatus.Serving);
         (await StatusAsync(ScalerHealth.Live)).ShouldBe(HealthCheckResponse.Types.ServingStatus.Serving);

@@ -76,6 +76,25 @@ public sealed class SameDecisionsTests
         local.Replicas.ShouldBe(1);
     }
 
+    /// <summary>The target's own replicas may have ended by themselves: it is told what there shall be at every sync, and nothing of a pool at rest.</summary>
+    [Fact]
+    public async Task The_target_is_told_at_every_sync_what_there_shall_be()
+    {
+        await using var host = await ScalerHost.StartAsync();
+        var target = new RecordingTarget();
+        using var local = new ScaledPool(host.Model.Pools[0], host.Service, target, Options, host.Time);
+        host.Publish(0);
+        await host.PlanAsync();
+        await local.SyncAsync(TestContext.Current.CancellationToken);
+        target.Calls.ShouldBe(0);
+
+        host.Publish(20);
+        await host.PlanAsync();
+        for (var sync = 0; sync < 3; sync++) await local.SyncAsync(TestContext.Current.CancellationToken);
+
+        (local.Replicas, target.Calls).ShouldBe((1, 3));
+    }
+
     private static Task<int> PushedAsync(System.Threading.Channels.ChannelReader<int> pushes, CancellationToken cancellationToken) =>
         pushes.ReadAsync(cancellationToken).AsTask().WaitAsync(TestTimeouts.Default, TimeProvider.System, cancellationToken);
 

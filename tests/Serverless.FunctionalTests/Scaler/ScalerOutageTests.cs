@@ -48,7 +48,7 @@ public sealed class ScalerOutageTests
         await host.PlanAsync();
 
         store.Hangs = true;
-        host.Time.Advance(TimeSpan.FromSeconds(11));
+        host.Time.Advance(TimeSpan.FromSeconds(16));
 
         (await HealthAsync(host)).ShouldBe(HealthCheckResponse.Types.ServingStatus.NotServing);
         (await HealthAsync(host, ScalerHealth.Answers)).ShouldBe(HealthCheckResponse.Types.ServingStatus.Serving);

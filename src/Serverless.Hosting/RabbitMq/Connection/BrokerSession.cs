@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
 using RabbitMQ.Client.Exceptions;
@@ -25,7 +24,7 @@ internal sealed class BrokerSession : IAsyncDisposable
     private readonly KeptChannel _plain;
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Task> _declared = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, bool> _exists = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Task<bool>> _exists = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _lost = new();
     private readonly TaskCompletionSource<(string Reason, bool IsOurs)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -104,25 +103,27 @@ internal sealed class BrokerSession : IAsyncDisposable
     {
         try
         {
-            var found = await _control.AskAsync(channel => channel.QueueDeclarePassiveAsync(queue, cancellationToken), cancellationToken);
-            _exists[queue] = true;
-            return found;
+            return await _control.AskAsync(channel => channel.QueueDeclarePassiveAsync(queue, cancellationToken), cancellationToken);
         }
         catch (OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == Constants.NotFound)
         {
-            _exists[queue] = false;
             return null;
         }
     }
 
-    /// <summary>Whether there is such a queue. Asked once on this connection: a broker logs each question after a queue that is not there as an error.</summary>
-    public async ValueTask<bool> ExistsAsync(string queue, CancellationToken cancellationToken) =>
-        _exists.TryGetValue(queue, out var exists) ? exists : await InspectAsync(queue, cancellationToken) is not null;
-
-    /// <summary>A queue that was not there may be there now.</summary>
-    public void Expect(string queue)
+    /// <summary>
+    /// Whether there is such a queue, as far as it is known here: asked once on this connection, whoever wants to know, for the answer "no" costs a channel on both sides and a line in
+    /// the broker's log.
+    /// </summary>
+    public Task<bool> ExistsAsync(string queue, CancellationToken cancellationToken)
     {
-        if (_exists.TryGetValue(queue, out var exists) && !exists) _exists.TryRemove(queue, out _);
+        lock (_lock)
+        {
+            if (!_exists.TryGetValue(queue, out var asked) || asked.IsFaulted || asked.IsCanceled) _exists[queue] = asked = AskAsync();
+            return asked.IsCompletedSuccessfully ? asked : asked.WaitAsync(cancellationToken);
+        }
+
+        async Task<bool> AskAsync() => await InspectAsync(queue, Lost) is not null;
     }
 
     /// <summary>
@@ -173,7 +174,7 @@ internal sealed class BrokerSession : IAsyncDisposable
             _differs(queue.Name, exception.ShutdownReason.ReplyText);
         }
 
-        _exists[queue.Name] = true;
+        lock (_lock) _exists[queue.Name] = Task.FromResult(true);
         if (queue.Exchange is not { } exchange) return;
 
         await AskAsync(channel => channel.ExchangeDeclareAsync(exchange, ExchangeType.Fanout, durable: true, autoDelete: false, cancellationToken: Lost), Lost);

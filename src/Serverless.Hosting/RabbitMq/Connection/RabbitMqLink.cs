@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
+using Serverless.Hosting.Telemetry;
 using Serverless.Loops;
 using Serverless.Requests;
 
@@ -10,7 +11,7 @@ namespace Serverless.Hosting.RabbitMq.Connection;
 /// Keeps one connection to the broker, and opens another when it is lost. The client's own recovery is off: what a lost connection had delivered or not confirmed is settled by those who
 /// held it, not by a copy of the channel that pretends to go on. Thread-safe.
 /// </summary>
-internal sealed partial class RabbitMqLink : IAsyncDisposable
+internal sealed partial class RabbitMqLink : IDependency, IAsyncDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
@@ -41,6 +42,12 @@ internal sealed partial class RabbitMqLink : IAsyncDisposable
 
     /// <summary>Whether the broker takes what is published, and since when (not).</summary>
     public QueueStatus Status => _status;
+
+    /// <inheritdoc/>
+    public string Name => "rabbitmq";
+
+    /// <inheritdoc/>
+    public ValueTask<string?> FindFaultAsync(CancellationToken cancellationToken) => new(_status is { IsReachable: false } away ? $"cannot be reached since {away.Since:u} ({away.Reason})" : null);
 
     /// <summary>Whether this process needs it no longer.</summary>
     public bool IsClosed => _stop.IsCancellationRequested;

@@ -28,6 +28,7 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
     private readonly ConcurrentDictionary<ModelName, DateTimeOffset> _named = new();
     private readonly ConcurrentDictionary<ModelName, bool> _due = new();
     private readonly ConcurrentDictionary<ModelName, TaskCompletionSource> _waiting = new();
+    private readonly ConcurrentDictionary<ModelName, bool> _heard = new();
     private int _naming;
 
     /// <summary>Something is about to be enqueued; its queue is there when anybody hears of it.</summary>
@@ -36,8 +37,12 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         if (IsDue(model)) await TryNameAsync(model, queue, cancellationToken);
     }
 
-    /// <summary>Completes when the model is named next. Take it before looking whether there is something.</summary>
-    public Task NamedAsync(ModelName model) => _waiting.GetOrAdd(model, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    /// <summary>Completes when the model is named, or at once when it was before.</summary>
+    public Task NamedAsync(ModelName model)
+    {
+        var waiting = _waiting.GetOrAdd(model, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        return _heard.ContainsKey(model) ? Task.CompletedTask : waiting.Task; // after it waits: whoever names it completes what waits then
+    }
 
     /// <summary>Something was enqueued, or goes back to its queue.</summary>
     public void Confirm(ModelName model)
@@ -73,7 +78,7 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         {
             _named[model] = time.GetUtcNow();
             if (queue is not null) await session.DeclareAsync(queue, cancellationToken);
-            Wake(session, model);
+            Wake(model);
             await session.TellAsync(link.Topology.Arrivals, Encoding.UTF8.GetBytes(model.Value), cancellationToken);
             return true;
         }
@@ -84,10 +89,9 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
     }
 
     /// <summary>Whoever in this process waits for its queues looks again.</summary>
-    private void Wake(BrokerSession session, ModelName model)
+    private void Wake(ModelName model)
     {
-        session.Expect(link.Topology.Transient(model));
-        session.Expect(link.Topology.Durable(model));
+        _heard[model] = true;
         if (_waiting.TryRemove(model, out var waiting)) waiting.TrySetResult();
     }
 
@@ -147,7 +151,7 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         consumer.ReceivedAsync += (_, named) =>
         {
             var model = new ModelName(Encoding.UTF8.GetString(named.Body.Span));
-            Wake(session, model);
+            Wake(model);
             names.TryWrite(model);
             return Task.CompletedTask;
         };
@@ -156,18 +160,25 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         await ended.Task.WaitAsync(over.Token);
     }
 
-    /// <summary>Looks for what waits already. A queue that is not there has nothing in it.</summary>
+    /// <summary>
+    /// Looks for what waits already. A model that was ever consumed has both queues; one that was not may have a transient one, but what waits in that is submitted again by its holders,
+    /// and named then.
+    /// </summary>
     private async Task LookAsync(BrokerSession session, ChannelWriter<ModelName> names, CancellationToken cancellationToken)
     {
-        foreach (var model in link.Models.Concat(_named.Keys).Distinct())
+        foreach (var model in link.Models.Concat(_heard.Keys).Distinct())
         {
-            foreach (var queue in new[] { link.Topology.Durable(model), link.Topology.Transient(model) })
-            {
-                if (!await session.ExistsAsync(queue, cancellationToken) || await session.InspectAsync(queue, cancellationToken) is not { MessageCount: > 0 }) continue;
-                Wake(session, model);
-                await names.WriteAsync(model, cancellationToken);
-                break;
-            }
+            if (!await IsWaitingAsync(session, model, cancellationToken)) continue;
+            Wake(model);
+            await names.WriteAsync(model, cancellationToken);
         }
+    }
+
+    private async Task<bool> IsWaitingAsync(BrokerSession session, ModelName model, CancellationToken cancellationToken)
+    {
+        var (transient, durable) = (link.Topology.Transient(model), link.Topology.Durable(model));
+        if (!_heard.ContainsKey(model) && !await session.ExistsAsync(durable, cancellationToken)) return false;
+
+        return await session.InspectAsync(durable, cancellationToken) is { MessageCount: > 0 } || await session.InspectAsync(transient, cancellationToken) is { MessageCount: > 0 };
     }
 }

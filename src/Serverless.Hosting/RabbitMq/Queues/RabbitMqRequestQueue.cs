@@ -167,7 +167,7 @@ internal sealed partial class RabbitMqRequestQueue(
         {
             session = await link.SessionAsync(stoppingToken);
             string[] queues = [link.Topology.Transient(model), link.Topology.Durable(model)];
-            await AnyAsync(model, session, queues, stoppingToken);
+            await AskedForAsync(model, session, stoppingToken);
             outstanding.IsConsuming = true; // before the first delivery can come
             await using var subscription = await RabbitMqSubscription.OpenAsync(session, queues, budget, into, stoppingToken);
             await WatchAsync(session, subscription, stoppingToken);
@@ -186,20 +186,12 @@ internal sealed partial class RabbitMqRequestQueue(
         }
     }
 
-    /// <summary>Returns when the model has a queue: one that nobody ever asked for has none, and needs none to be consumed.</summary>
-    private async Task AnyAsync(ModelName model, BrokerSession session, string[] queues, CancellationToken stoppingToken)
+    /// <summary>Returns when the model was asked for, ever: one that nobody asked for has no queue, and needs none to be consumed.</summary>
+    private async Task AskedForAsync(ModelName model, BrokerSession session, CancellationToken stoppingToken)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, session.Lost);
-        while (true)
-        {
-            var named = arrivals.NamedAsync(model);
-            foreach (var queue in queues)
-            {
-                if (await session.ExistsAsync(queue, over.Token)) return;
-            }
-
-            await named.WaitAsync(over.Token);
-        }
+        var named = arrivals.NamedAsync(model); // before looking: it may be named meanwhile
+        if (!named.IsCompleted && !await session.ExistsAsync(link.Topology.Durable(model), over.Token)) await named.WaitAsync(over.Token);
     }
 
     /// <summary>Returns when the subscription is over, be it that its queue is gone.</summary>

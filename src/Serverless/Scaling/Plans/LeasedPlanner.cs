@@ -75,7 +75,8 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
         while (await timer.WaitForNextTickAsync(cancellationToken));
     }
 
-    /// <summary>Ends when a later planner has written, or when nothing could be written for the lease's time: another may be able to.</summary>
+    /// <summary>Ends when a later planner has written.</summary>
+    /// <exception cref="TimeoutException">Nothing could be written for the lease's time: another may be able to, and this one rests before it tries again.</exception>
     private async Task WriteAsync(long epoch, CancellationToken cancellationToken)
     {
         var writtenAt = time.GetTimestamp();
@@ -85,7 +86,8 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
             var models = due.ContainsKey(default) ? null : due.Keys.Select(current.Find).OfType<Model>();
             var written = await TryAsync(async token => (bool?)await writer.WriteAsync(epoch, current, models, token), cancellationToken);
             if (written is true) writtenAt = time.GetTimestamp();
-            else if (written is false || time.GetElapsedTime(writtenAt) >= LeaseTimes.TimeToLive) return;
+            else if (written is false) return;
+            else if (time.GetElapsedTime(writtenAt) >= LeaseTimes.TimeToLive) throw new TimeoutException($"No plan could be written for {LeaseTimes.TimeToLive.TotalSeconds:F0} s; the planner's lease is given back.");
         }
     }
 
