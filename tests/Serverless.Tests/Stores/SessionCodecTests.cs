@@ -14,7 +14,7 @@ public sealed class SessionCodecTests
     {
         var request = TestRequests.New();
         var record = SessionCodec.ToRecord(new DispatcherMessage.Assign(new Assignment(request, new Fence("0123456789abcdef", 3), 0, [])));
-        record.Assign.Request.Lane = 4711; // of tomorrow
+        record.Assign.Request.LaneName = "tomorrow";
 
         var read = SessionCodec.FromRecord(record);
 

@@ -62,7 +62,7 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
         }
     }
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => supervisor.RunAsync("catalog publish", PublishAllAsync, stoppingToken);
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => supervisor.RunAsync("catalog-publish", PublishAllAsync, stoppingToken);
 
     private async Task PublishAllAsync(CancellationToken stoppingToken)
     {

@@ -36,7 +36,7 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervis
     {
         _subscription = await redis.SubscribeAsync(RedisKeys.Changes(redis.Keys.Catalog), _ => _refresh.Now(), cancellationToken);
         redis.Reconnected += OnReconnected;
-        _refreshing = supervisor.RunAsync("catalog refresh", token => _refresh.RunAsync(RefreshAsync, token), _stopping.Token);
+        _refreshing = supervisor.RunAsync("catalog-refresh", token => _refresh.RunAsync(RefreshAsync, token), _stopping.Token);
         _refresh.Now();
         try
         {

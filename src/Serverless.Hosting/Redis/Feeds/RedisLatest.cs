@@ -132,8 +132,8 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
         await RefreshAsync(cancellationToken);
         redis.Reconnected += OnReconnected;
         _running = Task.WhenAll(
-            supervisor.RunAsync("feed send", SendAsync, _stopping.Token, $"{hash}"),
-            supervisor.RunAsync("feed refresh", token => _refresh.RunAsync(RefreshSafelyAsync, token), _stopping.Token, $"{hash}"));
+            supervisor.RunAsync("feed-send", SendAsync, _stopping.Token, $"{hash}"),
+            supervisor.RunAsync("feed-refresh", token => _refresh.RunAsync(RefreshSafelyAsync, token), _stopping.Token, $"{hash}"));
     }
 
     public async ValueTask DisposeAsync()

@@ -94,7 +94,7 @@ internal sealed partial class RedisFollowers(RedisConnection redis, Supervisor s
             if (_subscription is not null) return;
             _subscription = await redis.SubscribeAsync(RedisChannel.Literal(_channel), OnHint, cancellationToken);
             redis.Reconnected += OnReconnected;
-            _sweeping = supervisor.RunAsync("log sweep", token => _sweep.RunAsync(SweepAsync, token), _stopping.Token);
+            _sweeping = supervisor.RunAsync("log-sweep", token => _sweep.RunAsync(SweepAsync, token), _stopping.Token);
         }
         finally
         {
