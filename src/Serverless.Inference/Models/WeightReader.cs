@@ -1,11 +1,14 @@
+using System.Collections.Concurrent;
 using Serverless.Inference.Gguf;
 using Serverless.Inference.Kernels;
 
 namespace Serverless.Inference.Models;
 
-/// <summary>Finds the tensors of a llama file, checks their shapes against the sizes, and packs them.</summary>
+/// <summary>Finds the tensors of a llama file, checks their shapes against the sizes, and packs them; in the end there must be none that nobody has read. Thread-safe.</summary>
 internal sealed class WeightReader(GgufFile file, ModelConfig config)
 {
+    private readonly ConcurrentDictionary<string, bool> _read = new(StringComparer.Ordinal);
+
     public LayerWeights Layer(int layer)
     {
         var prefix = $"blk.{layer}.";
@@ -22,13 +25,23 @@ internal sealed class WeightReader(GgufFile file, ModelConfig config)
             PackedMatrix.Pack(Matrix(prefix + "ffn_down.weight", config.Embedding, config.FeedForward)));
     }
 
-    /// <summary>The output head: its own tensor, or the embeddings where they are tied.</summary>
-    public PackedMatrix Output() =>
-        PackedMatrix.Pack(Matrix(file.Tensors.ContainsKey("output.weight") ? "output.weight" : "token_embd.weight", config.Vocabulary, config.Embedding));
+    public PackedMatrix Embeddings() => PackedMatrix.Pack(Matrix("token_embd.weight", config.Vocabulary, config.Embedding));
+
+    /// <summary>The output head; null where it is the embeddings once more.</summary>
+    public PackedMatrix? Output() => file.Tensors.ContainsKey("output.weight") ? PackedMatrix.Pack(Matrix("output.weight", config.Vocabulary, config.Embedding)) : null;
+
+    /// <summary>A tensor that is left over would have changed the numbers: the model is of a kind that this engine does not run.</summary>
+    /// <exception cref="ModelException">There is one.</exception>
+    public void Finish()
+    {
+        string[] left = [.. file.Tensors.Keys.Where(name => name != ModelConfig.RopeFactorsTensor && !_read.ContainsKey(name)).Order(StringComparer.Ordinal)];
+        if (left.Length > 0)
+            throw new ModelException($"Tensor '{left[0]}'{(left.Length > 1 ? $" and {left.Length - 1} more are" : " is")} in the file and not part of the llama models that this engine runs; without {(left.Length > 1 ? "them" : "it")} its numbers would be wrong.");
+    }
 
     public unsafe NativeMemoryBlock Norm(string name)
     {
-        var tensor = file.Tensor(name);
+        var tensor = Take(name);
         Check(tensor, 1, config.Embedding);
         if (tensor.Type != GgufTensorType.F32) throw new ModelException($"Tensor '{name}' is {tensor.Type}; norms are read as F32.");
 
@@ -45,8 +58,14 @@ internal sealed class WeightReader(GgufFile file, ModelConfig config)
 
     private GgufTensor Matrix(string name, int rows, int columns)
     {
-        var tensor = file.Tensor(name);
+        var tensor = Take(name);
         Check(tensor, rows, columns);
         return tensor;
+    }
+
+    private GgufTensor Take(string name)
+    {
+        _read[name] = true;
+        return file.Tensor(name);
     }
 }

@@ -12,6 +12,12 @@ public sealed class Tokenizer
     private const int ControlType = 3;
     private const int UserDefinedType = 4;
 
+    private static readonly string[] EndNames =
+    [
+        "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>", "<|calls|>", "<|flush|>", "<|end_of_text|>", "<end_of_turn>", "<end_of_utterance>",
+        "</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
+    ];
+
     private readonly byte[][] _bytes;
     private readonly bool[] _control;
     private readonly BytePairEncoder _encoder;
@@ -30,6 +36,12 @@ public sealed class Tokenizer
 
     /// <summary>The token a prompt begins with where the model wants one; else null.</summary>
     public required int? BeginToken { get; init; }
+
+    /// <summary>The text of the begin token, which templates call <c>bos_token</c>; empty if the file names none.</summary>
+    public required string BeginText { get; init; }
+
+    /// <summary>The text of the end token, which templates call <c>eos_token</c>.</summary>
+    public required string EndText { get; init; }
 
     /// <summary>Reads the tokenizer of a file.</summary>
     /// <exception cref="TokenizerException">It is of a kind that is not known, or does not fit together.</exception>
@@ -58,6 +70,8 @@ public sealed class Tokenizer
         return new Tokenizer(bytes, control, Encoder(file, ids), new SpecialTokens(special))
         {
             EndTokens = EndsOf(file, ids, entries.Length),
+            BeginText = file.Keys.Contains("tokenizer.ggml.bos_token_id") ? entries[Id(file, "tokenizer.ggml.bos_token_id", entries.Length)] : "",
+            EndText = entries[Id(file, "tokenizer.ggml.eos_token_id", entries.Length)],
             BeginToken = file.Find<bool>("tokenizer.ggml.add_bos_token") ? Id(file, "tokenizer.ggml.bos_token_id", entries.Length) : null,
         };
     }
@@ -120,14 +134,22 @@ public sealed class Tokenizer
         return id >= 0 && id < count ? (int)id : throw new TokenizerException($"{key} is {id}; the vocabulary has {count} tokens.");
     }
 
+    /// <summary>Those that the file names, and those whose name says it: a file names one, and its template may end a turn with another.</summary>
     private static HashSet<int> EndsOf(GgufFile file, Dictionary<string, int> ids, int count)
     {
         HashSet<int> ends = [Id(file, "tokenizer.ggml.eos_token_id", count)];
-        foreach (var name in (string[])["<|im_end|>", "<|endoftext|>", "<|eot_id|>"])
+        foreach (var key in (string[])["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"])
+        {
+            if (file.Keys.Contains(key)) ends.Add(Id(file, key, count));
+        }
+
+        foreach (var name in EndNames)
         {
             if (ids.TryGetValue(name, out var id)) ends.Add(id);
         }
 
+        // In the harmony format <|end|> parts the messages of one answer.
+        if (ids.ContainsKey("<|return|>") && ids.ContainsKey("<|call|>") && ids.TryGetValue("<|end|>", out var part)) ends.Remove(part);
         return ends;
     }
 
