@@ -12,23 +12,29 @@ namespace Serverless.Inference.Tokenizers;
 internal sealed class BytePairEncoder
 {
     private const int ScanLimit = 64;
-    private const int FirstWindow = 4096;
-    private const int Margin = 512;
+    private const int DefaultWindow = 4096;
     private const int Seams = 32;
 
     private readonly FrozenDictionary<long, (int Rank, int Token)> _merges;
     private readonly int[] _byteTokens;
     private readonly int[] _lengths;
+    private readonly int _window;
+    private readonly int _margin;
 
     /// <param name="byteTokens">The token of each byte.</param>
     /// <param name="merges">(left token, right token) → (rank, merged token).</param>
     /// <param name="lengths">Bytes of each token.</param>
-    public BytePairEncoder(int[] byteTokens, Dictionary<long, (int Rank, int Token)> merges, int[] lengths)
+    /// <param name="window">Bytes that are merged at once.</param>
+    public BytePairEncoder(int[] byteTokens, Dictionary<long, (int Rank, int Token)> merges, int[] lengths, int window = DefaultWindow)
     {
+        (_window, _margin) = (window, window / 8);
         _byteTokens = byteTokens;
         _lengths = lengths;
         _merges = merges.ToFrozenDictionary();
     }
+
+    /// <summary>Bytes that have no token: a text that is made of them is none.</summary>
+    public IEnumerable<byte> Absent => Enumerable.Range(0, 256).Where(value => _byteTokens[value] < 0).Select(value => (byte)value);
 
     public static long Pair(int left, int right) => ((long)left << 32) | (uint)right;
 
@@ -62,7 +68,7 @@ internal sealed class BytePairEncoder
 
     private void Windows(ReadOnlySpan<byte> text, List<int> output, MergeHeap heap, int limit)
     {
-        var window = FirstWindow;
+        var window = _window;
         var tokens = new List<int>();
         Merge(text[..Math.Min(window, text.Length)], tokens, heap);
         while (output.Count <= limit)
@@ -73,23 +79,12 @@ internal sealed class BytePairEncoder
                 return;
             }
 
-            var (kept, bytes) = Before(tokens, window - Margin);
-            List<int>? next = null;
-            for (var tries = 0; tries < Seams && kept > 0; tries++)
-            {
-                next = [];
-                Merge(text.Slice(bytes, Math.Min(FirstWindow, text.Length - bytes)), next, heap);
-                var last = _lengths[tokens[kept - 1]];
-                if (AreNeighbours(text.Slice(bytes - last, last + _lengths[next[0]]), tokens[kept - 1], next[0], heap)) break;
-
-                next = null;
-                bytes -= _lengths[tokens[--kept]];
-            }
-
-            if (next is not null)
+            if (Seam(text, tokens, window - _margin, heap, out var kept, out var bytes) is { } next)
             {
                 output.AddRange(tokens.GetRange(0, kept));
-                (text, tokens, window) = (text[bytes..], next, FirstWindow);
+                text = text[bytes..];
+                tokens = next;
+                window = _window;
             }
             else
             {
@@ -98,6 +93,32 @@ internal sealed class BytePairEncoder
                 Merge(text[..window], tokens, heap);
             }
         }
+    }
+
+    /// <summary>The tokens of the window that follows the seam nearest before <paramref name="place"/>; null where there is none near.</summary>
+    private List<int>? Seam(ReadOnlySpan<byte> text, List<int> tokens, int place, MergeHeap heap, out int kept, out int bytes)
+    {
+        (kept, bytes) = Before(tokens, place);
+        for (var tries = 0; tries < Seams && kept > 0; tries++)
+        {
+            // A short look ahead mostly says what the whole window will begin with.
+            List<int>? next = null;
+            foreach (var length in (ReadOnlySpan<int>)[_margin, _window])
+            {
+                next = [];
+                Merge(text.Slice(bytes, Math.Min(length, text.Length - bytes)), next, heap);
+                var last = _lengths[tokens[kept - 1]];
+                if (AreNeighbours(text.Slice(bytes - last, last + _lengths[next[0]]), tokens[kept - 1], next[0], heap)) continue;
+
+                next = null;
+                break;
+            }
+
+            if (next is not null) return next;
+            bytes -= _lengths[tokens[--kept]];
+        }
+
+        return null;
     }
 
     /// <summary>How many tokens, and bytes of them, end at or before a place.</summary>

@@ -24,11 +24,18 @@ public sealed class Tokenizer
     private readonly BytePairEncoder _encoder;
     private readonly SpecialTokens _special;
     private readonly int _longest;
+    private readonly SearchValues<byte> _absent;
+    private readonly SearchValues<char> _absentAscii;
+    private readonly bool _lacksLetters;
 
     private Tokenizer(byte[][] bytes, bool[] control, BytePairEncoder encoder, SpecialTokens special)
     {
         (_bytes, _control, _encoder, _special) = (bytes, control, encoder, special);
         _longest = Math.Max(1, bytes.Max(token => token.Length));
+        byte[] absent = [.. encoder.Absent];
+        _absent = SearchValues.Create(absent);
+        _absentAscii = SearchValues.Create([.. absent.Where(value => value < 0x80).Select(value => (char)value)]);
+        _lacksLetters = absent.Any(value => value is >= 0x80 and < 0xF0 and not (0xC0 or 0xC1));
     }
 
     /// <summary>Size of the vocabulary.</summary>
@@ -119,8 +126,25 @@ public sealed class Tokenizer
         }
     }
 
-    /// <summary>So many tokens at least are a text of so many bytes: no token stands for more bytes than the longest one.</summary>
+    /// <summary>So many tokens at least are so many bytes that have tokens: none stands for more than the longest one.</summary>
     public long LeastTokens(long bytes) => (bytes + _longest - 1) / _longest;
+
+    /// <summary>Bytes of UTF-8 that have tokens; what a vocabulary lacks is not seen by its model.</summary>
+    public long CountBytes(ReadOnlySpan<byte> text) => text.Length - text.CountAny(_absent);
+
+    /// <summary>The same of UTF-16, at least: a unit stands for one byte or more, of which one is known.</summary>
+    public long CountBytes(ReadOnlySpan<char> text)
+    {
+        if (!_lacksLetters) return text.Length - text.CountAny(_absentAscii);
+
+        var count = 0L;
+        foreach (var unit in text)
+        {
+            if (unit < 0x80 && !_absentAscii.Contains(unit)) count++;
+        }
+
+        return count;
+    }
 
     /// <summary>The bytes of a token; none for a control token, which has no text.</summary>
     public ReadOnlyMemory<byte> Bytes(int token) => _control[token] ? default(ReadOnlyMemory<byte>) : _bytes[token];
