@@ -17,7 +17,7 @@ public sealed unsafe class GgufFile : IDisposable
 
     // What a header may make us hold. The largest vocabularies there are have some 300,000 tokens and 600,000 merges in ten megabytes.
     private const int MaxEntries = 1 << 16;
-    private const int MaxNameBytes = 1024;
+    private const int MaxNameBytes = 256;
     private const int MaxTextBytes = 4 << 20;
     private const int MaxItems = 1 << 20;
     private const int MaxArrayBytes = 32 << 20;

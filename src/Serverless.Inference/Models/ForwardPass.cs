@@ -37,8 +37,6 @@ internal sealed unsafe class ForwardPass : IDisposable
     public ForwardPass(InferenceModel model, KernelSet kernels, int threads, int context, int maxRows, int maxOutputs)
     {
         (_model, _config, _context) = (model, model.Config, context);
-        _pool = new WorkerPool(threads);
-        _product = new MatrixProduct(_pool, kernels);
         _outputs = new int[maxOutputs];
         _queryKeyValue = Padded((_config.Heads * _config.HeadSize) + (2 * _config.KeyValueSize));
 
@@ -51,6 +49,10 @@ internal sealed unsafe class ForwardPass : IDisposable
         _logits = Floats((long)maxOutputs * Padded(_config.Vocabulary));
         _scores = Floats((long)threads * (context + KeyValuePage.Tokens));
         _angles = new RotaryTable(_config, context);
+
+        // Last: memory that cannot be had leaves no threads behind.
+        _pool = new WorkerPool(threads);
+        _product = new MatrixProduct(_pool, kernels);
     }
 
     /// <summary>Runs the rows; a sequence's rows come in order of position and its earlier positions have been run.</summary>

@@ -49,6 +49,18 @@ public sealed class InferenceModel : IDisposable
         return Pack(file, progress, cancellationToken);
     }
 
+    /// <summary>Whether this engine runs the model of a file, as far as its header says: cheap, so that a manifest's reader can tell.</summary>
+    /// <exception cref="GgufException">A field is missing or malformed.</exception>
+    /// <exception cref="ModelException">The model is of a kind that this engine does not run.</exception>
+    /// <exception cref="TokenizerException">Its tokenizer is of a kind that is not known.</exception>
+    public static ModelConfig Check(GgufFile file)
+    {
+        var config = ModelConfig.Read(file);
+        Tokenizer.Check(file);
+        WeightReader.RefuseUnknown(file, config);
+        return config;
+    }
+
     /// <summary>Frees the weights.</summary>
     public void Dispose()
     {
@@ -60,7 +72,7 @@ public sealed class InferenceModel : IDisposable
 
     private static InferenceModel Pack(GgufFile file, IProgress<double>? progress, CancellationToken cancellationToken)
     {
-        var config = ModelConfig.Read(file);
+        var config = Check(file);
         var tokenizer = Tokenizer.Load(file);
         if (tokenizer.VocabularySize != config.Vocabulary) throw new ModelException($"tokenizer.ggml.tokens has {tokenizer.VocabularySize} entries, token_embd.weight {config.Vocabulary} rows; they must be as many.");
 
@@ -78,7 +90,6 @@ public sealed class InferenceModel : IDisposable
                 else layers[part - 2] = reader.Layer(part - 2);
                 progress?.Report((double)Interlocked.Increment(ref done) / (config.Layers + 2));
             });
-            reader.Finish();
             return new InferenceModel(config, tokenizer, layers, outputNorm, embeddings!, output ?? embeddings!) { ChatTemplate = file.Find<string>("tokenizer.chat_template") };
         }
         catch (Exception exception)

@@ -1,13 +1,27 @@
-using System.Collections.Concurrent;
+using System.Globalization;
 using Serverless.Inference.Gguf;
 using Serverless.Inference.Kernels;
 
 namespace Serverless.Inference.Models;
 
-/// <summary>Finds the tensors of a llama file, checks their shapes against the sizes, and packs them; in the end there must be none that nobody has read. Thread-safe.</summary>
+/// <summary>Finds the tensors of a llama file, checks their shapes against the sizes, and packs them. Thread-safe.</summary>
 internal sealed class WeightReader(GgufFile file, ModelConfig config)
 {
-    private readonly ConcurrentDictionary<string, bool> _read = new(StringComparer.Ordinal);
+    private static readonly string[] Once = ["token_embd.weight", "output_norm.weight", "output.weight", ModelConfig.RopeFactorsTensor];
+
+    private static readonly string[] OfLayer =
+        ["attn_norm.weight", "attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight", "ffn_norm.weight", "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"];
+
+    /// <summary>A tensor that nothing would read would have changed the numbers: the model is of a kind that this engine does not run.</summary>
+    /// <exception cref="ModelException">There is one.</exception>
+    public static void RefuseUnknown(GgufFile file, ModelConfig config)
+    {
+        string[] unknown = [.. file.Tensors.Keys.Where(name => !Once.Contains(name) && !IsOfLayer(name, config.Layers)).Order(StringComparer.Ordinal)];
+        if (unknown.Length == 0) return;
+
+        var others = unknown.Length == 1 ? "" : $" and {unknown.Length - 1} more";
+        throw new ModelException($"Tensor '{unknown[0]}'{others} in the file would not be read: the llama models that this engine runs have none of that name, and without it the model's numbers would be wrong.");
+    }
 
     public LayerWeights Layer(int layer)
     {
@@ -30,18 +44,9 @@ internal sealed class WeightReader(GgufFile file, ModelConfig config)
     /// <summary>The output head; null where it is the embeddings once more.</summary>
     public PackedMatrix? Output() => file.Tensors.ContainsKey("output.weight") ? PackedMatrix.Pack(Matrix("output.weight", config.Vocabulary, config.Embedding)) : null;
 
-    /// <summary>A tensor that is left over would have changed the numbers: the model is of a kind that this engine does not run.</summary>
-    /// <exception cref="ModelException">There is one.</exception>
-    public void Finish()
-    {
-        string[] left = [.. file.Tensors.Keys.Where(name => name != ModelConfig.RopeFactorsTensor && !_read.ContainsKey(name)).Order(StringComparer.Ordinal)];
-        if (left.Length > 0)
-            throw new ModelException($"Tensor '{left[0]}'{(left.Length > 1 ? $" and {left.Length - 1} more are" : " is")} in the file and not part of the llama models that this engine runs; without {(left.Length > 1 ? "them" : "it")} its numbers would be wrong.");
-    }
-
     public unsafe NativeMemoryBlock Norm(string name)
     {
-        var tensor = Take(name);
+        var tensor = file.Tensor(name);
         Check(tensor, 1, config.Embedding);
         if (tensor.Type != GgufTensorType.F32) throw new ModelException($"Tensor '{name}' is {tensor.Type}; norms are read as F32.");
 
@@ -49,6 +54,9 @@ internal sealed class WeightReader(GgufFile file, ModelConfig config)
         tensor.Row(0).CopyTo(new Span<byte>(block.Bytes, (int)tensor.ByteLength));
         return block;
     }
+
+    private static bool IsOfLayer(string name, int layers) =>
+        name.Split('.', 3) is ["blk", var layer, var rest] && int.TryParse(layer, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < layers && OfLayer.Contains(rest);
 
     private static void Check(GgufTensor tensor, int rows, int columns)
     {
@@ -58,14 +66,8 @@ internal sealed class WeightReader(GgufFile file, ModelConfig config)
 
     private GgufTensor Matrix(string name, int rows, int columns)
     {
-        var tensor = Take(name);
+        var tensor = file.Tensor(name);
         Check(tensor, rows, columns);
         return tensor;
-    }
-
-    private GgufTensor Take(string name)
-    {
-        _read[name] = true;
-        return file.Tensor(name);
     }
 }

@@ -39,7 +39,7 @@ internal sealed class TemplateScope(TemplateScope? parent, TemplateBudget budget
 
     public void Write(TemplateText text)
     {
-        budget.PayText(text.Length); // it is copied once more, into the prompt
+        budget.PayText(2L * text.Length); // it is cut and joined once more, into the prompt
         output.Add(text);
     }
 }

@@ -39,6 +39,7 @@ internal static class Fuzz
         output?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"at most {most / 1024.0 / 1024:F1} MiB, by case {at}"));
     }
 
-    private static int Number(string variable, int fallback) =>
+    /// <summary>What a variable of the environment says, or else <paramref name="fallback"/>.</summary>
+    public static int Number(string variable, int fallback) =>
         int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var number) ? number : fallback;
 }
