@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 CONFIGURATION := Release
 
-.PHONY: help build test unit bench run ci fmt fuzz house chaos chaos-keda
+.PHONY: help build test unit bench run ci fmt fuzz house chaos chaos-keda errors
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -16,7 +16,7 @@ unit: ## unit and functional tests: no rig, under a minute
 	dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION)
 	dotnet test --project tests/Serverless.FunctionalTests -c $(CONFIGURATION)
 
-bench: ## figures as ratios against their anchors; BENCH=distributed|engine|gateway|log|memory|pools|push|queue|replay|streams for one
+bench: ## figures as ratios against their anchors; BENCH=bodies|distributed|engine|gateway|idle|log|memory|pools|push|queue|replay|streams for one
 	dotnet run -c Release --project tests/Serverless.Benchmarks -- $(BENCH)
 
 fuzz: ## 10,000 random model files, templates and mixes each (FUZZ_RUNS, FUZZ_SEED; a fault names the seed of its case)
@@ -31,6 +31,9 @@ chaos: ## 10,000 requests while parts are killed, stopped for up to a minute, cu
 
 chaos-keda: ## twenty outages of each kind on the real KEDA (needs the rig)
 	KEDA_RUNS=20 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*ScalerTests'
+
+errors: ## each kind of error that Redis can answer with, for a minute each (needs redis-server)
+	SERVERLESS_ERROR_SECONDS=60 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*RedisErrorTests'
 
 ci: ## what CI runs
 	.ci/run

@@ -1,14 +1,15 @@
-using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Telemetry;
 using Serverless.Scaler.Distributed;
+using Serverless.Scaler.Keda;
 using Serverless.Scaler.Listening;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
 
 namespace Serverless.Scaler;
 
@@ -19,14 +20,14 @@ public static class ScalerHost
     public static WebApplication Build(string[] args)
     {
         var builder = WebApplication.CreateSlimBuilder(args).AddDistributedHost();
-        builder.Services.AddOptions<ScalerOptions>().BindConfiguration(ScalerOptions.Section).ValidateOnStart();
-        builder.Services.AddSingleton<IValidateOptions<ScalerOptions>, ScalerOptions.Validator>();
-        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ScalerOptions>>((kestrel, options) =>
-            kestrel.ListenScaler(new IPEndPoint(IPAddress.Parse(options.Value.Keda.DnsSafeHost), options.Value.Keda.Port), options.Value.Tls));
-        if (builder.Configuration.GetValue($"{ScalerOptions.Section}:{nameof(ScalerOptions.AskBroker)}", true)) builder.Services.AddQueueLimits(builder.Configuration).AddRabbitMqQueue();
+        builder.Services.AddCheckedOptions<ScalerOptions, ScalerOptions.Validator>(ScalerOptions.Section);
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ScalerOptions>>((kestrel, options) => kestrel.ListenScaler(options.Value.Address, options.Value.Tls));
+        builder.Services.AddHostedService<OpenScalerWarning>();
+        if (builder.Configuration.GetValue($"{ScalerOptions.Section}:{nameof(ScalerOptions.AskBroker)}", true)) builder.Services.AddQueueLimits().AddRabbitMqQueue();
         builder.Services.AddSingleton(provider => new PlannerOptions { Budgets = new Dictionary<string, int>(provider.GetRequiredService<IOptions<ScalerOptions>>().Value.Budgets ?? [], StringComparer.OrdinalIgnoreCase) });
         builder.Services
             .AddServerlessTelemetry()
+            .AddClosedMetrics()
             .AddRedisCatalog()
             .AddRedisFeeds()
             .AddRedisPlans()
@@ -34,10 +35,15 @@ public static class ScalerHost
             .AddRedisScaleJournal()
             .AddHostedService<DecisionPublisher>();
 
+        // It answers from the last plan whatever is away: KEDA, left without an answer, may take a pool to zero. So only a scaler that has none is not ready.
+        builder.Services.AddProbes(HealthStatus.Degraded)
+            .AddCheck<PlanKnownCheck>("answers", tags: [ProbeServices.Ready])
+            .AddCheck<PlanAgeCheck>("plan", HealthStatus.Degraded, [ProbeServices.Ready]);
+
         var app = builder.CheckOptions().Build();
         app.MapScaler();
         app.MapProbes();
-        app.MapServerlessMetrics();
+        app.MapClosedMetrics();
         return app;
     }
 }

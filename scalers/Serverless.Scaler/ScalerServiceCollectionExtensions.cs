@@ -2,10 +2,11 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Serverless.Dispatching;
+using Serverless.Leases;
 using Serverless.Scaler.Embedded;
 using Serverless.Scaler.Keda;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -18,7 +19,8 @@ public static class ScalerServiceCollectionExtensions
     /// </summary>
     public static IServiceCollection AddScaler(this IServiceCollection services)
     {
-        services.AddGrpc();
+        services.AddSupervisedLoops();
+        services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = 64 * 1024); // a reference to a pool, from whoever reaches the port
         services.AddGrpcHealthChecks(options =>
         {
             options.Services.Map(ScalerHealth.Fresh, check => check.Name == nameof(PlanAgeCheck));
@@ -38,8 +40,7 @@ public static class ScalerServiceCollectionExtensions
         services.TryAddSingleton<IScaleJournal>(provider => provider.GetRequiredService<ScalePlans>());
         services.TryAddSingleton<ScalerMetrics>();
         services.TryAddSingleton<ExternalScalerService>();
-        services.AddHostedService<FollowingService>();
-        services.AddHostedService<PlanningService>();
+        services.AddHostedService<ScalerLoops>();
         return services;
     }
 

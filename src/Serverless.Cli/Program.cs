@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Connections;
 using Serverless.Cli.Client;
 using Serverless.Cli.Commands;
 using Serverless.Hosting.Manifests;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Connection;
 using Spectre.Console;
 
 var console = AnsiConsole.Console;
@@ -23,7 +23,8 @@ var root = new RootCommand("Serverless: LLMs from zero, on this machine or a clu
 
 try
 {
-    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    using var interruption = new Interruption();
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, interruption.Token);
 }
 catch (OperationCanceledException)
 {

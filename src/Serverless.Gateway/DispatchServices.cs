@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Serverless.Dispatching;
 using Serverless.Gateway.Dispatching;
+using Serverless.Leases;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -16,11 +17,11 @@ public static class DispatchServices
         services.TryAddSingleton<DispatchMetrics>();
         services.TryAddSingleton<IDispatchObserver, DispatchObserver>();
         services.TryAddSingleton<ILeases, MemoryLeases>();
-        services.TryAddSingleton<IPromiseKeeper, NoPromises>();
         services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
         services.TryAddSingleton<DispatchPorts>();
         services.TryAddSingleton<DispatcherSet>();
         services.AddHostedService<DispatchService>();
+        services.AddHealthChecks().AddCheck<LeaseCheck>("lease", tags: [ProbeServices.Ready]);
         return services;
     }
 }

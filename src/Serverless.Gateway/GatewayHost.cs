@@ -1,16 +1,15 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
-using Serverless.Dispatching;
-using Serverless.Gateway.Admission;
+using Serverless.Gateway.Access;
 using Serverless.Gateway.Routes;
 using Serverless.Hosting.Dapr;
 using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Sessions;
-using Serverless.Hosting.Telemetry;
 using Serverless.Hosting.Tokens;
+using Serverless.Leases;
 using Serverless.Requests;
 
 namespace Serverless.Gateway;
@@ -18,18 +17,19 @@ namespace Serverless.Gateway;
 /// <summary>The gateway as a process of its own.</summary>
 public static class GatewayHost
 {
-    /// <summary>Builds it; <paramref name="configure"/> adds the ports (<see cref="GatewayServices.AddGateway"/> names them) and may set addresses, <paramref name="map"/> adds routes of other parts of the process.</summary>
-    public static WebApplication Build(string[] args, Action<WebApplicationBuilder> configure, Action<WebApplication>? map = null)
+    /// <summary>Builds it; <paramref name="configure"/> adds the ports (<see cref="GatewayServices.AddGateway"/> names them) and may set addresses, <paramref name="map"/> adds routes of other parts of the process, which guard themselves.</summary>
+    public static WebApplication Build(string[] args, Action<WebApplicationBuilder> configure, Action<IEndpointRouteBuilder>? map = null)
     {
         var builder = WebApplication.CreateSlimBuilder(args);
         builder.Services.AddGateway().AddServerlessTelemetry();
+        builder.Services.AddProbes(HealthStatus.Unhealthy);
         configure(builder);
-        builder.Services.Replace(ServiceDescriptor.Singleton<IMemoryPoolFactory<byte>, LargeBlocks>()); // after the server has brought its own
 
         var app = builder.CheckOptions().Build();
+        app.UseMiddleware<FaultAnswer>();
+        app.UseDoors();
         app.MapGateway();
-        app.MapServerlessMetrics();
-        map?.Invoke(app);
+        map?.Invoke(app.MapGroup("").AllowAnonymous());
         return app;
     }
 
@@ -43,7 +43,7 @@ public static class GatewayHost
             .AddDistributedCatalog(builder.Configuration)
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
             .AddApiKeys(builder.Configuration)
-            .AddQueueLimits(builder.Configuration)
+            .AddQueueLimits()
             .AddRabbitMqQueue()
             .AddSingleton<Redrive>()
             .AddRedisRequestLog()

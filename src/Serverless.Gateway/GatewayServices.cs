@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -6,17 +7,15 @@ using Serverless.Dispatching;
 using Serverless.Events;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
-using Serverless.Gateway.Flow;
-using Serverless.Gateway.Following;
-using Serverless.Gateway.Holding;
-using Serverless.Gateway.Idempotency;
 using Serverless.Gateway.Inbound;
 using Serverless.Gateway.Pools;
-using Serverless.Gateway.Promises;
+using Serverless.Gateway.Requests;
 using Serverless.Gateway.Routes;
 using Serverless.Gateway.Streaming;
 using Serverless.Gateway.Telemetry;
 using Serverless.Gateway.Waiting;
+using Serverless.Leases;
+using Serverless.Requests;
 using Serverless.Tenancy;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -25,7 +24,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class GatewayServices
 {
     /// <summary>
-    /// Adds the gateway: options from <c>Gateway:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c> and <c>:Events</c>. The host brings the ports:
+    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c> and <c>:Events</c>. The host brings the ports:
     /// catalogue, token counter, queue, log, documents, events, demand, capacity and scale journal; and, if keys are asked for, their source.
     /// </summary>
     public static IServiceCollection AddGateway(this IServiceCollection services)
@@ -33,23 +32,25 @@ public static class GatewayServices
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
         services
+            .AddValidated<AccessOptions, AccessOptions.Validator>(AccessOptions.Section)
             .AddValidated<AdmissionOptions, AdmissionOptions.Validator>(AdmissionOptions.Section)
             .AddValidated<StreamingOptions, StreamingOptions.Validator>(StreamingOptions.Section)
             .AddValidated<HoldingOptions, HoldingOptions.Validator>(HoldingOptions.Section)
             .AddValidated<PromiseOptions, PromiseOptions.Validator>(PromiseOptions.Section)
             .AddValidated<WaitOptions, WaitOptions.Validator>(WaitOptions.Section)
             .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section);
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AdmissionOptions>, AdmissionOptions.BetweenValidator>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AccessOptions>, AccessOptions.UrlValidator>());
         services.TryAddSingleton<IApiKeySource, NoApiKeys>();
         services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
         services.TryAddSingleton<GatewayMetrics>();
-        services.TryAddSingleton<Authenticator>();
-        services.TryAddSingleton<RouteGuard>();
+        services.TryAddSingleton<RequestBody>();
         services.TryAddSingleton<Admitter>();
         services.TryAddSingleton<QueueView>();
         services.TryAddSingleton<WaitNotice>();
         services.TryAddSingleton<PoolsBody>();
         services.TryAddSingleton<ShutdownGate>();
-        return services.AddFlow().AddPromises().AddKestrelLimits().AddDrain();
+        return services.AddDoors().AddRequests().AddPromises().AddKestrelLimits().AddOperatorsPort().AddDrain();
     }
 
     /// <summary>Delivers events within the process, where no broker does: what other parts publish on <c>serverless.requests</c> is served, results can be subscribed to.</summary>
@@ -61,18 +62,19 @@ public static class GatewayServices
         return services;
     }
 
-    /// <summary>What carries a request on a connection.</summary>
-    private static IServiceCollection AddFlow(this IServiceCollection services)
+    /// <summary>The request service, and its face over HTTP.</summary>
+    private static IServiceCollection AddRequests(this IServiceCollection services)
     {
-        services.TryAddSingleton<Holds>();
-        services.AddHostedService(provider => provider.GetRequiredService<Holds>());
+        services.TryAddSingleton<HeldRequests>();
+        services.AddHostedService(provider => provider.GetRequiredService<HeldRequests>());
         services.TryAddSingleton<Submitter>();
         services.TryAddSingleton<LogFollower>();
-        services.TryAddSingleton<AnswerLoop>();
-        services.TryAddSingleton<FlowEnd>();
-        services.TryAddSingleton<KeyedRequests>();
-        services.TryAddSingleton<RequestFlow>();
-        services.TryAddSingleton<RequestsFlow>();
+        services.TryAddSingleton<RequestFollower>();
+        services.TryAddSingleton<IdempotencyKeys>();
+        services.TryAddSingleton<IdempotentCalls>();
+        services.TryAddSingleton<RequestService>();
+        services.TryAddSingleton<AnswerSender>();
+        services.TryAddSingleton<InferenceRoutes>();
         return services;
     }
 
@@ -80,11 +82,14 @@ public static class GatewayServices
     private static IServiceCollection AddPromises(this IServiceCollection services)
     {
         services.TryAddSingleton<RequestRecords>();
-        services.TryAddSingleton<LogReader>();
+        services.TryAddSingleton<RecordReader>();
+        services.TryAddSingleton<RequestDirectory>();
         services.TryAddSingleton<ResultEvents>();
-        services.TryAddSingleton<Promiser>();
-        services.TryAddSingleton<IdempotencyKeys>();
-        services.TryAddSingleton<IPromiseKeeper, RequestKeeper>();
+        services.TryAddSingleton<PromisedRequests>();
+        services.TryAddSingleton<ResultKeeper>();
+        services.TryAddSingleton<IPromiseKeeper>(provider => provider.GetRequiredService<ResultKeeper>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, ResultKeeper>(provider => provider.GetRequiredService<ResultKeeper>()));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, UsageObserver>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, ResultEcho>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());
         return services;
@@ -94,8 +99,7 @@ public static class GatewayServices
         where TOptions : class
         where TValidator : class, IValidateOptions<TOptions>
     {
-        services.AddOptions<TOptions>().BindConfiguration(section).ValidateOnStart();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<TOptions>, TValidator>());
+        services.AddOptionsWithValidateOnStart<TOptions, TValidator>().BindConfiguration(section);
         return services;
     }
 
@@ -110,6 +114,16 @@ public static class GatewayServices
             kestrel.Limits.MaxRequestHeaderCount = 100;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
             kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(2);
+        });
+        return services;
+    }
+
+    /// <summary>After the host's own addresses: the first of those is where it is reached.</summary>
+    private static IServiceCollection AddOperatorsPort(this IServiceCollection services)
+    {
+        services.AddOptions<KestrelServerOptions>().PostConfigure<IOptions<AccessOptions>>((kestrel, access) =>
+        {
+            if (access.Value.AdminUrl is { } url) kestrel.Listen(IPAddress.Parse(url.DnsSafeHost), url.Port);
         });
         return services;
     }

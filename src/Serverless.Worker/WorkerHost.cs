@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Telemetry;
 using Serverless.Worker.Local;
@@ -15,13 +15,15 @@ public static class WorkerHost
     {
         ArgumentNullException.ThrowIfNull(configure);
         var builder = WebApplication.CreateSlimBuilder(args);
-        builder.Services.AddWorker().AddServerlessTelemetry();
+        builder.Services.AddWorker().AddServerlessTelemetry().AddClosedMetrics();
+
+        // What runs goes on into its buffers while Redis is away: the replica serves, and is worth keeping.
+        builder.Services.AddProbes(HealthStatus.Degraded).AddCheck<ReplicaCheck>("replica", tags: [ProbeServices.Ready]);
         configure(builder);
 
         var app = builder.CheckOptions().Build();
-        app.MapServerlessMetrics();
-        app.MapGet("/healthz", static () => "ok");
-        app.MapGet("/readyz", static (WorkerService worker) => worker.Phase == ReplicaPhase.Ready ? Results.Text("ready") : Results.Text("not ready", statusCode: StatusCodes.Status503ServiceUnavailable));
+        app.MapClosedMetrics();
+        app.MapProbes();
         return app;
     }
 

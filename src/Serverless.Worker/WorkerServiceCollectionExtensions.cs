@@ -1,7 +1,7 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 using Serverless.Worker.Engines;
 using Serverless.Worker.Local;
 using Serverless.Worker.Sessions;
@@ -27,7 +27,7 @@ public static class WorkerServiceCollectionExtensions
         services.AddEngines();
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
-        services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section).ValidateOnStart();
+        services.AddOptions<WorkerOptions>().ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<WorkerOptions>, WorkerOptions.Validator>());
         services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.DrainTimeout + TimeSpan.FromSeconds(5));
         services.TryAddSingleton<WorkerService>();
@@ -38,6 +38,8 @@ public static class WorkerServiceCollectionExtensions
     private static void AddEngines(this IServiceCollection services)
     {
         services.TryAddSingleton<WorkerMetrics>();
+        services.TryAddSingleton<ReplicaParts>();
+        services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section);
         services.TryAddSingleton<EngineCatalog>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEngineFactory, InProcessEngineFactory>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEngineFactory, SimulatedEngineFactory>());

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Serverless.Catalog;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.Tests.Contracts;
@@ -30,7 +30,7 @@ public abstract class CapacityFeedContract
             LastFailure = "It has no \"room\": é",
             LastColdStartSeconds = 12.5,
         };
-        await using var watch = reader.WatchAsync(_pool, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(_pool, Token).Enumerate(Token);
 
         publisher.Publish(capacity);
 
@@ -53,7 +53,7 @@ public abstract class CapacityFeedContract
         const int Last = 500;
         var (publisher, reader) = await CreateAsync();
         var other = new PoolName($"pool-{Guid.NewGuid():n}");
-        await using var watch = reader.WatchAsync(_pool, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(_pool, Token).Enumerate(Token);
 
         for (var i = 1; i <= Last; i++)
         {

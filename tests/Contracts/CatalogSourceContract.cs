@@ -20,7 +20,7 @@ public abstract class CatalogSourceContract
         var source = await CreateAsync(ModelOf("one") + ModelOf("two"));
 
         source.Current.Models.Select(model => model.Name.Value).ShouldBe(["one", "two"]);
-        await using var watch = source.WatchAsync(Token).GetAsyncEnumerator(Token);
+        await using var watch = source.WatchAsync(Token).Enumerate(Token);
         (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         watch.Current.ShouldBeSameAs(source.Current);
     }
@@ -29,7 +29,7 @@ public abstract class CatalogSourceContract
     public async Task A_change_is_followed()
     {
         var source = await CreateAsync(ModelOf("one"));
-        await using var watch = source.WatchAsync(Token).GetAsyncEnumerator(Token);
+        await using var watch = source.WatchAsync(Token).Enumerate(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
         var next = watch.MoveNextAsync().AsTask();
 
@@ -45,7 +45,7 @@ public abstract class CatalogSourceContract
     {
         var source = await CreateAsync(ModelOf("one"));
         var good = source.Current;
-        await using var watch = source.WatchAsync(Token).GetAsyncEnumerator(Token);
+        await using var watch = source.WatchAsync(Token).Enumerate(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
         var next = watch.MoveNextAsync().AsTask();
 

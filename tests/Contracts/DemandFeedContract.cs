@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Shouldly;
 
 namespace Serverless.Tests.Contracts;
@@ -14,6 +14,15 @@ public abstract class DemandFeedContract
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    /// <summary>The reader's clock.</summary>
+    protected abstract DateTimeOffset Now { get; }
+
+    /// <summary>Lets time pass, for both ends and the store.</summary>
+    protected abstract Task PassAsync(TimeSpan time);
+
+    /// <summary>A renewal has reached the reader.</summary>
+    protected virtual Task RenewedAsync() => Task.CompletedTask;
+
     /// <summary>Two ends of one feed. The subclass disposes of them.</summary>
     protected abstract ValueTask<(IDemandFeed Publisher, IDemandFeed Reader)> CreateAsync();
 
@@ -21,7 +30,7 @@ public abstract class DemandFeedContract
     public async Task What_is_published_arrives_whole()
     {
         var (publisher, reader) = await CreateAsync();
-        var demand = new Demand
+        var demand = new ModelDemand
         {
             Model = _model,
             At = At,
@@ -37,13 +46,14 @@ public abstract class DemandFeedContract
             Replicas = [new ReplicaDemand("replica ä", new PoolName("pool"), true, 1, 2, 3, 4, 5.5, 6.5)],
         };
         publisher.Latest(_model).ShouldBeNull();
-        await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(_model, Token).Enumerate(Token);
 
         publisher.Publish(demand);
 
         (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
-        JsonSerializer.Serialize(watch.Current).ShouldBe(JsonSerializer.Serialize(demand));
-        JsonSerializer.Serialize(reader.Latest(_model)).ShouldBe(JsonSerializer.Serialize(demand));
+        // When it was last true is by the reader's clock.
+        JsonSerializer.Serialize(watch.Current with { At = At }).ShouldBe(JsonSerializer.Serialize(demand));
+        JsonSerializer.Serialize(reader.Latest(_model)! with { At = At }).ShouldBe(JsonSerializer.Serialize(demand));
         publisher.Latest(_model).ShouldNotBeNull();
     }
 
@@ -52,9 +62,9 @@ public abstract class DemandFeedContract
     {
         const int Last = 500;
         var (publisher, reader) = await CreateAsync();
-        await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(_model, Token).Enumerate(Token);
 
-        for (var i = 1; i <= Last; i++) publisher.Publish(new Demand { Model = _model, At = At, PendingRequests = i });
+        for (var i = 1; i <= Last; i++) publisher.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = i });
 
         for (var seen = 0; seen < Last;)
         {
@@ -71,10 +81,10 @@ public abstract class DemandFeedContract
     {
         var (publisher, reader) = await CreateAsync();
         var other = new ModelName($"model-{Guid.NewGuid():n}");
-        await using var watch = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(_model, Token).Enumerate(Token);
 
-        publisher.Publish(new Demand { Model = other, At = At, PendingRequests = 9 });
-        publisher.Publish(new Demand { Model = _model, At = At, PendingRequests = 1 });
+        publisher.Publish(new ModelDemand { Model = other, At = At, PendingRequests = 9 });
+        publisher.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 1 });
 
         (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         watch.Current.PendingRequests.ShouldBe(1);
@@ -84,10 +94,10 @@ public abstract class DemandFeedContract
     public async Task A_watcher_that_comes_late_sees_what_there_is()
     {
         var (publisher, reader) = await CreateAsync();
-        publisher.Publish(new Demand { Model = _model, At = At, PendingRequests = 1 });
-        await using (var early = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token)) await early.MoveNextAsync().WithinLimitAsync();
+        publisher.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 1 });
+        await using (var early = reader.WatchAsync(_model, Token).Enumerate(Token)) await early.MoveNextAsync().WithinLimitAsync();
 
-        await using var late = reader.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var late = reader.WatchAsync(_model, Token).Enumerate(Token);
 
         (await late.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         late.Current.PendingRequests.ShouldBe(1);
@@ -97,16 +107,48 @@ public abstract class DemandFeedContract
     public async Task The_demand_of_a_model_that_moved_is_its_new_dispatchers()
     {
         var (first, second) = await CreateAsync();
-        first.Publish(new Demand { Model = _model, At = At, PendingRequests = 1 });
-        await using var watch = second.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        first.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 1 });
+        await using var watch = second.WatchAsync(_model, Token).Enumerate(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
-        await using var old = first.WatchAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var old = first.WatchAsync(_model, Token).Enumerate(Token);
         await old.MoveNextAsync().WithinLimitAsync();
 
-        second.Publish(new Demand { Model = _model, At = At, PendingRequests = 2 });
+        second.Publish(new ModelDemand { Model = _model, At = At, PendingRequests = 2 });
 
         (await old.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         old.Current.PendingRequests.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task What_is_renewed_is_as_young_as_its_renewal_though_nothing_else_of_it_changed()
+    {
+        var (publisher, reader) = await CreateAsync();
+        publisher.Publish(new ModelDemand { Model = _model, At = Now, PendingRequests = 1 });
+        await using var watch = reader.WatchAsync(_model, Token).Enumerate(Token);
+        await watch.MoveNextAsync().WithinLimitAsync();
+        await PassAsync(TimeSpan.FromSeconds(3));
+        publisher.Renew(Now);
+        await RenewedAsync();
+
+        var renewed = reader.Latest(_model).ShouldNotBeNull();
+        renewed.PendingRequests.ShouldBe(1);
+        renewed.Age(Now).ShouldBeLessThan(TimeSpan.FromSeconds(2));
+    }
+
+    [Fact]
+    public async Task What_is_withdrawn_ages_though_its_publisher_lives_on()
+    {
+        var (publisher, reader) = await CreateAsync();
+        publisher.Publish(new ModelDemand { Model = _model, At = Now, PendingRequests = 1 });
+        await using var watch = reader.WatchAsync(_model, Token).Enumerate(Token);
+        await watch.MoveNextAsync().WithinLimitAsync();
+        publisher.Withdraw(_model);
+        await PassAsync(TimeSpan.FromSeconds(3));
+
+        publisher.Renew(Now);
+        await RenewedAsync();
+
+        if (reader.Latest(_model) is { } left) left.Age(Now).ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(2));
     }
 
     [Fact]
@@ -114,7 +156,7 @@ public abstract class DemandFeedContract
     {
         var (_, reader) = await CreateAsync();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        await using var watch = reader.WatchAsync(_model, stop.Token).GetAsyncEnumerator(stop.Token);
+        await using var watch = reader.WatchAsync(_model, stop.Token).Enumerate(stop.Token);
         var next = watch.MoveNextAsync().AsTask();
 
         await stop.CancelAsync();

@@ -50,6 +50,22 @@ public abstract class DocumentStoreContract
     }
 
     [Fact]
+    public async Task An_unlisted_one_is_found_by_its_name_and_in_no_list()
+    {
+        var store = await CreateAsync();
+        var unlisted = new DocumentKey("idempotency", _tenant, "a") { IsUnlisted = true };
+
+        var etag = await store.SaveAsync(unlisted, Json("1"), SaveCondition.New, TimeSpan.FromMinutes(1), Token);
+        var saved = (await store.GetAsync(unlisted, Token)).ShouldNotBeNull();
+        (await store.SaveAsync(unlisted, Json("2"), SaveCondition.Unchanged(saved), TimeSpan.FromMinutes(1), Token)).ShouldNotBeNull();
+
+        saved.ETag.ShouldBe(etag);
+        (await store.ListAsync("idempotency", _tenant, null, 10, Token)).ShouldBeEmpty();
+        (await store.DeleteAsync(unlisted, SaveCondition.Any, Token)).ShouldBeTrue();
+        (await store.GetAsync(unlisted, Token)).ShouldBeNull();
+    }
+
+    [Fact]
     public async Task A_save_of_a_new_one_wins_once()
     {
         var store = await CreateAsync();

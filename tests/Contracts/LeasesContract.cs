@@ -1,4 +1,4 @@
-using Serverless.Dispatching;
+using Serverless.Leases;
 using Shouldly;
 
 namespace Serverless.Tests.Contracts;
@@ -114,6 +114,38 @@ public abstract class LeasesContract
         (await leases.RenewAsync(listed, TimeToLive, Token)).ShouldBeTrue();
         await RunOutAsync(listed);
         (await leases.ListAsync(_prefix + "b/x", Token)).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Many_are_acquired_at_once_but_for_those_that_another_has()
+    {
+        var leases = await CreateAsync();
+        var anothers = await leases.AcquireAsync(_prefix + "7", "b", TimeToLive, Token);
+        string[] names = [.. Enumerable.Range(0, 300).Select(number => $"{_prefix}{number}")];
+
+        var got = await leases.AcquireAsync(names, "a", TimeToLive, Token);
+
+        got.Select(lease => lease.Name).ShouldBe(names.Where(name => name != anothers!.Name), ignoreOrder: true);
+        got.ShouldAllBe(lease => lease.Holder == "a" && lease.Epoch > 0);
+        (await leases.ReadAsync(names[299], Token)).ShouldBe(got.Single(lease => lease.Name == names[299]));
+        (await leases.ReadAsync(names[7], Token)).ShouldBe(anothers);
+        (await leases.AcquireAsync(names, "a", TimeToLive, Token)).ShouldBe(got, ignoreOrder: true);
+        (await leases.AcquireAsync([], "a", TimeToLive, Token)).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Many_are_renewed_at_once_but_for_those_that_ran_out_or_are_anothers()
+    {
+        var leases = await CreateAsync();
+        var got = await leases.AcquireAsync([.. Enumerable.Range(0, 300).Select(number => $"{_prefix}{number}")], "a", TimeToLive, Token);
+        var (released, taken) = (got[3], got[200]);
+        await leases.ReleaseAsync(released, Token);
+        await leases.ReleaseAsync(taken, Token);
+        await leases.AcquireAsync(taken.Name, "b", TimeToLive, Token);
+
+        (await leases.RenewAsync(got, TimeToLive, Token)).ShouldBe(got.Where(lease => lease != released && lease != taken), ignoreOrder: true);
+        (await leases.RenewAsync([], TimeToLive, Token)).ShouldBeEmpty();
+        (await leases.ReadAsync(released.Name, Token)).ShouldBeNull();
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Serverless.Catalog;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.Tests.Contracts;
@@ -53,7 +54,7 @@ public abstract class PlanFeedContract
     {
         var feed = await CreateAsync();
         await feed.WriteAsync(1, At, [Plan("one", 1), Plan("two", 2)], Token);
-        await using var updates = feed.WatchAsync(Token).GetAsyncEnumerator(Token);
+        await using var updates = feed.WatchAsync(Token).Enumerate(Token);
 
         var first = await NextAsync(updates);
         first.Plans.Count.ShouldBe(2);

@@ -280,7 +280,7 @@ public abstract class RequestLogContract
     /// <summary>A log. The subclass disposes of it.</summary>
     protected abstract ValueTask<IRequestLog> CreateAsync();
 
-    protected static RequestId Fresh() => RequestId.New(RequestKind.ChatCompletion);
+    protected static RequestId Fresh() => RequestId.New("chatcmpl-");
 
     protected static RequestEvent Cancelled() => new RequestEvent.Cancelled("The test ends it.");
 

@@ -8,6 +8,9 @@ namespace Serverless.Tests.Contracts;
 /// <summary>What every adapter of <see cref="IRequestLog"/> does for those who follow a log: from any sequence, nothing twice, nothing missing, up to the end.</summary>
 public abstract class RequestLogFollowContract : RequestLogContract
 {
+    /// <summary>Bytes of output that the adapter keeps of one request.</summary>
+    protected const long SmallOutput = 8 * 1024 * 1024;
+
     /// <summary>Makes the adapter forget this ended log, as it does in time.</summary>
     protected abstract ValueTask ExpireAsync(IRequestLog log, RequestId id);
 
@@ -110,7 +113,7 @@ public abstract class RequestLogFollowContract : RequestLogContract
         var log = await CreateAsync();
         var id = await OpenAsync(log);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        await using var follower = log.FollowAsync(id, 0, stop.Token).GetAsyncEnumerator(stop.Token);
+        await using var follower = log.FollowAsync(id, 0, stop.Token).Enumerate(stop.Token);
         var next = follower.MoveNextAsync().AsTask();
 
         await stop.CancelAsync();
@@ -140,7 +143,7 @@ public abstract class RequestLogFollowContract : RequestLogContract
     public async Task Ends_that_no_attempt_wrote_are_told_to_those_who_watch_the_model()
     {
         var log = await CreateAsync();
-        await using var watch = log.WatchEndsAsync(Model, Token).GetAsyncEnumerator(Token);
+        await using var watch = log.WatchEndsAsync(Model, Token).Enumerate(Token);
         var next = watch.MoveNextAsync().AsTask();
 
         // A hint from when the watcher is there, which only the first hint shows: so ends go on until one is told.
@@ -168,6 +171,94 @@ public abstract class RequestLogFollowContract : RequestLogContract
         {
             ended.ShouldContain(told);
             (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        }
+    }
+
+    [Fact]
+    public async Task Reading_forgets_nothing_and_only_the_holder_may()
+    {
+        var log = await CreateAsync();
+        var id = Fresh();
+        await log.OpenAsync(id, Head() with { Promise = Promise.Connection }, Token);
+        var fence = (await BeginAsync(log, id)).Fence;
+        await using var slow = log.FollowAsync(id, 0, Token).GetAsyncEnumerator(Token);
+        await log.AppendAsync(id, fence, 1, [.. Enumerable.Range(0, 200).Select(position => TestRequests.Chunk(position))], Token);
+        (await slow.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        await log.AppendAsync(id, fence, 201, [.. Enumerable.Range(200, 600).Select(position => TestRequests.Chunk(position)), Finished()], Token);
+
+        for (var reader = 0; reader < 2; reader++) (await ReadAsync(log, id, 0)).Count.ShouldBe(801);
+        log.Forget(id, "gateway-1");
+        log.Forget(id, "");
+        (await ReadAsync(log, id, 0)).Count.ShouldBe(801);
+
+        for (var sequence = 2; sequence <= 801; sequence++)
+        {
+            (await slow.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+            slow.Current.Sequence.ShouldBe(sequence);
+        }
+
+        (await slow.MoveNextAsync().WithinLimitAsync()).ShouldBeFalse();
+        log.Forget(id, "gateway-0");
+        await GoneAsync(log, id);
+    }
+
+    [Fact]
+    public async Task An_open_log_is_never_forgotten()
+    {
+        var log = await CreateAsync();
+        var id = Fresh();
+        await log.OpenAsync(id, Head() with { Promise = Promise.Connection }, Token);
+        var fence = (await BeginAsync(log, id)).Fence;
+        await log.AppendAsync(id, fence, 1, [TestRequests.Chunk(0)], Token);
+
+        log.Forget(id, "gateway-0");
+
+        (await log.AppendAsync(id, fence, 2, [Finished()], Token)).ShouldBe(AppendStatus.Accepted);
+        (await ReadAsync(log, id, 0)).Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task Output_beyond_what_is_kept_of_one_request_ends_it_and_says_so()
+    {
+        var log = await CreateAsync();
+        foreach (var head in new[] { Head(), Head() with { Promise = Promise.Connection } })
+        {
+            var id = Fresh();
+            await log.OpenAsync(id, head, Token);
+            var fence = (await BeginAsync(log, id)).Fence;
+            var text = new string('x', 16 * 1024);
+            var written = 0;
+            AppendStatus status;
+            while ((status = await log.AppendAsync(id, fence, written + 1, [TestRequests.Chunk(written, text)], Token)) == AppendStatus.Accepted)
+                (++written).ShouldBeLessThanOrEqualTo((int)(SmallOutput / text.Length), "the bound is not kept");
+
+            status.ShouldBe(AppendStatus.TooLarge);
+            written.ShouldBeGreaterThan(0);
+            (await log.AppendAsync(id, fence, written + 1, [TestRequests.Chunk(written)], Token)).ShouldBe(AppendStatus.Ended);
+            var read = await ReadAsync(log, id, 0);
+            read.Count.ShouldBe(written + 1);
+            var fault = read[^1].Event.ShouldBeOfType<RequestEvent.Failed>().Fault;
+            fault.Error.ShouldBe(ServingError.OutputTooLarge);
+            fault.Message.ShouldContain($"{SmallOutput:N0}");
+        }
+    }
+
+    /// <summary>Forgetting does not wait, so neither does it answer.</summary>
+    protected static async Task GoneAsync(IRequestLog log, RequestId id)
+    {
+        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
+        while (true)
+        {
+            limit.Token.ThrowIfCancellationRequested();
+            try
+            {
+                await ReadAsync(log, id, 0);
+            }
+            catch (ServingException exception)
+            {
+                exception.Fault.Error.ShouldBe(ServingError.LogExpired);
+                return;
+            }
         }
     }
 

@@ -32,7 +32,7 @@ public abstract class RequestQueueContract
         var queue = await CreateAsync(new QueueLimits());
         var request = New() with
         {
-            Kind = RequestKind.Completion,
+            Endpoint = EndpointName.Completions,
             Choices = 3,
             Lane = Lane.Batch,
             Owner = new Owner("org", "team/ä", "key 1"),
@@ -63,6 +63,46 @@ public abstract class RequestQueueContract
     }
 
     [Fact]
+    public async Task A_model_to_which_something_is_enqueued_is_named_to_every_watch()
+    {
+        var queue = await CreateAsync(new QueueLimits());
+        await using var first = queue.WatchArrivalsAsync(Token).Enumerate(Token);
+        await using var second = queue.WatchArrivalsAsync(Token).Enumerate(Token);
+        Task[] named = [NamedAsync(first), NamedAsync(second)];
+
+        await queue.EnqueueAsync(New(), Token);
+
+        await Task.WhenAll(named);
+    }
+
+    [Fact]
+    public async Task A_watch_that_begins_late_names_what_waits()
+    {
+        var queue = await CreateAsync(new QueueLimits());
+        await queue.EnqueueAsync(New(), Token);
+
+        await using var watch = queue.WatchArrivalsAsync(Token).Enumerate(Token);
+
+        await NamedAsync(watch);
+    }
+
+    [Fact]
+    public async Task What_a_consumer_leaves_is_named_when_it_ends_and_what_comes_after_it_too()
+    {
+        var queue = await CreateAsync(new QueueLimits());
+        await using var watch = queue.WatchArrivalsAsync(Token).Enumerate(Token);
+        await queue.EnqueueAsync(New(), Token);
+        await NamedAsync(watch);
+        await using (var deliveries = Consume(queue)) await NextAsync(deliveries);
+        await NamedAsync(watch);
+        await using (var deliveries = Consume(queue)) await (await NextAsync(deliveries)).CompleteAsync(Token);
+
+        await queue.EnqueueAsync(New(), Token);
+
+        await NamedAsync(watch);
+    }
+
+    [Fact]
     public async Task Requests_come_in_the_order_in_which_they_went_in()
     {
         var queue = await CreateAsync(new QueueLimits());
@@ -83,7 +123,7 @@ public abstract class RequestQueueContract
         await queue.EnqueueAsync(mine, Token);
 
         await using var mines = Consume(queue);
-        await using var others = queue.ConsumeAsync(other.Model, Token).GetAsyncEnumerator(Token);
+        await using var others = queue.ConsumeAsync(other.Model, Token).Enumerate(Token);
 
         (await NextAsync(mines)).Request.Id.ShouldBe(mine.Id);
         (await NextAsync(others)).Request.Id.ShouldBe(other.Id);
@@ -183,7 +223,7 @@ public abstract class RequestQueueContract
 
         using (var stop = CancellationTokenSource.CreateLinkedTokenSource(Token))
         {
-            await using var first = queue.ConsumeAsync(Model, stop.Token).GetAsyncEnumerator(stop.Token);
+            await using var first = queue.ConsumeAsync(Model, stop.Token).Enumerate(stop.Token);
             await (await NextAsync(first)).CompleteAsync(Token);
             (await NextAsync(first)).Request.Id.ShouldBe(open.Id);
             await stop.CancelAsync();
@@ -255,7 +295,7 @@ public abstract class RequestQueueContract
             fault.Message.ShouldContain(unit);
             fault.RetryAfter.ShouldNotBeNull();
 
-            await using var deliveries = queue.ConsumeAsync(model, Token).GetAsyncEnumerator(Token);
+            await using var deliveries = queue.ConsumeAsync(model, Token).Enumerate(Token);
             await (await NextAsync(deliveries)).CompleteAsync(Token);
             (await queue.EnqueueAsync(New() with { Model = model }, Token)).Succeeded.ShouldBeTrue(unit);
         }
@@ -289,7 +329,13 @@ public abstract class RequestQueueContract
 
     private static string Show(InferenceRequest request) => JsonSerializer.Serialize(request);
 
-    private IAsyncEnumerator<IRequestDelivery> Consume(IRequestQueue queue) => queue.ConsumeAsync(Model, Token).GetAsyncEnumerator(Token);
+    private async Task NamedAsync(IAsyncEnumerator<ModelName> watch)
+    {
+        do (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        while (watch.Current != Model);
+    }
+
+    private IAsyncEnumerator<IRequestDelivery> Consume(IRequestQueue queue) => queue.ConsumeAsync(Model, Token).Enumerate(Token);
 
     private async Task DepthAsync(IRequestQueue queue, params InferenceRequest[] held)
     {

@@ -15,9 +15,9 @@ internal static class TestRequests
 
     public static InferenceRequest New(ModelName? model = null) => new()
     {
-        Id = RequestId.New(RequestKind.ChatCompletion),
+        Id = RequestId.New("chatcmpl-"),
         Model = model ?? Model,
-        Kind = RequestKind.ChatCompletion,
+        Endpoint = EndpointName.ChatCompletions,
         Body = Encoding.UTF8.GetBytes("""{"model":"tiny","messages":[{"role":"user","content":"é\n"}]}"""),
         PromptTokens = 10,
         MaxOutputTokens = 20,

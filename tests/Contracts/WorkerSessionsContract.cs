@@ -1,7 +1,7 @@
 using System.Threading.Channels;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless;
@@ -35,7 +35,7 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
         var worker = Worker() with
         {
             Since = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_123),
-            Running = [new HeldAttempt(new RequestId("chatcmpl-1"), 3, 17) { StoreRun = "0123456789abcdef" }],
+            Running = [new AttemptClaim(new RequestId("chatcmpl-1"), 3, 17) { StoreRun = "0123456789abcdef" }],
             HighestEpoch = 5,
         };
         await AcceptAsync(epoch: 7);
@@ -43,7 +43,7 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
         var (link, session) = await ConnectAsync(worker);
 
         link.Epoch.ShouldBe(7);
-        session.Worker.ShouldBe(worker with { Running = session.Worker.Running });
+        session.Worker.ShouldBe(worker with { Running = session.Worker.Running, Endpoints = session.Worker.Endpoints });
         session.Worker.Running.ShouldBe(worker.Running);
         await link.DisposeAsync();
     }

@@ -1,4 +1,4 @@
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Log;
 using Serverless.Requests;
 
 namespace Serverless.Benchmarks;

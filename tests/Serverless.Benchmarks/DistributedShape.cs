@@ -10,15 +10,23 @@ internal sealed class DistributedShape : IAsyncDisposable
 
     private readonly string _manifests = Directory.CreateTempSubdirectory("serverless-bench-").FullName;
     private readonly List<IAsyncDisposable> _started = [];
+    private string _rabbitMq = "";
+    private string _redis = "";
 
     private DistributedShape()
     {
     }
 
+    /// <summary>Names of the models at zero begin so; a number follows.</summary>
+    public const string Sleeping = "zero-";
+
     /// <summary>Where clients ask.</summary>
     public Uri Address { get; private set; } = null!;
 
     public PartProcess Gateway { get; private set; } = null!;
+
+    /// <summary>KEDA's door at the scaler, where there is one.</summary>
+    public Uri? Scaler { get; private set; }
 
     /// <summary>Every process, by what it is.</summary>
     public List<(string Name, int Id)> Parts { get; } = [];
@@ -38,8 +46,29 @@ internal sealed class DistributedShape : IAsyncDisposable
         }
 
         await using var shape = new DistributedShape();
-        await File.WriteAllTextAsync(Path.Combine(shape._manifests, "models.yaml"), Manifests(engine), cancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(shape._manifests, "models.yaml"), Manifest(Servers.Model, engine, 1), cancellationToken);
         await shape.StartAsync(workers, cancellationToken);
+        await measure(shape);
+    }
+
+    /// <summary>The same with a scaler, no worker, and so many models at zero, named <see cref="Sleeping"/> and a number.</summary>
+    public static async Task RunAtZeroAsync(string name, int models, Func<DistributedShape, Task> measure, CancellationToken cancellationToken)
+    {
+        if ((RabbitMqServer.Absent ?? RedisServer.Absent) is { } absent)
+        {
+            Console.WriteLine($"{name}: {absent}");
+            return;
+        }
+
+        await using var shape = new DistributedShape();
+        foreach (var some in Enumerable.Range(0, models).Chunk(100)) // a file holds a thousand documents at most
+        {
+            var manifests = some.Select(number => Manifest(string.Create(CultureInfo.InvariantCulture, $"{Sleeping}{number}"), "{}", 0));
+            await File.WriteAllTextAsync(Path.Combine(shape._manifests, string.Create(CultureInfo.InvariantCulture, $"models-{some[0]}.yaml")), string.Join("\n---\n", manifests), cancellationToken);
+        }
+
+        await shape.StartAsync(0, cancellationToken);
+        await shape.StartScalerAsync(cancellationToken);
         await measure(shape);
     }
 
@@ -54,10 +83,10 @@ internal sealed class DistributedShape : IAsyncDisposable
         Directory.Delete(_manifests, recursive: true);
     }
 
-    private static string Manifests(string engine) => $$"""
+    private static string Manifest(string model, string engine, int minReplicas) => $$"""
         apiVersion: llmaz.io/v1alpha1
         kind: OpenModel
-        metadata: {name: {{Servers.Model}}}
+        metadata: {name: {{model}}}
         spec:
           familyName: simulated
           source: {uri: simulated://zero}
@@ -69,10 +98,11 @@ internal sealed class DistributedShape : IAsyncDisposable
         ---
         apiVersion: inference.llmaz.io/v1alpha1
         kind: Playground
-        metadata: {name: {{Servers.Model}}}
+        metadata: {name: {{model}}}
         spec:
-          modelClaim: {modelName: {{Servers.Model}}}
+          modelClaim: {modelName: {{model}}}
           backendRuntimeConfig: {backendName: simulated}
+          elasticConfig: {minReplicas: {{minReplicas}}, maxReplicas: 1}
         """;
 
     private static Uri Http(int port) => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
@@ -83,6 +113,7 @@ internal sealed class DistributedShape : IAsyncDisposable
         _started.Add(rabbitMq);
         var redis = await RedisServer.StartNewAsync(cancellationToken);
         _started.Add(redis);
+        (_rabbitMq, _redis) = (rabbitMq.Url.ToString(), redis.Configuration);
         Note("RabbitMQ", rabbitMq.Process.Id);
         Note("Redis", redis.Process.Id);
 
@@ -102,6 +133,14 @@ internal sealed class DistributedShape : IAsyncDisposable
             var worker = Start("Worker", address, new() { ["Redis__Configuration"] = redis.Configuration, ["Worker__Pool"] = Pool });
             await ReadyAsync(worker, address, cancellationToken);
         }
+    }
+
+    private async Task StartScalerAsync(CancellationToken cancellationToken)
+    {
+        Scaler = Http(PartProcess.FreePort());
+        var address = Http(PartProcess.FreePort());
+        var scaler = Start("Scaler", address, new() { ["Redis__Configuration"] = _redis, ["RabbitMq__Url"] = _rabbitMq, ["Scaler__Keda"] = Scaler.ToString() });
+        await ReadyAsync(scaler, address, cancellationToken);
     }
 
     private PartProcess Start(string program, Uri http, Dictionary<string, string> environment)

@@ -5,7 +5,9 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Connection;
+using Serverless.Hosting.Redis.Log;
+using Serverless.Loops;
 using Serverless.Requests;
 
 namespace Serverless.Benchmarks;
@@ -41,8 +43,8 @@ internal static class LogBenchmark
             await using var reading = Connection(port);
             await writing.OpenAsync(cancellationToken);
             await reading.OpenAsync(cancellationToken);
-            await using var writers = new RedisFollowers(writing, TimeProvider.System, NullLogger<RedisFollowers>.Instance);
-            await using var readers = new RedisFollowers(reading, TimeProvider.System, NullLogger<RedisFollowers>.Instance);
+            await using var writers = new RedisFollowers(writing, new Supervisor(TimeProvider.System, NoLoopObserver.Instance), TimeProvider.System, NullLogger<RedisFollowers>.Instance);
+            await using var readers = new RedisFollowers(reading, new Supervisor(TimeProvider.System, NoLoopObserver.Instance), TimeProvider.System, NullLogger<RedisFollowers>.Instance);
             var (worker, gateway) = (new RedisRequestLog(writing, writers), new RedisRequestLog(reading, readers));
             await RateAsync(worker, gateway, server, cancellationToken);
             await MemoryAsync(worker, gateway, cancellationToken);
@@ -104,7 +106,7 @@ internal static class LogBenchmark
         var streams = new BenchmarkStream[count];
         for (var i = 0; i < count; i++)
         {
-            var id = RequestId.New(RequestKind.ChatCompletion);
+            var id = RequestId.New("chatcmpl-");
             await gateway.OpenAsync(id, head, cancellationToken);
             streams[i] = new BenchmarkStream(id, (await worker.BeginAsync(id, 1, Guid.NewGuid(), cancellationToken)).Fence, gateway);
         }

@@ -1,8 +1,8 @@
 using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Benchmarks;
 
@@ -64,7 +64,7 @@ internal static class PoolsBenchmark
     {
         var now = TimeProvider.System.GetUtcNow();
         for (var number = 0; number < Pools; number++)
-            scaler.Demand.Publish(new Demand { Model = ScalerUnderLoad.Model(number), At = now, PendingRequests = pending > 0 ? 1 : 0, PendingPromptTokens = pending });
+            scaler.Demand.Publish(new ModelDemand { Model = ScalerUnderLoad.Model(number), At = now, PendingRequests = pending > 0 ? 1 : 0, PendingPromptTokens = pending });
     }
 
     private static async Task PlanAsync(ScalerUnderLoad scaler, CancellationToken cancellationToken)
@@ -74,7 +74,7 @@ internal static class PoolsBenchmark
         {
             Publish(scaler, pending: 20); // the same demand again would not be planned again
             var (began, cost, allocated) = (TimeProvider.System.GetTimestamp(), new Cost(), GC.GetAllocatedBytesForCurrentThread());
-            await writer.WriteAsync(1, scaler.Services.GetRequiredService<ICatalogSource>().Current.Models, cancellationToken);
+            await writer.WriteAsync(1, scaler.Services.GetRequiredService<ICatalogSource>().Current, null, cancellationToken);
             if (i == 3) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  one plan of all, with work: {TimeProvider.System.GetElapsedTime(began).TotalMilliseconds:F0} ms, {(GC.GetAllocatedBytesForCurrentThread() - allocated) / Pools} bytes a pool; with what else the scaler did: {cost}"));
         }
     }

@@ -2,9 +2,11 @@ using Serverless.Benchmarks;
 
 var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringComparer.Ordinal)
 {
+    ["bodies"] = BodiesBenchmark.RunAsync,
     ["distributed"] = DistributedBenchmark.RunAsync,
     ["engine"] = EngineBenchmark.RunAsync,
     ["gateway"] = GatewayBenchmark.RunAsync,
+    ["idle"] = IdleBenchmark.RunAsync,
     ["log"] = LogBenchmark.RunAsync,
     ["memory"] = MemoryBenchmark.RunAsync,
     ["pools"] = PoolsBenchmark.RunAsync,
@@ -19,6 +21,9 @@ switch (args)
 {
     case ["serve-embedded"]:
         await Servers.EmbeddedAsync();
+        return 0;
+    case ["serve-shipped"]:
+        await Servers.ShippedAsync();
         return 0;
     case ["serve-bare", var body]:
         await Servers.BareAsync(body);

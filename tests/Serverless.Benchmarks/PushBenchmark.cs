@@ -1,9 +1,9 @@
 using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.DependencyInjection;
-using Serverless.Dispatching;
 using Serverless.Requests;
 using Serverless.Scaler.Protos;
+using Serverless.Sessions;
 
 namespace Serverless.Benchmarks;
 
@@ -52,9 +52,9 @@ internal static class PushBenchmark
 
     private static InferenceRequest Request() => new()
     {
-        Id = RequestId.New(RequestKind.ChatCompletion),
+        Id = RequestId.New("chatcmpl-"),
         Model = ScalerUnderLoad.Model(0),
-        Kind = RequestKind.ChatCompletion,
+        Endpoint = EndpointName.ChatCompletions,
         Body = "{}"u8.ToArray(),
         PromptTokens = 10,
         MaxOutputTokens = 20,

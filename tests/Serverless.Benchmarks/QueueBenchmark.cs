@@ -3,9 +3,9 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RabbitMQ.Client;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Messages;
 using Serverless.Requests;
 
 namespace Serverless.Benchmarks;
@@ -66,7 +66,8 @@ internal static class QueueBenchmark
         for (var i = 0; i < OneByOne; i++)
         {
             var request = NewRequest();
-            await channel.BasicPublishAsync("", AnchorQueue, mandatory: true, Envelope.Wrap(request, TimeProvider.System.GetUtcNow()), request.Body, cancellationToken);
+            using var message = Envelope.Wrap(request, Envelope.Latest, int.MaxValue, TimeProvider.System.GetUtcNow(), out _)!;
+            await channel.BasicPublishAsync("", AnchorQueue, mandatory: true, message.Properties, message.Body, cancellationToken);
         }
 
         return OneByOne / TimeProvider.System.GetElapsedTime(started).TotalSeconds;
@@ -85,9 +86,9 @@ internal static class QueueBenchmark
         var now = TimeProvider.System.GetUtcNow();
         return new InferenceRequest
         {
-            Id = RequestId.New(RequestKind.ChatCompletion),
+            Id = RequestId.New("chatcmpl-"),
             Model = Model,
-            Kind = RequestKind.ChatCompletion,
+            Endpoint = EndpointName.ChatCompletions,
             Body = Body,
             PromptTokens = 60,
             MaxOutputTokens = 100,

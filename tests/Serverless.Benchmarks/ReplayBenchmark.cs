@@ -1,5 +1,5 @@
 using System.Globalization;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
 using Serverless.Simulation;
 
 namespace Serverless.Benchmarks;

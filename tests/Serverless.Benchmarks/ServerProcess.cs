@@ -25,6 +25,26 @@ internal sealed class ServerProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>The most that was resident since the start, in bytes.</summary>
+    public long PeakResidentBytes
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.PeakWorkingSet64;
+        }
+    }
+
+    /// <summary>Processor time of all its threads since the start.</summary>
+    public double ProcessorSeconds
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.TotalProcessorTime.TotalSeconds;
+        }
+    }
+
     public static async Task<ServerProcess> StartAsync(params string[] part)
     {
         var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, part) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true })!;

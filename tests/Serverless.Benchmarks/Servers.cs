@@ -46,6 +46,14 @@ internal static class Servers
         folder.Delete(recursive: true);
     }
 
+    /// <summary>The whole embedded path with the model of the clone.</summary>
+    public static async Task ShippedAsync()
+    {
+        var data = Directory.CreateTempSubdirectory("serverless-bench");
+        await using (var host = EmbeddedHost.Build(new EmbeddedOptions { Port = 0, Data = data.FullName, Quiet = true })) await RunAsync(host);
+        data.Delete(recursive: true);
+    }
+
     /// <summary>Kestrel alone, answering with the bytes it was given.</summary>
     public static async Task BareAsync(string bodyFile)
     {

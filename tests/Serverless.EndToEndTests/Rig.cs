@@ -1,15 +1,30 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Serverless.EndToEndTests.Parts;
 
 namespace Serverless.EndToEndTests;
 
-/// <summary>The script that starts real foreign programs: <c>RIG</c>, else <c>../shared/rig/rig</c> beside the clone. Tests that find neither are skipped.</summary>
+/// <summary>The script that starts real foreign programs: <c>RIG</c>, else <c>../shared/rig/rig</c> beside the clone. A single program may be in <c>RIG_BIN</c> or on the PATH as well. Tests that find none are skipped.</summary>
 internal static class Rig
 {
     public static string? Script { get; } = Find();
 
-    public static string Absent => "No rig: set RIG to the script that starts a control plane with KEDA, or put it at ../shared/rig/rig beside the clone.";
+    public static string Absent => "No rig: set RIG to the script that starts a control plane with KEDA, or put it at ../shared/rig/rig beside the clone; it takes kube-apiserver, etcd and KEDA from RIG_BIN where that has them.";
+
+    /// <summary>Why tests of a foreign program are skipped; null where it is to be had. <paramref name="name"/> is the rig's, <paramref name="program"/> that on a PATH.</summary>
+    public static string? AbsenceOf(string name, string program) =>
+        Script is not null || InBin(name, program) is not null || PartProcess.Find(program) is not null
+            ? null
+            : $"No {program}: put it on the PATH or into the folder that RIG_BIN names, or set RIG to the script that has it.";
+
+    /// <summary>Where it is: in <c>RIG_BIN</c>, else the rig's, else on the PATH.</summary>
+    public static async Task<string> PathAsync(string name, string program)
+    {
+        if (InBin(name, program) is { } own) return own;
+        if (Script is not null) return (await RunAsync(new Dictionary<string, string>(), null, "path", name)).Trim();
+        return PartProcess.Find(program) ?? throw new InvalidOperationException(AbsenceOf(name, program));
+    }
 
     /// <summary>The first of twenty ports nobody listens on: <c>RIG_PORT</c>, else a free block.</summary>
     public static string FreePorts() =>
@@ -45,6 +60,10 @@ internal static class Rig
             throw new InvalidOperationException($"rig {string.Join(' ', arguments)} did not end within {TestTimeouts.Default.TotalSeconds:F0} s.", exception);
         }
     }
+
+    private static string? InBin(string name, string program) => Environment.GetEnvironmentVariable("RIG_BIN") is { Length: > 0 } folder
+        ? new[] { program, name }.Select(file => Path.Combine(folder, file)).FirstOrDefault(File.Exists)
+        : null;
 
     private static bool IsFree(int port)
     {

@@ -1,4 +1,4 @@
-using System.ComponentModel.DataAnnotations;
+using System.Net;
 using Microsoft.Extensions.Options;
 using Serverless.Scaler.Listening;
 
@@ -9,9 +9,17 @@ public sealed class ScalerOptions
 {
     public const string Section = "Scaler";
 
-    /// <summary>Where KEDA calls: an address of this machine and a port. Default: <c>http://0.0.0.0:9090</c>.</summary>
-    [Required]
-    public Uri Keda { get; set; } = new("http://0.0.0.0:9090");
+    /// <summary>
+    /// Where KEDA calls: an address of this machine and a port. Default: <c>http://0.0.0.0:9090</c> with <see cref="ScalerTlsOptions.ClientCaFile"/> or <see cref="AllowInsecure"/>, else
+    /// <c>http://127.0.0.1:9090</c>.
+    /// </summary>
+    public Uri? Keda { get; set; }
+
+    /// <summary>
+    /// Whether callers of other machines may come without a client certificate. Whoever reaches the port can then read what is served and hold streams: only for a network that nobody
+    /// else is in. The start warns. Default: no.
+    /// </summary>
+    public bool AllowInsecure { get; set; }
 
     /// <summary>TLS, and mutual TLS, towards KEDA. Default: none.</summary>
     public ScalerTlsOptions? Tls { get; set; }
@@ -22,13 +30,21 @@ public sealed class ScalerOptions
     /// <summary>Most replicas of an accelerator class over all models, by class: <c>Scaler:Budgets:a10=8</c>. What is wanted beyond it is shared out. Default: none is bounded.</summary>
     public Dictionary<string, int>? Budgets { get; set; }
 
+    /// <summary>Whether other machines may call.</summary>
+    internal bool IsOpen => AllowInsecure || !string.IsNullOrEmpty(Tls?.ClientCaFile);
+
+    internal IPEndPoint Address => Keda is { } keda ? new(IPAddress.Parse(keda.DnsSafeHost), keda.Port) : new(IsOpen ? IPAddress.Any : IPAddress.Loopback, 9090);
+
     internal sealed class Validator : IValidateOptions<ScalerOptions>
     {
         public ValidateOptionsResult Validate(string? name, ScalerOptions options) =>
             options.Budgets?.FirstOrDefault(budget => budget.Value < 0) is { Key: { } bounded, Value: var most }
                 ? ValidateOptionsResult.Fail($"{Section}:{nameof(Budgets)}:{bounded} is {most}; it takes a number of replicas from 0.")
-                : options.Keda is { IsAbsoluteUri: true } keda && keda.Scheme == Uri.UriSchemeHttp && System.Net.IPAddress.TryParse(keda.DnsSafeHost, out _)
-                ? ValidateOptionsResult.Success
+                : options.Keda is not { } keda ? ValidateOptionsResult.Success
+                : keda.IsAbsoluteUri && keda.Scheme == Uri.UriSchemeHttp && IPAddress.TryParse(keda.DnsSafeHost, out var address)
+                ? options.IsOpen || IPAddress.IsLoopback(address)
+                    ? ValidateOptionsResult.Success
+                    : ValidateOptionsResult.Fail($"{Section}:{nameof(Keda)} is '{keda}', but without client certificates the scaler is open to this machine alone. Set {Section}:{nameof(Tls)} with {nameof(ScalerTlsOptions.ClientCaFile)}, or {Section}:{nameof(AllowInsecure)}=true where nobody else is in the network.")
                 : ValidateOptionsResult.Fail($"{Section}:{nameof(Keda)} is '{options.Keda}'; it takes http://ADDRESS:PORT with an IP address of this machine, or 0.0.0.0 for all.");
     }
 }

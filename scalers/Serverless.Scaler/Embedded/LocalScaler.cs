@@ -1,28 +1,74 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
+using Serverless.Loops;
 using Serverless.Scaler.Keda;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Embedded;
 
-/// <summary>KEDA's part on one machine: it calls the very service that KEDA calls in a cluster, for every pool of the catalogue.</summary>
+/// <summary>KEDA's part on one machine: it calls the very service that KEDA calls in a cluster, for every pool that the catalogue has now.</summary>
 internal sealed partial class LocalScaler(
-    ICatalogSource catalog, ExternalScalerService scaler, IScaleTarget target, LocalScalerOptions options, TimeProvider time, ILogger<LocalScaler> logger) : BackgroundService
+    ICatalogSource catalog, ExternalScalerService scaler, IScaleTarget target, LocalScalerOptions options, Supervisor supervisor, TimeProvider time, ILogger<LocalScaler> logger) : BackgroundService
 {
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => supervisor.RunAsync("local-scaler", FollowAsync, stoppingToken);
+
+    /// <summary>Looks at the catalogue at every sync: pools come, change their bounds, and go.</summary>
+    private async Task FollowAsync(CancellationToken stoppingToken)
     {
-        var pools = catalog.Current.Pools.Select(pool => (pool.Name, Scaled: new ScaledPool(pool, scaler, target, options, time))).ToArray();
+        Dictionary<PoolName, RunningPool> running = [];
+        using var timer = new PeriodicTimer(options.SyncPeriod, time);
         try
         {
-            await Task.WhenAll(pools.Select(pool => Task.WhenAll(ListenAsync(pool.Name, pool.Scaled, stoppingToken), SyncAsync(pool.Name, pool.Scaled, stoppingToken))));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
+            ModelCatalog? seen = null;
+            do
+            {
+                var current = catalog.Current;
+                if (ReferenceEquals(current, seen)) continue;
+
+                seen = current;
+                foreach (var (name, gone) in running.Where(entry => current.Find(entry.Key) is null).ToArray())
+                {
+                    running.Remove(name);
+                    await gone.StopAsync();
+                    await EndAsync(name, gone.Scaled, stoppingToken);
+                    gone.Scaled.Dispose();
+                }
+
+                foreach (var pool in current.Pools)
+                {
+                    if (running.TryGetValue(pool.Name, out var known)) known.Scaled.Pool = pool;
+                    else running[pool.Name] = Start(pool, stoppingToken);
+                }
+            }
+            while (await timer.WaitForNextTickAsync(stoppingToken));
         }
         finally
         {
-            foreach (var pool in pools) pool.Scaled.Dispose();
+            foreach (var pool in running.Values)
+            {
+                await pool.StopAsync();
+                pool.Scaled.Dispose();
+            }
+        }
+    }
+
+    private RunningPool Start(Pool pool, CancellationToken stoppingToken)
+    {
+        var stop = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        var scaled = new ScaledPool(pool, scaler, target, options, time);
+        return new RunningPool(scaled, stop, Task.WhenAll(ListenAsync(pool.Name, scaled, stop.Token), SyncAsync(pool.Name, scaled, stop.Token)));
+    }
+
+    private async Task EndAsync(PoolName name, ScaledPool pool, CancellationToken stoppingToken)
+    {
+        try
+        {
+            await pool.EndAsync(stoppingToken);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            CallFailed(name, exception.Message);
         }
     }
 
@@ -62,4 +108,14 @@ internal sealed partial class LocalScaler(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The scaler did not answer for pool {Pool}: {Reason}. Its replicas stay as they are.")]
     private partial void CallFailed(PoolName pool, string reason);
+
+    private sealed record RunningPool(ScaledPool Scaled, CancellationTokenSource Stop, Task Running)
+    {
+        public async Task StopAsync()
+        {
+            await Stop.CancelAsync();
+            await Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            Stop.Dispose();
+        }
+    }
 }

@@ -1,24 +1,32 @@
 using Grpc.Core;
 using Serverless.Catalog;
 using Serverless.Scaler.Protos;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Embedded;
 
 /// <summary>
 /// One pool under KEDA's rules: 0 → 1 on the push; 1 ↔ N by the HPA's AverageValue arithmetic without tolerance; N → 0 when it was not active for the cooldown.
-/// A call that fails changes nothing.
+/// A call that fails changes nothing. The target is told at every sync what there shall be: a replica that ended by itself is started again.
 /// </summary>
 internal sealed class ScaledPool(Pool pool, ExternalScaler.ExternalScalerBase scaler, IScaleTarget target, LocalScalerOptions options, TimeProvider time) : IDisposable
 {
     private readonly ScaledObjectRef _reference = new() { Name = pool.Name.Value, Namespace = "local" };
+    private Pool _pool = pool;
     private readonly SemaphoreSlim _scaling = new(1, 1);
     private DateTimeOffset _lastActive = time.GetUtcNow();
 
     /// <summary>Replicas asked for now.</summary>
     public int Replicas { get; private set; }
 
-    private ScalingConfig Bounds => pool.Model.Scaling;
+    /// <summary>The pool as the catalogue has it now.</summary>
+    public Pool Pool
+    {
+        get => Volatile.Read(ref _pool);
+        set => Volatile.Write(ref _pool, value);
+    }
+
+    private ScalingConfig Bounds => Pool.Model.Scaling;
 
     public void Dispose() => _scaling.Dispose();
 
@@ -56,6 +64,20 @@ internal sealed class ScaledPool(Pool pool, ExternalScaler.ExternalScalerBase sc
         ServerCallContext Context(string method) => new LocalCallContext(method, cancellationToken);
     }
 
+    /// <summary>Takes it to zero: it is not in the catalogue any more.</summary>
+    public async Task EndAsync(CancellationToken cancellationToken)
+    {
+        await _scaling.WaitAsync(cancellationToken);
+        try
+        {
+            await ScaleAsync(0, cancellationToken);
+        }
+        finally
+        {
+            _scaling.Release();
+        }
+    }
+
     private async Task ActivateAsync(CancellationToken cancellationToken)
     {
         await _scaling.WaitAsync(cancellationToken);
@@ -70,11 +92,13 @@ internal sealed class ScaledPool(Pool pool, ExternalScaler.ExternalScalerBase sc
         }
     }
 
+    /// <summary>Asked for again and again, changed or not: whoever runs the replicas makes up what was lost.</summary>
     private async Task ScaleAsync(int replicas, CancellationToken cancellationToken)
     {
-        if (replicas == Replicas) return;
+        // A pool at rest costs nothing.
+        if (replicas == 0 && Replicas == 0) return;
 
-        await target.ScaleAsync(pool.Name, replicas, cancellationToken);
+        await target.ScaleAsync(Pool.Name, replicas, cancellationToken);
         Replicas = replicas;
     }
 }

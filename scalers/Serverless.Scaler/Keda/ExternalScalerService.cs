@@ -2,7 +2,9 @@ using Grpc.Core;
 using Microsoft.Extensions.Hosting;
 using Serverless.Catalog;
 using Serverless.Scaler.Protos;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Keda;
 

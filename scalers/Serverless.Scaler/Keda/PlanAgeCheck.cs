@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Keda;
 
@@ -10,8 +10,8 @@ internal sealed class PlanAgeCheck(ScalePlans plans) : IHealthCheck
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(plans.Age switch
     {
-        null => HealthCheckResult.Unhealthy("No planner has been heard of yet."),
-        { } age when age > Limit => HealthCheckResult.Unhealthy($"No planner has been heard of for {age.TotalSeconds:F0} s; {Limit.TotalSeconds:F0} s are allowed."),
+        null => new HealthCheckResult(context.Registration.FailureStatus, "No planner has been heard of yet."),
+        { } age when age > Limit => new HealthCheckResult(context.Registration.FailureStatus, $"No planner has been heard of for {age.TotalSeconds:F0} s; {Limit.TotalSeconds:F0} s are allowed."),
         _ => HealthCheckResult.Healthy(),
     });
 }

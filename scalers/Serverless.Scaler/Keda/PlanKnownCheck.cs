@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Keda;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics.Metrics;
 using Serverless.Catalog;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Keda;
 

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Serverless.Hosting.Tls;
 
 namespace Serverless.Scaler.Listening;
 
@@ -12,6 +13,8 @@ public sealed class ScalerTlsOptions
     /// <summary>The certificate's private key.</summary>
     [Required]
     public string KeyFile { get; set; } = "";
+
+    internal TlsFiles Files => new(CertificateFile, KeyFile, string.IsNullOrEmpty(ClientCaFile) ? null : ClientCaFile);
 
     /// <summary>The authorities whose clients may call; KEDA then needs <c>tlsClientCert</c> and <c>tlsClientKey</c>. Default: none, any client may call.</summary>
     public string? ClientCaFile { get; set; }

@@ -23,12 +23,12 @@ internal static class DeadLettersCommand
 
     private static Command List(IAnsiConsole console)
     {
-        var url = ServerOption.Create();
+        var (url, key) = (ServerOption.Create(), ApiKeyOption.Create());
         var limit = new Option<int>("--limit") { Description = "At most so many, the oldest first.", DefaultValueFactory = _ => 100 };
-        var command = new Command("list", "List them, the oldest first.") { url, limit };
+        var command = new Command("list", "List them, the oldest first.") { url, key, limit };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var client = new ServingClient(parsed.GetValue(url)!);
+            using var client = new ServingClient(parsed.GetValue(url)!, parsed.GetValue(key));
             var table = new Table().Border(TableBorder.Simple).AddColumns("id", "model", "when", "attempts", "bytes", "error", "last error");
             foreach (var letter in await client.DeadLettersAsync(parsed.GetValue(limit), cancellationToken))
             {
@@ -49,12 +49,12 @@ internal static class DeadLettersCommand
 
     private static Command OfOne(string name, string description, Func<ServingClient, string, CancellationToken, Task> act)
     {
-        var url = ServerOption.Create();
+        var (url, key) = (ServerOption.Create(), ApiKeyOption.Create());
         var id = new Argument<string>("id") { Description = "As list shows it." };
-        var command = new Command(name, description) { id, url };
+        var command = new Command(name, description) { id, url, key };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var client = new ServingClient(parsed.GetValue(url)!);
+            using var client = new ServingClient(parsed.GetValue(url)!, parsed.GetValue(key));
             await act(client, parsed.GetValue(id)!, cancellationToken);
         });
         return command;
@@ -62,12 +62,12 @@ internal static class DeadLettersCommand
 
     private static Command OfMany(string name, string description, Func<ServingClient, string, CancellationToken, Task> act)
     {
-        var url = ServerOption.Create();
+        var (url, key) = (ServerOption.Create(), ApiKeyOption.Create());
         var ids = new Argument<string[]>("id") { Description = "As list shows them.", Arity = ArgumentArity.OneOrMore };
-        var command = new Command(name, description) { ids, url };
+        var command = new Command(name, description) { ids, url, key };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var client = new ServingClient(parsed.GetValue(url)!);
+            using var client = new ServingClient(parsed.GetValue(url)!, parsed.GetValue(key));
             foreach (var id in parsed.GetValue(ids)!) await act(client, id, cancellationToken);
         });
         return command;

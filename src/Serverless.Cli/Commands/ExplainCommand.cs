@@ -12,11 +12,11 @@ internal static class ExplainCommand
     {
         var pool = new Argument<string>("pool") { Description = "The pool, as `serverless pools` names it." };
         var last = new Option<int>("--last") { Description = "How many decisions to show, the newest last.", DefaultValueFactory = _ => 5 };
-        var url = ServerOption.Create();
-        var command = new Command("explain", "Show why a pool of a running gateway has the replicas it has: its last decisions with their reasons and inputs.") { pool, last, url };
+        var (url, key) = (ServerOption.Create(), ApiKeyOption.Create());
+        var command = new Command("explain", "Show why a pool of a running gateway has the replicas it has: its last decisions with their reasons and inputs.") { pool, last, url, key };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var client = new ServingClient(parsed.GetValue(url)!);
+            using var client = new ServingClient(parsed.GetValue(url)!, parsed.GetValue(key));
             Show(console, parsed.GetValue(pool)!, await client.DecisionsAsync(parsed.GetValue(pool)!, cancellationToken), parsed.GetValue(last));
             return 0;
         });

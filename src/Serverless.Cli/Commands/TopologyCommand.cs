@@ -1,7 +1,7 @@
 using System.CommandLine;
 using Serverless.Cli.Embedded;
 using Serverless.Hosting.Manifests;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Connection;
 using Spectre.Console;
 
 namespace Serverless.Cli.Commands;
@@ -12,7 +12,7 @@ internal static class TopologyCommand
     public static Command Create(IAnsiConsole console)
     {
         var manifests = UpCommand.ManifestsOption();
-        var broker = new Option<Uri>("--broker") { Description = "Whose queues to declare.", DefaultValueFactory = _ => new RabbitMqOptions().Url };
+        var broker = ServerOption.CreateBroker();
         var prefix = new Option<string>("--prefix") { Description = "What the names of the queues begin with (RabbitMq:Prefix).", DefaultValueFactory = _ => new RabbitMqOptions().Prefix };
         var release = new Option<string>("--release") { Description = "The RabbitMQ to print for; with --declare, the broker says it itself.", DefaultValueFactory = _ => "4.0" };
         var declare = new Option<bool>("--declare") { Description = "Declare the queues at the broker." };

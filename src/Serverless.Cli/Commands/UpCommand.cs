@@ -35,6 +35,7 @@ internal static class UpCommand
             });
             await host.StartAsync(cancellationToken);
             Greeting.Print(console, host);
+            using var stopping = cancellationToken.Register(() => console.WriteLine("Stopping: answers that run are let end; Ctrl+C again cuts them."));
             await host.WaitForShutdownAsync(cancellationToken);
             return 0;
         });

@@ -7,14 +7,15 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Gateway;
 using Serverless.Hosting.Keys;
 using Serverless.Hosting.Manifests;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Scaler.Embedded;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Sessions;
 using Serverless.Tenancy;
 
 namespace Serverless.Cli.Embedded;
@@ -30,7 +31,7 @@ internal static class EmbeddedHost
         builder.Services
             .AddSingleton<ICatalogSource>(catalog)
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
-            .AddSingleton(new QueueLimits())
+            .AddQueueLimits()
             .AddSingleton(_ => new DataFolder(options.Data))
             .AddSqliteState(provider => provider.GetRequiredService<DataFolder>().Path)
             .AddSingleton<IDemandFeed, MemoryDemandFeed>()

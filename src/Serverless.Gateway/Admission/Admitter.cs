@@ -3,95 +3,124 @@ using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using Microsoft.AspNetCore.Http;
+using System.Text.Json.Serialization;
+using System.Threading.RateLimiting;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
+using Serverless.Tenancy;
 
 namespace Serverless.Gateway.Admission;
 
-/// <summary>Step (a) of a request's path: reads, checks and completes it, or refuses it with a reason. Thread-safe.</summary>
-internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOptions<AdmissionOptions> options, TimeProvider time)
+/// <summary>
+/// Step (a) of a request's path: checks and completes a call, or refuses it with a reason. Thread-safe.
+/// <code>
+///   parse ──▶ known model? ──▶ honoured? ──▶ few enough choices? ──▶ short enough in bytes? ──▶ count tokens ──▶ fits context and replica? ──▶ output bounded? ──▶ its lane?
+/// </code>
+/// What is cheap comes first: a prompt that cannot fit is refused by its length, before the tokenizer sees it.
+/// </summary>
+internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOptions<AdmissionOptions> options, TimeProvider time) : IAsyncDisposable
 {
     private const int DefaultCompletionTokens = 16;
+
+    /// <summary>A longer body waits for its turn to be read: those that read at once leave half of the cores to what streams.</summary>
+    private const int LargeBody = 64 * 1024;
+
+    /// <summary>Large bodies that may wait for their turn; their bytes are bounded apart.</summary>
+    private const int MostWaiting = 1024;
+
+    /// <summary>No vocabulary that is in use has a longer token; most of text is four bytes.</summary>
+    private const int LongestToken = 256;
+
+    /// <summary>What the log holds of an output token: text, ids, positions, and its part of a record.</summary>
+    private const int OutputTokenBytes = 32;
+
+    /// <summary>And of each log-probability: token, bytes, number.</summary>
+    private const int LogProbBytes = 32;
 
     /// <summary>Whoever sends an idempotency key means to ask again when the connection breaks: what runs is not thrown away at once.</summary>
     private static readonly TimeSpan KeyedResume = TimeSpan.FromSeconds(30);
 
     private static readonly string Version = typeof(Admitter).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
-    private static readonly HeaderDictionary EventHeaders = new() { ["Prefer"] = "respond-async" };
-
     private readonly AdmissionOptions _options = options.Value;
 
-    /// <summary>Reads a request of HTTP.</summary>
-    /// <exception cref="ServingException">The request is refused.</exception>
-    public async ValueTask<Admitted> AdmitAsync(RequestId id, RequestKind kind, Owner owner, HttpRequest http, CancellationToken cancellationToken) =>
-        Admit(id, kind, owner, http.Headers, await RequestBody.ReadAsync(http, _options.MaxBodyBytes, cancellationToken));
-
-    /// <summary>Takes a request that came as an event: promised by an id from the start.</summary>
-    /// <exception cref="ServingException">The request is refused.</exception>
-    public Admitted AdmitEvent(RequestId id, RequestKind kind, Owner owner, byte[] body)
+    private readonly ConcurrencyLimiter _large = new(new ConcurrencyLimiterOptions
     {
-        if (body.Length > _options.MaxBodyBytes)
+        PermitLimit = Math.Max(1, Environment.ProcessorCount / 2),
+        QueueLimit = MostWaiting,
+        QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
+    });
+
+    /// <summary>Checks and completes a call.</summary>
+    /// <exception cref="ServingException">It is refused.</exception>
+    public async ValueTask<Admitted> AdmitAsync(Call call, CancellationToken cancellationToken)
+    {
+        if (call.Body.Length > _options.MaxBodyBytes)
         {
-            throw new ServingException(new ServingFault(ServingError.BodyTooLarge, $"The body is {body.Length} bytes; the limit is {_options.MaxBodyBytes}. Shorten the prompt or split the request."));
+            throw Refused(ServingError.BodyTooLarge, $"The body is {call.Body.Length} bytes; the limit is {_options.MaxBodyBytes}. Shorten the prompt or split the request.");
         }
 
-        return Admit(id, kind, owner, EventHeaders, body);
+        if (call.Body.Length <= LargeBody) return Admit(call);
+
+        using var turn = await _large.AcquireAsync(1, cancellationToken);
+        if (!turn.IsAcquired) throw Refused(ServingError.QueueFull, $"{MostWaiting} bodies of more than {LargeBody} bytes wait to be read, the limit; send it again later.");
+
+        return Admit(call);
+    }
+
+    public ValueTask DisposeAsync() => _large.DisposeAsync();
+
+    private Admitted Admit(Call call)
+    {
+        var body = call.Body;
+        var parsed = BodyParser.Parse(call.Endpoint, ref body);
+        var model = catalog.Current.Find(new ModelName(parsed.Model!)) ?? throw UnknownModel(parsed.Model!);
+        if (Capabilities.Check(model, body, parsed.Asked) is { } refusal) throw new ServingException(refusal);
+
+        return Complete(call with { Body = body }, model, parsed);
     }
 
     /// <summary>The same work under the name of the request that asked for it first.</summary>
     public static InferenceRequest As(InferenceRequest request, RequestId id) =>
         request with { Id = id, Seed = request.Seed == SeedOf(request.Id) ? SeedOf(id) : request.Seed };
 
-    private Admitted Admit(RequestId id, RequestKind kind, Owner owner, IHeaderDictionary headers, byte[] body)
+    private Admitted Complete(Call call, Model model, ParsedBody parsed)
     {
-        var parsed = BodyParser.Parse(kind, body);
-        var model = catalog.Current.Find(new ModelName(parsed.Model!)) ?? throw UnknownModel(parsed.Model!);
-        if (Capabilities.Check(model, body, parsed.Asked) is { } refusal) throw new ServingException(refusal);
-
-        return Complete(id, kind, owner, headers, model, parsed, body);
-    }
-
-    private Admitted Complete(RequestId id, RequestKind kind, Owner owner, IHeaderDictionary headers, Model model, ParsedBody parsed, byte[] body)
-    {
+        var (id, endpoint, body) = (call.Id, call.Endpoint, call.Body);
         var choices = parsed.Prompts.Count * parsed.ChoicesPerPrompt;
         if (choices > _options.MaxChoices)
         {
-            throw new ServingException(new ServingFault(
-                ServingError.InvalidRequest, $"{parsed.Prompts.Count} prompts × 'n' {parsed.ChoicesPerPrompt} are {choices} choices; the limit is {_options.MaxChoices}. Split the request.", "n"));
+            throw Refused(ServingError.InvalidRequest, $"{parsed.Prompts.Count} prompts × 'n' {parsed.ChoicesPerPrompt} are {choices} choices; the limit is {_options.MaxChoices}. Split the request.", "n");
         }
 
-        var (promptTokens, longest) = CountPrompts(model, kind, parsed, body);
-        var outputTokens = FitContext(model, kind, longest, parsed.OutputCap);
-        var (lane, tier) = Serve(parsed.ServiceTier);
-        var preferences = Preferences.Read(headers);
-        var key = ClientHeaders.ReadIdempotencyKey(headers);
+        var (lane, tier) = LaneOf(parsed.ServiceTier, call.HighestLane);
+        var (promptTokens, outputTokens) = FitTokens(model, endpoint, parsed, body);
+        BoundOutput(parsed, choices, outputTokens);
         var now = time.GetUtcNow();
 
         var request = new InferenceRequest
         {
             Id = id,
             Model = model.Name,
-            Kind = kind,
+            Endpoint = endpoint,
             Body = body,
             PromptTokens = promptTokens,
             MaxOutputTokens = outputTokens,
             Choices = choices,
             Lane = lane,
-            Owner = owner,
-            Conversation = ClientHeaders.ReadConversation(headers),
+            Owner = call.Owner,
+            Conversation = call.Conversation,
             Seed = parsed.Seed is { } seed ? unchecked((ulong)seed) : SeedOf(id),
             AcceptedAt = now,
-            Deadline = now + ClientHeaders.ReadTimeout(headers, parsed.Stream, preferences.RespondAsync, _options),
+            Deadline = now + TimeoutOf(call, parsed.Stream),
         };
         var shape = new AnswerShape
         {
             Id = id,
-            Kind = kind,
+            Endpoint = endpoint,
             Model = model.Name.Value,
             Created = now.ToUnixTimeSeconds(),
             ServiceTier = tier,
@@ -101,25 +130,63 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
             TopLogProbs = parsed.TopLogProbs,
             IncludeUsage = parsed.IncludeUsage,
             Stream = parsed.Stream,
-            Resume = preferences.Resume ?? (key is null ? TimeSpan.Zero : KeyedResume),
+            Resume = call.Resume ?? (call.IdempotencyKey is null ? TimeSpan.Zero : KeyedResume),
             Echo = parsed.Echo ? [.. parsed.Prompts.Select(prompt => JsonSerializer.Deserialize(body.AsSpan(prompt), EchoJson.Default.String)!)] : [],
         };
-        return new Admitted(request, model, shape, preferences, key);
+        return new Admitted(request, model, shape);
     }
 
-    /// <summary>Tokens of all prompts, and of the longest: each must fit the context by itself.</summary>
-    private (int All, int Longest) CountPrompts(Model model, RequestKind kind, ParsedBody parsed, byte[] body)
+    private TimeSpan TimeoutOf(Call call, bool stream)
+    {
+        var byAnId = call.PromiseAfter is not null;
+        var timeout = call.Timeout ?? (stream || byAnId ? null : call.LibraryTimeout) ?? (byAnId ? _options.DefaultAsyncTimeout : _options.DefaultTimeout);
+        return timeout < _options.MaxTimeout ? timeout : _options.MaxTimeout;
+    }
+
+    /// <summary>Tokens of the prompts and of each choice's output: every prompt fits the context by itself, and all of them one replica, which runs them together.</summary>
+    private (int Prompt, int Output) FitTokens(Model model, EndpointName endpoint, ParsedBody parsed, byte[] body)
+    {
+        var field = endpoint == EndpointName.ChatCompletions ? "messages" : "prompt";
+        var least = parsed.PromptsAreTokens ? parsed.PromptBytes : parsed.PromptBytes / LongestToken;
+        if (least >= model.ContextTokens)
+        {
+            var size = parsed.PromptsAreTokens ? $"{least} tokens" : $"{parsed.PromptBytes} bytes of text, so at least {least} tokens";
+            throw Refused(ServingError.ContextTooLong, $"The prompt is {size}: the context of '{model.Name}' is {model.ContextTokens} tokens. Shorten the prompt to at most {model.ContextTokens - 1}.", field);
+        }
+
+        var (all, longest) = CountPrompts(model, endpoint, parsed, body);
+        var left = model.ContextTokens - longest;
+        if (left < 1)
+        {
+            var cap = parsed.OutputCap is { } asked ? $"{asked} tokens of output" : "its output";
+            throw Refused(
+                ServingError.ContextTooLong,
+                $"The prompt is {longest} tokens and leaves no room for {cap}: the context of '{model.Name}' is {model.ContextTokens} tokens. Shorten the prompt to at most {model.ContextTokens - 1}.",
+                field);
+        }
+
+        if (Capabilities.LargestReplica(model) is { } room && all >= room)
+        {
+            var prompts = parsed.Prompts.Count == 1 ? "The prompt is" : $"The {parsed.Prompts.Count} prompts are together";
+            throw Refused(ServingError.ContextTooLong, $"{prompts} {all} tokens; the largest replica of '{model.Name}' holds {room} in its KV cache. Send fewer or shorter prompts in one request.", field);
+        }
+
+        return (all, (int)Math.Min(left, parsed.OutputCap ?? (endpoint == EndpointName.ChatCompletions ? left : DefaultCompletionTokens)));
+    }
+
+    /// <summary>Tokens of all prompts, and of the longest.</summary>
+    private (int All, int Longest) CountPrompts(Model model, EndpointName endpoint, ParsedBody parsed, byte[] body)
     {
         if (parsed.Prompts.Count == 1)
         {
-            var only = tokens.CountPrompt(model, kind, body);
+            var only = tokens.CountPrompt(model, endpoint, body);
             return (only, only);
         }
 
         var (all, longest) = (0, 0);
         foreach (var prompt in parsed.Prompts)
         {
-            var count = tokens.CountPrompt(model, kind, (byte[])[.. "{\"prompt\":"u8, .. body.AsSpan(prompt), .. "}"u8]);
+            var count = tokens.CountPrompt(model, endpoint, (byte[])[.. "{\"prompt\":"u8, .. body.AsSpan(prompt), .. "}"u8]);
             all = checked(all + count);
             longest = Math.Max(longest, count);
         }
@@ -127,25 +194,52 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         return (all, longest);
     }
 
-    private static int FitContext(Model model, RequestKind kind, int promptTokens, long? asked)
+    /// <summary>All of it is kept in the log until the deadline, and for a result in a document.</summary>
+    private void BoundOutput(ParsedBody parsed, int choices, int outputTokens)
     {
-        var left = model.ContextTokens - promptTokens;
-        if (left >= 1) return (int)Math.Min(left, asked ?? (kind == RequestKind.ChatCompletion ? left : DefaultCompletionTokens));
+        var perToken = OutputTokenBytes + (parsed.LogProbs ? LogProbBytes * (1 + parsed.TopLogProbs) : 0);
+        var bytes = (long)choices * outputTokens * perToken;
+        if (bytes <= _options.MaxOutputBytes) return;
 
-        var cap = asked is { } tokens ? $"{tokens} tokens of output" : "its output";
-        throw new ServingException(new ServingFault(
-            ServingError.ContextTooLong,
-            $"The prompt is {promptTokens} tokens and leaves no room for {cap}: the context of '{model.Name}' is {model.ContextTokens} tokens. Shorten the prompt to at most {model.ContextTokens - 1}.",
-            kind == RequestKind.ChatCompletion ? "messages" : "prompt"));
+        var most = _options.MaxOutputBytes / ((long)choices * perToken);
+        var (what, param) = parsed switch
+        {
+            { OutputCap: null } when most > 0 => ($"give a 'max_tokens' of at most {most}", "max_tokens"),
+            { TopLogProbs: > 0 } => ("lower 'top_logprobs', 'n' or 'max_tokens'", "top_logprobs"),
+            { ChoicesPerPrompt: > 1 } => ("lower 'n' or 'max_tokens'", "n"),
+            _ => ("lower 'max_tokens', or send fewer prompts in one request", "max_tokens"),
+        };
+        throw Refused(
+            ServingError.InvalidRequest,
+            $"{choices} choices of {outputTokens} tokens{(parsed.LogProbs ? $" with {1 + parsed.TopLogProbs} log-probabilities each" : "")} may be {bytes} bytes of output; the limit is {_options.MaxOutputBytes}: {what}.",
+            param);
     }
 
-    /// <summary>The lane of a tier, and the tier as the answer names it: the one really used.</summary>
-    private static (Lane Lane, string Tier) Serve(string? tier) => tier switch
+    /// <summary>
+    /// The lane of a tier, and the tier as the answer names it: the one really used. Lanes are strict, so the highest is a right of the key; a tier beyond it is refused, as a client that
+    /// pays for speed must know that it gets none. Who names no tier has its key's highest lane, but none above interactive.
+    /// </summary>
+    private static (Lane Lane, string Tier) LaneOf(string? tier, Lane highest)
     {
-        "priority" or "fast" => (Lane.Realtime, "priority"),
-        "flex" => (Lane.Batch, "flex"),
-        _ => (Lane.Interactive, "default"),
-    };
+        var lane = tier switch
+        {
+            "priority" or "fast" => Lane.Realtime,
+            "flex" => Lane.Batch,
+            null or "auto" => highest > Lane.Interactive ? highest : Lane.Interactive,
+            _ => Lane.Interactive,
+        };
+        if (lane < highest)
+        {
+            throw Refused(
+                ServingError.NotPermitted,
+                $"'service_tier' is '{tier}', which takes the lane {lane.Name()}; the highest lane of this key is {highest.Name()}. Leave it out, or ask an operator for a key whose line has '{ApiKeyTable.LaneRight(lane)}'.",
+                "service_tier");
+        }
+
+        return (lane, lane switch { Lane.Realtime => "priority", Lane.Batch => "flex", _ => "default" });
+    }
+
+    private static ServingException Refused(ServingError error, string message, string? param = null) => new(new ServingFault(error, message, param));
 
     /// <summary>Any fixed function of the id does: every attempt, on any machine, draws the same numbers.</summary>
     private static ulong SeedOf(RequestId id)
@@ -168,3 +262,13 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         return new ServingException(new ServingFault(ServingError.ModelNotFound, $"The model '{name}' does not exist; {known}.", "model"));
     }
 }
+
+/// <summary>An admitted request: what goes down, and how its answer looks.</summary>
+/// <param name="Request">For the queue.</param>
+/// <param name="Model">Its model.</param>
+/// <param name="Shape">For the renderer.</param>
+internal sealed record Admitted(InferenceRequest Request, Model Model, AnswerShape Shape);
+
+/// <summary>Reads a prompt that is to be repeated, without reflection.</summary>
+[JsonSerializable(typeof(string))]
+internal sealed partial class EchoJson : JsonSerializerContext;

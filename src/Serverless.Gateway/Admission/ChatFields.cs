@@ -1,35 +1,56 @@
+using System.Collections.Frozen;
+using System.Text.Json;
+
 namespace Serverless.Gateway.Admission;
 
-/// <summary>The body of <c>POST /v1/chat/completions</c>.</summary>
+/// <summary>The body of <c>POST /v1/chat/completions</c>. Tools are shown to the model by its template; nothing is forced.</summary>
 internal static class ChatFields
 {
-    public static void Read(ref JsonFields json, ParsedBody body, ReadOnlySpan<byte> bytes)
+    private const int MaxTools = 128;
+
+    /// <summary>What the server itself gives to a template: as arguments they would make another prompt than was checked.</summary>
+    private static readonly FrozenSet<string> TemplatesOwn = FrozenSet.Create(
+        StringComparer.Ordinal, "messages", "tools", "add_generation_prompt", "bos_token", "eos_token", "raise_exception", "namespace", "dict", "range", "strftime_now");
+
+    /// <summary>All fields by name.</summary>
+    public static FrozenDictionary<string, FieldReader> All { get; } = CommonFields.With(
+    [
+        ("messages", ChatMessages.Read),
+        ("max_completion_tokens", (ref json, body) => body.MaxCompletionTokens = json.Integer(1, long.MaxValue)),
+        ("logprobs", (ref json, body) => body.LogProbs = json.Boolean() ?? false),
+        ("top_logprobs", ReadTopLogProbs),
+        ("response_format", ReadResponseFormat),
+        ("modalities", ReadModalities),
+        ("audio", (ref json, body) => FieldReaders.Object(Feature.AudioOutput, ref json, body)),
+        ("web_search_options", (ref json, body) => FieldReaders.Object(Feature.WebSearch, ref json, body)),
+        ("moderation", (ref json, body) => FieldReaders.Object(Feature.Moderation, ref json, body)),
+        ("store", (ref json, body) => body.Ask(Feature.StoredCompletion, json.Offset, json.Boolean() ?? false)),
+        ("reasoning_effort", (ref json, body) => body.Ask(Feature.ReasoningEffort, json.Offset, json.OneOf("none", "minimal", "low", "medium", "high", "xhigh", "max") is not (null or "none"))),
+        ("verbosity", (ref json, body) => body.Ask(Feature.Verbosity, json.Offset, json.OneOf("low", "medium", "high") is not (null or "medium"))),
+        ("prediction", ReadHint),
+        ("prompt_cache_options", ReadHint),
+        ("prompt_cache_retention", (ref json, body) => json.IsText()),
+        ("tools", ReadTools),
+        ("tool_choice", ReadToolChoice),
+        ("parallel_tool_calls", (ref json, body) => body.Ask(Feature.SingleToolCalls, json.Offset, json.Boolean() is false)),
+        ("functions", ReadFunctions),
+        ("function_call", ReadToolChoice),
+        ("chat_template_kwargs", ReadTemplateArguments),
+        .. FieldReaders.Neutral(Feature.OtherTemplate, 0, "chat_template", "continue_final_message", "documents", "echo"),
+        .. FieldReaders.Neutral(Feature.OtherTemplate, 1, "add_generation_prompt"),
+    ]);
+
+    public static void Read(ref JsonFields json, ParsedBody body)
     {
-        CommonFields.Read(ref json, body, bytes, TryReadOwn);
+        CommonFields.Read(ref json, body, All);
         if (!body.HasMessages) throw json.Missing(0, "messages");
-        if (body.TopLogProbsAt is { } at && !body.LogProbs) throw BodyFault.At(bytes, at, "is given without 'logprobs': true; add that or leave it out");
+        if (body.TopLogProbsAt is { } at && !body.LogProbs) throw json.Empty(at, "is given without 'logprobs': true; add that or leave it out");
     }
 
-    private static bool TryReadOwn(scoped ReadOnlySpan<char> name, ref JsonFields json, ParsedBody body)
+    private static void ReadHint(ref JsonFields json, ParsedBody body)
     {
-        switch (name)
-        {
-            case "messages": ChatMessages.Read(ref json, body); break;
-            case "max_completion_tokens": body.MaxCompletionTokens = json.Integer(1, long.MaxValue); break;
-            case "logprobs": body.LogProbs = json.Boolean() ?? false; break;
-            case "top_logprobs": ReadTopLogProbs(ref json, body); break;
-            case "response_format": ReadResponseFormat(ref json, body); break;
-            case "modalities": ReadModalities(ref json, body); break;
-            case "audio": CommonFields.AskObject(Feature.AudioOutput, ref json, body); break;
-            case "web_search_options": CommonFields.AskObject(Feature.WebSearch, ref json, body); break;
-            case "store": CommonFields.Ask(Feature.StoredCompletion, json.Boolean() ?? false, ref json, body); break;
-            case "safety_identifier": json.IsText(64); break;
-            case "reasoning_effort": json.OneOf("none", "minimal", "low", "medium", "high", "xhigh", "max"); break;
-            case "verbosity": json.OneOf("low", "medium", "high"); break;
-            default: return ChatTools.TryRead(name, ref json, body);
-        }
-
-        return true;
+        json.IsObject();
+        json.Skip();
     }
 
     private static void ReadTopLogProbs(ref JsonFields json, ParsedBody body)
@@ -54,7 +75,7 @@ internal static class ChatFields
             {
                 case "type":
                     var type = json.OneOf("text", "json_object", "json_schema") ?? throw json.Wrong("must be text, json_object or json_schema");
-                    CommonFields.Ask(Feature.JsonOutput, type is not "text", ref json, body);
+                    body.Ask(Feature.JsonOutput, json.Offset, type is not "text");
                     hasType = true;
                     break;
                 default:
@@ -73,7 +94,113 @@ internal static class ChatFields
         while (json.NextElement())
         {
             var modality = json.OneOf("text", "audio") ?? throw json.Wrong("must be text or audio");
-            CommonFields.Ask(Feature.AudioOutput, modality is "audio", ref json, body);
+            body.Ask(Feature.AudioOutput, json.Offset, modality is "audio");
+        }
+    }
+
+    /// <summary>Variables of the model's template, an object of any values; none that the server sets.</summary>
+    private static void ReadTemplateArguments(ref JsonFields json, ParsedBody body)
+    {
+        if (!json.IsObject()) return;
+
+        var own = TemplatesOwn.GetAlternateLookup<ReadOnlySpan<char>>();
+        var seen = new SeenNames();
+        Span<char> name = stackalloc char[64];
+        while (json.NextField(ref seen, name) is var length and >= 0)
+        {
+            if (own.Contains(name[..length])) throw json.Empty(json.Offset, "is what the server gives to every template; it must be left out");
+            json.Skip();
+        }
+    }
+
+    private static void ReadTools(ref JsonFields json, ParsedBody body)
+    {
+        if (!json.IsArray()) return;
+
+        for (var count = 1; json.NextElement(); count++)
+        {
+            if (count > MaxTools) throw json.Wrong($"comes after {MaxTools} others, the limit: it must be left out");
+            ReadTool(ref json, body);
+        }
+    }
+
+    private static void ReadTool(ref JsonFields json, ParsedBody body)
+    {
+        var offset = json.Offset;
+        if (!json.IsObject()) throw json.Wrong("must be an object");
+
+        string? type = null;
+        var hasFunction = false;
+        var seen = new SeenNames();
+        Span<char> name = stackalloc char[16];
+        while (json.NextField(ref seen, name) is var length and >= 0)
+        {
+            switch (name[..length])
+            {
+                case "type":
+                    type = json.OneOf("function", "custom") ?? throw json.Wrong("must be function or custom");
+                    body.Ask(Feature.CustomTools, json.Offset, type is "custom");
+                    break;
+                case "function":
+                    ReadFunction(ref json, body);
+                    hasFunction = true;
+                    break;
+                default:
+                    json.Skip();
+                    break;
+            }
+        }
+
+        if (type is null) throw json.Missing(offset, "type");
+        if (type is "function" && !hasFunction) throw json.Missing(offset, "function");
+    }
+
+    private static void ReadFunction(ref JsonFields json, ParsedBody body)
+    {
+        var offset = json.Offset;
+        if (!json.IsObject()) throw json.Wrong("must be an object");
+
+        var hasName = false;
+        var seen = new SeenNames();
+        Span<char> name = stackalloc char[16];
+        while (json.NextField(ref seen, name) is var length and >= 0)
+        {
+            switch (name[..length])
+            {
+                case "name": hasName = json.Text(64) is { Length: > 0 } ? true : throw json.Wrong("must be a name"); break;
+                case "description": json.IsText(); break;
+                case "parameters": json.IsObject(); json.Skip(); break;
+                case "strict": body.Ask(Feature.StrictTools, json.Offset, json.Boolean() ?? false); break;
+                default: json.Skip(); break;
+            }
+        }
+
+        if (!hasName) throw json.Missing(offset, "name");
+    }
+
+    /// <summary><c>tool_choice</c>, and <c>function_call</c> before it: a word, or an object that names what must be called.</summary>
+    private static void ReadToolChoice(ref JsonFields json, ParsedBody body)
+    {
+        if (json.Token == JsonTokenType.StartObject)
+        {
+            body.Ask(Feature.ForcedToolCall, json.Offset);
+            json.Skip();
+            return;
+        }
+
+        body.Ask(Feature.ForcedToolCall, json.Offset, json.OneOf("none", "auto", "required") is "required");
+    }
+
+    private static void ReadFunctions(ref JsonFields json, ParsedBody body)
+    {
+        var offset = json.Offset;
+        if (!json.IsArray()) return;
+
+        for (var count = 1; json.NextElement(); count++)
+        {
+            if (count == 1) body.Ask(Feature.Functions, offset);
+            if (count > MaxTools) throw json.Wrong($"comes after {MaxTools} others, the limit: it must be left out");
+            ReadFunction(ref json, body);
         }
     }
 }

@@ -56,7 +56,7 @@ internal static class ChatMessages
                 break;
             case "tool_call_id": message.HasCallId = json.IsText(); break;
             case "name" or "refusal": json.IsText(); break;
-            case "audio": CommonFields.AskObject(Feature.AudioInput, ref json, body); break;
+            case "audio": FieldReaders.Object(Feature.AudioInput, ref json, body); break;
             default: json.Skip(); break;
         }
     }
@@ -68,6 +68,7 @@ internal static class ChatMessages
             case JsonTokenType.Null:
                 return Content.Null;
             case JsonTokenType.String:
+                body.PromptBytes += json.TextBytes;
                 return Content.Given;
             case JsonTokenType.StartArray:
                 while (json.NextElement()) ReadPart(ref json, body);
@@ -92,12 +93,13 @@ internal static class ChatMessages
             {
                 case "type":
                     type = json.OneOf("text", "refusal", "image_url", "input_audio", "file") ?? throw json.Wrong("must be text, refusal, image_url, input_audio or file");
-                    CommonFields.Ask(Feature.ImageInput, type is "image_url", ref json, body);
-                    CommonFields.Ask(Feature.AudioInput, type is "input_audio", ref json, body);
-                    CommonFields.Ask(Feature.FileInput, type is "file", ref json, body);
+                    body.Ask(Feature.ImageInput, json.Offset, type is "image_url");
+                    body.Ask(Feature.AudioInput, json.Offset, type is "input_audio");
+                    body.Ask(Feature.FileInput, json.Offset, type is "file");
                     break;
                 case "text" or "refusal":
                     hasText = json.IsText() ? true : throw json.Wrong("must be a string");
+                    body.PromptBytes += json.TextBytes;
                     break;
                 default:
                     json.Skip();

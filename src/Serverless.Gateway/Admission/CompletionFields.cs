@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Text.Json;
 
 namespace Serverless.Gateway.Admission;
@@ -10,42 +11,41 @@ internal static class CompletionFields
 
     private const string PromptRule = "must be a string, an array of strings, an array of token ids, or an array of such arrays";
 
-    public static void Read(ref JsonFields json, ParsedBody body, ReadOnlySpan<byte> bytes)
+    /// <summary>All fields by name.</summary>
+    public static FrozenDictionary<string, FieldReader> All { get; } = CommonFields.With(
+    [
+        ("prompt", ReadPrompt),
+        ("logprobs", ReadLogProbs),
+        ("echo", ReadEcho),
+        ("best_of", ReadBestOf),
+        ("suffix", (ref json, body) => body.Ask(Feature.Suffix, json.Offset, json.Text() is { Length: > 0 })),
+    ]);
+
+    public static void Read(ref JsonFields json, ParsedBody body)
     {
-        CommonFields.Read(ref json, body, bytes, TryReadOwn);
+        CommonFields.Read(ref json, body, All);
         if (body.Prompts.Count == 0) throw json.Missing(0, "prompt");
-        if (body.BestOf < body.ChoicesPerPrompt) throw BodyFault.At(bytes, body.BestOfAt!.Value, $"is {body.BestOf}; it must be at least 'n', {body.ChoicesPerPrompt}");
-        if (body.BestOf > body.ChoicesPerPrompt) body.Asked.Add((Feature.BestOf, body.BestOfAt!.Value));
-        if (body.Echo && body.PromptsAreTokens) body.Asked.Add((Feature.EchoOfTokens, body.EchoAt!.Value));
-        if (body.Echo && body.LogProbs) body.Asked.Add((Feature.EchoWithLogProbs, body.EchoAt!.Value));
+        if (body.BestOf < body.ChoicesPerPrompt) throw json.Empty(body.BestOfAt!.Value, $"is {body.BestOf}; it must be at least 'n', {body.ChoicesPerPrompt}");
+        if (body.BestOf > body.ChoicesPerPrompt) body.Ask(Feature.BestOf, body.BestOfAt!.Value);
+        if (body.Echo && body.PromptsAreTokens) body.Ask(Feature.EchoOfTokens, body.EchoAt!.Value);
+        if (body.Echo && body.LogProbs) body.Ask(Feature.EchoWithLogProbs, body.EchoAt!.Value);
     }
 
-    private static bool TryReadOwn(scoped ReadOnlySpan<char> name, ref JsonFields json, ParsedBody body)
+    private static void ReadLogProbs(ref JsonFields json, ParsedBody body)
     {
-        switch (name)
-        {
-            case "prompt":
-                ReadPrompt(ref json, body);
-                break;
-            case "logprobs":
-                if (json.Integer(0, 5) is { } top) (body.LogProbs, body.TopLogProbs) = (true, (int)top);
-                break;
-            case "echo":
-                body.EchoAt = json.Offset;
-                body.Echo = json.Boolean() ?? false;
-                break;
-            case "best_of":
-                body.BestOfAt = json.Offset;
-                body.BestOf = (int?)json.Integer(1, 20);
-                break;
-            case "suffix":
-                CommonFields.Ask(Feature.Suffix, json.Text() is { Length: > 0 }, ref json, body);
-                break;
-            default:
-                return false;
-        }
+        if (json.Integer(0, 5) is { } top) (body.LogProbs, body.TopLogProbs) = (true, (int)top);
+    }
 
-        return true;
+    private static void ReadEcho(ref JsonFields json, ParsedBody body)
+    {
+        body.EchoAt = json.Offset;
+        body.Echo = json.Boolean() ?? false;
+    }
+
+    private static void ReadBestOf(ref JsonFields json, ParsedBody body)
+    {
+        body.BestOfAt = json.Offset;
+        body.BestOf = (int?)json.Integer(1, 20);
     }
 
     private static void ReadPrompt(ref JsonFields json, ParsedBody body)
@@ -53,7 +53,7 @@ internal static class CompletionFields
         var start = json.Offset;
         if (json.Token == JsonTokenType.String)
         {
-            body.Prompts.Add(start..json.End);
+            Add(start..json.End, json.TextBytes, body);
             return;
         }
 
@@ -64,15 +64,16 @@ internal static class CompletionFields
         if (kind is not (JsonTokenType.String or JsonTokenType.Number or JsonTokenType.StartArray)) throw json.Wrong(PromptRule);
 
         body.PromptsAreTokens = kind is not JsonTokenType.String;
+        var tokens = 0;
         do
         {
             if (json.Token != kind) throw json.Wrong("must be of the same kind as the elements before it");
-            if (kind == JsonTokenType.Number) RequireToken(ref json);
+            if (kind == JsonTokenType.Number) RequireToken(ref json, ref tokens);
             else ReadPromptElement(ref json, body);
         }
         while (json.NextElement());
 
-        if (kind == JsonTokenType.Number) body.Prompts.Add(start..json.End);
+        if (kind == JsonTokenType.Number) Add(start..json.End, tokens, body);
     }
 
     private static void ReadPromptElement(ref JsonFields json, ParsedBody body)
@@ -80,18 +81,27 @@ internal static class CompletionFields
         if (body.Prompts.Count == MaxPrompts) throw json.Wrong($"comes after {MaxPrompts} others, the limit: it must be left out");
 
         var start = json.Offset;
-        if (json.Token == JsonTokenType.StartArray)
+        if (json.Token == JsonTokenType.String)
         {
-            var count = 0;
-            for (; json.NextElement(); count++) RequireToken(ref json);
-            if (count == 0) throw json.Empty(start, "must hold at least one token id");
+            Add(start..json.End, json.TextBytes, body);
+            return;
         }
 
-        body.Prompts.Add(start..json.End);
+        var tokens = 0;
+        while (json.NextElement()) RequireToken(ref json, ref tokens);
+        if (tokens == 0) throw json.Empty(start, "must hold at least one token id");
+        Add(start..json.End, tokens, body);
     }
 
-    private static void RequireToken(ref JsonFields json)
+    private static void Add(Range prompt, int size, ParsedBody body)
     {
-        if (json.Integer(0, int.MaxValue) is null) throw json.Wrong("must be a token id");
+        body.Prompts.Add(prompt);
+        body.PromptBytes = Math.Max(body.PromptBytes, size);
+    }
+
+    private static void RequireToken(ref JsonFields json, ref int tokens)
+    {
+        if (!json.IsTokenId()) throw json.Wrong("must be a token id");
+        tokens++;
     }
 }

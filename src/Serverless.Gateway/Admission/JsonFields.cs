@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -16,6 +17,7 @@ internal ref struct JsonFields
 
     private readonly ReadOnlySpan<byte> _body;
     private Utf8JsonReader _json;
+    private int _padding;
 
     private JsonFields(ReadOnlySpan<byte> body)
     {
@@ -33,6 +35,12 @@ internal ref struct JsonFields
     /// <summary>Just after the current token.</summary>
     public readonly int End => (int)_json.BytesConsumed;
 
+    /// <summary>Bytes between tokens so far that say nothing.</summary>
+    public readonly int Padding => _padding;
+
+    /// <summary>The least that the string it stands on is in UTF-8: no escape of six bytes is less than one.</summary>
+    public readonly int TextBytes => _json.ValueSpan.Length - (_json.ValueIsEscaped ? 5 * _json.ValueSpan.Count((byte)'\\') : 0);
+
     /// <summary>Stands on the root of a body, which must be an object.</summary>
     public static JsonFields Open(ReadOnlySpan<byte> body)
     {
@@ -49,6 +57,8 @@ internal ref struct JsonFields
     /// <summary>After the root: nothing may follow.</summary>
     public void Close()
     {
+        _padding += _body.Length - End;
+
         // With its depth back at zero the reader itself refuses anything but white space.
         _json.Read();
     }
@@ -61,7 +71,7 @@ internal ref struct JsonFields
     {
         Next();
         if (_json.TokenType == JsonTokenType.EndObject) return -1;
-        if (!seen.Add(ref _json, _body)) throw Wrong("is given twice; give it once");
+        if (!seen.Add(ref _json, _body)) throw Wrong(seen.IsFull ? $"comes after {SeenNames.Most} other names of its object, the limit: it must be left out" : "is given twice; give it once");
 
         var length = _json.ValueSpan.Length <= name.Length ? _json.CopyString(name) : 0;
         Next();
@@ -103,11 +113,14 @@ internal ref struct JsonFields
     public readonly long? Integer(long min, long max)
     {
         if (Token == JsonTokenType.Null) return null;
-        if (Token == JsonTokenType.Number && _json.TryGetInt64(out var value) && value >= min && value <= max) return value;
+        if (Token == JsonTokenType.Number && TryGetWhole(out var value) && value >= min && value <= max) return value;
 
         var range = max < long.MaxValue ? $"from {min} to {max}" : min > long.MinValue ? $"of at least {min}" : "of 64 bits";
         throw Wrong($"must be an integer {range}");
     }
+
+    /// <summary>Whether it is a token id, in plain digits: prompts of ids go to the engine as they are.</summary>
+    public readonly bool IsTokenId() => Token == JsonTokenType.Number && _json.TryGetInt32(out var id) && id >= 0;
 
     public readonly bool? Boolean() => Token switch
     {
@@ -170,9 +183,26 @@ internal ref struct JsonFields
     }
 
     /// <summary>The fault of a value read before that lacks something.</summary>
-    public readonly ServingException Empty(int offset, string rule) => BodyFault.At(_body, offset, rule);
+    public readonly ServingException Empty(int offset, string rule) => At(_body, offset, rule);
+
+    /// <summary>The fault of a value at <paramref name="offset"/> that was read before.</summary>
+    public static ServingException At(ReadOnlySpan<byte> body, int offset, string problem)
+    {
+        var path = JsonPath.At(body, offset);
+        return Fault($"'{path}' {problem}.", path);
+    }
 
     private static ServingException Fault(string message, string? path) => new(new ServingFault(ServingError.InvalidRequest, message, path));
+
+    /// <summary>JSON has one kind of number: <c>64.0</c> and <c>1e2</c> are whole, as some languages write them.</summary>
+    private readonly bool TryGetWhole(out long value)
+    {
+        if (_json.TryGetInt64(out value)) return true;
+        if (!_json.TryGetDecimal(out var number) || number != decimal.Truncate(number) || number is < long.MinValue or > long.MaxValue) return false;
+
+        value = (long)number;
+        return true;
+    }
 
     private readonly bool Is(JsonTokenType type, string kind)
     {
@@ -183,7 +213,10 @@ internal ref struct JsonFields
     private void Next()
     {
         // The reader's own end-of-data check makes false impossible inside the root.
+        var before = End;
         _json.Read();
+        _padding += Math.Max(0, Offset - before - 1); // a comma is none
+        if (_json.TokenType == JsonTokenType.PropertyName) _padding += End - Offset - _json.ValueSpan.Length - 3; // its quotes and its colon are none
         if (_json.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && _json.ValueIsEscaped) CheckEscapes(_json.ValueSpan);
     }
 
@@ -217,4 +250,112 @@ internal ref struct JsonFields
         JsonTokenType.StartArray => "an array",
         _ => "an object",
     };
+}
+
+/// <summary>
+/// The names one JSON object has had so far. A name given twice is refused: gateway and engine could each take another one of them.
+/// Up to <see cref="Few"/> plain names are compared in place, without allocating; more, or escaped ones, go to a set.
+/// </summary>
+internal struct SeenNames
+{
+    /// <summary>Names one object may have: no schema and no map of tokens needs more, and each of them costs a hundred bytes while it is read.</summary>
+    public const int Most = 1024;
+
+    private const int Few = 24;
+
+    private Places _places;
+    private int _count;
+    private HashSet<string>? _many;
+
+    /// <summary>Whether no further name is taken.</summary>
+    public readonly bool IsFull => _many?.Count >= Most;
+
+    /// <summary>Adds the property name the reader stands on; false if it was there, or there are too many.</summary>
+    public bool Add(ref Utf8JsonReader json, ReadOnlySpan<byte> body)
+    {
+        if (_many is null && !json.ValueIsEscaped && _count < Few)
+        {
+            var name = json.ValueSpan;
+            for (var i = 0; i < _count; i++)
+            {
+                if (body.Slice(_places[i].Start, _places[i].Length).SequenceEqual(name)) return false;
+            }
+
+            _places[_count++] = ((int)json.TokenStartIndex + 1, name.Length);
+            return true;
+        }
+
+        _many ??= Collect(body);
+        return !IsFull && _many.Add(json.GetString()!);
+    }
+
+    private readonly HashSet<string> Collect(ReadOnlySpan<byte> body)
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < _count; i++) names.Add(Encoding.UTF8.GetString(body.Slice(_places[i].Start, _places[i].Length)));
+        return names;
+    }
+
+    [InlineArray(Few)]
+    private struct Places
+    {
+        private (int Start, int Length) _first;
+    }
+}
+
+/// <summary>Finds the path of a place in a body (<c>messages[2].content</c>). Reads the body again, so that only errors pay for paths.</summary>
+internal static class JsonPath
+{
+    /// <summary>The path of the token that begins at <paramref name="offset"/>; null for the root.</summary>
+    public static string? At(ReadOnlySpan<byte> body, long offset)
+    {
+        var json = new Utf8JsonReader(body, JsonFields.ReaderOptions);
+        var containers = new Stack<(string? Name, int Index)>();
+        string? name = null;
+        var index = -1;
+
+        while (json.Read())
+        {
+            if (json.TokenType is JsonTokenType.EndObject or JsonTokenType.EndArray)
+            {
+                (name, index) = containers.Pop();
+                continue;
+            }
+
+            if (json.TokenType == JsonTokenType.PropertyName) name = Printable(ref json);
+            else if (index >= 0) index++;
+
+            if (json.TokenStartIndex >= offset) break;
+
+            if (json.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray)
+            {
+                containers.Push((name, index));
+                name = null;
+                index = json.TokenType == JsonTokenType.StartArray ? 0 : -1;
+            }
+        }
+
+        containers.Push((name, index));
+        return Join(containers);
+    }
+
+    /// <summary>Inside an array, the index counts from 1 while reading, so that 0 means before the first element.</summary>
+    private static string? Join(Stack<(string? Name, int Index)> containers)
+    {
+        var path = new StringBuilder();
+        foreach (var (name, index) in containers.Reverse())
+        {
+            if (index > 0) path.Append(CultureInfo.InvariantCulture, $"[{index - 1}]");
+            else if (name is not null) path.Append(path.Length > 0 ? "." : "").Append(name);
+        }
+
+        return path.Length == 0 ? null : path.ToString();
+    }
+
+    private static string Printable(ref Utf8JsonReader json)
+    {
+        const int Longest = 64;
+        var raw = Encoding.UTF8.GetString(json.ValueSpan);
+        return raw.Length <= Longest ? raw : raw[..Longest] + "…";
+    }
 }

@@ -1,43 +1,109 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 using Serverless.Errors;
+using Serverless.Requests;
 
 namespace Serverless.Gateway.Admission;
 
-/// <summary>Reads a JSON body once, whole, into an array of its exact size, and no further than the limit.</summary>
-internal static class RequestBody
+/// <summary>
+/// Reads JSON bodies, each once, whole, into an array of its exact size, and no further than the limit. Their bytes are taken from the process's budget before they are read, or as they
+/// come where no length is told, and given back when the answer has ended: whoever sends the most and the longest fills its own share, not the memory. Thread-safe.
+/// </summary>
+internal sealed class RequestBody(IOptions<AdmissionOptions> options, TimeProvider time)
 {
-    public static async ValueTask<byte[]> ReadAsync(HttpRequest request, long maxBytes, CancellationToken cancellationToken)
+    private const int FirstStep = 16 * 1024;
+
+    /// <summary>For so long a body that is refused is still received, so that its client comes to hear why.</summary>
+    private static readonly TimeSpan LongestDrain = TimeSpan.FromSeconds(30);
+
+    private readonly long _maxBytes = options.Value.MaxBodyBytes;
+    private readonly ByteBudget _budget = new(options.Value.MaxTotalBytes);
+
+    /// <summary>Bytes of bodies that are held.</summary>
+    public long Held => _budget.Held;
+
+    /// <exception cref="ServingException">The body is no JSON by its type, too long, or there is no room for it now.</exception>
+    public async ValueTask<byte[]> ReadAsync(HttpRequest request, Owner owner, CancellationToken cancellationToken)
     {
         RequireJson(request);
-        if (request.ContentLength > maxBytes) throw TooLarge(request, maxBytes, $"{request.ContentLength} bytes");
+        if (request.ContentLength > _maxBytes) throw TooLarge(request, $"{request.ContentLength} bytes");
 
+        var taken = new Taken(_budget, owner.Organization);
+        request.HttpContext.Response.RegisterForDispose(taken);
         try
         {
-            while (true)
-            {
-                var read = await request.BodyReader.ReadAsync(cancellationToken);
-                if (read.Buffer.Length > maxBytes) throw TooLarge(request, maxBytes, "longer");
-
-                if (read.IsCompleted)
-                {
-                    var body = read.Buffer.ToArray();
-                    request.BodyReader.AdvanceTo(read.Buffer.End);
-                    return body;
-                }
-
-                request.BodyReader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-            }
+            return await ReadAsync(request, taken, cancellationToken);
+        }
+        catch (ServingException e) when (e.Fault.Error == ServingError.QueueFull)
+        {
+            taken.Dispose();
+            await DrainAsync(request, cancellationToken);
+            throw;
         }
         catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)
         {
-            throw TooLarge(request, maxBytes, "longer");
+            throw TooLarge(request, "longer");
         }
         catch (BadHttpRequestException e)
         {
             throw new ServingException(new ServingFault(ServingError.InvalidRequest, $"The body could not be read: {e.Message}"), e);
         }
+    }
+
+    /// <summary>Copied out as it comes: what waits in the connection's own buffers stays short, so a body is there once.</summary>
+    private async ValueTask<byte[]> ReadAsync(HttpRequest request, Taken taken, CancellationToken cancellationToken)
+    {
+        var body = Array.Empty<byte>();
+        if (request.ContentLength is { } told) Grow(ref body, (int)told, taken);
+
+        var length = 0;
+        while (true)
+        {
+            var read = await request.BodyReader.ReadAsync(cancellationToken);
+            try
+            {
+                var end = length + read.Buffer.Length;
+                if (end > _maxBytes) throw TooLarge(request, "longer");
+
+                if (end > body.Length) Grow(ref body, (int)Math.Min(_maxBytes, Math.Max(end, Math.Max(FirstStep, 2L * body.Length))), taken);
+                read.Buffer.CopyTo(body.AsSpan(length));
+                length = (int)end;
+            }
+            finally
+            {
+                request.BodyReader.AdvanceTo(read.Buffer.End);
+            }
+
+            if (read.IsCompleted) return length == body.Length ? body : body[..length];
+        }
+    }
+
+    /// <summary>
+    /// Most clients read no answer before they have sent everything, and lose it when the connection is closed on them meanwhile. One that asks first (<c>Expect</c>) is told at once.
+    /// </summary>
+    private async ValueTask DrainAsync(HttpRequest request, CancellationToken cancellationToken)
+    {
+        if (request.Headers.Expect.Count > 0) return;
+
+        using var limit = new CancellationTokenSource(LongestDrain, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            while (await request.BodyReader.ReadAsync(either.Token) is { IsCompleted: false } read) request.BodyReader.AdvanceTo(read.Buffer.End);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+        }
+    }
+
+    private static void Grow(ref byte[] body, int length, Taken taken)
+    {
+        taken.More(length - body.Length);
+        var longer = GC.AllocateUninitializedArray<byte>(length);
+        body.CopyTo(longer, 0);
+        body = longer;
     }
 
     private static void RequireJson(HttpRequest request)
@@ -65,11 +131,32 @@ internal static class RequestBody
 
     private static ServingException Unsupported(string message) => new(new ServingFault(ServingError.UnsupportedContentType, message));
 
-    private static ServingException TooLarge(HttpRequest request, long maxBytes, string actual)
+    private ServingException TooLarge(HttpRequest request, string actual)
     {
         // What is left of the body is not read: the connection cannot carry another request.
         if (HttpProtocol.IsHttp11(request.Protocol)) request.HttpContext.Response.Headers.Connection = "close";
         return new ServingException(new ServingFault(
-            ServingError.BodyTooLarge, $"The body is {actual}; the limit is {maxBytes} bytes. Shorten the prompt or split the request."));
+            ServingError.BodyTooLarge, $"The body is {actual}; the limit is {_maxBytes} bytes. Shorten the prompt or split the request."));
+    }
+
+    /// <summary>What one request has taken of the budget.</summary>
+    private sealed class Taken(ByteBudget budget, string organization) : IDisposable
+    {
+        private long _bytes;
+
+        public void More(long bytes)
+        {
+            if (!budget.TryTake(organization, bytes))
+            {
+                var (held, own) = budget.Of(organization);
+                throw new ServingException(new ServingFault(
+                    ServingError.QueueFull,
+                    $"This gateway holds {held} of {budget.Limit} bytes of request bodies, {own} of them your organization's, and {bytes} more would leave others less than it holds; try again later."));
+            }
+
+            _bytes += bytes;
+        }
+
+        public void Dispose() => budget.Return(organization, Interlocked.Exchange(ref _bytes, 0));
     }
 }

@@ -58,7 +58,7 @@ internal static class DeadLetterJson
         json.WriteString("message", letter.Reason.Message);
         json.WriteNumber("attempts", letter.Attempts);
         json.WriteNumber("created_at", letter.At.ToUnixTimeSeconds());
-        json.WriteNumber("bytes", letter.Body.Length);
+        json.WriteNumber("bytes", letter.Bytes);
         if (letter.Request is not { } request) return;
 
         json.WriteString("model", request.Model.Value);

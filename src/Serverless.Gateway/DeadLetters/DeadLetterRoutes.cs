@@ -15,19 +15,21 @@ namespace Serverless.Gateway.DeadLetters;
 internal static class DeadLetterRoutes
 {
     private const string Route = "/admin/dead-letters";
+    private static readonly string[] Read = [HttpMethods.Get, HttpMethods.Head];
+
     private const int DefaultLimit = 100;
     private const int LongestList = 10_000;
 
-    /// <summary>Maps them where the host has dead letters; <paramref name="guard"/> lets operators in and nobody else.</summary>
-    public static void MapDeadLetters(this IEndpointRouteBuilder routes, Func<RequestDelegate, RequestDelegate> guard)
+    /// <summary>Maps them where the host has dead letters, on a group that lets operators in and nobody else.</summary>
+    public static void MapDeadLetters(this IEndpointRouteBuilder routes)
     {
         if (routes.ServiceProvider.GetService<IDeadLetters>() is not { } letters) return;
 
         var redrive = routes.ServiceProvider.GetRequiredService<Redrive>();
-        routes.MapGet(Route, guard(Answer(http => ListAsync(http, letters))));
-        routes.MapGet(Route + "/{id}", guard(Answer(http => ShowAsync(http, letters))));
-        routes.MapDelete(Route + "/{id}", guard(Answer(http => RemoveAsync(http, letters))));
-        routes.MapPost(Route + "/{id}/redrive", guard(Answer(http => RedriveAsync(http, redrive))));
+        routes.MapMethods(Route, Read, http => SendAsync(http, ListAsync(http, letters)));
+        routes.MapMethods(Route + "/{id}", Read, http => SendAsync(http, ShowAsync(http, letters)));
+        routes.MapDelete(Route + "/{id}", http => SendAsync(http, RemoveAsync(http, letters)));
+        routes.MapPost(Route + "/{id}/redrive", http => SendAsync(http, RedriveAsync(http, redrive)));
     }
 
     private static async Task<byte[]> ListAsync(HttpContext http, IDeadLetters letters)
@@ -53,21 +55,5 @@ internal static class DeadLetterRoutes
 
     private static ServingException NotFound(string id) => new(new ServingFault(ServingError.RequestNotFound, $"There is no dead letter '{id}'; see GET {Route}.", "id", "dead_letter_not_found"));
 
-    private static RequestDelegate Answer(Func<HttpContext, Task<byte[]>> answer) => http => AnswerAsync(http, answer);
-
-    private static async Task AnswerAsync(HttpContext http, Func<HttpContext, Task<byte[]>> answer)
-    {
-        http.Response.Headers["x-request-id"] = http.TraceIdentifier;
-        try
-        {
-            var body = await answer(http);
-            http.Response.ContentType = ErrorBody.ContentType;
-            http.Response.ContentLength = body.Length;
-            await http.Response.Body.WriteAsync(body, http.RequestAborted);
-        }
-        catch (ServingException exception)
-        {
-            await ErrorBody.SendAsync(http, exception.Fault, http.RequestAborted);
-        }
-    }
+    private static async Task SendAsync(HttpContext http, Task<byte[]> body) => await JsonAnswer.SendAsync(http, await body, http.RequestAborted);
 }

@@ -50,6 +50,20 @@ internal sealed partial class DispatchObserver(DispatchMetrics metrics, ILogger<
 
     public void HolderGone(string holder, int requests) => GatewayGone(holder, requests);
 
+    public void SourceFailed(ModelName model, string source, Exception exception) => StoreFailed(exception, model, source);
+
+    public void NotUnderstood(InferenceRequest request, string replica) => RequestNotUnderstood(request.Id, replica, request.Endpoint);
+
+    public void StopIgnored(InferenceRequest request, string replica)
+    {
+        metrics.AttemptLost(request.Model);
+        RequestNotStopped(request.Id, replica);
+    }
+
+    public void Slept(ModelName model) => ModelSleeps(model);
+
+    public void Woke(ModelName model) => ModelWakes(model);
+
     public void EndDelayed(InferenceRequest request, Exception exception, TimeSpan pause) => RequestEndDelayed(exception, request.Id, pause);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "Request {Request} goes to {Replica} as attempt {Attempt} after {Seconds:F3} s.")]
@@ -84,6 +98,21 @@ internal sealed partial class DispatchObserver(DispatchMetrics metrics, ILogger<
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Gateway {Holder} is gone; {Requests} requests of its connections end.")]
     private partial void GatewayGone(string holder, int requests);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The {Source} of the dispatcher of {Model} failed; it is asked again after a pause.")]
+    private partial void StoreFailed(Exception exception, ModelName model, string source);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Request {Request} is not understood by replica {Replica} ('{Endpoint}'); another one may, so finish the roll-out.")]
+    private partial void RequestNotUnderstood(RequestId request, string replica, EndpointName endpoint);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Replica {Replica} goes on with request {Request}, which it was told to stop: it counts as lost, and its session is closed.")]
+    private partial void RequestNotStopped(RequestId request, string replica);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Model} has had no work for a while; its dispatcher sleeps.")]
+    private partial void ModelSleeps(ModelName model);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The dispatcher of {Model} wakes.")]
+    private partial void ModelWakes(ModelName model);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "What follows the end of request {Request} could not be done; it is tried again after {Pause}.")]
     private partial void RequestEndDelayed(Exception exception, RequestId request, TimeSpan pause);

@@ -1,18 +1,21 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Serverless.Events;
+using Serverless.Loops;
 
 namespace Serverless.Gateway.Inbound;
 
 /// <summary>Hands the events of the process's own bus to the handlers there are.</summary>
-internal sealed partial class EventDelivery(MemoryEventBus bus, IEnumerable<IEventHandler> handlers, ILogger<EventDelivery> logger) : IHostedService, IDisposable
+internal sealed partial class EventDelivery(MemoryEventBus bus, IEnumerable<IEventHandler> handlers, Supervisor supervisor, ILogger<EventDelivery> logger) : IHostedService, IDisposable
 {
+    private const string Loop = "event delivery";
+
     private readonly CancellationTokenSource _stop = new();
     private Task[] _running = [];
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        _running = [.. handlers.Select(handler => bus.DeliverAsync(handler, (failed, e) => LogFailed(e, failed.Id, failed.Source), _stop.Token))];
+        _running = [.. handlers.Select(handler => supervisor.RunAsync(Loop, stop => bus.DeliverAsync(handler, (failed, e) => LogFailed(e, failed.Id, failed.Source), stop), _stop.Token, handler.Topic))];
         return Task.CompletedTask;
     }
 

@@ -1,16 +1,18 @@
 using System.Text;
 using System.Text.Json;
 using Serverless.Errors;
-using Serverless.Requests;
+using Serverless.Gateway.OpenAI;
 
 namespace Serverless.Gateway.Inbound;
 
 /// <summary>The data of an event that asks for a request: <c>{"endpoint": "/v1/chat/completions", "body": {…}, "metadata": {…}}</c>.</summary>
-/// <param name="Kind">By the endpoint.</param>
+/// <param name="Endpoint">Which API takes the body.</param>
 /// <param name="Body">As the endpoint takes it, byte for byte.</param>
 /// <param name="Metadata">Given back with the result; or null.</param>
-internal sealed record EventPayload(RequestKind Kind, byte[] Body, JsonElement? Metadata)
+internal sealed record EventPayload(ApiEndpoint Endpoint, byte[] Body, JsonElement? Metadata)
 {
+    private const string Example = """{"endpoint": "/v1/chat/completions", "body": {"model": …, "messages": […]}}""";
+
     private const int LongestMetadata = 16 * 1024;
 
     /// <exception cref="ServingException">It is not that.</exception>
@@ -20,17 +22,14 @@ internal sealed record EventPayload(RequestKind Kind, byte[] Body, JsonElement? 
         {
             using var json = JsonDocument.Parse(data);
             var root = json.RootElement;
-            if (root.ValueKind != JsonValueKind.Object) throw Faulty("The event's data must be an object with 'endpoint' and 'body'.", null);
+            if (root.ValueKind == JsonValueKind.String) throw Faulty($"The event's data is a text; send it as JSON, with 'datacontenttype' \"application/json\" and 'data' {Example}.", null);
+            if (root.ValueKind != JsonValueKind.Object) throw Faulty($"The event's data must be an object such as {Example}.", null);
 
-            var kind = (root.TryGetProperty("endpoint", out var endpoint) && endpoint.ValueKind == JsonValueKind.String ? endpoint.GetString() : null) switch
-            {
-                "/v1/chat/completions" => RequestKind.ChatCompletion,
-                "/v1/completions" => RequestKind.Completion,
-                _ => throw Faulty("'endpoint' must be '/v1/chat/completions' or '/v1/completions'.", "endpoint"),
-            };
+            var path = root.TryGetProperty("endpoint", out var named) && named.ValueKind == JsonValueKind.String ? named.GetString() : null;
+            var endpoint = ApiEndpoint.ByPath(path) ?? throw Faulty($"'endpoint' must be {string.Join(" or ", ApiEndpoint.All.Select(row => $"'{row.Path}'"))}.", "endpoint");
             if (!root.TryGetProperty("body", out var body) || body.ValueKind != JsonValueKind.Object) throw Faulty("'body' must be the object that the endpoint takes.", "body");
 
-            return new EventPayload(kind, Raw(body), ReadMetadata(root));
+            return new EventPayload(endpoint, Raw(body), ReadMetadata(root));
         }
         catch (JsonException e)
         {

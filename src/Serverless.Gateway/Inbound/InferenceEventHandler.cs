@@ -5,7 +5,7 @@ using Serverless.Errors;
 using Serverless.Events;
 using Serverless.Gateway.Admission;
 using Serverless.Gateway.OpenAI;
-using Serverless.Gateway.Promises;
+using Serverless.Gateway.Requests;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Inbound;
@@ -15,8 +15,7 @@ namespace Serverless.Gateway.Inbound;
 /// source and id, so an event that comes again is the same request. Its result is an event too. Thread-safe.
 /// </summary>
 internal sealed partial class InferenceEventHandler(
-    Admitter admitter, Promiser promiser, RequestRecords records, IRequestLog log, LogReader reader, ResultEvents results, IOptions<EventOptions> options, TimeProvider time,
-    ILogger<InferenceEventHandler> logger)
+    RequestService requests, RequestRecords records, RecordReader reader, ResultEvents results, IOptions<EventOptions> options, TimeProvider time, ILogger<InferenceEventHandler> logger)
     : IEventHandler
 {
     private readonly Owner _owner = new(options.Value.Organization, options.Value.Team, "events");
@@ -25,27 +24,36 @@ internal sealed partial class InferenceEventHandler(
 
     public async ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
     {
-        var kind = RequestKind.ChatCompletion;
+        var endpoint = ApiEndpoint.All[0];
         try
         {
             var payload = EventPayload.Parse(cloudEvent.Data);
-            kind = payload.Kind;
-            var id = IdOf(cloudEvent, kind);
+            endpoint = payload.Endpoint;
+            var id = IdOf(cloudEvent, endpoint);
             if (await records.FindAsync(_owner, id, cancellationToken) is { Record: { HasEnded: true } ended }) return await AnswerAsync(ended, cancellationToken);
 
-            var admitted = admitter.AdmitEvent(id, kind, _owner, payload.Body);
-            await promiser.PromiseAsync(admitted.Request with { Shape = ShapeCodec.Encode(admitted.Shape) }, OriginOf(cloudEvent), payload.Metadata, cancellationToken);
+            var call = new Call
+            {
+                Id = id,
+                Endpoint = endpoint.Name,
+                Owner = _owner,
+                Body = payload.Body,
+                PromiseAfter = TimeSpan.Zero,
+                Origin = OriginOf(cloudEvent),
+                Metadata = payload.Metadata,
+            };
+            await requests.SubmitAsync(call, cancellationToken);
             LogTaken(id, cloudEvent.Source, cloudEvent.Id);
             return BrokerAnswer.Acknowledge;
         }
         catch (ServingException e)
         {
-            return await RefuseAsync(cloudEvent, kind, e.Fault, cancellationToken);
+            return await RefuseAsync(cloudEvent, endpoint, e.Fault, cancellationToken);
         }
     }
 
     /// <summary>What passes is tried again; what does not is told, and goes to the dead letters.</summary>
-    private async ValueTask<BrokerAnswer> RefuseAsync(CloudEvent cloudEvent, RequestKind kind, ServingFault fault, CancellationToken cancellationToken)
+    private async ValueTask<BrokerAnswer> RefuseAsync(CloudEvent cloudEvent, ApiEndpoint endpoint, ServingFault fault, CancellationToken cancellationToken)
     {
         var answer = ServingErrors.Row(fault.Error).Broker;
         LogRefused(cloudEvent.Source, cloudEvent.Id, fault.Error, answer);
@@ -53,7 +61,7 @@ internal sealed partial class InferenceEventHandler(
 
         try
         {
-            return await EndAsync(cloudEvent, kind, fault, cancellationToken) is { } ended ? await AnswerAsync(ended, cancellationToken) : BrokerAnswer.Retry;
+            return await EndAsync(cloudEvent, endpoint, fault, cancellationToken) is { } ended ? await AnswerAsync(ended, cancellationToken) : BrokerAnswer.Retry;
         }
         catch (ServingException)
         {
@@ -62,19 +70,19 @@ internal sealed partial class InferenceEventHandler(
     }
 
     /// <summary>The record of what was refused, saved: new, or of a delivery before, whose request ends now unless it had ended. Null: somebody else wrote it meanwhile.</summary>
-    private async ValueTask<RequestRecord?> EndAsync(CloudEvent cloudEvent, RequestKind kind, ServingFault fault, CancellationToken cancellationToken)
+    private async ValueTask<RequestRecord?> EndAsync(CloudEvent cloudEvent, ApiEndpoint endpoint, ServingFault fault, CancellationToken cancellationToken)
     {
-        var id = IdOf(cloudEvent, kind);
+        var id = IdOf(cloudEvent, endpoint);
         if (await records.FindAsync(_owner, id, cancellationToken) is { } stored)
         {
-            await log.EndAsync(id, new RequestEvent.Failed(fault), cancellationToken);
+            await reader.EndAsync(stored.Record, new RequestEvent.Failed(fault), cancellationToken);
             var ended = await reader.UpdateAsync(stored.Record, cancellationToken) is { HasEnded: true } known ? known : reader.Fail(stored.Record, fault);
             ended = ended with { Refused = ended.Status == RequestStatus.Failed };
             return await records.ReplaceAsync(stored, ended, cancellationToken) ? ended : null;
         }
 
         var now = time.GetUtcNow();
-        var record = new RequestRecord { Id = id.Value, Kind = kind, Model = "", Owner = _owner, CreatedAt = now, Deadline = now, Origin = OriginOf(cloudEvent), Refused = true };
+        var record = new RequestRecord { Id = id.Value, Endpoint = endpoint.Name, Model = "", Owner = _owner, CreatedAt = now, Deadline = now, Origin = OriginOf(cloudEvent), Refused = true };
         var failed = reader.Fail(record, fault);
         return await records.TryCreateAsync(failed, cancellationToken) ? failed : null;
     }
@@ -86,7 +94,7 @@ internal sealed partial class InferenceEventHandler(
         return ended.Published || await results.PublishAsync(ended, cancellationToken) ? BrokerAnswer.DeadLetter : BrokerAnswer.Retry;
     }
 
-    private static RequestId IdOf(CloudEvent cloudEvent, RequestKind kind) => RequestId.Derive(kind, Encoding.UTF8.GetBytes($"{cloudEvent.Source}\n{cloudEvent.Id}"));
+    private static RequestId IdOf(CloudEvent cloudEvent, ApiEndpoint endpoint) => RequestId.Derive(endpoint.IdPrefix, Encoding.UTF8.GetBytes($"{cloudEvent.Source}\n{cloudEvent.Id}"));
 
     private static EventOrigin OriginOf(CloudEvent cloudEvent) => new(cloudEvent.Source, cloudEvent.Id, cloudEvent.TraceParent);
 

@@ -1,3 +1,4 @@
+using Serverless.Errors;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.OpenAI;
@@ -7,7 +8,12 @@ internal sealed record AnswerShape
 {
     public required RequestId Id { get; init; }
 
-    public required RequestKind Kind { get; init; }
+    public required EndpointName Endpoint { get; init; }
+
+    /// <summary>Its API.</summary>
+    /// <exception cref="ServingException">A later release has it, and this one does not.</exception>
+    public ApiEndpoint RequireApi() => ApiEndpoint.TryFind(Endpoint, out var api) ? api : throw new ServingException(new ServingFault(
+        ServingError.StoreUnavailable, $"Request '{Id}' is of endpoint '{Endpoint}', which this server does not know yet; ask again when its roll-out is done."));
 
     /// <summary>The model's name as the catalogue writes it.</summary>
     public required string Model { get; init; }

@@ -8,9 +8,6 @@ namespace Serverless.Gateway.OpenAI;
 /// <summary>Writes one request's answer as OpenAI's JSON: the envelope here, the choices by <see cref="IChoiceFormat"/>. Not thread-safe; one a request.</summary>
 internal sealed class AnswerWriter : IDisposable
 {
-    private static readonly ChatFormat Chat = new();
-    private static readonly CompletionFormat Completion = new();
-
     // Clients read JSON, never this as HTML: text stays readable and short. Validation is for the tests, not for every token.
     private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
@@ -25,7 +22,7 @@ internal sealed class AnswerWriter : IDisposable
         _json = new Utf8JsonWriter(output, WriterOptions);
         _id = JsonEncodedText.Encode(shape.Id.Value);
         _model = JsonEncodedText.Encode(shape.Model, JavaScriptEncoder.UnsafeRelaxedJsonEscaping);
-        Format = shape.Kind == RequestKind.ChatCompletion ? Chat : Completion;
+        Format = shape.RequireApi().Format;
     }
 
     /// <summary>Writes from now on to another output.</summary>

@@ -27,7 +27,9 @@ internal sealed class ChatFormat : IChoiceFormat
     public void WriteDelta(Utf8JsonWriter json, AnswerShape shape, ChoiceOutput choice, ChoiceChunk chunk)
     {
         BeginPart(json, choice);
-        json.WriteString(Names.Content, chunk.Text);
+        if (chunk.Reasoning.Length > 0) json.WriteString(Names.ReasoningContent, chunk.Reasoning);
+        if (chunk.Text.Length > 0 || (chunk.Reasoning.Length == 0 && chunk.ToolCalls.Count == 0)) json.WriteString(Names.Content, chunk.Text);
+        if (chunk.ToolCalls.Count > 0) WriteFragments(json, chunk.ToolCalls);
         json.WriteEndObject();
         WriteLogProbs(json, shape.LogProbs && chunk.LogProbs.Count > 0, chunk.LogProbs);
         EndPart(json, null);
@@ -47,13 +49,58 @@ internal sealed class ChatFormat : IChoiceFormat
         json.WriteNumber(Names.Index, choice.Index);
         json.WriteStartObject(Names.Message);
         json.WriteString(Names.Role, Names.Assistant);
-        json.WriteString(Names.Content, choice.Text);
+        if (choice.ToolCalls.Count > 0 && choice.Text.Length == 0) json.WriteNull(Names.Content);
+        else json.WriteString(Names.Content, choice.Text);
+        if (choice.Reasoning.Length > 0) json.WriteString(Names.ReasoningContent, choice.Reasoning);
+        if (choice.ToolCalls.Count > 0) WriteCalls(json, choice.ToolCalls);
         json.WriteNull(Names.Refusal);
         json.WriteStartArray(Names.Annotations);
         json.WriteEndArray();
         json.WriteEndObject();
         WriteLogProbs(json, shape.LogProbs, choice.LogProbs);
         EndPart(json, choice.Finish ?? FinishReason.Stop);
+    }
+
+    /// <summary>As OpenAI streams them: id, type and name come with a call's first piece.</summary>
+    private static void WriteFragments(Utf8JsonWriter json, IReadOnlyList<ToolCallFragment> calls)
+    {
+        json.WriteStartArray(Names.ToolCalls);
+        foreach (var call in calls)
+        {
+            json.WriteStartObject();
+            json.WriteNumber(Names.Index, call.Index);
+            WriteCall(json, call);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteCalls(Utf8JsonWriter json, IReadOnlyList<ToolCallFragment> calls)
+    {
+        json.WriteStartArray(Names.ToolCalls);
+        foreach (var call in calls)
+        {
+            json.WriteStartObject();
+            WriteCall(json, call);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteCall(Utf8JsonWriter json, ToolCallFragment call)
+    {
+        if (call.Id.Length > 0)
+        {
+            json.WriteString(Names.Id, call.Id);
+            json.WriteString(Names.Type, Names.Function);
+        }
+
+        json.WriteStartObject(Names.Function);
+        if (call.Name.Length > 0) json.WriteString(Names.Name, call.Name);
+        json.WriteString(Names.Arguments, call.Arguments);
+        json.WriteEndObject();
     }
 
     private static void BeginPart(Utf8JsonWriter json, ChoiceOutput choice)
@@ -65,7 +112,7 @@ internal sealed class ChatFormat : IChoiceFormat
 
     private static void EndPart(Utf8JsonWriter json, FinishReason? finish)
     {
-        if (finish is { } reason) json.WriteString(Names.FinishReason, Names.Of(reason));
+        if (finish is { } reason) json.WriteString(Names.FinishReason, reason.Value);
         else json.WriteNull(Names.FinishReason);
         json.WriteEndObject();
     }

@@ -7,6 +7,8 @@ namespace Serverless.Gateway.OpenAI;
 internal sealed class ChoiceOutput(int index)
 {
     private StringBuilder? _text;
+    private StringBuilder? _reasoning;
+    private List<ToolCallFragment>? _calls;
     private List<TokenLogProb>? _logProbs;
     private long _sequence;
 
@@ -23,6 +25,13 @@ internal sealed class ChoiceOutput(int index)
     public FinishReason? Finish { get; private set; }
 
     public string Text => _text?.ToString() ?? "";
+
+    public string Reasoning => _reasoning?.ToString() ?? "";
+
+    /// <summary>The calls of tools, each whole, in order of their indices.</summary>
+    public IReadOnlyList<ToolCallFragment> ToolCalls =>
+        _calls is null ? [] : [.. _calls.GroupBy(piece => piece.Index).OrderBy(call => call.Key).Select(call => new ToolCallFragment(
+            call.Key, string.Concat(call.Select(piece => piece.Id)), string.Concat(call.Select(piece => piece.Name)), string.Concat(call.Select(piece => piece.Arguments))))];
 
     public IReadOnlyList<TokenLogProb> LogProbs => _logProbs ?? (IReadOnlyList<TokenLogProb>)[];
 
@@ -45,6 +54,8 @@ internal sealed class ChoiceOutput(int index)
     public void Keep(ChoiceChunk chunk)
     {
         if (chunk.Text.Length > 0) (_text ??= new StringBuilder()).Append(chunk.Text);
+        if (chunk.Reasoning.Length > 0) (_reasoning ??= new StringBuilder()).Append(chunk.Reasoning);
+        if (chunk.ToolCalls.Count > 0) (_calls ??= []).AddRange(chunk.ToolCalls);
         if (chunk.LogProbs.Count > 0) (_logProbs ??= []).AddRange(chunk.LogProbs);
     }
 }

@@ -62,7 +62,7 @@ internal sealed class CompletionFormat : IChoiceFormat
 
     private static void End(Utf8JsonWriter json, FinishReason? finish)
     {
-        if (finish is { } reason) json.WriteString(Names.FinishReason, Names.Of(reason));
+        if (finish is { } reason) json.WriteString(Names.FinishReason, reason.Value);
         else json.WriteNull(Names.FinishReason);
         json.WriteEndObject();
     }

@@ -7,8 +7,6 @@ namespace Serverless.Gateway.OpenAI;
 /// <summary>A fault as OpenAI writes it: status, <c>Retry-After</c>, and a body with all four keys.</summary>
 internal static class ErrorBody
 {
-    public const string ContentType = "application/json";
-
     /// <summary>The body.</summary>
     public static byte[] Encode(ServingFault fault)
     {
@@ -32,10 +30,8 @@ internal static class ErrorBody
         var body = Encode(fault);
         var response = context.Response;
         response.StatusCode = ServingErrors.Row(fault.Error).HttpStatus;
-        response.ContentType = ContentType;
-        response.ContentLength = body.Length;
         if (RetryAfterSeconds(fault) is { } seconds) response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
-        await response.Body.WriteAsync(body, cancellationToken);
+        await JsonAnswer.SendAsync(context, body, cancellationToken);
     }
 
     /// <summary>Whole seconds, 1 to 60: clients ignore more; null where a retry cannot help.</summary>

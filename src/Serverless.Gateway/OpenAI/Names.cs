@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Serverless.Requests;
 
 namespace Serverless.Gateway.OpenAI;
 
@@ -42,14 +41,10 @@ internal static class Names
     public static readonly JsonEncodedText ReasoningTokens = JsonEncodedText.Encode("reasoning_tokens");
     public static readonly JsonEncodedText AcceptedPredictionTokens = JsonEncodedText.Encode("accepted_prediction_tokens");
     public static readonly JsonEncodedText RejectedPredictionTokens = JsonEncodedText.Encode("rejected_prediction_tokens");
-    private static readonly JsonEncodedText Stop = JsonEncodedText.Encode("stop");
-    private static readonly JsonEncodedText Length = JsonEncodedText.Encode("length");
-
-    /// <summary>OpenAI's word for why a choice ended.</summary>
-    public static JsonEncodedText Of(FinishReason reason) => reason switch
-    {
-        Requests.FinishReason.Stop => Stop,
-        Requests.FinishReason.Length => Length,
-        _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "Give this finish reason OpenAI's word for it in Names.Of."),
-    };
+    public static readonly JsonEncodedText ReasoningContent = JsonEncodedText.Encode("reasoning_content");
+    public static readonly JsonEncodedText ToolCalls = JsonEncodedText.Encode("tool_calls");
+    public static readonly JsonEncodedText Type = JsonEncodedText.Encode("type");
+    public static readonly JsonEncodedText Function = JsonEncodedText.Encode("function");
+    public static readonly JsonEncodedText Name = JsonEncodedText.Encode("name");
+    public static readonly JsonEncodedText Arguments = JsonEncodedText.Encode("arguments");
 }

@@ -6,7 +6,7 @@ namespace Serverless.Gateway.OpenAI;
 /// <summary>An <see cref="AnswerShape"/> in about a hundred bytes. Fields are only ever added, at the end and with the next version, so one release reads the next one's.</summary>
 internal static class ShapeCodec
 {
-    private const byte Version = 1;
+    private const byte Version = 2;
     private const int MostChoices = 1 << 16;
 
     [Flags]
@@ -34,6 +34,7 @@ internal static class ShapeCodec
         writer.Write7BitEncodedInt((int)shape.Resume.TotalSeconds);
         writer.Write7BitEncodedInt(shape.Echo.Count);
         foreach (var prompt in shape.Echo) writer.Write(prompt);
+        writer.Write(shape.Endpoint.Value);
         return bytes.ToArray();
     }
 
@@ -43,13 +44,14 @@ internal static class ShapeCodec
         try
         {
             using var reader = new BinaryReader(new MemoryStream(encoded.ToArray()), Encoding.UTF8);
-            if (reader.ReadByte() < Version) return null;
+            var version = reader.ReadByte();
+            if (version < 1) return null;
 
             var flags = (Flag)reader.ReadByte();
             var shape = new AnswerShape
             {
                 Id = id,
-                Kind = flags.HasFlag(Flag.Completion) ? RequestKind.Completion : RequestKind.ChatCompletion,
+                Endpoint = flags.HasFlag(Flag.Completion) ? EndpointName.Completions : EndpointName.ChatCompletions,
                 LogProbs = flags.HasFlag(Flag.LogProbs),
                 IncludeUsage = flags.HasFlag(Flag.IncludeUsage),
                 Stream = flags.HasFlag(Flag.Stream),
@@ -65,7 +67,7 @@ internal static class ShapeCodec
 
             var echo = new string[Math.Min(reader.Read7BitEncodedInt(), shape.Choices)];
             for (var i = 0; i < echo.Length; i++) echo[i] = reader.ReadString();
-            return shape with { Echo = echo };
+            return shape with { Echo = echo, Endpoint = version >= 2 ? new EndpointName(reader.ReadString()) : shape.Endpoint };
         }
         catch (Exception e) when (e is IOException or FormatException or OverflowException or ArgumentException)
         {
@@ -74,7 +76,7 @@ internal static class ShapeCodec
     }
 
     private static Flag Flags(AnswerShape shape) =>
-        (shape.Kind == RequestKind.Completion ? Flag.Completion : Flag.None)
+        (shape.Endpoint == EndpointName.Completions ? Flag.Completion : Flag.None)
         | (shape.LogProbs ? Flag.LogProbs : Flag.None)
         | (shape.IncludeUsage ? Flag.IncludeUsage : Flag.None)
         | (shape.Stream ? Flag.Stream : Flag.None);

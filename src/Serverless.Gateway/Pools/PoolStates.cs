@@ -1,4 +1,4 @@
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 
 namespace Serverless.Gateway.Pools;
 

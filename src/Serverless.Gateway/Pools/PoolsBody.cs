@@ -1,8 +1,10 @@
 using System.Text.Json;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Gateway.OpenAI;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Gateway.Pools;
 
@@ -56,7 +58,7 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
         json.WriteEndObject();
     }
 
-    private static double KvUsed(PoolName pool, Demand? work)
+    private static double KvUsed(PoolName pool, ModelDemand? work)
     {
         var (used, held) = (0L, 0L);
         foreach (var replica in work?.Replicas ?? [])

@@ -6,11 +6,11 @@ namespace Serverless.Gateway.Streaming;
 /// <summary>An answer on its way to a client: as a stream, or in one piece. Called by one flow, one call at a time.</summary>
 internal interface IAnswer : IDisposable
 {
-    /// <summary>Whether anything of it has gone out, so that it can have no other status.</summary>
-    bool HasBegun { get; }
-
     /// <summary>Renders output. False if it does not follow what came before: the answer is then broken.</summary>
     bool TryAppend(long sequence, RequestEvent.Chunk chunk);
+
+    /// <summary>Whether so much is rendered that it should be sent, for the sake of memory.</summary>
+    bool IsFull { get; }
 
     /// <summary>Sends what is rendered and not yet sent, if this kind of answer sends before its end.</summary>
     ValueTask FlushAsync(CancellationToken cancellationToken);

@@ -4,19 +4,20 @@ using System.IO.Pipelines;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Serverless.Errors;
-using Serverless.Gateway.Following;
 using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Streaming;
 
 /// <summary>
-/// An answer as server-sent events: per part <c>id: sequence.part.tokens</c> and <c>data: {…}</c>, at the end <c>data: [DONE]</c>. The parts of an event of the log are always the
+/// An answer as server-sent events: per part <c>id: sequence.part.tokens</c> (ADR 9) and <c>data: {…}</c>, at the end <c>data: [DONE]</c>. The parts of an event of the log are always the
 /// same, so an id names one part for good. Comments tell a waiting client what it waits for.
 /// A failure is an error event <b>and an aborted connection</b>: half of the known clients take a clean end for success.
 /// </summary>
 internal sealed class StreamedAnswer : IAnswer
 {
+    private const int MostUnsent = 64 * 1024;
+
     private static readonly TimeSpan BeforeAbort = TimeSpan.FromMilliseconds(100);
 
     private readonly HttpContext _http;
@@ -58,7 +59,10 @@ internal sealed class StreamedAnswer : IAnswer
         _choices = new Choices(shape.Choices, Render);
     }
 
-    public bool HasBegun => _started || _http.Response.HasStarted;
+    /// <summary>What is resumed or replayed comes all at once: it is sent in pieces, and its reader holds it up.</summary>
+    public bool IsFull => _output.CanGetUnflushedBytes && _output.UnflushedBytes >= MostUnsent;
+
+    private bool HasBegun => _started || _http.Response.HasStarted;
 
     public bool TryAppend(long sequence, RequestEvent.Chunk chunk)
     {
@@ -85,7 +89,7 @@ internal sealed class StreamedAnswer : IAnswer
         _lastNotice = notice;
         Write(": "u8);
         _output.Write(Encoding.UTF8.GetBytes(notice));
-        Write("\n\n"u8);
+        Write("\n"u8); // one: a blank line ends an event, and clients take a comment that has one for an event without data
         await FlushAsync(cancellationToken);
     }
 
@@ -135,7 +139,7 @@ internal sealed class StreamedAnswer : IAnswer
         _tokens += chunk.TokenIds.Count;
 
         // Held-back text has nothing to show yet.
-        if (chunk.Text.Length > 0 || (_shape.LogProbs && chunk.LogProbs.Count > 0))
+        if (chunk.HasText || (_shape.LogProbs && chunk.LogProbs.Count > 0))
         {
             BeginPart(sequence, chunk.TokenIds.Count > 0);
             _writer.WriteDelta(choice, chunk);

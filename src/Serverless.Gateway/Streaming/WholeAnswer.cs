@@ -10,7 +10,7 @@ internal sealed class WholeAnswer(HttpContext http, AnswerShape shape) : IAnswer
 {
     private readonly WholeOutput _output = new(shape);
 
-    public bool HasBegun => false;
+    public bool IsFull => false;
 
     public bool TryAppend(long sequence, RequestEvent.Chunk chunk) => _output.TryAppend(sequence, chunk);
 
@@ -20,10 +20,7 @@ internal sealed class WholeAnswer(HttpContext http, AnswerShape shape) : IAnswer
 
     public async ValueTask FinishAsync(long sequence, TokenUsage usage, CancellationToken cancellationToken)
     {
-        var body = _output.Encode(usage);
-        http.Response.ContentType = "application/json";
-        http.Response.ContentLength = body.Length;
-        await http.Response.Body.WriteAsync(body, cancellationToken);
+        await JsonAnswer.SendAsync(http, _output.Encode(usage), cancellationToken);
     }
 
     public async ValueTask FailAsync(ServingFault fault, CancellationToken cancellationToken) => await ErrorBody.SendAsync(http, fault, cancellationToken);

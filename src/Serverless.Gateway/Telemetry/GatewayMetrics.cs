@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Serverless.Errors;
+using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Telemetry;
@@ -27,6 +28,7 @@ internal sealed class GatewayMetrics
     private readonly Counter<long> _resumed;
     private readonly Counter<long> _promoted;
     private readonly Counter<long> _replayed;
+    private readonly Counter<long> _unseen;
     private readonly UpDownCounter<long> _open;
     private readonly UpDownCounter<long> _waiting;
 
@@ -36,55 +38,64 @@ internal sealed class GatewayMetrics
         _duration = meter.CreateHistogram("gen_ai.server.request.duration", "s", "Time from a request's first byte to the last of its answer.", null, Durations);
         _firstToken = meter.CreateHistogram("gen_ai.server.time_to_first_token", "s", "Time from a request's first byte to its first output.", null, FirstTokens);
         _tokenTime = meter.CreateHistogram("gen_ai.server.time_per_output_token", "s", "Mean time of an output token after the first of its request.", null, TokenTimes);
-        _tokens = meter.CreateCounter<long>("serverless.gateway.tokens", "{token}", "Tokens of finished requests.");
+        _tokens = meter.CreateCounter<long>("serverless.gateway.tokens", "{token}", "Tokens of requests that have ended, also of those that failed or were cancelled.");
         _refusals = meter.CreateCounter<long>("serverless.gateway.refusals", "{request}", "Requests that were refused before they were queued.");
         _retries = meter.CreateCounter<long>("serverless.gateway.client_retries", "{request}", "Requests that a client's SDK sent again.");
         _resumed = meter.CreateCounter<long>("serverless.gateway.resumed_streams", "{stream}", "Streams that a client followed by its request's id.");
         _promoted = meter.CreateCounter<long>("serverless.gateway.promised_requests", "{request}", "Requests that were given an id instead of an answer.");
         _replayed = meter.CreateCounter<long>("serverless.gateway.repeated_requests", "{request}", "Requests that an idempotency key showed to be one that was there.");
+        _unseen = meter.CreateCounter<long>("serverless.gateway.unseen_results", "{request}", "Results that were published again and again and never came back: nobody is told of them.");
         _open = meter.CreateUpDownCounter<long>("serverless.gateway.open_requests", "{request}", "Requests being answered.");
         _waiting = meter.CreateUpDownCounter<long>("serverless.gateway.waiting_requests", "{request}", "Queued requests without output yet.");
     }
 
-    public void Opened(RequestKind kind) => _open.Add(1, Operation(kind));
+    public void Opened(EndpointName endpoint) => _open.Add(1, Operation(endpoint));
 
-    public void Closed(RequestKind kind, string model, ServingError? error, TimeSpan duration)
+    public void Closed(EndpointName endpoint, string model, ServingError? error, TimeSpan duration)
     {
-        _open.Add(-1, Operation(kind));
+        _open.Add(-1, Operation(endpoint));
         if (!_duration.Enabled) return;
 
-        var tags = new TagList { Operation(kind), ModelTag(model) };
+        var tags = new TagList { Operation(endpoint), ModelTag(model) };
         if (error is { } value) tags.Add("error.type", ErrorTag(value));
         _duration.Record(duration.TotalSeconds, tags);
     }
 
-    public void Refused(RequestKind kind, string model, ServingError error) =>
-        _refusals.Add(1, Operation(kind), ModelTag(model), new("error.type", ErrorTag(error)));
+    public void Refused(EndpointName endpoint, string model, ServingError error) =>
+        _refusals.Add(1, Operation(endpoint), ModelTag(model), new("error.type", ErrorTag(error)));
 
-    public void Retried(RequestKind kind) => _retries.Add(1, Operation(kind));
+    public void Retried(EndpointName endpoint) => _retries.Add(1, Operation(endpoint));
 
-    public void Resumed(RequestKind kind) => _resumed.Add(1, Operation(kind));
+    public void Resumed(EndpointName endpoint) => _resumed.Add(1, Operation(endpoint));
 
-    public void Promised(RequestKind kind, string model) => _promoted.Add(1, Operation(kind), ModelTag(model));
+    public void Promised(EndpointName endpoint, string model) => _promoted.Add(1, Operation(endpoint), ModelTag(model));
 
-    public void Repeated(RequestKind kind) => _replayed.Add(1, Operation(kind));
+    public void Repeated(EndpointName endpoint) => _replayed.Add(1, Operation(endpoint));
+
+    public void ResultUnseen(EndpointName endpoint, string model) => _unseen.Add(1, Operation(endpoint), ModelTag(model));
 
     public void WaitBegan(string model) => _waiting.Add(1, ModelTag(model));
 
     public void WaitEnded(string model) => _waiting.Add(-1, ModelTag(model));
 
-    public void FirstOutput(RequestKind kind, string model, TimeSpan sinceArrival) => _firstToken.Record(sinceArrival.TotalSeconds, Operation(kind), ModelTag(model));
+    public void FirstOutput(EndpointName endpoint, string model, TimeSpan sinceArrival) => _firstToken.Record(sinceArrival.TotalSeconds, Operation(endpoint), ModelTag(model));
 
-    public void Finished(RequestKind kind, string model, TokenUsage usage, TimeSpan sinceFirstOutput)
+    /// <summary>The answer of a request, for the connection that asked for it first.</summary>
+    public void Finished(EndpointName endpoint, string model, int completionTokens, TimeSpan sinceFirstOutput)
     {
-        _tokens.Add(usage.PromptTokens, Operation(kind), ModelTag(model), new("gen_ai.token.type", "input"));
-        _tokens.Add(usage.CompletionTokens, Operation(kind), ModelTag(model), new("gen_ai.token.type", "output"));
-        if (usage.CompletionTokens > 1) _tokenTime.Record(sinceFirstOutput.TotalSeconds / (usage.CompletionTokens - 1), Operation(kind), ModelTag(model));
+        if (completionTokens > 1) _tokenTime.Record(sinceFirstOutput.TotalSeconds / (completionTokens - 1), Operation(endpoint), ModelTag(model));
+    }
+
+    /// <summary>What a request used that has ended, however it ended and whoever followed it.</summary>
+    public void Used(EndpointName endpoint, string model, TokenUsage usage)
+    {
+        _tokens.Add(usage.PromptTokens, Operation(endpoint), ModelTag(model), new("gen_ai.token.type", "input"));
+        _tokens.Add(usage.CompletionTokens, Operation(endpoint), ModelTag(model), new("gen_ai.token.type", "output"));
     }
 
     private static KeyValuePair<string, object?> ModelTag(string model) => new("gen_ai.request.model", model);
 
-    private static KeyValuePair<string, object?> Operation(RequestKind kind) => new("gen_ai.operation.name", kind == RequestKind.ChatCompletion ? "chat" : "text_completion");
+    private static KeyValuePair<string, object?> Operation(EndpointName endpoint) => new("gen_ai.operation.name", ApiEndpoint.TryFind(endpoint, out var known) ? known.Operation : ApiEndpoint.OtherOperation);
 
     /// <summary>The table's code, a closed set: never what a client wrote.</summary>
     private static string ErrorTag(ServingError error) => ServingErrors.Row(error).Code ?? "invalid_request";

@@ -2,10 +2,10 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Errors;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 
 namespace Serverless.Gateway.Waiting;
 
@@ -23,10 +23,11 @@ internal sealed class QueueView(ICapacityFeed capacity, IDemandFeed demand, IOpt
     private readonly Lock _lock = new();
     private readonly UnseenWork _unseen = new();
 
-    public WaitEstimate Estimate(Model model, Lane lane, long ownTokens = 0, long atMost = long.MaxValue) => WaitEstimator.Estimate(
-        model, demand.Latest(model.Name), [.. model.Pools.Select(pool => capacity.Latest(pool.Name))], lane, options.Value, time.GetUtcNow(), ownTokens, atMost);
+    /// <summary>What a request of that place waits for now.</summary>
+    public WaitEstimate Estimate(Model model, FairPlace place) => WaitEstimator.Estimate(
+        model, demand.Latest(model.Name), [.. model.Pools.Select(pool => capacity.Latest(pool.Name))], place, options.Value, time.GetUtcNow());
 
-    /// <summary>Lets a request in, or refuses it because it cannot meet its deadline: it would only take the place of what can.</summary>
+    /// <summary>Lets a request in, or refuses it because it cannot meet its deadline, judged by its own place in the fair order: it would only take the place of what can.</summary>
     /// <exception cref="ServingException"><see cref="ServingError.DeadlineUnreachable"/>.</exception>
     public WaitEstimate RequireReachable(Model model, InferenceRequest request)
     {
@@ -38,24 +39,24 @@ internal sealed class QueueView(ICapacityFeed capacity, IDemandFeed demand, IOpt
         TimeSpan soonestEnd;
         lock (_lock)
         {
-            var unseen = _unseen.Since(model.Name, latest?.At ?? DateTimeOffset.MinValue, now);
-            estimate = WaitEstimator.Estimate(model, latest, pools, request.Lane, options.Value, now, unseen: unseen);
+            var place = new FairPlace(request.Lane, request.Owner.Organization) { Unseen = _unseen.Since(model.Name, latest?.At ?? DateTimeOffset.MinValue, now) };
+            estimate = WaitEstimator.Estimate(model, latest, pools, place, options.Value, now);
             soonestEnd = WaitEstimator.SoonestEnd(estimate, model, latest, pools, request);
             if (soonestEnd <= patience)
             {
-                _unseen.Add(model.Name, WaitEstimator.ExpectedTokens(latest, request), now);
+                _unseen.Add(model.Name, request.Lane, request.Owner.Organization, WaitEstimator.ExpectedTokens(latest, request), now);
                 return estimate;
             }
         }
 
         var text = string.Create(
             CultureInfo.InvariantCulture,
-            $"{estimate.TokensAhead} tokens are ahead in the queue of '{model.Name}', so that an answer takes at least {soonestEnd.TotalSeconds:F0} s; the request may take {patience.TotalSeconds:F0} s. Send it later, allow more with X-Request-Timeout, or take an id with 'Prefer: respond-async'.");
+            $"{estimate.TokensAhead} tokens are ahead of it in the queue of '{model.Name}', so that an answer takes at least {soonestEnd.TotalSeconds:F0} s; the request may take {patience.TotalSeconds:F0} s. Send it later, allow more with X-Request-Timeout, or take an id with 'Prefer: respond-async'.");
         throw new ServingException(new ServingFault(ServingError.DeadlineUnreachable, text, RetryAfter: Bounded(soonestEnd - patience)));
     }
 
     /// <summary>A full queue's refusal with the delay after which it has drained, where that can be told.</summary>
-    public ServingFault Honest(ServingFault fault, ModelName model) =>
+    public ServingFault WithRetryAfter(ServingFault fault, ModelName model) =>
         fault.Error == ServingError.QueueFull && WaitEstimator.DrainTime(demand.Latest(model)) is { } drained ? fault with { RetryAfter = Bounded(drained) } : fault;
 
     /// <summary>Tells in headers; before the answer begins.</summary>

@@ -1,8 +1,9 @@
 using Serverless.Catalog;
+using Serverless.Requests;
 
 namespace Serverless.Gateway.Waiting;
 
-/// <summary>Tokens that this gateway has let in and the published demand cannot have counted yet: without them everything that comes between two publications finds the same short queue. Not thread-safe.</summary>
+/// <summary>Tokens that this gateway has let in and the published demand cannot have counted yet, by lane and organization: without them everything that comes between two publications finds the same short queue. Not thread-safe.</summary>
 internal sealed class UnseenWork
 {
     /// <summary>From here to the dispatcher's backlog.</summary>
@@ -11,24 +12,37 @@ internal sealed class UnseenWork
     /// <summary>By then it is counted, whatever the clocks say.</summary>
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
 
-    private readonly Dictionary<ModelName, (Queue<(DateTimeOffset At, long Tokens)> Entries, long Sum)> _models = [];
+    private readonly Dictionary<ModelName, Unseen> _models = [];
 
-    public void Add(ModelName model, long tokens, DateTimeOffset now)
+    public void Add(ModelName model, Lane lane, string organization, long tokens, DateTimeOffset now)
     {
-        var (entries, sum) = _models.GetValueOrDefault(model);
-        entries ??= new();
-        entries.Enqueue((now, tokens));
-        _models[model] = (entries, sum + tokens);
+        if (!_models.TryGetValue(model, out var unseen)) _models[model] = unseen = new Unseen();
+        unseen.Entries.Enqueue((now, (lane, organization), tokens));
+        unseen.Sums[(lane, organization)] = unseen.Sums.GetValueOrDefault((lane, organization)) + tokens;
     }
 
-    /// <summary>Those let in since demand was published as of <paramref name="seen"/>.</summary>
-    public long Since(ModelName model, DateTimeOffset seen, DateTimeOffset now)
+    /// <summary>Those let in since demand was published as of <paramref name="seen"/>. Good until the next call.</summary>
+    public IReadOnlyDictionary<(Lane Lane, string Organization), long> Since(ModelName model, DateTimeOffset seen, DateTimeOffset now)
     {
-        if (!_models.TryGetValue(model, out var unseen)) return 0;
+        if (!_models.TryGetValue(model, out var unseen)) return Unseen.None;
 
-        var (entries, sum) = unseen;
-        while (entries.TryPeek(out var oldest) && (oldest.At + Way <= seen || oldest.At + Longest <= now)) sum -= entries.Dequeue().Tokens;
-        _models[model] = (entries, sum);
-        return sum;
+        while (unseen.Entries.TryPeek(out var oldest) && (oldest.At + Way <= seen || oldest.At + Longest <= now))
+        {
+            unseen.Entries.Dequeue();
+            var left = unseen.Sums[oldest.Whose] - oldest.Tokens;
+            if (left > 0) unseen.Sums[oldest.Whose] = left;
+            else unseen.Sums.Remove(oldest.Whose);
+        }
+
+        return unseen.Sums;
+    }
+
+    private sealed class Unseen
+    {
+        public static readonly Dictionary<(Lane Lane, string Organization), long> None = [];
+
+        public Queue<(DateTimeOffset At, (Lane Lane, string Organization) Whose, long Tokens)> Entries { get; } = [];
+
+        public Dictionary<(Lane Lane, string Organization), long> Sums { get; } = [];
     }
 }

@@ -1,15 +1,15 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Gateway.Pools;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 
 namespace Serverless.Gateway.Waiting;
 
 /// <summary>
 /// How long a request waits. Pure.
 /// <code>
-///   cold start (only with no replica ready) + (pending tokens of its lane and those above it + a part of what runs, if all slots are taken) / drain rate
+///   cold start (only with no replica ready) + (pending tokens that are served before it + a part of what runs, if all slots are taken) / drain rate
 /// </code>
 /// </summary>
 internal static class WaitEstimator
@@ -23,16 +23,12 @@ internal static class WaitEstimator
     /// <param name="model">The model asked for.</param>
     /// <param name="demand">Its published demand, or null.</param>
     /// <param name="pools">What there is of its pools.</param>
-    /// <param name="lane">The request's lane.</param>
+    /// <param name="place">Who asks: what is ahead of it.</param>
     /// <param name="priors">What is assumed where nothing was measured.</param>
     /// <param name="now">The time.</param>
-    /// <param name="ownTokens">The asking request's tokens, if it is itself part of the demand.</param>
-    /// <param name="atMost">No more than this is ahead of it: what was when it came.</param>
-    /// <param name="unseen">Tokens ahead of it that the demand does not count yet.</param>
-    public static WaitEstimate Estimate(
-        Model model, Demand? demand, IReadOnlyList<PoolCapacity> pools, Lane lane, WaitOptions priors, DateTimeOffset now, long ownTokens = 0, long atMost = long.MaxValue, long unseen = 0)
+    public static WaitEstimate Estimate(Model model, ModelDemand? demand, IReadOnlyList<PoolCapacity> pools, FairPlace place, WaitOptions priors, DateTimeOffset now)
     {
-        var ahead = Math.Min(atMost, Math.Max(0, TokensAhead(demand, lane) + unseen - ownTokens));
+        var ahead = place.TokensAhead(demand);
         var ready = pools.Sum(pool => pool.Ready);
         var (cold, soonestCold) = ready > 0 ? (TimeSpan.Zero, TimeSpan.Zero) : ColdStart(pools, priors, now);
         var measured = MeasuredRate(demand);
@@ -46,15 +42,15 @@ internal static class WaitEstimator
     }
 
     /// <summary>Its answer is not complete before that: the soonest that it is taken up, and what requests take of late.</summary>
-    public static TimeSpan SoonestEnd(WaitEstimate estimate, Model model, Demand? demand, IReadOnlyList<PoolCapacity> pools, InferenceRequest request) =>
+    public static TimeSpan SoonestEnd(WaitEstimate estimate, Model model, ModelDemand? demand, IReadOnlyList<PoolCapacity> pools, InferenceRequest request) =>
         estimate.Soonest + ((demand?.RunTime(MostOutput(request)) ?? TimeSpan.Zero) * LongRun / Growth(model, pools.Sum(pool => pool.Ready)));
 
     /// <summary>What a request adds to the queue: its prompt, and as much output as others gave of late. A cap says little of the output, so before the first it is not guessed from that.</summary>
-    public static long ExpectedTokens(Demand? demand, InferenceRequest request) =>
+    public static long ExpectedTokens(ModelDemand? demand, InferenceRequest request) =>
         request.PromptTokens + Math.Min(MostOutput(request), (long)Math.Ceiling(demand?.RunOutputTokens ?? 0));
 
     /// <summary>When a full queue is worth another try: once what it holds now has been drained. Null while no rate is known.</summary>
-    public static TimeSpan? DrainTime(Demand? demand)
+    public static TimeSpan? DrainTime(ModelDemand? demand)
     {
         var rate = MeasuredRate(demand);
         return demand is null || rate <= 0 ? null : Seconds((demand.PendingPromptTokens + demand.PendingOutputTokens) / rate);
@@ -65,18 +61,8 @@ internal static class WaitEstimator
     /// <summary>More replicas than now would be faster by as much.</summary>
     private static double Growth(Model model, int ready) => Math.Max(1, (double)model.Scaling.MaxReplicas / Math.Max(1, ready));
 
-    private static long TokensAhead(Demand? demand, Lane lane)
-    {
-        if (demand is null) return 0;
-        if (demand.PendingTokensByLane.Count == 0) return demand.PendingPromptTokens + demand.PendingOutputTokens;
-
-        var ahead = 0L;
-        for (var i = 0; i <= (int)lane && i < demand.PendingTokensByLane.Count; i++) ahead += demand.PendingTokensByLane[i];
-        return ahead;
-    }
-
     /// <summary>All slots taken: on average one is free after a running request's share of what they all still have to do.</summary>
-    private static long TokensToAFreeSlot(Demand? demand)
+    private static long TokensToAFreeSlot(ModelDemand? demand)
     {
         if (demand is null || demand.RunningRequests == 0 || demand.Replicas.Count == 0) return 0;
 
@@ -89,7 +75,7 @@ internal static class WaitEstimator
     }
 
     /// <summary>The drain rate, or, before there was a queue to drain, what the replicas generate.</summary>
-    private static double MeasuredRate(Demand? demand)
+    private static double MeasuredRate(ModelDemand? demand)
     {
         if (demand is null) return 0;
         return Math.Max(demand.ServedTokensPerSecond, demand.Replicas.Sum(replica => replica.Draining ? 0 : replica.DecodeTokensPerSecond));
@@ -116,3 +102,9 @@ internal static class WaitEstimator
 
     private static TimeSpan Seconds(double seconds) => TimeSpan.FromSeconds(Math.Min(seconds, 1e8));
 }
+
+/// <summary>What a request waits for, as far as it can be told.</summary>
+/// <param name="TokensAhead">Tokens of pending work that is served before it.</param>
+/// <param name="Expected">How long until it is taken up; null where nothing honest can be said.</param>
+/// <param name="Soonest">It is not taken up before that, even if every replica that may be started is; zero where nothing is known.</param>
+internal readonly record struct WaitEstimate(long TokensAhead, TimeSpan? Expected, TimeSpan Soonest);

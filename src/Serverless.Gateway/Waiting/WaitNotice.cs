@@ -2,8 +2,7 @@ using System.Globalization;
 using System.Text;
 using Serverless.Catalog;
 using Serverless.Gateway.Pools;
-using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 
 namespace Serverless.Gateway.Waiting;
 
@@ -14,10 +13,8 @@ internal sealed class WaitNotice(ICapacityFeed capacity, QueueView queue)
 
     /// <summary>For example: <c>pool m-cpu is loading 43 %, up to 120 tokens ahead, about 8 s</c>. Never holds a line break.</summary>
     /// <param name="model">Whose pools.</param>
-    /// <param name="lane">The asking request's lane.</param>
-    /// <param name="ownTokens">Its tokens: it is itself part of the demand.</param>
-    /// <param name="atMost">What was ahead when it came: what came later to its lane is behind it.</param>
-    public string Describe(Model model, Lane lane, long ownTokens, long atMost)
+    /// <param name="place">Who asks; it is itself part of the demand.</param>
+    public string Describe(Model model, FairPlace place)
     {
         var line = new StringBuilder();
         foreach (var pool in model.Pools)
@@ -27,7 +24,7 @@ internal sealed class WaitNotice(ICapacityFeed capacity, QueueView queue)
             AppendState(line, capacity.Latest(pool.Name));
         }
 
-        var estimate = queue.Estimate(model, lane, ownTokens, atMost);
+        var estimate = queue.Estimate(model, place);
         if (estimate.TokensAhead > 0) line.Append(CultureInfo.InvariantCulture, $", up to {estimate.TokensAhead} tokens ahead");
         if (estimate.Expected is { TotalSeconds: >= 1 } wait) line.Append(CultureInfo.InvariantCulture, $", about {Round(wait.TotalSeconds)} s");
         return line.ToString();

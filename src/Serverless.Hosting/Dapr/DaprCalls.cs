@@ -1,5 +1,3 @@
-using Dapr;
-using Grpc.Core;
 using Microsoft.Extensions.Options;
 using Serverless.Errors;
 
@@ -10,6 +8,7 @@ internal sealed class DaprCalls(IOptions<DaprOptions> options, TimeProvider time
 {
     private readonly TimeSpan _timeout = options.Value.Timeout;
 
+    /// <remarks>Whatever the client or the sidecar makes of it: what is not a mistake of ours means that the store or broker behind it is not to be had.</remarks>
     /// <exception cref="ServingException"><see cref="ServingError.StoreUnavailable"/>: no answer in time, or one that says it cannot.</exception>
     public async Task<T> RunAsync<T>(string what, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken)
     {
@@ -20,7 +19,7 @@ internal sealed class DaprCalls(IOptions<DaprOptions> options, TimeProvider time
             // The client looks at its token only between its own steps; the wait must not depend on them.
             return await call(either.Token).WaitAsync(either.Token);
         }
-        catch (Exception exception) when (exception is DaprException or RpcException or HttpRequestException or OperationCanceledException)
+        catch (Exception exception) when (exception is not (ArgumentException or NullReferenceException or InvalidCastException or ServingException))
         {
             cancellationToken.ThrowIfCancellationRequested();
             throw Unreachable(what, exception);

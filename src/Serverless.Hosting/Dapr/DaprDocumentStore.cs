@@ -14,16 +14,13 @@ internal sealed class DaprDocumentStore(DaprState state, TimeProvider time) : ID
     public async ValueTask<string?> SaveAsync(DocumentKey key, ReadOnlyMemory<byte> json, SaveCondition condition, TimeSpan? timeToLive, CancellationToken cancellationToken)
     {
         var stateKey = StateKey(key);
-        var index = Index(key.Collection, key.Tenant);
         while (true)
         {
             var found = await ReadAsync(stateKey, cancellationToken);
             if (!Holds(condition, found)) return null;
 
             var expiresAt = timeToLive is { } life ? (time.GetUtcNow() + life).ToUnixTimeMilliseconds() : (long?)null;
-            var place = found is { Live: true }
-                ? await index.KeepAsync(key.Id, found.Stored.Place, expiresAt, cancellationToken)
-                : await index.AddAsync(key.Id, expiresAt, cancellationToken);
+            var place = await PlaceAsync(key, found, expiresAt, cancellationToken);
             var document = new StoredDocument { Place = place, ExpiresAt = expiresAt, Json = json };
             if (await state.TrySaveAsync(stateKey, document.Encode(), found?.StoreTag, timeToLive, cancellationToken)) return document.Tag;
         }
@@ -37,7 +34,7 @@ internal sealed class DaprDocumentStore(DaprState state, TimeProvider time) : ID
             if (!Holds(condition, found)) return false;
             if (!await state.TryDeleteAsync(stateKey, found.StoreTag, cancellationToken)) continue;
 
-            await Index(key.Collection, key.Tenant).RemoveAsync(key.Id, found.Stored.Place, cancellationToken);
+            if (found.Stored.Place != IndexPlace.None) await Index(key.Collection, key.Tenant).RemoveAsync(key.Id, found.Stored.Place, cancellationToken);
             return true;
         }
 
@@ -51,6 +48,14 @@ internal sealed class DaprDocumentStore(DaprState state, TimeProvider time) : ID
 
         async Task<bool> ExistsAsync(string id, long page) =>
             await ReadAsync(StateKey(new DocumentKey(collection, tenant, id)), cancellationToken) is { Live: true } found && found.Stored.Place.Page == page;
+    }
+
+    private async Task<IndexPlace> PlaceAsync(DocumentKey key, Found? found, long? expiresAt, CancellationToken cancellationToken)
+    {
+        if (key.IsUnlisted) return IndexPlace.None;
+
+        var index = Index(key.Collection, key.Tenant);
+        return found is { Live: true } ? await index.KeepAsync(key.Id, found.Stored.Place, expiresAt, cancellationToken) : await index.AddAsync(key.Id, expiresAt, cancellationToken);
     }
 
     private static bool Holds(SaveCondition condition, Found? found) => condition.ETag switch

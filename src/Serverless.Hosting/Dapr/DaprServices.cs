@@ -38,8 +38,7 @@ public static class DaprServices
     private static IServiceCollection AddSidecar(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
-        services.AddOptions<DaprOptions>().BindConfiguration(DaprOptions.Section).ValidateOnStart();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<DaprOptions>, DaprOptions.Validator>());
+        services.AddCheckedOptions<DaprOptions, DaprOptions.Validator>(DaprOptions.Section);
         services.TryAddSingleton<DaprCalls>();
         services.AddDaprClient((provider, client) => client.UseGrpcChannelOptions(Channel(provider.GetRequiredService<IOptions<DaprOptions>>().Value)));
         return services;

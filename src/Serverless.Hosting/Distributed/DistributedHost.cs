@@ -1,8 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -13,7 +11,7 @@ using Microsoft.Extensions.Options;
 
 namespace Serverless.Hosting.Distributed;
 
-/// <summary>What the processes of the distributed shape have in common: options that are all checked before anything starts, a listener, a log, probes, and how they stop.</summary>
+/// <summary>What the processes of the distributed shape have in common: options that are all checked before anything starts, a listener, a log, and how they stop.</summary>
 public static class DistributedHost
 {
     /// <summary>Prepares a process: its own parts are added by the caller.</summary>
@@ -24,9 +22,7 @@ public static class DistributedHost
     public static WebApplicationBuilder AddDistributedHost(this WebApplicationBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        builder.Services.AddOptions<DistributedOptions>().BindConfiguration(DistributedOptions.Section).ValidateOnStart();
-        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<DistributedOptions>, DistributedOptions.Validator>());
-        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<DistributedOptions>, DistributedOptions.ValueValidator>());
+        builder.Services.AddCheckedOptions<DistributedOptions, DistributedOptions.Validator, DistributedOptions.ValueValidator>(DistributedOptions.Section);
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddOptions<HostOptions>().Configure<IOptions<DistributedOptions>>((host, options) =>
         {
@@ -41,21 +37,6 @@ public static class DistributedHost
         builder.WebHost.UseKestrelCore();
         builder.Host.UseDefaultServiceProvider(container => (container.ValidateScopes, container.ValidateOnBuild) = (true, true));
         return builder.AddLog();
-    }
-
-    /// <summary>Maps the probes of a process that has no face of its own: alive, and ready for as long as it is not stopping.</summary>
-    public static IEndpointRouteBuilder MapProbes(this IEndpointRouteBuilder routes)
-    {
-        ArgumentNullException.ThrowIfNull(routes);
-        var lifetime = routes.ServiceProvider.GetRequiredService<IHostApplicationLifetime>();
-        routes.MapGet("/healthz", static http => http.Response.WriteAsync("ok", http.RequestAborted));
-        routes.MapGet("/readyz", http =>
-        {
-            var ready = lifetime.ApplicationStarted.IsCancellationRequested && !lifetime.ApplicationStopping.IsCancellationRequested;
-            if (!ready) http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
-            return http.Response.WriteAsync(ready ? "ready" : "not ready", http.RequestAborted);
-        });
-        return routes;
     }
 
     /// <summary>Builds and runs a process to its end. What stops its start is said in a line each, not in a stack trace.</summary>

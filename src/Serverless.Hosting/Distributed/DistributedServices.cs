@@ -24,9 +24,7 @@ public static class DistributedServices
     public static IServiceCollection AddApiKeys(this IServiceCollection services, IConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(configuration);
-        services.AddOptions<ApiKeyOptions>().BindConfiguration(ApiKeyOptions.Section).ValidateOnStart();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<ApiKeyOptions>, ApiKeyOptions.Validator>());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<ApiKeyOptions>, ApiKeyOptions.ValueValidator>());
+        services.AddCheckedOptions<ApiKeyOptions, ApiKeyOptions.Validator, ApiKeyOptions.ValueValidator>(ApiKeyOptions.Section);
         var section = configuration.GetSection(ApiKeyOptions.Section);
         if (section[nameof(ApiKeyOptions.File)] is { Length: > 0 } file)
         {
@@ -49,10 +47,16 @@ public static class DistributedServices
     }
 
     /// <summary>The bounds of each model's queue, from section <c>Queue</c>.</summary>
-    public static IServiceCollection AddQueueLimits(this IServiceCollection services, IConfiguration configuration)
+    public static IServiceCollection AddQueueLimits(this IServiceCollection services)
     {
-        ArgumentNullException.ThrowIfNull(configuration);
-        services.TryAddSingleton(configuration.GetSection("Queue").Get<QueueLimits>() ?? new QueueLimits());
+        services.AddOptions<QueueLimits>().BindConfiguration(QueueLimits.Section).ValidateOnStart();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<QueueLimits>, QueueLimitsValidator>());
+        services.TryAddSingleton(provider => provider.GetRequiredService<IOptions<QueueLimits>>().Value);
         return services;
+    }
+
+    private sealed class QueueLimitsValidator : IValidateOptions<QueueLimits>
+    {
+        public ValidateOptionsResult Validate(string? name, QueueLimits options) => options.Faults().ToList() is { Count: > 0 } faults ? ValidateOptionsResult.Fail(faults) : ValidateOptionsResult.Success;
     }
 }

@@ -1,14 +1,13 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using Serverless.Errors;
 using Serverless.Tenancy;
 
 namespace Serverless.Hosting.Keys;
 
 /// <summary>
 /// API keys from a secret, read before the host serves and again every so often. A secret store that is away, or a faulty secret, changes nothing and is said in the log: keys are
-/// what the synchronous path must not lose with the sidecar. Thread-safe.
+/// what the synchronous path must not lose with the sidecar. No fault of the store ends the reading, or a revoked key would live as long as the process. Thread-safe.
 /// </summary>
 /// <param name="read">The secret's entries by name, each one line of keys or several.</param>
 /// <param name="options">Which secret, and how often.</param>
@@ -69,7 +68,7 @@ internal sealed partial class SecretApiKeySource(
             _table = table;
             return true;
         }
-        catch (Exception exception) when (exception is ServingException or FormatException)
+        catch (Exception exception) when (exception is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
         {
             LogNotRead(_secret, _table.Count, exception.Message);
             return false;

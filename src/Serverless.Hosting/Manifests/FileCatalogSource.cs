@@ -1,6 +1,6 @@
 using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
-using Serverless.Dispatching;
+using Serverless.Feeds;
 
 namespace Serverless.Hosting.Manifests;
 

@@ -88,9 +88,16 @@ internal sealed class YamlDocumentReader(IParser parser)
             case "false" or "False" or "FALSE": return JsonValue.Create(false);
         }
 
-        if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var integer)) return JsonValue.Create(integer);
-        var isNumber = text[0] is (>= '0' and <= '9') or '-' or '+' or '.' && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out _);
-        return isNumber && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? JsonValue.Create(number) : JsonValue.Create(text);
+        return IsNumber(text) ? (JsonValue)JsonNode.Parse(text)! : JsonValue.Create(text);
+    }
+
+    /// <summary>As JSON writes them. Other spellings (<c>007</c>, <c>+5</c>, <c>.5</c>) stay text as they were written: a revision or a name must not become another one.</summary>
+    private static bool IsNumber(string text)
+    {
+        if (text[0] is not ((>= '0' and <= '9') or '-') || !double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) || !double.IsFinite(number)) return false;
+
+        var digits = text.AsSpan(text[0] == '-' ? 1 : 0);
+        return digits.Length > 0 && char.IsAsciiDigit(digits[0]) && char.IsAsciiDigit(text[^1]) && (digits.Length == 1 || digits[0] != '0' || !char.IsAsciiDigit(digits[1])) && !text.Contains(".e", StringComparison.OrdinalIgnoreCase);
     }
 
     private static YamlFault Fault(ParsingEvent at, string path, string? value, string message) => new((int)at.Start.Line, path, value, message);

@@ -42,7 +42,9 @@ public static class YamlManifests
                 if (root is null) continue; // a comment between two separators
 
                 if (root is not JsonObject content) throw new YamlFault(reader.Lines.GetValueOrDefault("", 1), "", null, "must be an object with apiVersion, kind, metadata and spec");
-                manifests.Add(new Manifest(path, document, content) { Folder = Path.GetDirectoryName(Path.GetFullPath(path)), Lines = reader.Lines });
+                var manifest = new Manifest(path, document, content) { Folder = Path.GetDirectoryName(Path.GetFullPath(path)), Lines = reader.Lines };
+                if (ManifestList.IsOne(content)) manifests.AddRange(ManifestList.Items(manifest));
+                else manifests.Add(manifest);
             }
         }
         catch (YamlFault fault)
@@ -53,7 +55,6 @@ public static class YamlManifests
         {
             errors.Add(new CatalogFinding(path, document, (int)exception.Start.Line, "", null, Text($"is no YAML at column {exception.Start.Column}: {exception.Message}")));
         }
-
         catch (InvalidOperationException)
         {
             // YamlDotNet 16 meets some broken flow sequences with this instead of its own exception.

@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Hosting;
+using Serverless.Hosting.RabbitMq.Connection;
 
 namespace Serverless.Hosting.RabbitMq;
 
-/// <summary>Connects and declares when the host starts, before any worker can ask for work. A broker that is not there yet holds nobody up: the link goes on trying.</summary>
+/// <summary>Connects when the host starts. A broker that is not there yet holds nobody up: the link goes on trying.</summary>
 internal sealed class RabbitMqStart(RabbitMqLink link) : IHostedService
 {
     public Task StartAsync(CancellationToken cancellationToken)

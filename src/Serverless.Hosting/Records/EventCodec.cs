@@ -9,20 +9,17 @@ internal static class EventCodec
 {
     public static byte[] Encode(RequestEvent logged) => ToRecord(logged).ToByteArray();
 
-    /// <exception cref="InvalidDataException">It is no event record, or one of a kind this release does not know.</exception>
+    /// <summary>An entry; <see cref="RequestEvent.Unknown"/> where this release cannot read it.</summary>
     public static RequestEvent Decode(ReadOnlyMemory<byte> bytes)
     {
-        Wire.EventRecord record;
         try
         {
-            record = Wire.EventRecord.Parser.ParseFrom(bytes.Span);
+            return FromRecord(Wire.EventRecord.Parser.ParseFrom(bytes.Span));
         }
-        catch (InvalidProtocolBufferException exception)
+        catch (Exception exception) when (exception is InvalidProtocolBufferException or ArgumentOutOfRangeException)
         {
-            throw new InvalidDataException($"The log holds a record of {bytes.Length} bytes that is no event: {exception.Message}", exception);
+            return new RequestEvent.Unknown($"{bytes.Length} bytes that are no event: {exception.Message}");
         }
-
-        return FromRecord(record);
     }
 
     /// <summary>Events one after the other, each with its length before it.</summary>
@@ -33,20 +30,21 @@ internal static class EventCodec
         return bytes.ToArray();
     }
 
-    /// <exception cref="InvalidDataException">One of them is no event record, or of a kind this release does not know.</exception>
+    /// <summary>The entries; the last is <see cref="RequestEvent.Unknown"/> where what follows cannot be read.</summary>
     public static IReadOnlyList<RequestEvent> DecodeAll(byte[] bytes)
     {
+        var events = new List<RequestEvent>();
+        using var stream = new MemoryStream(bytes);
         try
         {
-            using var stream = new MemoryStream(bytes);
-            var events = new List<RequestEvent>();
             while (stream.Position < stream.Length) events.Add(FromRecord(Wire.EventRecord.Parser.ParseDelimitedFrom(stream)));
-            return events;
         }
-        catch (InvalidProtocolBufferException exception)
+        catch (Exception exception) when (exception is InvalidProtocolBufferException or ArgumentOutOfRangeException)
         {
-            throw new InvalidDataException($"The log holds {bytes.Length} bytes that are no events: {exception.Message}", exception);
+            events.Add(new RequestEvent.Unknown($"{bytes.Length} bytes that hold more than events: {exception.Message}"));
         }
+
+        return events;
     }
 
     public static Wire.ChoiceChunk ToRecord(ChoiceChunk chunk)
@@ -57,10 +55,13 @@ internal static class EventCodec
             Position = chunk.Position,
             Text = chunk.Text,
             HeldBack = chunk.HeldBack.IsEmpty ? ByteString.Empty : ByteString.CopyFrom(chunk.HeldBack.Span),
-            Finish = chunk.Finish switch { FinishReason.Stop => 1, FinishReason.Length => 2, _ => 0 },
+            Finish = chunk.Finish is not { } reason ? 0 : reason == FinishReason.Length ? 2 : 1,
+            FinishReason = chunk.Finish is { } other && other != FinishReason.Stop && other != FinishReason.Length ? other.Value : "",
+            Reasoning = chunk.Reasoning,
         };
         record.TokenIds.AddRange(chunk.TokenIds);
         record.LogProbs.AddRange(chunk.LogProbs.Select(ToRecord));
+        record.ToolCalls.AddRange(chunk.ToolCalls.Select(call => new Wire.ChoiceChunk.Types.ToolCall { Index = call.Index, Id = call.Id, Name = call.Name, Arguments = call.Arguments }));
         return record;
     }
 
@@ -68,7 +69,9 @@ internal static class EventCodec
     {
         HeldBack = record.HeldBack.Memory,
         LogProbs = record.LogProbs.Count == 0 ? [] : [.. record.LogProbs.Select(FromRecord)],
-        Finish = record.Finish switch { 1 => FinishReason.Stop, 2 => FinishReason.Length, _ => null },
+        Reasoning = record.Reasoning,
+        ToolCalls = record.ToolCalls.Count == 0 ? [] : [.. record.ToolCalls.Select(call => new ToolCallFragment(call.Index, call.Id, call.Name, call.Arguments))],
+        Finish = record.FinishReason.Length > 0 ? new FinishReason(record.FinishReason) : record.Finish switch { 1 => FinishReason.Stop, 2 => FinishReason.Length, _ => null },
     };
 
     public static Wire.Fault ToRecord(ServingFault fault) => new()
@@ -100,14 +103,13 @@ internal static class EventCodec
                 chunks.Choices.AddRange(chunk.Choices.Select(ToRecord));
                 return new Wire.EventRecord { Chunk = chunks };
             case RequestEvent.Finished finished:
-                return new Wire.EventRecord
-                {
-                    Finished = new Wire.Usage { PromptTokens = finished.Usage.PromptTokens, CompletionTokens = finished.Usage.CompletionTokens, CachedTokens = finished.Usage.CachedTokens },
-                };
+                return new Wire.EventRecord { Finished = ToRecord(finished.Usage) };
             case RequestEvent.Failed failed:
-                return new Wire.EventRecord { Failed = ToRecord(failed.Fault) };
+                var fault = ToRecord(failed.Fault);
+                fault.Usage = ToRecord(failed.Usage);
+                return new Wire.EventRecord { Failed = fault };
             case RequestEvent.Cancelled cancelled:
-                return new Wire.EventRecord { Cancelled = new Wire.EventRecord.Types.Cancelled { Reason = cancelled.Reason } };
+                return new Wire.EventRecord { Cancelled = new Wire.EventRecord.Types.Cancelled { Reason = cancelled.Reason, Usage = ToRecord(cancelled.Usage) } };
             default:
                 throw new ArgumentOutOfRangeException(nameof(logged), logged, "Give this event its record in EventCodec.");
         }
@@ -118,11 +120,16 @@ internal static class EventCodec
         Wire.EventRecord.KindOneofCase.Accepted => new RequestEvent.Accepted(DateTimeOffset.FromUnixTimeMilliseconds(record.Accepted.AtUnixMs)),
         Wire.EventRecord.KindOneofCase.Started => new RequestEvent.Started(record.Started.Attempt, record.Started.Replica, DateTimeOffset.FromUnixTimeMilliseconds(record.Started.AtUnixMs)),
         Wire.EventRecord.KindOneofCase.Chunk => new RequestEvent.Chunk([.. record.Chunk.Choices.Select(FromRecord)]),
-        Wire.EventRecord.KindOneofCase.Finished => new RequestEvent.Finished(new TokenUsage(record.Finished.PromptTokens, record.Finished.CompletionTokens, record.Finished.CachedTokens)),
-        Wire.EventRecord.KindOneofCase.Failed => new RequestEvent.Failed(FromRecord(record.Failed)),
-        Wire.EventRecord.KindOneofCase.Cancelled => new RequestEvent.Cancelled(record.Cancelled.Reason),
-        _ => throw new InvalidDataException("The log holds an event of a kind that this release does not know; finish the roll-out."),
+        Wire.EventRecord.KindOneofCase.Finished => new RequestEvent.Finished(FromRecord(record.Finished)!),
+        Wire.EventRecord.KindOneofCase.Failed => new RequestEvent.Failed(FromRecord(record.Failed), FromRecord(record.Failed.Usage)),
+        Wire.EventRecord.KindOneofCase.Cancelled => new RequestEvent.Cancelled(record.Cancelled.Reason, FromRecord(record.Cancelled.Usage)),
+        _ => new RequestEvent.Unknown("an event of a kind that this release does not know; finish the roll-out"),
     };
+
+    private static Wire.Usage? ToRecord(TokenUsage? usage) =>
+        usage is null ? null : new Wire.Usage { PromptTokens = usage.PromptTokens, CompletionTokens = usage.CompletionTokens, CachedTokens = usage.CachedTokens };
+
+    private static TokenUsage? FromRecord(Wire.Usage? record) => record is null ? null : new TokenUsage(record.PromptTokens, record.CompletionTokens, record.CachedTokens);
 
     private static Wire.TokenLogProb ToRecord(TokenLogProb token)
     {

@@ -18,8 +18,8 @@ internal static class HeadCodec
         Shape = ByteString.CopyFrom(head.Shape.Span),
     }.ToByteArray();
 
-    /// <exception cref="InvalidDataException">It is no head record.</exception>
-    public static LogHead Decode(ReadOnlyMemory<byte> bytes, Promise promise, string holder)
+    /// <summary>Null where the bytes are no head: nothing can be told of such a log.</summary>
+    public static LogHead? Decode(ReadOnlyMemory<byte> bytes, Promise promise, string holder)
     {
         try
         {
@@ -31,9 +31,9 @@ internal static class HeadCodec
                 Shape = record.Shape.Memory,
             };
         }
-        catch (InvalidProtocolBufferException exception)
+        catch (Exception exception) when (exception is InvalidProtocolBufferException or ArgumentException)
         {
-            throw new InvalidDataException($"The log has a head of {bytes.Length} bytes that is none: {exception.Message}", exception);
+            return null;
         }
     }
 }

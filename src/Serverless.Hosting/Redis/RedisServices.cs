@@ -1,13 +1,19 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Hosting.Manifests;
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Catalog;
+using Serverless.Hosting.Redis.Connection;
+using Serverless.Hosting.Redis.Feeds;
+using Serverless.Hosting.Redis.Leases;
+using Serverless.Hosting.Redis.Log;
+using Serverless.Leases;
+using Serverless.Loops;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Plans;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -50,7 +56,7 @@ public static class RedisServices
     {
         services.AddRedis();
         if (services.Any(service => service.ServiceType == typeof(RedisScaleJournal))) return services;
-        services.AddSingleton(provider => new RedisScaleJournal(provider.GetRequiredService<RedisConnection>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RedisScaleJournal>>()));
+        services.AddSingleton(provider => new RedisScaleJournal(provider.GetRequiredService<RedisConnection>(), provider.GetRequiredService<Supervisor>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RedisScaleJournal>>()));
         services.AddSingleton<IRedisPart>(provider => provider.GetRequiredService<RedisScaleJournal>());
         services.TryAddSingleton<IScaleJournal>(provider => provider.GetRequiredService<RedisScaleJournal>());
         return services;
@@ -82,10 +88,9 @@ public static class RedisServices
     {
         if (services.Any(service => service.ServiceType == typeof(RedisConnection))) return services;
 
-        services.AddOptions<RedisOptions>().BindConfiguration(RedisOptions.Section).ValidateOnStart();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<RedisOptions>, RedisOptions.Validator>());
-        services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton<RedisConnection>();
+        services.AddCheckedOptions<RedisOptions, RedisOptions.Validator>(RedisOptions.Section);
+        services.AddSupervisedLoops();
+        services.AddSingleton<RedisConnection>().AddDependency<RedisConnection>();
         services.AddHostedService<RedisStartup>();
         return services;
     }

@@ -1,52 +1,65 @@
-using System.Collections.Concurrent;
-using System.Net.Security;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Errors;
+using Serverless.Hosting.Tls;
+using Serverless.Leases;
+using Serverless.Loops;
+using Serverless.Sessions;
 
 namespace Serverless.Hosting.Sessions;
 
 /// <summary>Finds the dispatcher of a model by its lease, and connects to it over gRPC. Thread-safe.</summary>
-public sealed partial class GrpcDispatcherConnector(ILeases leases, IOptions<WorkerSessionOptions> options, TimeProvider time, ILogger<GrpcDispatcherConnector> logger) : IDispatcherConnector, IDisposable
+public sealed partial class GrpcDispatcherConnector : IDispatcherConnector, IDisposable
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+    /// <summary>Bytes of a dispatcher's longest message: a request's body with the output that an attempt continues from.</summary>
+    internal const int MostFromDispatcher = 256 * 1024 * 1024;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1.5);
+
+
     /// <summary>Of bytes that a dispatcher may send before they are read: a long prompt comes in one go, not in turns of 64 KB.</summary>
     private const int ReceiveWindow = 4 * 1024 * 1024;
 
     private static readonly TimeSpan WelcomeLimit = TimeSpan.FromSeconds(5);
 
-    private readonly ConcurrentDictionary<string, Lazy<GrpcChannel>> _channels = new(StringComparer.Ordinal);
-    private readonly SessionCertificates? _certificates = options.Value.UsesTls ? new SessionCertificates(options.Value) : null;
+    private readonly ILeases _leases;
+    private readonly WorkerSessionOptions _options;
+    private readonly SessionMetrics _metrics;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly GatewayChannels _channels;
+
+    internal GrpcDispatcherConnector(ILeases leases, IOptions<WorkerSessionOptions> options, SessionMetrics metrics, TimeProvider time, ILoggerFactory loggers)
+    {
+        (_leases, _options, _metrics, _time, _logger) = (leases, options.Value, metrics, time, loggers.CreateLogger<GrpcDispatcherConnector>());
+        var certificates = _options.UsesTls ? new ReloadingCertificates(_options.Files, time, loggers.CreateLogger<ReloadingCertificates>()) : null;
+        _channels = new GatewayChannels(address => Open(address, certificates), time);
+    }
 
     /// <inheritdoc/>
     public async ValueTask<IDispatcherLink> ConnectAsync(WorkerDescription worker, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(worker);
-        for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        var backoff = new Backoff(FirstPause, LongestPause);
+        while (true)
         {
             if (await FindAsync(worker.Model, cancellationToken) is { } lease && lease.Epoch >= worker.HighestEpoch && await TryConnectAsync(worker, lease, cancellationToken) is { } link) return link;
 
-            // Jitter: the workers of a lost dispatcher do not come all at once.
-            await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), time, cancellationToken);
+            await Task.Delay(backoff.Next(), _time, cancellationToken);
         }
     }
 
-    public void Dispose()
-    {
-        foreach (var channel in _channels.Values.Where(channel => channel.IsValueCreated)) channel.Value.Dispose();
-        _certificates?.Dispose();
-    }
+    public void Dispose() => _channels.Dispose();
 
     private async ValueTask<Lease?> FindAsync(ModelName model, CancellationToken cancellationToken)
     {
         try
         {
-            return await leases.ReadAsync(LeaseNames.Dispatcher(model), cancellationToken);
+            return await _leases.ReadAsync(LeaseNames.Dispatcher(model), cancellationToken);
         }
         catch (ServingException exception)
         {
@@ -57,8 +70,9 @@ public sealed partial class GrpcDispatcherConnector(ILeases leases, IOptions<Wor
 
     private async ValueTask<IDispatcherLink?> TryConnectAsync(WorkerDescription worker, Lease lease, CancellationToken cancellationToken)
     {
-        var call = new Wire.Sessions.SessionsClient(ChannelTo(lease.Holder)).Connect(cancellationToken: CancellationToken.None);
-        using var limit = new CancellationTokenSource(WelcomeLimit, time);
+        var use = _channels.Use(lease.Holder);
+        var call = new Wire.Sessions.SessionsClient(use.Channel).Connect(cancellationToken: CancellationToken.None);
+        using var limit = new CancellationTokenSource(WelcomeLimit, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         using var abandon = either.Token.Register(call.Dispose);
         try
@@ -66,7 +80,7 @@ public sealed partial class GrpcDispatcherConnector(ILeases leases, IOptions<Wor
             await call.RequestStream.WriteAsync(new Wire.FromWorker { Hello = SessionCodec.ToRecord(worker) }, either.Token);
             if (await call.ResponseStream.MoveNext(either.Token) && call.ResponseStream.Current is { Welcome: { } welcome } && welcome.Epoch >= worker.HighestEpoch)
             {
-                if (abandon.Unregister()) return new GrpcDispatcherLink(call, welcome.Epoch, time);
+                if (abandon.Unregister()) return new GrpcDispatcherLink(call, welcome.Epoch, use, _metrics, _time);
             }
         }
         catch (Exception exception) when (SessionFaults.Ends(exception))
@@ -75,13 +89,12 @@ public sealed partial class GrpcDispatcherConnector(ILeases leases, IOptions<Wor
         }
 
         call.Dispose();
+        use.Dispose();
         cancellationToken.ThrowIfCancellationRequested();
         return null;
     }
 
-    private GrpcChannel ChannelTo(string address) => _channels.GetOrAdd(address, static (to, connector) => new Lazy<GrpcChannel>(() => connector.Open(to)), this).Value;
-
-    private GrpcChannel Open(string address)
+    private GrpcChannel Open(string address, ReloadingCertificates? certificates)
     {
         var handler = new SocketsHttpHandler
         {
@@ -89,21 +102,12 @@ public sealed partial class GrpcDispatcherConnector(ILeases leases, IOptions<Wor
             EnableMultipleHttp2Connections = true,
             InitialHttp2StreamWindowSize = ReceiveWindow,
             ConnectTimeout = WelcomeLimit,
-            KeepAlivePingDelay = options.Value.PingAfter,
-            KeepAlivePingTimeout = options.Value.PingTimeout,
+            KeepAlivePingDelay = _options.PingAfter,
+            KeepAlivePingTimeout = _options.PingTimeout,
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
         };
-        if (_certificates is not null)
-        {
-            handler.SslOptions = new SslClientAuthenticationOptions
-            {
-                ClientCertificates = [_certificates.Own],
-                CertificateChainPolicy = _certificates.Policy(),
-                TargetHost = options.Value.ServerName ?? new Uri(address).Host,
-            };
-        }
-
-        return GrpcChannel.ForAddress(address, new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true, MaxReceiveMessageSize = null, MaxSendMessageSize = null });
+        if (certificates is not null) handler.SslOptions = certificates.Client(_options.ServerName ?? new Uri(address).Host);
+        return GrpcChannel.ForAddress(address, new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true, MaxReceiveMessageSize = MostFromDispatcher });
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The dispatcher of {Model} cannot be looked up: {Reason} It is tried again.")]

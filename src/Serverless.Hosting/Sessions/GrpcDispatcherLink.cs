@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Grpc.Core;
-using Serverless.Dispatching;
+using Serverless.Sessions;
 
 namespace Serverless.Hosting.Sessions;
 
@@ -13,6 +13,8 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
     private static readonly TimeSpan FarewellLimit = TimeSpan.FromSeconds(5);
 
     private readonly AsyncDuplexStreamingCall<Wire.FromWorker, Wire.FromDispatcher> _call;
+    private readonly IDisposable _use;
+    private readonly SessionMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _ended = new();
     private readonly CancellationToken _end;
@@ -22,9 +24,9 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
     private Task? _closing;
     private volatile bool _isRead;
 
-    public GrpcDispatcherLink(AsyncDuplexStreamingCall<Wire.FromWorker, Wire.FromDispatcher> call, long epoch, TimeProvider time)
+    public GrpcDispatcherLink(AsyncDuplexStreamingCall<Wire.FromWorker, Wire.FromDispatcher> call, long epoch, IDisposable use, SessionMetrics metrics, TimeProvider time)
     {
-        (_call, Epoch, _time, _end) = (call, epoch, time, _ended.Token);
+        (_call, Epoch, _use, _metrics, _time, _end) = (call, epoch, use, metrics, time, _ended.Token);
         _sending = SendAllAsync();
     }
 
@@ -51,7 +53,9 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
         {
             while (await MoveAsync(either.Token, cancellationToken))
             {
-                if (SessionCodec.FromRecord(_call.ResponseStream.Current) is { } message) yield return message;
+                var message = SessionCodec.FromRecord(_call.ResponseStream.Current);
+                if (message is null or DispatcherMessage.Unreadable) _metrics.Unread($"{_call.ResponseStream.Current.KindCase}");
+                if (message is not null) yield return message;
             }
 
             _readToEnd.TrySetResult();
@@ -75,6 +79,7 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
         _call.Dispose();
         await _sending;
         _ended.Dispose();
+        _use.Dispose();
     }
 
     private async Task PassOverAsync(CancellationToken cancellationToken)

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Grpc.Core;
-using Serverless.Dispatching;
+using Serverless.Sessions;
 
 namespace Serverless.Hosting.Sessions;
 
@@ -9,13 +9,14 @@ namespace Serverless.Hosting.Sessions;
 internal sealed class GrpcWorkerSession : IWorkerSession, IDisposable
 {
     private readonly IAsyncStreamReader<Wire.FromWorker> _incoming;
+    private readonly SessionMetrics _metrics;
     private readonly CancellationTokenSource _ended;
     private readonly CancellationToken _end;
     private readonly Channel<DispatcherMessage> _outbox;
 
-    public GrpcWorkerSession(WorkerDescription worker, IAsyncStreamReader<Wire.FromWorker> incoming, CancellationToken cancellationToken)
+    public GrpcWorkerSession(WorkerDescription worker, IAsyncStreamReader<Wire.FromWorker> incoming, SessionMetrics metrics, CancellationToken cancellationToken)
     {
-        (Worker, _incoming) = (worker, incoming);
+        (Worker, _incoming, _metrics) = (worker, incoming, metrics);
         _ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         _end = _ended.Token;
 
@@ -36,6 +37,7 @@ internal sealed class GrpcWorkerSession : IWorkerSession, IDisposable
         while (await MoveAsync(either.Token, cancellationToken))
         {
             if (SessionCodec.FromRecord(_incoming.Current) is { } message) yield return message;
+            else _metrics.Unread($"{_incoming.Current.KindCase}");
         }
     }
 

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Grpc.Core;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Sessions;
 
 namespace Serverless.Hosting.Sessions;
 
@@ -15,6 +15,9 @@ public sealed class GrpcWorkerSessions : IWorkerSessions
     private const int MaxWaitingWorkers = 1024;
 
     private readonly ConcurrentDictionary<ModelName, Door> _doors = new();
+    private readonly SessionMetrics _metrics;
+
+    internal GrpcWorkerSessions(SessionMetrics metrics) => _metrics = metrics;
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<IWorkerSession> AcceptAsync(ModelName model, long epoch, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -40,7 +43,7 @@ public sealed class GrpcWorkerSessions : IWorkerSessions
         if (!_doors.TryGetValue(worker.Model, out var door)) throw Elsewhere($"This gateway does not dispatch '{worker.Model}'.");
         if (door.Epoch < worker.HighestEpoch) throw Elsewhere($"The dispatcher of '{worker.Model}' has epoch {door.Epoch}; the worker has followed {worker.HighestEpoch}.");
 
-        using var session = new GrpcWorkerSession(worker, incoming, cancellationToken);
+        using var session = new GrpcWorkerSession(worker, incoming, _metrics, cancellationToken);
         await outgoing.WriteAsync(new Wire.FromDispatcher { Welcome = new Wire.Welcome { Epoch = door.Epoch } }, cancellationToken);
         if (!door.Arrivals.Writer.TryWrite(session)) throw Elsewhere($"The dispatcher of '{worker.Model}' is leaving.");
 

@@ -2,9 +2,9 @@ using System.Threading.Channels;
 using Google.Protobuf;
 using Grpc.Core;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Hosting.Records;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Hosting.Sessions;
 
@@ -15,6 +15,10 @@ internal static class SessionCodec
     public const int Version = 1;
 
     private const int LongestBuffered = 4096;
+
+    private const int LongestName = 256;
+    private const int MostEndpoints = 64;
+    private const double MostTokensPerSecond = 10_000_000;
 
     private static readonly WriteOptions Buffered = new(WriteFlags.BufferHint);
 
@@ -36,6 +40,7 @@ internal static class SessionCodec
             SinceUnixMs = worker.Since?.ToUnixTimeMilliseconds() ?? 0,
             HighestEpoch = worker.HighestEpoch,
         };
+        hello.Endpoints.AddRange(worker.Endpoints);
         hello.Running.AddRange(worker.Running.Select(held => new Wire.RunningAttempt { Id = held.Id.Value, Attempt = held.Attempt, LastSequence = held.LastSequence, StoreRun = held.StoreRun }));
         return hello;
     }
@@ -44,12 +49,15 @@ internal static class SessionCodec
     public static WorkerDescription FromRecord(Wire.Hello hello)
     {
         Require(hello.Version >= 1, "version", hello.Version);
-        Require(hello.Worker.Length > 0, "worker", hello.Worker);
-        Require(hello.Pool.Length > 0, "pool", hello.Pool);
-        Require(hello.Model.Length > 0, "model", hello.Model);
+        RequireName(hello.Worker, "worker");
+        RequireName(hello.Pool, "pool");
+        RequireName(hello.Model, "model");
+        Require(hello.Engine.Length <= LongestName, "engine", hello.Engine.Length);
+        Require(hello.Endpoints.Count <= MostEndpoints, "endpoints", hello.Endpoints.Count);
+        foreach (var endpoint in hello.Endpoints) RequireName(endpoint, "endpoints");
         Require(hello.Loading || hello.Slots is > 0 and <= 65536, "slots", hello.Slots);
         Require(hello.Loading || hello.KvCapacityTokens > 0, "kv_capacity_tokens", hello.KvCapacityTokens);
-        foreach (var held in hello.Running) Require(held is { Attempt: > 0, Id.Length: > 0 }, "running", held);
+        foreach (var held in hello.Running) Require(held is { Attempt: > 0, Id.Length: > 0 and <= LongestName, StoreRun.Length: <= LongestName }, "running", held);
 
         return new WorkerDescription
         {
@@ -61,8 +69,9 @@ internal static class SessionCodec
             Slots = Math.Max(0, hello.Slots),
             Loading = hello.Loading,
             Since = hello.SinceUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(hello.SinceUnixMs) : null,
-            Running = [.. hello.Running.Select(held => new HeldAttempt(new RequestId(held.Id), held.Attempt, held.LastSequence) { StoreRun = held.StoreRun })],
+            Running = [.. hello.Running.Select(held => new AttemptClaim(new RequestId(held.Id), held.Attempt, held.LastSequence) { StoreRun = held.StoreRun })],
             HighestEpoch = hello.HighestEpoch,
+            Endpoints = [.. hello.Endpoints],
         };
     }
 
@@ -71,19 +80,34 @@ internal static class SessionCodec
         WorkerMessage.Report { Load: var load } => new Wire.FromWorker { Report = ToRecord(load) },
         WorkerMessage.AttemptEnded ended => new Wire.FromWorker
         {
-            AttemptEnded = new Wire.AttemptEnded { Id = ended.Id.Value, Outcome = ToNumber(ended.Outcome), OutputTokens = ended.OutputTokens, Attempt = ended.Attempt },
+            AttemptEnded = new Wire.AttemptEnded { Id = ended.Id.Value, Outcome = ToNumber(ended.Outcome), OutputTokens = ended.OutputTokens, Attempt = ended.Attempt, How = ended.How is { } how ? (int)how + 1 : 0, CachedTokens = ended.CachedTokens },
         },
         WorkerMessage.StoreChanged changed => new Wire.FromWorker { StoreChanged = new Wire.StoreChanged { Id = changed.Id.Value, Attempt = changed.Attempt } },
         WorkerMessage.Draining => new Wire.FromWorker { Draining = new Wire.Draining() },
         _ => throw new ArgumentOutOfRangeException(nameof(message), message, "Give this message its record in SessionCodec."),
     };
 
-    public static WorkerMessage? FromRecord(Wire.FromWorker record) => record.KindCase switch
+    /// <summary>Null: this release does not know it, or cannot read it. Never throws.</summary>
+    public static WorkerMessage? FromRecord(Wire.FromWorker record)
+    {
+        try
+        {
+            return Read(record);
+        }
+        catch (Exception exception) when (exception is InvalidDataException or ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    private static WorkerMessage? Read(Wire.FromWorker record) => record.KindCase switch
     {
         Wire.FromWorker.KindOneofCase.Report => new WorkerMessage.Report(FromRecord(record.Report)),
         Wire.FromWorker.KindOneofCase.AttemptEnded => new WorkerMessage.AttemptEnded(new RequestId(record.AttemptEnded.Id), ToOutcome(record.AttemptEnded.Outcome), record.AttemptEnded.OutputTokens)
         {
             Attempt = record.AttemptEnded.Attempt,
+            How = record.AttemptEnded.How is >= 1 and <= 3 ? (RequestOutcome)(record.AttemptEnded.How - 1) : null,
+            CachedTokens = Math.Max(0, record.AttemptEnded.CachedTokens),
         },
         Wire.FromWorker.KindOneofCase.StoreChanged => new WorkerMessage.StoreChanged(new RequestId(record.StoreChanged.Id), record.StoreChanged.Attempt),
         Wire.FromWorker.KindOneofCase.Draining => new WorkerMessage.Draining(),
@@ -103,11 +127,26 @@ internal static class SessionCodec
         _ => throw new ArgumentOutOfRangeException(nameof(message), message, "Give this message its record in SessionCodec."),
     };
 
-    /// <exception cref="InvalidDataException">An assignment that no release wrote.</exception>
-    public static DispatcherMessage? FromRecord(Wire.FromDispatcher record) => record.KindCase switch
+    /// <summary>
+    /// Null: this release does not know it. An assignment that it cannot read comes as <see cref="DispatcherMessage.Unreadable"/>, with what its sender must know to give it to another.
+    /// Never throws.
+    /// </summary>
+    public static DispatcherMessage? FromRecord(Wire.FromDispatcher record)
+    {
+        try
+        {
+            return Read(record);
+        }
+        catch (Exception exception) when (exception is InvalidDataException or ArgumentException)
+        {
+            return record.Assign is { Request.Id: { Length: > 0 } id } assign ? new DispatcherMessage.Unreadable(new RequestId(id), assign.Fence?.Attempt ?? 0, exception.Message) : null;
+        }
+    }
+
+    private static DispatcherMessage? Read(Wire.FromDispatcher record) => record.KindCase switch
     {
         Wire.FromDispatcher.KindOneofCase.Assign => new DispatcherMessage.Assign(new Assignment(
-            RequestCodec.FromRecord(record.Assign.Request, record.Assign.Body.Memory),
+            RequestCodec.FromRecord(record.Assign.Request ?? throw new InvalidDataException("An assignment without its request."), record.Assign.Body.Memory),
             FromRecord(record.Assign.Fence),
             record.Assign.LastSequence,
             [.. record.Assign.Output.Select(EventCodec.FromRecord)])),
@@ -133,7 +172,7 @@ internal static class SessionCodec
 
     private static Wire.Fence ToRecord(Fence fence) => new() { StoreRun = fence.StoreRun, Attempt = fence.Attempt };
 
-    private static Fence FromRecord(Wire.Fence record) => new(record.StoreRun, record.Attempt);
+    private static Fence FromRecord(Wire.Fence? record) => record is null ? throw new InvalidDataException("A message without its fence.") : new(record.StoreRun, record.Attempt);
 
     private static Wire.Report ToRecord(WorkerLoad load)
     {
@@ -151,7 +190,7 @@ internal static class SessionCodec
     }
 
     private static WorkerLoad FromRecord(Wire.Report report) =>
-        new(report.Running, report.KvUsedTokens, Finite(report.PrefillTokensPerSecond), Finite(report.DecodeTokensPerSecond))
+        new(Math.Max(0, report.Running), Math.Max(0, report.KvUsedTokens), Rate(report.PrefillTokensPerSecond), Rate(report.DecodeTokensPerSecond))
         {
             LoadingProgress = Math.Clamp(Finite(report.LoadingProgress), 0, 1),
             WaitingPromptTokens = Math.Max(0, report.WaitingPromptTokens),
@@ -164,6 +203,8 @@ internal static class SessionCodec
         AttemptOutcome.Returned => 1,
         AttemptOutcome.Fenced => 2,
         AttemptOutcome.Lost => 3,
+        AttemptOutcome.NotUnderstood => 4,
+        AttemptOutcome.Failed => 5,
         _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "Give this outcome its number in SessionCodec."),
     };
 
@@ -173,10 +214,17 @@ internal static class SessionCodec
         0 => AttemptOutcome.Ended,
         2 => AttemptOutcome.Fenced,
         3 => AttemptOutcome.Lost,
+        4 => AttemptOutcome.NotUnderstood,
+        5 => AttemptOutcome.Failed,
         _ => AttemptOutcome.Returned,
     };
 
+    /// <summary>A rate decides who gets work: none is taken that no accelerator has.</summary>
+    private static double Rate(double value) => Math.Min(Finite(value), MostTokensPerSecond);
+
     private static double Finite(double value) => double.IsFinite(value) && value > 0 ? value : 0;
+
+    private static void RequireName(string name, string field) => Require(name.Length is > 0 and <= LongestName && !name.Any(char.IsControl), field, name.Length <= LongestName ? name : $"{name.Length} characters");
 
     private static void Require(bool holds, string field, object value)
     {

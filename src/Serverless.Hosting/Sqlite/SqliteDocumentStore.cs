@@ -37,7 +37,7 @@ public sealed class SqliteDocumentStore(SqliteFile file, TimeProvider time) : ID
                 var etag = Guid.NewGuid().ToString("n");
                 connection.Run(
                     """
-                    INSERT INTO documents (collection, tenant, id, json, etag, expires) VALUES ($collection, $tenant, $id, $json, $etag, $expires)
+                    INSERT INTO documents (collection, tenant, id, json, etag, expires, unlisted) VALUES ($collection, $tenant, $id, $json, $etag, $expires, $unlisted)
                     ON CONFLICT (collection, tenant, id) DO UPDATE SET json = excluded.json, etag = excluded.etag, expires = excluded.expires
                     """,
                     ("$collection", key.Collection),
@@ -45,7 +45,8 @@ public sealed class SqliteDocumentStore(SqliteFile file, TimeProvider time) : ID
                     ("$id", key.Id),
                     ("$json", content),
                     ("$etag", etag),
-                    ("$expires", expires));
+                    ("$expires", expires),
+                    ("$unlisted", key.IsUnlisted));
                 return etag;
             },
             cancellationToken);
@@ -72,7 +73,7 @@ public sealed class SqliteDocumentStore(SqliteFile file, TimeProvider time) : ID
         return new(file.Read(connection => connection.Query(
             """
             SELECT id FROM documents
-            WHERE collection = $collection AND tenant = $tenant AND (expires IS NULL OR expires > $now)
+            WHERE collection = $collection AND tenant = $tenant AND unlisted = 0 AND (expires IS NULL OR expires > $now)
               AND ($after IS NULL OR seq < (SELECT seq FROM documents WHERE collection = $collection AND tenant = $tenant AND id = $after))
             ORDER BY seq DESC LIMIT $limit
             """,

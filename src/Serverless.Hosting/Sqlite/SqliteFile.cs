@@ -1,3 +1,4 @@
+using System.Data;
 using System.Threading.Channels;
 using Microsoft.Data.Sqlite;
 using Serverless.Errors;
@@ -18,7 +19,7 @@ public sealed class SqliteFile : IAsyncDisposable
 
     private readonly FileStream _lock;
     private readonly string _connectionString;
-    private readonly SqliteConnection _writer;
+    private SqliteConnection _writer;
     private readonly Channel<IWrite> _writes = Channel.CreateBounded<IWrite>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true });
     private readonly Task _writing;
 
@@ -36,7 +37,7 @@ public sealed class SqliteFile : IAsyncDisposable
         void Run(SqliteConnection connection);
 
         /// <summary>Tells the caller, after the commit; <paramref name="failure"/> is the commit's.</summary>
-        void Complete(SqliteException? failure);
+        void Complete(Exception? failure);
     }
 
     /// <summary>Opens the file of <paramref name="folder"/>, and makes both where there is none.</summary>
@@ -152,6 +153,7 @@ public sealed class SqliteFile : IAsyncDisposable
     private static ServingException Unavailable(string why, Exception inner) =>
         new(new ServingFault(ServingError.StoreUnavailable, $"The database cannot be used now: {why}. Nothing was promised; try again later."), inner);
 
+    /// <summary>Lives through whatever a batch throws: each write of it is answered, and the next batch is tried.</summary>
     private async Task WriteBatchesAsync()
     {
         var batch = new List<IWrite>();
@@ -164,17 +166,18 @@ public sealed class SqliteFile : IAsyncDisposable
         }
     }
 
-    private SqliteException? Commit(List<IWrite> batch)
+    private Exception? Commit(List<IWrite> batch)
     {
         SqliteTransaction? transaction = null;
         try
         {
+            if (_writer.State != ConnectionState.Open) Reconnect();
             transaction = _writer.BeginTransaction();
             foreach (var write in batch) write.Run(_writer);
             transaction.Commit();
             return null;
         }
-        catch (SqliteException exception)
+        catch (Exception exception)
         {
             return exception;
         }
@@ -184,6 +187,12 @@ public sealed class SqliteFile : IAsyncDisposable
         }
     }
 
+    private void Reconnect()
+    {
+        _writer.Dispose();
+        _writer = Connect(_connectionString);
+    }
+
     /// <summary>Rolls back what did not commit; where SQLite has done so itself, there is nothing left to roll back.</summary>
     private static void Close(SqliteTransaction? transaction)
     {
@@ -191,7 +200,7 @@ public sealed class SqliteFile : IAsyncDisposable
         {
             transaction?.Dispose();
         }
-        catch (SqliteException)
+        catch (Exception)
         {
             // The commit's own failure is what callers are told.
         }
@@ -220,11 +229,11 @@ public sealed class SqliteFile : IAsyncDisposable
             }
         }
 
-        public void Complete(SqliteException? failure)
+        public void Complete(Exception? failure)
         {
             if (failure is not null) _failure = Unavailable(failure.Message, failure);
-            if (_failure is not null) _done.SetException(_failure);
-            else _done.SetResult(_result);
+            if (_failure is not null) _done.TrySetException(_failure);
+            else _done.TrySetResult(_result);
         }
     }
 }

@@ -13,12 +13,12 @@ namespace Serverless.Hosting.Sqlite;
 /// The log of the embedded shape: in memory; and of what an id promises, on disk too, the attempts before they begin and all events once it has ended. So a start neither repeats
 /// what has ended nor goes on forever with a request that takes the process with it. Output of what had not ended is generated again. Thread-safe.
 /// </summary>
-public sealed class SqliteRequestLog(SqliteFile file, TimeProvider time) : IRequestLog, IAsyncDisposable
+public sealed class SqliteRequestLog(SqliteFile file, TimeProvider time, long maxOutputBytes = LogLimits.MaxOutputBytes) : IRequestLog, IAsyncDisposable
 {
     private const int ClearedPerEnd = 16;
     private const int MaxLosses = 3;
 
-    private readonly MemoryRequestLog _memory = new(time);
+    private readonly MemoryRequestLog _memory = new(time, maxOutputBytes);
 
     // Those whose last attempts each took a process with them, so that no dispatcher lived to count: the log itself condemns them.
     private readonly ConcurrentDictionary<RequestId, bool> _lethal = new();
@@ -77,10 +77,10 @@ public sealed class SqliteRequestLog(SqliteFile file, TimeProvider time) : IRequ
         async ValueTask<AppendStatus> SaveAppendAsync()
         {
             var status = await append;
-            if (status != AppendStatus.Accepted) return status;
+            if (status is not (AppendStatus.Accepted or AppendStatus.TooLarge)) return status;
 
             // An end that is appended again is saved again: its first writing may have failed.
-            if (events.Count > 0 && events[^1].IsTerminal) await SaveEndAsync(id, cancellationToken);
+            if (status == AppendStatus.TooLarge || (events.Count > 0 && events[^1].IsTerminal)) await SaveEndAsync(id, cancellationToken);
             else if (before is { Progressed: false } && _memory.Attempts(id) is { Progressed: true }) await SaveAttemptsAsync(id, cancellationToken);
             return status;
         }
@@ -129,6 +129,9 @@ public sealed class SqliteRequestLog(SqliteFile file, TimeProvider time) : IRequ
         IsKnown(id);
         await foreach (var logged in _memory.FollowAsync(id, afterSequence, cancellationToken)) yield return logged;
     }
+
+    /// <inheritdoc/>
+    public void Forget(RequestId id, string holder) => _memory.Forget(id, holder);
 
     /// <inheritdoc/>
     public IAsyncEnumerable<RequestId> WatchEndsAsync(ModelName model, CancellationToken cancellationToken) => _memory.WatchEndsAsync(model, cancellationToken);

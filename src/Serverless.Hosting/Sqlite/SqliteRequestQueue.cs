@@ -21,7 +21,10 @@ public sealed class SqliteRequestQueue : IRequestQueue
     public SqliteRequestQueue(SqliteFile file, QueueLimits limits, TimeProvider time)
     {
         (_file, _time, _memory) = (file, time, new MemoryRequestQueue(limits, time));
-        foreach (var request in file.Read(connection => connection.Query("SELECT record, body FROM requests ORDER BY seq", row => SqliteRequests.Read(row, 0)))) _memory.Restore(request);
+        foreach (var request in file.Read(connection => connection.Query("SELECT record, body FROM requests ORDER BY seq", row => SqliteRequests.Read(row, 0))))
+        {
+            if (request is not null) _memory.Restore(request); // what a later release wrote stays for it
+        }
     }
 
     /// <inheritdoc/>
@@ -54,6 +57,9 @@ public sealed class SqliteRequestQueue : IRequestQueue
     {
         await foreach (var delivery in _memory.ConsumeAsync(model, cancellationToken)) yield return new Delivery(this, delivery);
     }
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken) => _memory.WatchArrivalsAsync(cancellationToken);
 
     /// <inheritdoc/>
     public async ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken)

@@ -40,6 +40,7 @@ internal static class SqliteSchema
           record BLOB NOT NULL, body BLOB NOT NULL);
         CREATE INDEX dead_letters_by_model ON dead_letters (model);
         """,
+        "ALTER TABLE documents ADD COLUMN unlisted INTEGER NOT NULL DEFAULT 0", // found by their names alone
     ];
 
     /// <summary>Brings the file to this release's tables, in one transaction a step.</summary>

@@ -1,5 +1,9 @@
+using System.Net;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 
 namespace Serverless.Hosting.Telemetry;
 
@@ -12,4 +16,23 @@ public static class TelemetryRoutes
         routes.MapPrometheusScrapingEndpoint("/metrics");
         return routes;
     }
+
+    /// <summary>The same for a process that knows no keys: only for this machine, and on the listener of <see cref="MetricsOptions.Url"/>, which serves nothing else.</summary>
+    public static WebApplication MapClosedMetrics(this WebApplication app)
+    {
+        ArgumentNullException.ThrowIfNull(app);
+        var port = app.Services.GetRequiredService<IOptions<MetricsOptions>>().Value.Url?.Port;
+        app.Use((http, next) =>
+        {
+            var (isMetrics, isTheirs) = (http.Request.Path.Equals("/metrics", StringComparison.OrdinalIgnoreCase), http.Connection.LocalPort == port);
+            if (isMetrics ? isTheirs || IsThisMachine(http.Connection.RemoteIpAddress) : !isTheirs) return next(http);
+
+            http.Response.StatusCode = isMetrics ? StatusCodes.Status403Forbidden : StatusCodes.Status404NotFound;
+            return isMetrics ? http.Response.WriteAsync($"Metrics are read on this machine; set {MetricsOptions.Section}:{nameof(MetricsOptions.Url)} for others.\n", http.RequestAborted) : Task.CompletedTask;
+        });
+        app.MapServerlessMetrics();
+        return app;
+    }
+
+    private static bool IsThisMachine(IPAddress? remote) => remote is not null && IPAddress.IsLoopback(remote.IsIPv4MappedToIPv6 ? remote.MapToIPv4() : remote);
 }

@@ -1,4 +1,10 @@
+using System.Net;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 using OpenTelemetry.Metrics;
+using Serverless.Hosting.Telemetry;
+using Serverless.Loops;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -11,6 +17,27 @@ public static class TelemetryServices
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter("Serverless.*", "System.Runtime", "Microsoft.AspNetCore.Server.Kestrel")
             .AddPrometheusExporter());
+        return services.AddSupervisedLoops();
+    }
+
+    /// <summary>The listener for metrics of <see cref="MetricsOptions"/>, where one is set. With <see cref="TelemetryRoutes.MapClosedMetrics"/>.</summary>
+    public static IServiceCollection AddClosedMetrics(this IServiceCollection services)
+    {
+        services.AddCheckedOptions<MetricsOptions, MetricsOptions.Validator>(MetricsOptions.Section);
+        services.AddOptions<KestrelServerOptions>().Configure<IOptions<MetricsOptions>>((kestrel, metrics) =>
+        {
+            if (metrics.Value.Url is { } url) kestrel.Listen(IPAddress.Parse(url.DnsSafeHost), url.Port, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        });
+        return services;
+    }
+
+    /// <summary>The one <see cref="Supervisor"/> of this process, whose failures are logged and counted.</summary>
+    public static IServiceCollection AddSupervisedLoops(this IServiceCollection services)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<LoopMetrics>();
+        services.TryAddSingleton<ILoopObserver, LoopObserver>();
+        services.TryAddSingleton<Supervisor>();
         return services;
     }
 }

@@ -18,10 +18,10 @@ public sealed class GgufTokenCounter : ITokenCounter
     private readonly ConcurrentDictionary<string, Lazy<Opened>> _readers = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
-    public int CountPrompt(Model model, RequestKind kind, ReadOnlyMemory<byte> body) => CountPrompt(model, kind, body, int.MaxValue).Tokens;
+    public int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body) => CountPrompt(model, kind, body, int.MaxValue).Tokens;
 
     /// <inheritdoc/>
-    public PromptCount CountPrompt(Model model, RequestKind kind, ReadOnlyMemory<byte> body, int limit, bool wantBlocks = false, DateTimeOffset at = default)
+    public PromptCount CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body, int limit, bool wantBlocks = false, DateTimeOffset at = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         if (Find(model.Source) is { } reader) return reader.Count(kind, body, limit, wantBlocks, at);

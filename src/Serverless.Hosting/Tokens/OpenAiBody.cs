@@ -19,7 +19,7 @@ public sealed record OpenAiBody
     public required JsonElement Root { get; init; }
 
     /// <summary>What kind it is.</summary>
-    public required RequestKind Kind { get; init; }
+    public required EndpointName Endpoint { get; init; }
 
     /// <summary>How tokens are chosen.</summary>
     public required SamplingOptions Sampling { get; init; }
@@ -37,19 +37,19 @@ public sealed record OpenAiBody
     /// <exception cref="JsonException">It is not JSON.</exception>
     /// <exception cref="ServingException">A field holds what no engine of ours can honour.</exception>
     [SuppressMessage("Reliability", "CA2000", Justification = "The document reads from the body where it lies and lives as long as this; a copy of it would double the largest prompts.")]
-    public static OpenAiBody Parse(RequestKind kind, ReadOnlyMemory<byte> body) =>
+    public static OpenAiBody Parse(EndpointName kind, ReadOnlyMemory<byte> body) =>
         Read(kind, JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = MaxDepth }).RootElement);
 
     /// <summary>Reads a body that is parsed already.</summary>
     /// <exception cref="ServingException">A field holds what no engine of ours can honour.</exception>
-    public static OpenAiBody Read(RequestKind kind, JsonElement root)
+    public static OpenAiBody Read(EndpointName kind, JsonElement root)
     {
         if (root.ValueKind != JsonValueKind.Object) throw new JsonException("The body is no object.");
 
         return new OpenAiBody
         {
             Root = root,
-            Kind = kind,
+            Endpoint = kind,
             Sampling = new SamplingOptions
             {
                 Temperature = Number(root, "temperature", 1),
@@ -95,10 +95,10 @@ public sealed record OpenAiBody
         return bias;
     }
 
-    private static int LogProbs(JsonElement root, RequestKind kind)
+    private static int LogProbs(JsonElement root, EndpointName kind)
     {
         if (Field(root, "logprobs") is not { } asked) return -1;
-        if (kind == RequestKind.Completion) return asked.ValueKind == JsonValueKind.Number ? Most(asked.GetDouble()) : -1;
+        if (kind == EndpointName.Completions) return asked.ValueKind == JsonValueKind.Number ? Most(asked.GetDouble()) : -1;
         return asked.ValueKind == JsonValueKind.True ? Most(Number(root, "top_logprobs", 0)) : -1;
     }
 

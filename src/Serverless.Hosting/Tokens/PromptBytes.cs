@@ -13,19 +13,19 @@ internal static class PromptBytes
     private const int MaxDepth = 64;
 
     /// <summary>Bytes of the longest prompt's text, at least; 0 where nothing is known.</summary>
-    public static long Longest(Tokenizer tokenizer, RequestKind kind, ReadOnlySpan<byte> body)
+    public static long Longest(Tokenizer tokenizer, EndpointName kind, ReadOnlySpan<byte> body)
     {
         var json = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = MaxDepth });
         try
         {
             if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return 0;
 
-            var wanted = kind == RequestKind.ChatCompletion ? "messages"u8 : "prompt"u8;
+            var wanted = kind == EndpointName.ChatCompletions ? "messages"u8 : "prompt"u8;
             while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
             {
                 var found = json.ValueTextEquals(wanted);
                 json.Read();
-                if (found) return kind == RequestKind.ChatCompletion ? Messages(tokenizer, ref json) : Prompts(tokenizer, ref json);
+                if (found) return kind == EndpointName.ChatCompletions ? Messages(tokenizer, ref json) : Prompts(tokenizer, ref json);
                 json.Skip();
             }
         }

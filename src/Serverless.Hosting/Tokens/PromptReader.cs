@@ -40,7 +40,7 @@ public sealed class PromptReader
 
     /// <summary>Counts the tokens of a body, and stops where a prompt of it is over the limit.</summary>
     /// <exception cref="ServingException">The template refuses the messages, or a token is not in the vocabulary.</exception>
-    public PromptCount Count(RequestKind kind, ReadOnlyMemory<byte> body, int limit, bool wantBlocks, DateTimeOffset at)
+    public PromptCount Count(EndpointName kind, ReadOnlyMemory<byte> body, int limit, bool wantBlocks, DateTimeOffset at)
     {
         var least = _tokenizer.LeastTokens(PromptBytes.Longest(_tokenizer, kind, body.Span));
         if (least > limit) return PromptCount.AtLeast(least);
@@ -67,7 +67,7 @@ public sealed class PromptReader
             if ((uint)token >= (uint)VocabularySize) throw Refused("logit_bias", $"'logit_bias' names token {token}; the model's vocabulary has {VocabularySize}, from 0.");
         }
 
-        return body.Kind == RequestKind.ChatCompletion ? [Chat(body.Root, at, limit)] : Completion(body.Root.GetProperty("prompt"), limit);
+        return body.Endpoint == EndpointName.ChatCompletions ? [Chat(body.Root, at, limit)] : Completion(body.Root.GetProperty("prompt"), limit);
     }
 
     private Prompt Chat(JsonElement root, DateTimeOffset at, int limit)

@@ -1,5 +1,5 @@
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Worker.Engines;
 
@@ -14,6 +14,9 @@ public interface IEngine : IAsyncDisposable
 
     /// <summary>Requests it runs at once.</summary>
     int Slots { get; }
+
+    /// <summary>Names of the endpoints whose requests it can answer.</summary>
+    IReadOnlyList<string> Endpoints => WorkerDescription.FirstEndpoints;
 
     /// <summary>What it does now.</summary>
     WorkerLoad Load { get; }

@@ -1,11 +1,11 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
-using Serverless.Dispatching;
 using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
 using Serverless.Inference.Models;
 using Serverless.Inference.Sampling;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Worker.Engines;
 
@@ -37,7 +37,7 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
         // A long prompt takes a while to read; the caller has others to hear.
         if (request.Body.Length > LongBody) await Task.Yield();
 
-        var body = OpenAiBody.Parse(request.Kind, request.Body);
+        var body = OpenAiBody.Parse(request.Endpoint, request.Body);
         var encoded = prompts.Encode(body, request.AcceptedAt);
         var perPrompt = Math.Max(1, request.Choices / encoded.Count);
         var sequences = new List<GenerationRequest?>(request.Choices);

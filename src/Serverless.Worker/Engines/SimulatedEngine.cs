@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Worker.Engines;
 

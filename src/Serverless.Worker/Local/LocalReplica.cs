@@ -1,22 +1,29 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Requests;
+using Serverless.Loops;
+using Serverless.Sessions;
 using Serverless.Worker.Engines;
 using Serverless.Worker.Sessions;
 
 namespace Serverless.Worker.Local;
 
-/// <summary>One replica of a pool in this process, from asked for to gone.</summary>
-internal sealed partial class LocalReplica(
-    string name, Pool pool, EngineCatalog engines, IDispatcherConnector connector, IRequestLog log, WorkerMetrics metrics, TimeProvider time, ILoggerFactory loggers, Action changed) : IDisposable
+/// <summary>
+/// One replica of a pool in this process, from asked for to gone. It loads its engine, serves, and loads it again when it is lost. An engine that hangs (it goes on with what it was
+/// told to stop) is abandoned, and the replica with it: whoever runs it begins another, or ends the process.
+/// </summary>
+internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts parts, Action changed) : IDisposable
 {
-    private static readonly TimeSpan MaxRetry = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long an engine that hangs may take to go.</summary>
+    private static readonly TimeSpan FarewellLimit = TimeSpan.FromSeconds(5);
 
     private readonly CancellationTokenSource _drain = new();
-    private readonly ILogger<LocalReplica> _logger = loggers.CreateLogger<LocalReplica>();
+    private readonly ILogger<LocalReplica> _logger = parts.Loggers.CreateLogger<LocalReplica>();
 
-    public DateTimeOffset Since { get; } = time.GetUtcNow();
+    public DateTimeOffset Since { get; } = parts.Time.GetUtcNow();
 
     public ReplicaPhase Phase { get; private set; }
 
@@ -48,23 +55,47 @@ internal sealed partial class LocalReplica(
     }
 
     /// <summary>Serves with one engine until the replica is drained or the engine is lost.</summary>
+    /// <exception cref="EngineHungException">The engine hangs.</exception>
     private async Task ServeAsync(IEngine engine, CancellationToken stop)
     {
-        await using var loaded = engine;
-        var worker = Describe(engine.Name) with { KvCapacityTokens = engine.KvCapacityTokens, Slots = engine.Slots };
-        var runner = new AttemptRunner(name, engine, FirstToken, time, loggers.CreateLogger<AttemptRunner>());
-        if (ColdStart is null)
+        var attempts = new RunningAttempts(
+            new AttemptRunner(name, engine, FirstToken, parts.Options.Value.MaxOutputBytes, parts.Time, parts.Loggers.CreateLogger<AttemptRunner>()), parts.Log, parts.Metrics, parts.Time, stop);
+        try
         {
-            ColdStart = time.GetUtcNow() - Since;
-            metrics.Ready(pool.Model.Name, ColdStart.Value);
+            var worker = Describe(engine.Name) with { KvCapacityTokens = engine.KvCapacityTokens, Slots = engine.Slots, Endpoints = engine.Endpoints };
+            if (ColdStart is null)
+            {
+                ColdStart = parts.Time.GetUtcNow() - Since;
+                parts.Metrics.Ready(pool.Model.Name, ColdStart.Value);
+            }
+
+            Enter(ReplicaPhase.Ready);
+            await new WorkerLoop(worker, engine, attempts, parts.Connector, parts.Loops, parts.Time).RunAsync(_drain.Token, stop);
+        }
+        finally
+        {
+            await DisposeAsync(engine, attempts.Hung.IsCompleted);
         }
 
-        Enter(ReplicaPhase.Ready);
-        await new WorkerLoop(worker, engine, new RunningAttempts(runner, log, metrics, time, stop), connector, time).RunAsync(_drain.Token, stop);
+        if (attempts.Hung.IsCompleted) throw new EngineHungException(name, RunningAttempts.StopLimit);
         if (!engine.Lost.IsCompleted) return;
 
         EngineLost(name);
         Enter(ReplicaPhase.Loading);
+    }
+
+    private async Task DisposeAsync(IEngine engine, bool hangs)
+    {
+        var disposing = Task.Run(() => engine.DisposeAsync().AsTask(), CancellationToken.None);
+        if (!hangs)
+        {
+            await disposing;
+            return;
+        }
+
+        using var limit = new CancellationTokenSource();
+        await Task.WhenAny(disposing, Task.Delay(FarewellLimit, parts.Time, limit.Token));
+        await limit.CancelAsync();
     }
 
     private void Enter(ReplicaPhase phase)
@@ -78,7 +109,7 @@ internal sealed partial class LocalReplica(
     {
         using var loaded = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Progress = 0;
-        var announcing = new LoadingSession(Describe(pool.Model.Backend), () => Progress, connector, time).RunAsync(loaded.Token);
+        var announcing = new LoadingSession(Describe(pool.Model.Backend), () => Progress, parts.Connector, parts.Loops, parts.Time).RunAsync(loaded.Token);
         try
         {
             return await TryLoadAsync(cancellationToken);
@@ -92,24 +123,26 @@ internal sealed partial class LocalReplica(
 
     private async Task<IEngine> TryLoadAsync(CancellationToken cancellationToken)
     {
-        for (var pause = TimeSpan.FromSeconds(1); ; pause = pause * 2 < MaxRetry ? pause * 2 : MaxRetry)
+        var backoff = new Backoff(FirstRetry, LongestRetry);
+        while (true)
         {
-            var started = time.GetTimestamp();
+            var started = parts.Time.GetTimestamp();
             try
             {
-                var engine = await engines.LoadAsync(pool, new Report(this), cancellationToken);
-                var took = time.GetElapsedTime(started);
-                metrics.Loaded(pool.Model.Name, took);
+                var engine = await parts.Engines.LoadAsync(pool, new Report(this), cancellationToken);
+                var took = parts.Time.GetElapsedTime(started);
+                parts.Metrics.Loaded(pool.Model.Name, took);
                 ReplicaLoaded(name, took);
                 Failure = null;
                 return engine;
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
+                var pause = backoff.Next();
                 Failure = exception.Message;
                 LoadFailed(name, exception.Message, pause);
                 changed();
-                await Task.Delay(pause, time, cancellationToken);
+                await Task.Delay(pause, parts.Time, cancellationToken);
             }
         }
     }
@@ -119,7 +152,7 @@ internal sealed partial class LocalReplica(
 
     private void Changed() => changed();
 
-    private void FirstToken() => metrics.FirstToken(pool.Model.Name, time.GetUtcNow() - Since);
+    private void FirstToken() => parts.Metrics.FirstToken(pool.Model.Name, parts.Time.GetUtcNow() - Since);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Replica {Replica} is loaded after {Took}.")]
     private partial void ReplicaLoaded(string replica, TimeSpan took);
@@ -139,3 +172,7 @@ internal sealed partial class LocalReplica(
         }
     }
 }
+
+/// <summary>An engine goes on with what it was told to stop: nothing can be begun on it, nor can it be put away.</summary>
+internal sealed class EngineHungException(string replica, TimeSpan limit)
+    : Exception(string.Create(CultureInfo.InvariantCulture, $"The engine of replica '{replica}' did not stop within {limit.TotalSeconds:F0} s what it was told to stop; it is taken for hung and abandoned."));

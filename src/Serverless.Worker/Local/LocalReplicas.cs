@@ -1,42 +1,48 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Requests;
-using Serverless.Scaling;
-using Serverless.Worker.Engines;
-using Serverless.Worker.Sessions;
+using Serverless.Loops;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.Worker.Local;
 
-/// <summary>The replicas of this process: what a Deployment and its pods are in a cluster. Scaling down drains the newest. Thread-safe.</summary>
-internal sealed class LocalReplicas(
-    ICatalogSource catalog, EngineCatalog engines, IDispatcherConnector connector, IRequestLog log, ICapacityFeed capacity, WorkerMetrics metrics, TimeProvider time, ILoggerFactory loggers)
-    : IScaleTarget, IHostedService, IDisposable
+/// <summary>
+/// The replicas of this process: what a Deployment and its pods are in a cluster. Each second there are made as many as were last asked for: one that ended unasked, whatever
+/// ended it, is begun again after a pause that grows. Scaling down drains the newest. Thread-safe.
+/// </summary>
+internal sealed class LocalReplicas(ICatalogSource catalog, ReplicaParts parts, ICapacityFeed capacity, Supervisor supervisor) : IScaleTarget, IHostedService, IDisposable
 {
-    private readonly EngineCatalog _engines = engines;
-    private readonly IDispatcherConnector _connector = connector;
-    private readonly IRequestLog _log = log;
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+
+    private readonly ICatalogSource _catalog = catalog;
+    private readonly ReplicaParts _parts = parts;
     private readonly ICapacityFeed _capacity = capacity;
-    private readonly WorkerMetrics _metrics = metrics;
-    private readonly TimeProvider _time = time;
-    private readonly ILoggerFactory _loggers = loggers;
     private readonly ConcurrentDictionary<PoolName, PoolReplicas> _pools = new();
+    private readonly CancellationTokenSource _leaving = new();
     private readonly CancellationTokenSource _stop = new();
+    private Task _reconciling = Task.CompletedTask;
 
     public ValueTask ScaleAsync(PoolName pool, int replicas, CancellationToken cancellationToken)
     {
-        var known = catalog.Current.Find(pool) ?? throw new ArgumentException($"Pool '{pool}' is not in the catalogue.", nameof(pool));
+        var known = _catalog.Current.Find(pool) ?? throw new ArgumentException($"Pool '{pool}' is not in the catalogue.", nameof(pool));
         _pools.GetOrAdd(pool, _ => new PoolReplicas(known, this)).Scale(replicas);
         return ValueTask.CompletedTask;
     }
 
-    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _reconciling = supervisor.RunAsync("replicas", ReconcileAsync, _leaving.Token);
+        return Task.CompletedTask;
+    }
 
     /// <summary>Lets what runs end while the host allows, then stops it.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        await _leaving.CancelAsync();
+        await _reconciling;
         foreach (var pool in _pools.Values) pool.Scale(0);
         var gone = Task.WhenAll(_pools.Values.Select(pool => pool.GoneAsync()));
         await gone.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -44,27 +50,64 @@ internal sealed class LocalReplicas(
         await gone;
     }
 
-    public void Dispose() => _stop.Dispose();
+    public void Dispose()
+    {
+        _leaving.Dispose();
+        _stop.Dispose();
+    }
+
+    private async Task ReconcileAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, _parts.Time);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            foreach (var pool in _pools.Values) pool.Reconcile();
+        }
+    }
 
     private sealed class PoolReplicas(Pool pool, LocalReplicas owner)
     {
         private readonly Lock _lock = new();
         private readonly List<(LocalReplica Replica, Task Running)> _replicas = [];
+        private readonly Backoff _backoff = new(FirstPause, LongestPause);
+        private Pool _pool = pool;
         private int _desired;
         private int _created;
+        private DateTimeOffset _notBefore;
         private double? _lastColdStart;
+        private string? _failure;
 
+        /// <summary>Asks for so many.</summary>
         public void Scale(int replicas)
         {
+            lock (_lock) _desired = replicas;
+            Reconcile();
+        }
+
+        /// <summary>Drains those too many, and begins those missing; not before the pause after one that failed.</summary>
+        public void Reconcile()
+        {
+            var changed = false;
             lock (_lock)
             {
-                _desired = replicas;
                 var live = _replicas.Where(entry => entry.Replica.Phase != ReplicaPhase.Draining).ToList();
-                foreach (var (newest, _) in live.Skip(replicas)) newest.Drain();
-                for (var missing = replicas - live.Count; missing > 0; missing--) StartNeedsLock();
+                foreach (var (newest, _) in live.Skip(_desired))
+                {
+                    newest.Drain();
+                    changed = true;
+                }
+
+                if (owner._parts.Time.GetUtcNow() >= _notBefore)
+                {
+                    for (var missing = _desired - live.Count; missing > 0; missing--)
+                    {
+                        StartNeedsLock();
+                        changed = true;
+                    }
+                }
             }
 
-            Publish();
+            if (changed) Publish();
         }
 
         public Task GoneAsync()
@@ -74,27 +117,45 @@ internal sealed class LocalReplicas(
 
         private void StartNeedsLock()
         {
-            var name = $"{pool.Name}-{_created++}";
-            var replica = new LocalReplica(name, pool, owner._engines, owner._connector, owner._log, owner._metrics, owner._time, owner._loggers, Publish);
+            _pool = owner._catalog.Current.Find(_pool.Name) ?? _pool;
+            var replica = new LocalReplica($"{_pool.Name}-{_created++}", _pool, owner._parts, Publish);
             _replicas.Add((replica, Task.Run(() => RunAsync(replica), CancellationToken.None)));
         }
 
+        /// <summary>Never fails: the list of replicas is what there is.</summary>
         private async Task RunAsync(LocalReplica replica)
         {
+            Exception? failure = null;
             try
             {
                 await replica.RunAsync(owner._stop.Token);
+                if (replica.Phase != ReplicaPhase.Draining && !owner._stop.IsCancellationRequested) failure = new InvalidOperationException("It ended unasked.");
             }
-            finally
+            catch (Exception exception)
             {
-                lock (_lock)
-                {
-                    _replicas.RemoveAll(entry => entry.Replica == replica);
-                    replica.Dispose();
-                }
-
-                Publish();
+                failure = exception;
             }
+
+            TimeSpan? pause = null;
+            lock (_lock)
+            {
+                _replicas.RemoveAll(entry => entry.Replica == replica);
+                replica.Dispose();
+                _failure = failure?.Message;
+                if (failure is not null) pause = PauseNeedsLock(replica);
+            }
+
+            if (failure is not null) owner._parts.Loops.Failed("replica", _pool.Name.Value, failure, pause);
+            Publish();
+        }
+
+        private TimeSpan PauseNeedsLock(LocalReplica replica)
+        {
+            var now = owner._parts.Time.GetUtcNow();
+            if (replica.ColdStart is not null && now - replica.Since > LongestPause) _backoff.Reset();
+            var pause = _backoff.Next();
+            _notBefore = now + pause;
+            return pause;
         }
 
         private void Publish()
@@ -106,13 +167,13 @@ internal sealed class LocalReplicas(
                 _lastColdStart = replicas.LastOrDefault(replica => replica.ColdStart is not null)?.ColdStart?.TotalSeconds ?? _lastColdStart;
                 owner._capacity.Publish(new PoolCapacity
                 {
-                    Pool = pool.Name,
+                    Pool = _pool.Name,
                     Desired = _desired,
                     Ready = replicas.Count(replica => replica.Phase == ReplicaPhase.Ready),
                     LoadingSince = [.. loading.Select(replica => replica.Since)],
                     Draining = replicas.Count(replica => replica.Phase == ReplicaPhase.Draining),
                     LoadingProgress = loading.Count > 0 ? loading.Max(replica => replica.Progress) : null,
-                    LastFailure = loading.FirstOrDefault(replica => replica.Failure is not null)?.Failure,
+                    LastFailure = loading.FirstOrDefault(replica => replica.Failure is not null)?.Failure ?? (loading.Count == 0 && replicas.Count < _desired ? _failure : null),
                     LastColdStartSeconds = _lastColdStart,
                 });
             }

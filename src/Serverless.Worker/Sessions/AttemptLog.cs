@@ -1,6 +1,7 @@
-using Serverless.Dispatching;
 using Serverless.Errors;
+using Serverless.Loops;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Worker.Sessions;
 
@@ -18,7 +19,7 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
     /// <summary>Chunks and other events that may be ahead of the log: then the attempt's generation pauses.</summary>
     private const int MaxUnwritten = 1024;
 
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     /// <summary>How long an answer to a question is waited for before it is asked again: the dispatcher may have gone with it.</summary>
@@ -39,8 +40,14 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
     /// <summary>Output tokens of the request, those of earlier attempts included.</summary>
     public int OutputTokens { get; private set; } = assignment.Output.Sum(chunk => chunk.TokenIds.Count);
 
+    /// <summary>What the output takes in memory, about, that of earlier attempts included.</summary>
+    public long OutputBytes { get; private set; } = assignment.Output.Sum(LogLimits.SizeOf);
+
     /// <summary>Whether its engine has begun to answer: the prompt is prefilled.</summary>
     public bool HasOutput { get; private set; }
+
+    /// <summary>How it ended by its engine; null until then.</summary>
+    public RequestOutcome? How { get; private set; }
 
     /// <summary>What it took; null until its engine has ended it.</summary>
     public TokenUsage? Usage { get; private set; }
@@ -88,10 +95,15 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
                 _events.Add(next);
         }
 
-        if (next is RequestEvent.Finished finished) Usage = finished.Usage;
+        if (next is RequestEvent.Finished finished) (How, Usage) = (RequestOutcome.Finished, finished.Usage);
+        if (next is RequestEvent.Failed) How = RequestOutcome.Failed;
         if (next is not RequestEvent.Chunk chunk) return;
         HasOutput = true;
-        foreach (var choice in chunk.Choices) OutputTokens += choice.TokenIds.Count;
+        foreach (var choice in chunk.Choices)
+        {
+            OutputTokens += choice.TokenIds.Count;
+            OutputBytes += LogLimits.SizeOf(choice);
+        }
     }
 
     /// <summary>The dispatcher has asserted the attempt; where the store's run is another, what it lost is written again.</summary>
@@ -166,17 +178,17 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
     {
         try
         {
-            for (var pause = FirstPause; ;)
+            var backoff = new Backoff(FirstPause, LongestPause);
+            while (true)
             {
                 try
                 {
                     if (await WriteBatchAsync(cancellationToken) is { } end) return end;
-                    pause = FirstPause;
+                    backoff.Reset();
                 }
                 catch (ServingException exception) when (exception.Fault.Error == ServingError.StoreUnavailable)
                 {
-                    await Task.Delay(pause, time, cancellationToken);
-                    pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+                    await Task.Delay(backoff.Next(), time, cancellationToken);
                 }
             }
         }

@@ -1,13 +1,13 @@
 using Microsoft.Extensions.Logging;
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Serverless.Worker.Engines;
 
 namespace Serverless.Worker.Sessions;
 
 /// <summary>(e) Runs attempts on an engine: what it generates goes to the attempt's log.</summary>
-internal sealed partial class AttemptRunner(string worker, IEngine engine, Action firstToken, TimeProvider time, ILogger<AttemptRunner> logger)
+internal sealed partial class AttemptRunner(string worker, IEngine engine, Action firstToken, long maxOutputBytes, TimeProvider time, ILogger<AttemptRunner> logger)
 {
     private const int MaxBatchedEvents = 64;
 
@@ -19,6 +19,12 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
         if (engine.Lost.IsCompleted) return AttemptOutcome.Returned;
 
         var (events, id) = (attempt.Log, attempt.Assignment.Request.Id);
+        if (!engine.Endpoints.Contains(attempt.Assignment.Request.Endpoint.Value, StringComparer.Ordinal))
+        {
+            NotUnderstood(id, worker, attempt.Assignment.Request.Endpoint);
+            return AttemptOutcome.NotUnderstood;
+        }
+
         try
         {
             try
@@ -41,7 +47,7 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
             catch (Exception exception) when (!events.Failed)
             {
                 EngineFailed(exception, id, worker);
-                return await FailAsync(attempt, new ServingFault(ServingError.EngineFailed, $"The engine of replica '{worker}' failed this request: {exception.Message} Try again."));
+                return await FailAsync(attempt, new ServingFault(ServingError.EngineFailed, "The engine failed this request; send it again. The worker's log says why, under the id of the request."));
             }
         }
         catch (OperationCanceledException) when (attempt.Token.IsCancellationRequested)
@@ -51,7 +57,7 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
         catch (Exception exception)
         {
             LogFailed(exception, id, worker);
-            return AttemptOutcome.Returned;
+            return AttemptOutcome.Failed;
         }
     }
 
@@ -78,6 +84,7 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
 
             if (!more) break;
             Add(events, outputs.Current);
+            if (events.OutputBytes > maxOutputBytes) return Outcome(await FailTooLargeAsync(attempt));
         }
 
         return Outcome(await events.FlushAsync(attempt.Token));
@@ -104,7 +111,7 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
 
     private static AttemptOutcome Outcome(AppendStatus status) => status switch
     {
-        AppendStatus.Accepted or AppendStatus.Ended => AttemptOutcome.Ended,
+        AppendStatus.Accepted or AppendStatus.Ended or AppendStatus.TooLarge => AttemptOutcome.Ended,
         AppendStatus.Fenced => AttemptOutcome.Fenced,
         _ => AttemptOutcome.Returned, // the log knows nothing of it any more: whoever holds it begins anew
     };
@@ -121,14 +128,26 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
         if (output.Usage is { } usage) events.Add(new RequestEvent.Finished(usage));
     }
 
+    /// <summary>All of an output is kept until its log is safe: one without a bound would be the end of everybody's.</summary>
+    private async Task<AppendStatus> FailTooLargeAsync(RunningAttempt attempt)
+    {
+        attempt.Log.Add(LogLimits.TooLarge(maxOutputBytes) with { Usage = Used(attempt) });
+        return await attempt.Log.FlushAsync(attempt.Token);
+    }
+
     private static async Task<AttemptOutcome> FailAsync(RunningAttempt attempt, ServingFault fault)
     {
-        attempt.Log.Add(new RequestEvent.Failed(fault));
+        attempt.Log.Add(new RequestEvent.Failed(fault, Used(attempt)));
         return Outcome(await attempt.Log.FlushAsync(attempt.Token));
     }
 
+    private static TokenUsage? Used(RunningAttempt attempt) => attempt.Log.HasOutput ? new TokenUsage(attempt.Assignment.Request.PromptTokens, attempt.Log.OutputTokens) : null;
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "The log of request {Request} could not be written by replica {Replica}; another attempt goes on from what it holds.")]
     private partial void LogFailed(Exception exception, RequestId request, string replica);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Request {Request} is not understood by replica {Replica}, whose engine has no '{Endpoint}'; another replica may.")]
+    private partial void NotUnderstood(RequestId request, string replica, EndpointName endpoint);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Replica {Replica} lost its engine with request {Request}; another attempt goes on from what is logged.")]
     private partial void EngineLost(Exception exception, RequestId request, string replica);

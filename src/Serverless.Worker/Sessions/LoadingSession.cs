@@ -1,25 +1,37 @@
-using Serverless.Dispatching;
+using Serverless.Loops;
+using Serverless.Sessions;
 
 namespace Serverless.Worker.Sessions;
 
 /// <summary>Registers a replica while its engine loads, so that those who wait and those who scale see it coming.</summary>
-internal sealed class LoadingSession(WorkerDescription worker, Func<double> progress, IDispatcherConnector connector, TimeProvider time)
+internal sealed class LoadingSession(WorkerDescription worker, Func<double> progress, IDispatcherConnector connector, ILoopObserver loops, TimeProvider time)
 {
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Says how far it is until it is cancelled.</summary>
+    /// <summary>Says how far it is until it is cancelled. Never throws: a replica loads, whoever hears of it.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        try
+        var backoff = new Backoff(FirstPause, LongestPause);
+        while (!cancellationToken.IsCancellationRequested)
         {
-            while (true)
+            try
             {
                 await using var link = await connector.ConnectAsync(worker with { Loading = true }, cancellationToken);
                 await ReportAsync(link, cancellationToken);
+                backoff.Reset();
             }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                var pause = backoff.Next();
+                loops.Failed("loading-session", worker.Worker, exception, pause);
+                await Task.Delay(pause, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (Exception)
+            {
+                return; // it was cancelled
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-using Serverless.Dispatching;
+using Serverless.Sessions;
 
 namespace Serverless.Worker.Sessions;
 

@@ -1,14 +1,18 @@
-using Serverless.Dispatching;
+using Serverless.Loops;
+using Serverless.Sessions;
 using Serverless.Worker.Engines;
 
 namespace Serverless.Worker.Sessions;
 
 /// <summary>
 /// One replica at work: it registers with the dispatcher of its model, takes assignments, and reports loads and ends, until it is drained. A dispatcher that is lost stops
-/// nothing: what runs goes on into its log, and the next dispatcher is told of it.
+/// nothing: what runs goes on into its log, and the next dispatcher is told of it. Nor does a session that fails, whatever its error: the loop tells it and finds the next.
 /// </summary>
-internal sealed class WorkerLoop(WorkerDescription worker, IEngine engine, RunningAttempts attempts, IDispatcherConnector connector, TimeProvider time)
+internal sealed class WorkerLoop(WorkerDescription worker, IEngine engine, RunningAttempts attempts, IDispatcherConnector connector, ILoopObserver loops, TimeProvider time)
 {
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+
     private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(200);
 
     /// <summary>How long a dispatcher may take to answer a drain before the worker leaves without its answer.</summary>
@@ -19,17 +23,32 @@ internal sealed class WorkerLoop(WorkerDescription worker, IEngine engine, Runni
 
     private long _highestEpoch;
 
-    /// <summary>Works until <paramref name="drain"/> is cancelled or the engine is lost, and what runs has ended; or until <paramref name="stop"/> is cancelled, which also stops what runs.</summary>
+    /// <summary>Works until <paramref name="drain"/> is cancelled or the engine is lost or hung, and what runs has ended; or until <paramref name="stop"/> is cancelled, which also stops what runs.</summary>
     public async Task RunAsync(CancellationToken drain, CancellationToken stop)
     {
         var drained = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var draining = drain.Register(() => drained.TrySetResult());
         using var stopping = stop.Register(() => drained.TrySetResult());
-        var leaving = Task.WhenAny(drained.Task, engine.Lost);
+        var leaving = Task.WhenAny(drained.Task, engine.Lost, attempts.Hung);
+        var backoff = new Backoff(FirstPause, LongestPause);
         while (!stop.IsCancellationRequested && !(leaving.IsCompleted && attempts.IsEmpty))
         {
-            if (await ConnectAsync(leaving, stop) is not { } link) continue;
-            await using (link) await ServeAsync(link, leaving, stop);
+            try
+            {
+                if (await ConnectAsync(leaving, stop) is not { } link) continue;
+                await using (link) await ServeAsync(link, leaving, stop);
+                backoff.Reset();
+            }
+            catch (Exception exception) when (!stop.IsCancellationRequested)
+            {
+                var pause = backoff.Next();
+                loops.Failed("worker-session", worker.Worker, exception, pause);
+                await Task.WhenAny(leaving.IsCompleted ? attempts.IdleAsync() : leaving, Task.Delay(pause, time, stop));
+            }
+            catch (Exception)
+            {
+                break; // it was stopped
+            }
         }
 
         await attempts.IdleAsync();
@@ -72,7 +91,7 @@ internal sealed class WorkerLoop(WorkerDescription worker, IEngine engine, Runni
         var telling = TellAsync(link, ended.Token);
         var reporting = ReportAsync(link, ended.Token);
 
-        await Task.WhenAny(leaving, released.Task, reading);
+        await Task.WhenAny(leaving, released.Task, reading, reporting);
         if (leaving.IsCompleted && !reading.IsCompleted) await LeaveAsync(link, released.Task, reading, telling, stop);
 
         await ended.CancelAsync();

@@ -1,3 +1,4 @@
+using Serverless.Demand;
 using Serverless.Requests;
 
 namespace Serverless.Dispatching;
@@ -33,6 +34,9 @@ internal sealed class Backlog
 
     /// <summary>Their tokens, prompt and expected output, by lane.</summary>
     public IReadOnlyList<long> TokensByLane => [.. _tokensByLane];
+
+    /// <summary>Sequences they ask for.</summary>
+    public int Sequences { get; private set; }
 
     /// <summary>Their bodies' bytes.</summary>
     public long Bytes { get; private set; }
@@ -91,7 +95,7 @@ internal sealed class Backlog
         entry.Leaf!.Charge(-Cost(entry, entry.ExpectedOutputTokens));
         entry.Leaf.Hold(-1);
         Track(entry);
-        if (Conversation(entry) is not { } turns || turns.First!.Value == entry) Enter(entry, first: true);
+        if (HasTheTurn(entry)) Enter(entry, first: true);
     }
 
     /// <summary>A taken request has ended: its tenants are charged with what it really generated, and its conversation goes on.</summary>
@@ -100,6 +104,22 @@ internal sealed class Backlog
         entry.Leaf!.Charge(OutputWeight * (outputTokens - entry.ExpectedOutputTokens));
         entry.Leaf.Hold(-1);
         EndTurn(entry);
+    }
+
+    /// <summary>Passes a waiting request over: it is not the next one until it is released, though it waits and keeps its conversation's turn. Nothing, if it does not wait.</summary>
+    public void Withhold(BacklogEntry entry)
+    {
+        if (!_pending.ContainsKey(entry.Request.Id)) return;
+        entry.IsWithheld = true;
+        Exit(entry);
+    }
+
+    /// <summary>Puts a withheld request back at the head of its tenant's line; its tenant owes nothing for the time. Nothing, if it does not wait any more.</summary>
+    public void Release(BacklogEntry entry)
+    {
+        if (!entry.IsWithheld) return;
+        entry.IsWithheld = false;
+        if (_pending.ContainsKey(entry.Request.Id) && HasTheTurn(entry)) Enter(entry, first: true, isNew: false);
     }
 
     /// <summary>Takes a waiting request out for good, uncharged. False if it does not wait.</summary>
@@ -115,31 +135,43 @@ internal sealed class Backlog
 
     private static (DateTimeOffset AcceptedAt, string Id) Age(BacklogEntry entry) => (entry.Request.AcceptedAt, entry.Request.Id.Value);
 
-    private static void Enter(BacklogEntry entry, bool first)
+    private static void Enter(BacklogEntry entry, bool first, bool isNew = true)
     {
+        if (entry.IsWithheld) return;
+
         var leaf = entry.Leaf!;
         entry.Place = first ? leaf.Entries.AddFirst(entry) : leaf.Entries.AddLast(entry);
-        if (leaf.Entries.Count == 1) leaf.Activate();
+        if (leaf.Entries.Count == 1) leaf.Activate(isNew);
     }
+
+    /// <summary>Out of its leaf, if it is there: it may wait for its conversation's turn, or be withheld.</summary>
+    private static void Exit(BacklogEntry entry)
+    {
+        if (entry.Place is not { } place) return;
+
+        entry.Leaf!.Entries.Remove(place);
+        entry.Place = null;
+        if (entry.Leaf.Entries.Count == 0) entry.Leaf.Deactivate();
+    }
+
+    private bool HasTheTurn(BacklogEntry entry) => Conversation(entry) is not { } turns || turns.First!.Value == entry;
 
     private void Leave(BacklogEntry entry)
     {
         _pending.Remove(entry.Request.Id);
         _byAge.Remove(Age(entry));
-        Due.Remove(entry);
+        Due.Remove(entry.Due);
         Sum(entry, -1);
 
-        if (entry.Place is not { } place) return; // waits for its conversation's turn
-        entry.Leaf!.Entries.Remove(place);
-        entry.Place = null;
-        if (entry.Leaf.Entries.Count == 0) entry.Leaf.Deactivate();
+        entry.IsWithheld = false;
+        Exit(entry);
     }
 
     private void Track(BacklogEntry entry)
     {
         _pending.Add(entry.Request.Id, entry);
         _byAge.Add(Age(entry));
-        Due.Add(entry);
+        Due.Add(entry.Due);
         Sum(entry, 1);
     }
 
@@ -148,6 +180,7 @@ internal sealed class Backlog
         var (request, tokens) = (entry.Request, sign * entry.ExpectedTokens);
         PromptTokens += sign * (long)request.PromptTokens;
         OutputTokens += sign * (long)entry.ExpectedOutputTokens;
+        Sequences += sign * entry.Sequences;
         Bytes += sign * (long)request.Body.Length;
         _tokensByLane[(int)request.Lane] += tokens;
 
@@ -174,4 +207,38 @@ internal sealed class Backlog
         if (turns.First is null) _conversations.Remove((entry.Request.Owner.Key, entry.Request.Conversation!));
         else if (hadTheTurn && Contains(turns.First.Value.Request.Id)) Enter(turns.First.Value, first: false); // an adopted one may run out of turn
     }
+}
+
+/// <summary>A request in the hands of a dispatcher: its delivery and what fairness charged for it. Not thread-safe.</summary>
+internal sealed class BacklogEntry(IRequestDelivery delivery, int expectedOutputTokens)
+{
+    /// <summary>The newest delivery: a duplicate replaces the one before.</summary>
+    public IRequestDelivery Delivery { get; set; } = delivery;
+
+    /// <summary>As it was first delivered: what it was charged and sorted by does not change.</summary>
+    public InferenceRequest Request { get; } = delivery.Request;
+
+    /// <summary>Output tokens it is expected to generate over all choices; at most its cap.</summary>
+    public int ExpectedOutputTokens { get; } = expectedOutputTokens;
+
+    /// <summary>Tokens it is expected to hold in a KV cache.</summary>
+    public long ExpectedTokens => Request.PromptTokens + (long)ExpectedOutputTokens;
+
+    /// <summary>Sequences it runs as: so many slots it takes.</summary>
+    public int Sequences => Math.Max(1, Request.Choices);
+
+    /// <summary>By when it is due, and what it takes, for the demand.</summary>
+    public PendingWork Due => new(Request.Lane == Lane.Batch, Request.Deadline, Request.PromptTokens, ExpectedOutputTokens);
+
+    /// <summary>Workers that could not read it.</summary>
+    public HashSet<string> NotUnderstoodBy { get; } = new(0, StringComparer.Ordinal);
+
+    /// <summary>The leaf it waits in or was charged to.</summary>
+    public FairNode? Leaf { get; set; }
+
+    /// <summary>Its place among those that wait in the leaf; null when it does not wait there.</summary>
+    public LinkedListNode<BacklogEntry>? Place { get; set; }
+
+    /// <summary>Whether it is passed over for now.</summary>
+    public bool IsWithheld { get; set; }
 }

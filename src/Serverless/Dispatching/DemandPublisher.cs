@@ -1,8 +1,12 @@
 using Serverless.Catalog;
+using Serverless.Demand;
 
 namespace Serverless.Dispatching;
 
-/// <summary>Turns a dispatcher's state into <see cref="Demand"/>: at once when work comes or goes, ten times a second while there is some, once a second as a sign of life. Not thread-safe.</summary>
+/// <summary>
+/// Turns a dispatcher's state into <see cref="ModelDemand"/>: at once when work comes or goes, ten times a second while there is some, once a second while its rates fade, and a last
+/// time when it falls asleep; from then on its gateway renews it with all others (<see cref="IDemandFeed.Renew"/>). Not thread-safe.
+/// </summary>
 internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimeProvider time)
 {
     private const int MostOrganizations = 32;
@@ -17,6 +21,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     private readonly ServedRate _served = new();
     private DateTimeOffset _publishedAt;
     private bool _hadWork;
+    private bool _wasLast;
 
     /// <summary>What requests take at replicas.</summary>
     public RunTimes Runs { get; } = new();
@@ -35,15 +40,26 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     public TimeSpan? DrainTime(Backlog backlog) =>
         _served.PerSecond > 0 ? TimeSpan.FromSeconds(Math.Clamp((backlog.PromptTokens + backlog.OutputTokens) / _served.PerSecond, 1, 60)) : null;
 
-    public void Publish(Backlog backlog, int tracked, IReadOnlyList<ReplicaState> replicas, double outputShare = 1)
+    /// <summary>Whether so little came of late that it says nothing of what will: fewer than one request in a quarter of an hour.</summary>
+    public bool HasFaded(DateTimeOffset now) => _requests.PerSecond(now) < 0.001;
+
+    /// <summary>Publishes what is to be known now.</summary>
+    /// <param name="backlog">Requests that wait.</param>
+    /// <param name="tracked">Those and the ones that run.</param>
+    /// <param name="replicas">The workers.</param>
+    /// <param name="outputShare">See <see cref="ModelDemand.OutputShare"/>.</param>
+    /// <param name="isLast">Whether the dispatcher falls asleep with that: nothing arrives, and it says so.</param>
+    public void Publish(Backlog backlog, int tracked, IReadOnlyList<ReplicaState> replicas, double outputShare = 1, bool isLast = false)
     {
+        if (isLast && _wasLast) return;
+
         var now = time.GetUtcNow();
         var hasWork = tracked > 0 || replicas.Any(replica => replica.Claims.Count > 0);
         _served.Tick(now, hasWork);
-        if (hasWork == _hadWork && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval)) return;
+        if (hasWork == _hadWork && isLast == _wasLast && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval)) return;
 
-        (_publishedAt, _hadWork) = (now, hasWork);
-        feed.Publish(new Demand
+        (_publishedAt, _hadWork, _wasLast) = (now, hasWork, isLast);
+        feed.Publish(new ModelDemand
         {
             Model = model,
             At = now,
@@ -57,11 +73,13 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
             RunningRequests = replicas.Sum(replica => replica.Running.Count + replica.Claims.Count),
             RunningTokens = replicas.Sum(replica => replica.ReservedTokens),
             RunningOutputTokens = replicas.Sum(replica => replica.Running.Values.Sum(request => (long)request.Entry.ExpectedOutputTokens)),
-            PromptTokensPerSecond = _prompt.PerSecond(now),
-            OutputTokensPerSecond = _output.PerSecond(now),
-            RequestsPerSecond = _requests.PerSecond(now),
+            PendingSequences = backlog.Sequences,
+            RunningSequences = replicas.Sum(replica => replica.Taken),
+            PromptTokensPerSecond = isLast ? 0 : _prompt.PerSecond(now),
+            OutputTokensPerSecond = isLast ? 0 : _output.PerSecond(now),
+            RequestsPerSecond = isLast ? 0 : _requests.PerSecond(now),
             OutputShare = outputShare,
-            RecentPromptTokensPerSecond = _recent.PerSecond(now),
+            RecentPromptTokensPerSecond = isLast ? 0 : _recent.PerSecond(now),
             Deferred = backlog.Due.Batch,
             EarliestDeadline = backlog.Due.EarliestWaited,
             ServedTokensPerSecond = _served.PerSecond,
@@ -86,5 +104,6 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         Loading = replica.Worker.Loading,
         Since = replica.Worker.Since,
         LoadingProgress = replica.Load.LoadingProgress,
+        Sequences = replica.Taken,
     };
 }

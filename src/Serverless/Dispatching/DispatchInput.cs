@@ -1,4 +1,5 @@
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Dispatching;
 
@@ -9,6 +10,9 @@ internal abstract record DispatchInput
     {
     }
 
+    /// <summary>The queue may hold something.</summary>
+    public sealed record Arrived : DispatchInput;
+
     public sealed record Delivered(IRequestDelivery Delivery) : DispatchInput;
 
     public sealed record Opened(ReplicaState Replica) : DispatchInput;
@@ -17,13 +21,39 @@ internal abstract record DispatchInput
 
     public sealed record Closed(ReplicaState Replica) : DispatchInput;
 
+    /// <summary>A request ended without its worker.</summary>
     public sealed record Ended(RequestId Id) : DispatchInput;
-
-    /// <summary>A call that the loop made came back; it goes on with the answer.</summary>
-    public sealed record Answered(Action GoOn) : DispatchInput;
 
     public sealed record Tick : DispatchInput;
 
-    /// <summary>A source of inputs or a call failed: the dispatcher stops with that fault.</summary>
+    /// <summary>The dispatcher's own fault: it stops with it.</summary>
     public sealed record Faulted(Exception Exception) : DispatchInput;
+
+    /// <summary>
+    /// What a store answers to a call of the loop (<see cref="LoopCalls"/>); each kind has a result that is null where it did not answer, or with an error. The loop goes on by the
+    /// input's name: no closure says what comes next (ADR 8).
+    /// </summary>
+    public abstract record Answer : DispatchInput
+    {
+        /// <summary>Whether the store could not be reached.</summary>
+        public bool IsStoreAway { get; init; }
+    }
+
+    /// <summary>To <see cref="Intake"/>: what the log knows of a delivered request.</summary>
+    public sealed record Looked(TrackedRequest Request, LookUp? Result) : Answer;
+
+    /// <summary>To <see cref="AttemptTracker"/>: an attempt was begun, or not.</summary>
+    public sealed record Begun(TrackedRequest Request, Guid Nonce, BeginResult? Result) : Answer;
+
+    /// <summary>To <see cref="AttemptTracker"/>: an attempt that a worker runs was asserted, or not.</summary>
+    public sealed record Adopted(TrackedRequest Request, ReplicaState Replica, Guid Nonce, AdoptResult? Result) : Answer;
+
+    /// <summary>To <see cref="DispatchLoop"/>: a request whose deadline passed was ended; false: it had ended before.</summary>
+    public sealed record Expired(TrackedRequest Request, bool? Result) : Answer;
+
+    /// <summary>To <see cref="HolderWatch"/>: which of the gateways that hold requests have no lease.</summary>
+    public sealed record Sought(IReadOnlyCollection<string>? Absent) : Answer;
+
+    /// <summary>To <see cref="HolderWatch"/>: a request of a gateway that is gone was ended, or is another's.</summary>
+    public sealed record Lapsed(TrackedRequest Request, string Holder, LapseResult? Result) : Answer;
 }

@@ -4,59 +4,99 @@ using System.Threading.Channels;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Dispatching;
 
 /// <summary>
-/// One dispatcher's state and what each input does to it: <see cref="Intake"/> brings requests in, <see cref="Attempts"/> has them run, <see cref="Ends"/> sees them out,
-/// <see cref="Holders"/> ends those that nobody waits for. Used by one loop: not thread-safe.
+/// One dispatcher's state and what each input does to it: <see cref="Intake"/> brings requests in, <see cref="Placement"/> hands them out, <see cref="AttemptTracker"/> has them run,
+/// <see cref="RequestEnder"/> sees them out, <see cref="HolderWatch"/> ends those that nobody waits for. Used by one loop: not thread-safe.
 /// </summary>
 internal sealed class DispatchLoop
 {
+    private static readonly TimeSpan BusyRhythm = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan IdleRhythm = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long after the last sign of life it goes on looking for work: longer than a hint that was lost takes to be made good.</summary>
+    private static readonly TimeSpan Linger = TimeSpan.FromSeconds(30);
+
+    private readonly ModelName _model;
     private readonly DispatchPorts _ports;
     private readonly RequestTable _table = new();
     private readonly StoreGate _gate;
     private readonly DemandPublisher _publisher;
     private readonly LoopCalls _calls;
-    private readonly Ends _ends;
-    private readonly Attempts _attempts;
+    private readonly RequestEnder _ender;
+    private readonly AttemptTracker _attempts;
     private readonly Intake _intake;
-    private readonly Holders _holders;
+    private readonly Placement _placement;
+    private readonly HolderWatch _holders;
+    private DateTimeOffset _livelyUntil;
 
     public DispatchLoop(ModelName model, long epoch, DispatchPorts ports, ChannelWriter<DispatchInput> inbox, CancellationToken stop)
     {
-        _ports = ports;
+        (_model, _ports) = (model, ports);
         _gate = new StoreGate(model, ports.Observer, ports.Time);
         _publisher = new DemandPublisher(model, ports.Demand, ports.Time);
-        _calls = new LoopCalls(inbox, _gate, stop);
-        _ends = new Ends(_table, ports, _calls);
-        _attempts = new Attempts(model, epoch, _table, _ends, ports, _calls, _publisher);
-        _intake = new Intake(_table, _attempts, _ends, ports, _calls, _publisher);
-        _holders = new Holders(_table, _attempts, ports, _calls);
+        _calls = new LoopCalls(model, ports.Observer, inbox, Handle, stop);
+        _ender = new RequestEnder(_table, ports, _calls);
+        _attempts = new AttemptTracker(model, epoch, _table, _ender, ports, _calls, _publisher);
+        _intake = new Intake(_table, _attempts, _ender, ports, _calls, _publisher);
+        _placement = new Placement(_table, _attempts, _ender, _publisher, _gate, ports.Time);
+        _holders = new HolderWatch(_table, _attempts, ports, _calls);
     }
+
+    /// <summary>How often it wants to be ticked: never, while it sleeps.</summary>
+    public TimeSpan Rhythm => _table.Count > 0 ? BusyRhythm : IsAwake ? IdleRhythm : Timeout.InfiniteTimeSpan;
+
+    /// <summary>Whether it looks for work; otherwise an input wakes it.</summary>
+    public bool IsAwake { get; private set; } = true;
+
+    /// <summary>Whether it consumes the model's queue: while it is awake, and for replicas that have nothing to do.</summary>
+    public bool WantsDeliveries => IsAwake || _attempts.Replicas.Count > 0;
+
+    /// <summary>For tests: see <see cref="Placement.Reservation"/>.</summary>
+    public (RequestId Head, ReplicaState Replica)? Reservation => _placement.Reservation;
 
     public void Handle(DispatchInput input)
     {
+        if (input is not DispatchInput.Tick) _livelyUntil = _ports.Time.GetUtcNow() + Linger;
+        if (input is DispatchInput.Answer answer) _gate.Note(answer);
         switch (input)
         {
-            case DispatchInput.Delivered delivered:
+            case DispatchInput.Delivered delivered: // (c)
                 _intake.Deliver(delivered.Delivery, _gate.IsOpen);
-                HandOut(); // before the next comes: what has room need not wait for it
+                _placement.HandOut(); // before the next comes: what has room need not wait for it
+                break;
+            case DispatchInput.Looked looked:
+                _intake.GoOn(looked);
+                break;
+            case DispatchInput.Begun begun: // (d)
+                _attempts.GoOn(begun);
+                break;
+            case DispatchInput.Adopted adopted:
+                _attempts.GoOn(adopted);
                 break;
             case DispatchInput.Opened opened:
                 _attempts.Open(opened.Replica);
                 break;
-            case DispatchInput.Said said:
+            case DispatchInput.Said said: // (e)
                 Hear(said.Replica, said.Message);
                 break;
             case DispatchInput.Closed closed:
                 _attempts.Close(closed.Replica);
                 break;
-            case DispatchInput.Ended ended:
+            case DispatchInput.Ended ended: // (f)
                 _attempts.Stop(ended.Id);
                 break;
-            case DispatchInput.Answered answered:
-                answered.GoOn();
+            case DispatchInput.Expired expired:
+                GoOn(expired);
+                break;
+            case DispatchInput.Sought sought:
+                _holders.GoOn(sought);
+                break;
+            case DispatchInput.Lapsed lapsed:
+                _holders.GoOn(lapsed);
                 break;
             case DispatchInput.Tick:
                 Tick();
@@ -67,11 +107,12 @@ internal sealed class DispatchLoop
         }
     }
 
-    /// <summary>(d) Hands out what can be handed out, and tells the scaler.</summary>
+    /// <summary>(d) Hands out what can be handed out, tells the scaler, and sees whether there is anything left to do.</summary>
     public void Advance()
     {
-        HandOut();
-        _publisher.Publish(_table.Backlog, _table.Count, _attempts.Replicas, _table.OutputLength.MeanShare);
+        _placement.HandOut();
+        Rest();
+        _publisher.Publish(_table.Backlog, _table.Count, _attempts.Replicas, _table.OutputLength.MeanShare, isLast: !IsAwake);
     }
 
     /// <summary>Lets go: workers look for the next dispatcher and take along what they run. Waits for the calls under way, which the stop has cancelled.</summary>
@@ -81,44 +122,17 @@ internal sealed class DispatchLoop
         return _calls.DrainAsync();
     }
 
-    private void HandOut()
+    /// <summary>A model without work is free (ADR 20): when nothing has come for a while and the rates of its demand have faded, it says so once and sleeps.</summary>
+    private void Rest()
     {
-        while (_gate.IsOpen && _table.Backlog.Peek() is { } entry)
-        {
-            var request = _table.Find(entry.Request.Id)!;
-            if (DispatchPlanner.Choose(entry, _attempts.Replicas) is { } replica)
-            {
-                if (replica.Taken > 0 && Lateness(request) is var late && late > TimeSpan.Zero) _ends.GiveUp(request, TooLate(request.Request, late));
-                else _attempts.Begin(request, replica);
-            }
-            else if (DispatchPlanner.NeverFits(entry, _attempts.Replicas, out var largest))
-            {
-                _ends.Fail(request, TooLarge(entry.Request, largest), 0);
-            }
-            else
-            {
-                _attempts.MakeRoom(entry);
-                break;
-            }
-        }
+        var now = _ports.Time.GetUtcNow();
+        var isAwake = _table.Count > 0 || _attempts.HasClaims || now < _livelyUntil || !_publisher.HasFaded(now);
+        if (isAwake == IsAwake) return;
+
+        IsAwake = isAwake;
+        if (isAwake) _ports.Observer.Woke(_model);
+        else _ports.Observer.Slept(_model);
     }
-
-    /// <summary>
-    /// By how much it would miss its deadline if it began now: what will not be waited for takes no engine's time from what will. A replica that has nothing else to do
-    /// tries all the same: that is how an expectation that was wrong is found out.
-    /// </summary>
-    private TimeSpan Lateness(TrackedRequest request) =>
-        _ports.Time.GetUtcNow() + _publisher.Runs.For(request.Request.MaxTotalTokens - request.Request.PromptTokens) - request.Request.Deadline;
-
-    private static ServingFault TooLate(InferenceRequest request, TimeSpan late) => new(
-        ServingError.DeadlineExceeded,
-        string.Create(CultureInfo.InvariantCulture, $"The request waited so long that it would miss its deadline of {(request.Deadline - request.AcceptedAt).TotalSeconds:F0} s by about {late.TotalSeconds:F1} s, so it was not begun; allow more with X-Request-Timeout."),
-        RetryAfter: late);
-
-    private static ServingFault TooLarge(InferenceRequest request, long largest) => new(
-        ServingError.ContextTooLong,
-        string.Create(CultureInfo.InvariantCulture, $"The prompt has {request.PromptTokens} tokens and the largest replica holds {largest}, prompt and output together; shorten the prompt."),
-        "messages");
 
     private void Hear(ReplicaState replica, WorkerMessage message)
     {
@@ -142,29 +156,35 @@ internal sealed class DispatchLoop
 
     private void Tick()
     {
+        var now = _ports.Time.GetUtcNow();
+        _table.Tick(now);
         _intake.Tick(_gate.IsOpen);
         _attempts.Tick(_gate.IsOpen);
         _holders.Tick();
-        while (_gate.IsOpen && _table.TakeExpired(_ports.Time.GetUtcNow()) is { } expired) Expire(expired);
+        while (_gate.IsOpen && _table.TakeExpired(now) is { } expired) Expire(expired);
     }
 
     private void Expire(TrackedRequest tracked)
     {
         var request = tracked.Request;
+        tracked.StoppedAs = RequestOutcome.Failed;
         var fault = new ServingFault(
             ServingError.DeadlineExceeded,
             string.Create(CultureInfo.InvariantCulture, $"The request did not end within its deadline of {(request.Deadline - request.AcceptedAt).TotalSeconds:F0} s; allow more with X-Request-Timeout."),
             RetryAfter: _publisher.DrainTime(_table.Backlog));
         _calls.Ask(
             cancellationToken => _ports.Log.EndAsync(request.Id, new RequestEvent.Failed(fault), cancellationToken),
-            ended =>
-            {
-                if (ended) _ports.Observer.Expired(request);
-                if (_table.Has(tracked)) _attempts.Stop(request.Id);
-            },
-            () =>
-            {
-                if (_table.Has(tracked)) _table.ExpireAgain(tracked);
-            });
+            ended => new DispatchInput.Expired(tracked, ended),
+            new DispatchInput.Expired(tracked, null));
+    }
+
+    private void GoOn(DispatchInput.Expired expired)
+    {
+        if (expired.Result == true) _ports.Observer.Expired(expired.Request.Request);
+        else expired.Request.StoppedAs = RequestOutcome.Cancelled; // whoever was before us
+        if (!_table.Has(expired.Request)) return;
+
+        if (expired.Result is null) _table.ExpireAgain(expired.Request, _ports.Time.GetUtcNow() + StoreGate.Pause);
+        else _attempts.Stop(expired.Request.Id);
     }
 }

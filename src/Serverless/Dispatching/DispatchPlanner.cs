@@ -1,38 +1,95 @@
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Dispatching;
 
 /// <summary>
-/// (d) Which replica a request goes to. Pure. A request goes where it fits slots and KV cache, to the replica where its prompt waits least for other prompts; of
-/// those alike, to the one with the smallest share of its KV cache spoken for. Room in the cache says nothing of a long prompt that is being worked on.
-/// The head of the backlog is never overtaken by a smaller request behind it: that costs some use of the cache and starves nobody.
+/// (d) Which replica a request goes to. Pure. A request goes where it is understood and fits slots and KV cache; of those, to the replica that costs least by the scorers.
+/// Slots are counted in sequences: what asks for eight choices takes eight.
 /// </summary>
 internal static class DispatchPlanner
 {
+    /// <summary>What replicas are compared by, with weights: a millisecond of waiting outweighs a whole cache, and that the slots.</summary>
+    public static IReadOnlyList<(IReplicaScorer Scorer, double Weight)> Scorers { get; } =
+    [
+        (new PromptWaitScorer(), 1),
+        (new CacheShareScorer(), 1e-3),
+        (new SlotShareScorer(), 1e-6),
+    ];
+
     /// <summary>The replica for the request, or null when none has room now.</summary>
-    public static ReplicaState? Choose(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas)
+    public static ReplicaState? Choose(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas, ReplicaState? reserved = null)
     {
         ReplicaState? best = null;
-        var bestRank = (Wait: double.MaxValue, Share: double.MaxValue, Taken: int.MaxValue);
-        var fastest = 1.0;
-        foreach (var replica in replicas) fastest = Math.Max(fastest, replica.Load.PrefillTokensPerSecond);
+        var least = double.MaxValue;
         foreach (var replica in replicas)
         {
-            if (!replica.IsReady || !Fits(entry, replica.Worker, replica.Taken, replica.Committed)) continue;
+            if (replica == reserved || !replica.IsReady || !Understands(entry, replica) || !Fits(entry, replica.Worker, replica.Taken, replica.Committed)) continue;
 
-            var rank = (Wait(replica, fastest), (double)replica.Committed / replica.Worker.KvCapacityTokens, replica.Taken);
-            if (rank.CompareTo(bestRank) < 0) (best, bestRank) = (replica, rank);
+            var cost = 0.0;
+            foreach (var (scorer, weight) in Scorers) cost += weight * scorer.Cost(entry, replica, replicas);
+            if (cost < least) (best, least) = (replica, cost);
         }
 
         return best;
+    }
+
+    /// <summary>Whether there are workers, and none of them can read the request.</summary>
+    public static bool NobodyUnderstands(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas)
+    {
+        var ready = false;
+        foreach (var replica in replicas)
+        {
+            if (!replica.IsReady) continue;
+            if (Understands(entry, replica)) return false;
+            ready = true;
+        }
+
+        return ready;
     }
 
     /// <summary>Whether no connected replica could ever hold the prompt and a first token; gives the largest cache.</summary>
     public static bool NeverFits(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas, out long largest)
     {
         largest = 0;
-        foreach (var replica in replicas.Where(replica => !replica.Worker.Loading)) largest = Math.Max(largest, replica.Worker.KvCapacityTokens);
+        foreach (var replica in replicas)
+        {
+            if (!replica.Worker.Loading) largest = Math.Max(largest, replica.Worker.KvCapacityTokens);
+        }
+
         return largest > 0 && entry.Request.PromptTokens >= largest;
+    }
+
+    /// <summary>Whether any replica but the reserved one has a slot free.</summary>
+    public static bool HasFreeSlot(IReadOnlyList<ReplicaState> replicas, ReplicaState? reserved)
+    {
+        foreach (var replica in replicas)
+        {
+            if (replica != reserved && replica.IsReady && replica.Taken < replica.Worker.Slots) return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Whether the replica will have room for it once enough of what it runs has ended.</summary>
+    public static bool CouldTake(BacklogEntry entry, ReplicaState replica) => replica.IsReady && Understands(entry, replica) && entry.Request.PromptTokens < replica.Worker.KvCapacityTokens;
+
+    /// <summary>The replica that has least to finish before the request fits it; null: none ever will.</summary>
+    public static ReplicaState? Soonest(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas)
+    {
+        ReplicaState? best = null;
+        var least = double.MaxValue;
+        foreach (var replica in replicas)
+        {
+            if (!CouldTake(entry, replica)) continue;
+
+            var over = Math.Max(
+                (double)(replica.Committed + entry.ExpectedTokens - replica.Worker.KvCapacityTokens) / replica.Worker.KvCapacityTokens,
+                (double)(replica.Taken + entry.Sequences - replica.Worker.Slots) / replica.Worker.Slots);
+            if (over < least) (best, least) = (replica, over);
+        }
+
+        return best;
     }
 
     /// <summary>
@@ -44,7 +101,7 @@ internal static class DispatchPlanner
         var best = new List<TrackedRequest>();
         if (entry.Request.Lane != Lane.Realtime) return best;
 
-        foreach (var replica in replicas.Where(replica => replica.IsReady))
+        foreach (var replica in replicas.Where(replica => replica.IsReady && Understands(entry, replica)))
         {
             if (replica.Running.Values.Any(request => request.Preempted)) return [];
 
@@ -53,7 +110,7 @@ internal static class DispatchPlanner
             foreach (var request in replica.Running.Values.Where(IsPreemptible).OrderByDescending(request => request.Request.AcceptedAt))
             {
                 given.Add(request);
-                (taken, committed) = (taken - 1, committed - request.Entry.ExpectedTokens);
+                (taken, committed) = (taken - request.Entry.Sequences, committed - request.Entry.ExpectedTokens);
                 if (!Fits(entry, replica.Worker, taken, committed)) continue;
                 if (best.Count == 0 || given.Count < best.Count) best = given;
                 break;
@@ -65,15 +122,14 @@ internal static class DispatchPlanner
 
     private static bool IsPreemptible(TrackedRequest request) => request is { Cancelled: false, Attempt: > 0 } && request.Entry.Request.Lane == Lane.Batch;
 
-    /// <summary>Seconds that a prompt which comes now waits for others; a replica whose rate is not known yet is taken for the fastest.</summary>
-    private static double Wait(ReplicaState replica, double fastest) =>
-        replica.PromptTokensAhead / (replica.Load.PrefillTokensPerSecond > 0 ? replica.Load.PrefillTokensPerSecond : fastest);
+    private static bool Understands(BacklogEntry entry, ReplicaState replica) =>
+        !entry.NotUnderstoodBy.Contains(replica.Worker.Worker) && replica.Worker.Understands(entry.Request.Endpoint);
 
     private static bool Fits(BacklogEntry entry, WorkerDescription worker, int taken, long committed)
     {
         if (taken >= worker.Slots || entry.Request.PromptTokens >= worker.KvCapacityTokens) return false;
 
-        // Alone its output may outgrow the cache: the engine ends it there. Beside others it must fit.
-        return taken == 0 || committed + entry.ExpectedTokens <= worker.KvCapacityTokens;
+        // Alone its output may outgrow the cache, and its choices the slots: the engine ends it there, or takes them in turn. Beside others it must fit.
+        return taken == 0 || (taken + entry.Sequences <= worker.Slots && committed + entry.ExpectedTokens <= worker.KvCapacityTokens);
     }
 }

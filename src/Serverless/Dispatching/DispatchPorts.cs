@@ -1,4 +1,7 @@
+using Serverless.Demand;
+using Serverless.Leases;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Dispatching;
 
@@ -8,8 +11,8 @@ namespace Serverless.Dispatching;
 /// <param name="Sessions">Bring workers.</param>
 /// <param name="Leases">Say who dispatches a model and which gateways live.</param>
 /// <param name="Demand">Tells the scaler.</param>
-/// <param name="Promises">Keeps what ids promised.</param>
+/// <param name="EndObservers">Are told of every end.</param>
 /// <param name="Observer">Tells the host.</param>
 /// <param name="Time">The clock.</param>
 public sealed record DispatchPorts(
-    IRequestQueue Queue, IRequestLog Log, IWorkerSessions Sessions, ILeases Leases, IDemandFeed Demand, IPromiseKeeper Promises, IDispatchObserver Observer, TimeProvider Time);
+    IRequestQueue Queue, IRequestLog Log, IWorkerSessions Sessions, ILeases Leases, IDemandFeed Demand, IEnumerable<IEndObserver> EndObservers, IDispatchObserver Observer, TimeProvider Time);

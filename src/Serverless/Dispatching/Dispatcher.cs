@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Serverless.Catalog;
 using Serverless.Errors;
+using Serverless.Loops;
 
 namespace Serverless.Dispatching;
 
@@ -14,36 +15,89 @@ namespace Serverless.Dispatching;
 ///  workers ─ messages ───▶ │                    └─▶ demand
 ///  answers to its calls ─▶ ┘
 /// </code>
+/// Without work it sleeps: no timer, no consumer, no watch of the log; the queue's arrivals and its workers wake it (ADR 20).
 /// </remarks>
 internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts ports)
 {
     private const int InboxCapacity = 4096;
 
-    private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan SourcePause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestSourcePause = TimeSpan.FromSeconds(10);
 
     private readonly Channel<DispatchInput> _inbox = Channel.CreateBounded<DispatchInput>(new BoundedChannelOptions(InboxCapacity) { SingleReader = true });
+    private CancellationTokenSource? _consuming;
+    private Task _consumption = Task.CompletedTask;
+    private TimeSpan _rhythm = Timeout.InfiniteTimeSpan;
+    private int _ticks;
+    private volatile bool _awake = true;
+
+    /// <summary>Whether it looks for work, or sleeps until there is some.</summary>
+    public bool IsAwake => _awake;
+
+    /// <summary>Says that the queue may hold something.</summary>
+    public void Wake() => _inbox.Writer.TryWrite(new DispatchInput.Arrived()); // one whose inbox is full is awake
 
     /// <summary>Runs until stopped: then it takes nothing more before it does anything else. What it has not answered goes back into the queue when it stops consuming.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
         var work = new DispatchLoop(model, epoch, ports, _inbox.Writer, stop.Token);
-        Task[] pumps = [GuardedAsync(PumpDeliveriesAsync, stop.Token), GuardedAsync(PumpEndsAsync, stop.Token), GuardedAsync(PumpSessionsAsync, stop.Token), GuardedAsync(PumpTicksAsync, stop.Token)];
+        await using var ticker = ports.Time.CreateTimer(_ => Tick(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        var sessions = KeepUpAsync("sessions", PumpSessionsAsync, stop.Token);
         try
         {
+            Wake(); // what came before its lease was named to another gateway
             while (await _inbox.Reader.WaitToReadAsync(stop.Token))
             {
-                for (var budget = InboxCapacity; budget > 0 && _inbox.Reader.TryRead(out var input); budget--) work.Handle(input);
+                for (var budget = InboxCapacity; budget > 0 && _inbox.Reader.TryRead(out var input); budget--)
+                {
+                    if (input is DispatchInput.Tick) Volatile.Write(ref _ticks, 0);
+                    work.Handle(input);
+                }
+
                 work.Advance();
+                Follow(work, ticker, stop.Token);
             }
         }
         finally
         {
             await stop.CancelAsync();
             await work.CloseAsync();
-            await Task.WhenAll(pumps);
+            await Task.WhenAll(sessions, _consumption);
         }
+    }
+
+    /// <summary>Ticks and consumes as the work asks for.</summary>
+    private void Follow(DispatchLoop work, ITimer ticker, CancellationToken stoppingToken)
+    {
+        if (work.Rhythm != _rhythm) ticker.Change(_rhythm = work.Rhythm, _rhythm);
+        _awake = work.IsAwake;
+        if (work.WantsDeliveries == _consuming is not null) return;
+
+        if (_consuming is { } consuming)
+        {
+            consuming.Cancel();
+            _consuming = null;
+            return;
+        }
+
+        _consuming = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        _consumption = ConsumeAsync(_consumption, _consuming);
+    }
+
+    /// <summary>One consumer at a time: what it had goes back before the next one begins.</summary>
+    private async Task ConsumeAsync(Task before, CancellationTokenSource stop)
+    {
+        await before;
+        var token = stop.Token;
+        await Task.WhenAll(KeepUpAsync("deliveries", PumpDeliveriesAsync, token), KeepUpAsync("ends", PumpEndsAsync, token));
+        stop.Dispose();
+    }
+
+    private void Tick()
+    {
+        // One at a time: a loop that is busy is not told twice.
+        if (Interlocked.Exchange(ref _ticks, 1) == 0 && !_inbox.Writer.TryWrite(new DispatchInput.Tick())) Volatile.Write(ref _ticks, 0);
     }
 
     private async Task PumpDeliveriesAsync(CancellationToken cancellationToken)
@@ -54,12 +108,6 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
     private async Task PumpEndsAsync(CancellationToken cancellationToken)
     {
         await foreach (var id in ports.Log.WatchEndsAsync(model, cancellationToken)) await _inbox.Writer.WriteAsync(new DispatchInput.Ended(id), cancellationToken);
-    }
-
-    private async Task PumpTicksAsync(CancellationToken cancellationToken)
-    {
-        using var timer = new PeriodicTimer(TickInterval, ports.Time);
-        while (await timer.WaitForNextTickAsync(cancellationToken)) await _inbox.Writer.WriteAsync(new DispatchInput.Tick(), cancellationToken);
     }
 
     private async Task PumpSessionsAsync(CancellationToken cancellationToken)
@@ -84,7 +132,16 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
         try
         {
             await _inbox.Writer.WriteAsync(new DispatchInput.Opened(replica), cancellationToken);
-            await foreach (var message in replica.Session.ReadAsync(cancellationToken)) await _inbox.Writer.WriteAsync(new DispatchInput.Said(replica, message), cancellationToken);
+            try
+            {
+                await foreach (var message in replica.Session.ReadAsync(cancellationToken)) await _inbox.Writer.WriteAsync(new DispatchInput.Said(replica, message), cancellationToken);
+            }
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                ports.Observer.SourceFailed(model, "session", exception);
+                replica.Session.Close();
+            }
+
             await _inbox.Writer.WriteAsync(new DispatchInput.Closed(replica), cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -93,31 +150,28 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
         }
     }
 
-    /// <summary>A source whose store is away is asked again; one that fails otherwise ends the dispatcher, which is then started afresh with a higher epoch.</summary>
-    private async Task GuardedAsync(Func<CancellationToken, Task> pump, CancellationToken cancellationToken)
+    /// <summary>A source of inputs that ends or fails, whatever its error, is opened again after a pause: what it had and was not answered comes again.</summary>
+    private async Task KeepUpAsync(string source, Func<CancellationToken, Task> pump, CancellationToken cancellationToken)
     {
-        try
+        var backoff = new Backoff(SourcePause, LongestSourcePause);
+        while (!cancellationToken.IsCancellationRequested)
         {
-            while (true)
+            var begun = ports.Time.GetTimestamp();
+            try
             {
-                try
-                {
-                    await pump(cancellationToken);
-                    return;
-                }
-                catch (ServingException exception) when (LoopCalls.IsUnavailable(exception))
-                {
-                    await Task.Delay(SourcePause, ports.Time, cancellationToken);
-                }
-                catch (Exception exception) when (exception is not OperationCanceledException)
-                {
-                    await _inbox.Writer.WriteAsync(new DispatchInput.Faulted(exception), cancellationToken);
-                    return;
-                }
+                await pump(cancellationToken);
             }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                if (exception is not ServingException away || !StoreGate.IsAway(away)) ports.Observer.SourceFailed(model, source, exception);
+            }
+            catch (Exception)
+            {
+                return; // it was stopped
+            }
+
+            if (ports.Time.GetElapsedTime(begun) > LongestSourcePause) backoff.Reset();
+            await Task.Delay(backoff.Next(), ports.Time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

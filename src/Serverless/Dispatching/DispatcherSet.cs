@@ -1,121 +1,145 @@
+using System.Collections.Concurrent;
 using Serverless.Catalog;
 using Serverless.Errors;
+using Serverless.Leases;
+using Serverless.Loops;
 
 namespace Serverless.Dispatching;
 
 /// <summary>
 /// This gateway's part in dispatching. It keeps its own lease, and runs the dispatcher of each model of the catalogue whose lease it holds. Models spread over the living
-/// gateways by rendezvous hashing: whoever ranks first takes a model that nobody has, the next ones a moment later each. Thread-safe.
+/// gateways by rendezvous hashing: whoever ranks first takes a model that nobody has, the next ones a moment later each. A model without work costs none of its loops anything:
+/// leases are read and renewed together, and its dispatcher sleeps until the queue names it. Thread-safe.
 /// </summary>
-public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalog, DispatchPorts ports)
+public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalog, DispatchPorts ports, Supervisor supervisor, ILoopObserver loops)
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    /// <summary>How often it looks around: who lives, which models are free.</summary>
+    internal static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     /// <summary>A gateway that ranks higher gets a model that another dispatches once it has lived so long: a roll-out moves each model a few times, not with every pod.</summary>
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(60);
 
-    private readonly Dictionary<ModelName, HeldModel> _held = [];
+    private readonly LeaseKeeper _keeper = new(ports.Leases, gateway.Address, ports.Time, loops);
+    private readonly ConcurrentDictionary<ModelName, DispatchedModel> _models = new();
     private readonly Dictionary<ModelName, DateTimeOffset> _freeSince = [];
     private readonly Dictionary<string, DateTimeOffset> _livingSince = new(StringComparer.Ordinal);
+    private string[] _ranked = [];
+    private volatile KeptLease? _own;
+
+    /// <summary>How it stands, for readiness and figures.</summary>
+    public DispatchState State => new(_own is { Lost.IsCancellationRequested: false }, _models.Count, _models.Count(model => model.Value.IsAwake));
 
     /// <summary>Dispatches until stopped; then gives its leases back, so that others take over at once.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
-        var living = StayAsync(stoppingToken);
-        try
-        {
-            using var timer = new PeriodicTimer(Interval, ports.Time);
-            do
-            {
-                await TickAsync(stoppingToken);
-            }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
-        finally
-        {
-            foreach (var held in _held.Values) await held.StopAsync("this gateway stops");
-            await living;
-        }
+        using var renewing = new CancellationTokenSource(); // while it stops, what it holds stays its own
+        var keeping = supervisor.RunAsync("leases", _keeper.RunAsync, renewing.Token);
+        await Task.WhenAll(
+            supervisor.RunAsync("gateway-lease", StayAsync, stoppingToken),
+            supervisor.RunAsync("dispatchers", LookAroundAsync, stoppingToken),
+            supervisor.RunAsync("arrivals", WakeAsync, stoppingToken));
+
+        await Task.WhenAll(_models.Values.Select(model => model.StopAsync("this gateway stops")));
+        _models.Clear();
+        if (_own is { } own) await own.DisposeAsync();
+        await renewing.CancelAsync();
+        await keeping;
     }
 
     /// <summary>Keeps this gateway's own lease, whatever comes.</summary>
     private async Task StayAsync(CancellationToken stoppingToken)
     {
-        while (!stoppingToken.IsCancellationRequested)
+        using var timer = new PeriodicTimer(Interval, ports.Time);
+        do
         {
-            try
-            {
-                await using var lease = await KeptLease.AcquireAsync(ports.Leases, LeaseNames.Gateway(gateway.Instance), gateway.Address, ports.Time, stoppingToken);
-                using var gone = lease is null ? null : CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, lease.Lost);
-                await Task.Delay(lease is null ? Interval : Timeout.InfiniteTimeSpan, ports.Time, gone?.Token ?? stoppingToken);
-            }
-            catch (OperationCanceledException)
-            {
-            }
-            catch (ServingException)
-            {
-                await Task.Delay(Interval, ports.Time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
+            if (_own is { Lost.IsCancellationRequested: false }) continue;
+            if (_own is { } lost) await lost.DisposeAsync();
+            _own = null;
+            await TryAsync("gateway-lease", async () => _own = (await _keeper.AcquireAsync([LeaseNames.Gateway(gateway.Instance)], stoppingToken)).SingleOrDefault(), stoppingToken);
         }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    private async ValueTask TickAsync(CancellationToken stoppingToken)
+    private async Task LookAroundAsync(CancellationToken stoppingToken)
     {
-        foreach (var ended in _held.Where(held => held.Value.HasEnded).ToArray())
+        using var timer = new PeriodicTimer(Interval, ports.Time);
+        do
         {
-            _held.Remove(ended.Key);
-            await ended.Value.DisposeAsync();
+            foreach (var (model, ended) in _models.Where(model => model.Value.HasEnded).ToArray()) await LeaveAsync(model, ended, "it ended");
+            if (!await TryAsync("dispatchers", () => LookAsync(stoppingToken), stoppingToken)) _freeSince.Clear(); // nothing is known of anybody; what is held is watched by its own lease
+            ports.Demand.Renew(ports.Time.GetUtcNow());
         }
-
-        try
-        {
-            var now = ports.Time.GetUtcNow();
-            var living = (await ports.Leases.ListAsync(LeaseNames.Gateways, stoppingToken)).Select(lease => lease.Name[LeaseNames.Gateways.Length..]).ToArray();
-            NoteLiving(living, now);
-
-            var models = catalog.Current.Models.Select(model => model.Name).ToHashSet();
-            foreach (var gone in _held.Keys.Where(model => !models.Contains(model)).ToArray()) await LeaveAsync(gone, "the catalogue has it no longer");
-            foreach (var model in models) await ConsiderAsync(model, living, now, stoppingToken);
-        }
-        catch (ServingException exception) when (LoopCalls.IsUnavailable(exception))
-        {
-            // Nothing is known of anybody; what is held is watched by its own lease.
-            _freeSince.Clear();
-        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    private async ValueTask ConsiderAsync(ModelName model, string[] living, DateTimeOffset now, CancellationToken stoppingToken)
+    /// <summary>Wakes dispatchers whose models the queue names.</summary>
+    private async Task WakeAsync(CancellationToken stoppingToken)
     {
-        var rank = Rendezvous.Rank(model.Value, gateway.Instance, living);
-        if (_held.ContainsKey(model))
+        await foreach (var model in ports.Queue.WatchArrivalsAsync(stoppingToken))
         {
-            // Not from the first second of a newcomer: and only to one that has proved to stay.
-            var settled = living.Where(other => other == gateway.Instance || now - _livingSince[other] >= Settled).ToArray();
-            if (Rendezvous.Rank(model.Value, gateway.Instance, settled) is var better && better > 0 && better < settled.Length) await LeaveAsync(model, "another gateway ranks before this one");
-            return;
+            if (_models.TryGetValue(model, out var dispatched)) dispatched.Wake();
         }
 
-        if (await ports.Leases.ReadAsync(LeaseNames.Dispatcher(model), stoppingToken) is not null)
+        stoppingToken.ThrowIfCancellationRequested();
+        throw new InvalidOperationException("The queue's arrivals ended unasked.");
+    }
+
+    private async Task LookAsync(CancellationToken stoppingToken)
+    {
+        var living = (await ports.Leases.ListAsync(LeaseNames.Gateways, stoppingToken)).Select(lease => lease.Name[LeaseNames.Gateways.Length..]).ToArray();
+        var now = ports.Time.GetUtcNow();
+        NoteLiving(living, now);
+
+        var models = catalog.Current.Models.Select(model => model.Name).ToHashSet();
+        foreach (var (model, gone) in _models.Where(model => !models.Contains(model.Key)).ToArray()) await LeaveAsync(model, gone, "the catalogue has it no longer");
+        await HandOverAsync(living, now);
+        await TakeAsync([.. models.Where(model => !_models.ContainsKey(model))], living, stoppingToken);
+    }
+
+    /// <summary>Gives models to gateways that rank before this one: not to one in its first second, only to one that has proved to stay.</summary>
+    private async Task HandOverAsync(string[] living, DateTimeOffset now)
+    {
+        var settled = living.Where(other => other == gateway.Instance || now - _livingSince[other] >= Settled).ToArray();
+        if (settled.AsSpan().SequenceEqual(_ranked)) return;
+
+        _ranked = settled;
+        var anothers = _models.Where(model => Rendezvous.Rank(model.Key.Value, gateway.Instance, settled) is var rank && rank > 0 && rank < settled.Length);
+        await Task.WhenAll(anothers.ToArray().Select(model => LeaveAsync(model.Key, model.Value, "another gateway ranks before this one")));
+    }
+
+    /// <summary>Takes free models: the first gateway at once; each of the next has given those before it two looks to take it.</summary>
+    private async Task TakeAsync(ModelName[] missing, string[] living, CancellationToken stoppingToken)
+    {
+        if (missing.Length == 0) return;
+
+        var now = ports.Time.GetUtcNow(); // what was handed over meanwhile is free from now on
+        var taken = (await ports.Leases.ListAsync(LeaseNames.Dispatchers, stoppingToken)).Select(lease => lease.Name).ToHashSet(StringComparer.Ordinal);
+        var wanted = new Dictionary<string, ModelName>(StringComparer.Ordinal);
+        foreach (var model in missing)
         {
+            if (taken.Contains(LeaseNames.Dispatcher(model)))
+            {
+                _freeSince.Remove(model);
+                continue;
+            }
+
+            _freeSince.TryAdd(model, now);
+            var rank = Rendezvous.Rank(model.Value, gateway.Instance, living);
+            if (now - _freeSince[model] >= Math.Min(rank, 2) * 2 * Interval) wanted[LeaseNames.Dispatcher(model)] = model;
+        }
+
+        foreach (var lease in await _keeper.AcquireAsync(wanted.Keys, stoppingToken))
+        {
+            var model = wanted[lease.Lease.Name];
             _freeSince.Remove(model);
-            return;
+            _models[model] = new DispatchedModel(model, lease, ports, loops);
         }
-
-        // The first at once; each of the next has given those before it two looks to take it.
-        _freeSince.TryAdd(model, now);
-        if (now - _freeSince[model] < Math.Min(rank, 2) * 2 * Interval) return;
-
-        if (await KeptLease.AcquireAsync(ports.Leases, LeaseNames.Dispatcher(model), gateway.Address, ports.Time, stoppingToken) is not { } lease) return;
-        _freeSince.Remove(model);
-        _held[model] = new HeldModel(model, lease, ports);
     }
 
-    private async ValueTask LeaveAsync(ModelName model, string reason)
+    private async Task LeaveAsync(ModelName model, DispatchedModel dispatched, string reason)
     {
-        if (_held.Remove(model, out var held)) await held.StopAsync(reason);
+        _models.TryRemove(KeyValuePair.Create(model, dispatched));
+        await dispatched.StopAsync(reason);
     }
 
     private void NoteLiving(string[] living, DateTimeOffset now)
@@ -123,4 +147,29 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
         foreach (var gone in _livingSince.Keys.Except(living).ToArray()) _livingSince.Remove(gone);
         foreach (var instance in living) _livingSince.TryAdd(instance, now);
     }
+
+    /// <summary>One pass of a loop. False: a store did not answer, or answered with an error: the next pass asks again.</summary>
+    private async Task<bool> TryAsync(string loop, Func<Task> pass, CancellationToken stoppingToken)
+    {
+        try
+        {
+            await pass();
+            return true;
+        }
+        catch (ServingException exception) when (StoreGate.IsAway(exception))
+        {
+            return false;
+        }
+        catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+        {
+            loops.Failed(loop, "", exception, Interval);
+            return false;
+        }
+    }
 }
+
+/// <summary>How a gateway's dispatching stands.</summary>
+/// <param name="HoldsLease">Whether its own lease is held: without it others soon take the requests of its connections for abandoned.</param>
+/// <param name="Models">Models that it dispatches.</param>
+/// <param name="Awake">Those of them that have work, or had some of late.</param>
+public readonly record struct DispatchState(bool HoldsLease, int Models, int Awake);

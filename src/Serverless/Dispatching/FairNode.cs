@@ -66,12 +66,13 @@ internal sealed class FairNode
     }
 
     /// <summary>To be called on a leaf that got its first entry. A tenant that was idle starts level with the least-served of those that wait: it neither owes nor is owed for its pause.</summary>
-    public void Activate()
+    /// <param name="wasIdle">False: it was never idle, only passed over, and keeps its place.</param>
+    public void Activate(bool wasIdle = true)
     {
         for (var node = this; node._parent is { } parent; node = parent)
         {
             var first = !parent.HasBacklog;
-            node._counter = Math.Max(node._counter, parent._backlogged.Min?._counter ?? parent._virtualTime);
+            if (wasIdle) node._counter = Math.Max(node._counter, parent._backlogged.Min?._counter ?? parent._virtualTime);
             parent._backlogged.Add(node);
             if (!first) return;
         }

@@ -46,6 +46,31 @@ public interface IDispatchObserver
     {
     }
 
+    /// <summary>A store, a source of deliveries, ends or sessions failed with an error that says more than that it is away; it is asked again.</summary>
+    void SourceFailed(ModelName model, string source, Exception exception)
+    {
+    }
+
+    /// <summary>A worker could not read a request: another one may.</summary>
+    void NotUnderstood(InferenceRequest request, string replica)
+    {
+    }
+
+    /// <summary>A worker goes on with what it was told to stop: it counts as lost, and its session is closed.</summary>
+    void StopIgnored(InferenceRequest request, string replica)
+    {
+    }
+
+    /// <summary>The model has had no work for a while: its dispatcher sleeps until there is some.</summary>
+    void Slept(ModelName model)
+    {
+    }
+
+    /// <summary>It looks for work again.</summary>
+    void Woke(ModelName model)
+    {
+    }
+
     /// <summary>A gateway is gone, and the requests of its connections, so many of them, end.</summary>
     void HolderGone(string holder, int requests)
     {

@@ -2,7 +2,7 @@ using Serverless.Requests;
 
 namespace Serverless.Dispatching;
 
-/// <summary>Port: keeps what an id promised. A dispatcher calls it when such a request has ended, before the request's message is acknowledged.</summary>
+/// <summary>Keeps what an id promised, when such a request has ended: one of the <see cref="IEndObserver"/>s.</summary>
 public interface IPromiseKeeper
 {
     /// <summary>Persists the result of an ended request (from its log) and tells whoever asked to be told. Idempotent: a redelivered request that has ended completes what is missing. Returns once it is safe; retries by itself until cancelled.</summary>

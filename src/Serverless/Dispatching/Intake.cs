@@ -7,14 +7,14 @@ namespace Serverless.Dispatching;
 /// registered here yet; for those a new dispatcher waits a moment. What comes for the first time to a dispatcher that has room for it is begun without asking: the log
 /// answers that too. Not thread-safe.
 /// </summary>
-internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, DispatchPorts ports, LoopCalls calls, DemandPublisher publisher)
+internal sealed class Intake(RequestTable table, AttemptTracker attempts, RequestEnder ender, DispatchPorts ports, LoopCalls calls, DemandPublisher publisher)
 {
     /// <summary>How long a new dispatcher waits for workers to say what they run: they look for it every second or so.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
 
     private readonly DateTimeOffset _graceEnds = ports.Time.GetUtcNow() + Grace;
     private readonly List<TrackedRequest> _unclaimed = [];
-    private readonly List<TrackedRequest> _unasked = [];
+    private readonly List<(TrackedRequest Request, DateTimeOffset NotBefore)> _unasked = [];
 
     public void Deliver(IRequestDelivery delivery, bool storeIsOpen)
     {
@@ -26,7 +26,7 @@ internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, D
 
         var request = table.Add(delivery);
         if (!delivery.Redelivered && !IsGrace && storeIsOpen && table.Backlog.Count == 0 && attempts.HasRoomFor(request)) Take(request, Acceptance.New, null);
-        else Accept(request);
+        else LookUp(request);
     }
 
     /// <summary>Asks again what could not be asked, and gives up waiting for workers when it is time.</summary>
@@ -34,9 +34,10 @@ internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, D
     {
         if (storeIsOpen && _unasked.Count > 0)
         {
-            TrackedRequest[] again = [.. _unasked.Where(table.Has)];
-            _unasked.Clear();
-            foreach (var request in again) Accept(request);
+            var now = ports.Time.GetUtcNow();
+            TrackedRequest[] again = [.. _unasked.Where(waiting => waiting.NotBefore <= now && table.Has(waiting.Request)).Select(waiting => waiting.Request)];
+            _unasked.RemoveAll(waiting => waiting.NotBefore <= now);
+            foreach (var request in again) LookUp(request);
         }
 
         if (_unclaimed.Count == 0 || IsGrace) return;
@@ -54,22 +55,29 @@ internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, D
 
         var isLesser = old.Request.Promise == Promise.Id && delivery.Request.Promise != Promise.Id;
         if (!isLesser) table.Replace(known, delivery);
-        ends.Acknowledge(isLesser ? delivery : old);
+        ender.Acknowledge(isLesser ? delivery : old);
     }
 
-    private void Accept(TrackedRequest request) => calls.Ask(
+    /// <summary>The log has answered to a look-up.</summary>
+    public void GoOn(DispatchInput.Looked looked)
+    {
+        if (looked.Result is { } found) Take(looked.Request, found.Acceptance, found.Head);
+        else _unasked.Add((looked.Request, ports.Time.GetUtcNow() + (looked.IsStoreAway ? TimeSpan.Zero : StoreGate.Pause)));
+    }
+
+    private void LookUp(TrackedRequest request) => calls.Ask(
         cancellationToken => AskAsync(request.Request, cancellationToken),
-        known => Take(request, known.Acceptance, known.Head),
-        () => _unasked.Add(request));
+        found => new DispatchInput.Looked(request, found),
+        new DispatchInput.Looked(request, null));
 
     /// <summary>What an id promised may have lost its log with the store: it is opened again.</summary>
-    private async ValueTask<(Acceptance Acceptance, LogHead? Head)> AskAsync(InferenceRequest request, CancellationToken cancellationToken)
+    private async ValueTask<LookUp> AskAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
         if (request.Promise == Promise.Id) await ports.Log.OpenAsync(request.Id, LogHead.Of(request), cancellationToken);
-        if (await ports.Log.AcceptAsync(request.Id, ports.Time.GetUtcNow(), cancellationToken)) return (Acceptance.New, null);
+        if (await ports.Log.AcceptAsync(request.Id, ports.Time.GetUtcNow(), cancellationToken)) return new LookUp(Acceptance.New, null);
 
         var head = await ports.Log.ReadHeadAsync(request.Id, cancellationToken);
-        return (head is null ? Acceptance.Unknown : head.Ended ? Acceptance.Ended : Acceptance.Known, head);
+        return new LookUp(head is null ? Acceptance.Unknown : head.Ended ? Acceptance.Ended : Acceptance.Known, head);
     }
 
     private void Take(TrackedRequest request, Acceptance acceptance, LogHead? head)
@@ -78,8 +86,9 @@ internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, D
 
         if (acceptance is Acceptance.Ended or Acceptance.Unknown)
         {
-            if (acceptance == Acceptance.Ended && request.Entry.Delivery.Redelivered) ends.CompleteAgain(request, head!.Attempts);
-            else ends.Complete(request, 0);
+            if (acceptance == Acceptance.Ended && request.Entry.Delivery.Redelivered) ender.CompleteAgain(request, head!.Attempts);
+            else if (acceptance == Acceptance.Ended) ender.Complete(request);
+            else ender.Drop(request);
             return;
         }
 
@@ -92,3 +101,24 @@ internal sealed class Intake(RequestTable table, Attempts attempts, Ends ends, D
         else table.Enqueue(request);
     }
 }
+
+/// <summary>What the log knew of a request when it was delivered.</summary>
+internal enum Acceptance
+{
+    /// <summary>Nobody had it before.</summary>
+    New,
+
+    /// <summary>A dispatcher had it before: it may run somewhere.</summary>
+    Known,
+
+    /// <summary>It has ended.</summary>
+    Ended,
+
+    /// <summary>Nothing: its holder never opened the log, or the store lost it.</summary>
+    Unknown,
+}
+
+/// <summary>The answer to a look-up in the log.</summary>
+/// <param name="Acceptance">What it knew.</param>
+/// <param name="Head">What it holds of a request that it had before.</param>
+internal sealed record LookUp(Acceptance Acceptance, LogHead? Head);

@@ -1,44 +1,38 @@
 using System.Threading.Channels;
+using Serverless.Catalog;
 using Serverless.Errors;
 
 namespace Serverless.Dispatching;
 
 /// <summary>
-/// Calls that a dispatcher makes without waiting for them: their answers come back through its inbox, and are handled in its loop like everything else.
+/// Calls that a dispatcher makes without waiting for them: their answers come back through its inbox as inputs with a name, and are handled in its loop like everything else.
 /// What completes at once, as in the embedded shape, is handled at once.
 /// </summary>
-internal sealed class LoopCalls(ChannelWriter<DispatchInput> inbox, StoreGate gate, CancellationToken stop)
+internal sealed class LoopCalls(ModelName model, IDispatchObserver observer, ChannelWriter<DispatchInput> inbox, Action<DispatchInput> handle, CancellationToken stop)
 {
     private readonly Lock _lock = new();
     private readonly HashSet<Task> _running = [];
 
-    /// <summary>Asks the log. Exactly one of the two goes on, in the loop, unless the dispatcher stops or the call fails otherwise.</summary>
-    public void Ask<T>(Func<CancellationToken, ValueTask<T>> call, Action<T> answered, Action unavailable)
+    /// <summary>Asks a store. Exactly one answer is handled, in the loop, unless the dispatcher stops: what it answers, or <paramref name="unanswered"/> whatever the call failed with.</summary>
+    public void Ask<T>(Func<CancellationToken, ValueTask<T>> call, Func<T, DispatchInput.Answer> answered, DispatchInput.Answer unanswered)
     {
         ValueTask<T> asked;
         try
         {
             asked = call(stop);
         }
-        catch (ServingException exception) when (IsUnavailable(exception))
+        catch (Exception exception)
         {
-            gate.Close();
-            unavailable();
+            if (!stop.IsCancellationRequested) handle(Unanswered(unanswered, exception));
             return;
         }
 
-        if (asked.IsCompletedSuccessfully)
-        {
-            gate.Answered();
-            answered(asked.GetAwaiter().GetResult());
-            return;
-        }
-
-        Track(AwaitAsync(asked, answered, unavailable));
+        if (asked.IsCompletedSuccessfully) handle(answered(asked.GetAwaiter().GetResult()));
+        else Track(AwaitAsync(asked, answered, unanswered));
     }
 
-    /// <summary>Does something that nobody in the loop waits for; if it fails, so does the dispatcher.</summary>
-    public void Run(Func<CancellationToken, ValueTask> work)
+    /// <summary>Does something that nobody in the loop waits for, and that does not fail but by being stopped.</summary>
+    public void Run(Func<CancellationToken, Task> work)
     {
         var task = work(stop);
         if (!task.IsCompletedSuccessfully) Track(AwaitAsync(task));
@@ -50,47 +44,40 @@ internal sealed class LoopCalls(ChannelWriter<DispatchInput> inbox, StoreGate ga
         lock (_lock) return Task.WhenAll(_running);
     }
 
-    public static bool IsUnavailable(ServingException exception) => exception.Fault.Error == ServingError.StoreUnavailable;
+    private DispatchInput.Answer Unanswered(DispatchInput.Answer unanswered, Exception exception)
+    {
+        if (exception is ServingException away && StoreGate.IsAway(away)) return unanswered with { IsStoreAway = true };
 
-    private async Task AwaitAsync<T>(ValueTask<T> asked, Action<T> answered, Action unavailable)
+        observer.SourceFailed(model, "store", exception);
+        return unanswered;
+    }
+
+    private async Task AwaitAsync<T>(ValueTask<T> asked, Func<T, DispatchInput.Answer> answered, DispatchInput.Answer unanswered)
     {
         DispatchInput input;
         try
         {
-            var answer = await asked;
-            input = new DispatchInput.Answered(() =>
-            {
-                gate.Answered();
-                answered(answer);
-            });
+            input = answered(await asked);
         }
-        catch (ServingException exception) when (IsUnavailable(exception))
-        {
-            input = new DispatchInput.Answered(() =>
-            {
-                gate.Close();
-                unavailable();
-            });
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        catch (Exception) when (stop.IsCancellationRequested)
         {
             return;
         }
         catch (Exception exception)
         {
-            input = new DispatchInput.Faulted(exception);
+            input = Unanswered(unanswered, exception);
         }
 
         await PostAsync(input);
     }
 
-    private async Task AwaitAsync(ValueTask work)
+    private async Task AwaitAsync(Task work)
     {
         try
         {
             await work;
         }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        catch (Exception) when (stop.IsCancellationRequested)
         {
         }
         catch (Exception exception)
@@ -121,5 +108,44 @@ internal sealed class LoopCalls(ChannelWriter<DispatchInput> inbox, StoreGate ga
             CancellationToken.None,
             TaskContinuationOptions.None,
             TaskScheduler.Default);
+    }
+}
+
+/// <summary>Whether the log's store answers. While it does not, nothing new begins and what runs goes on; after each pause it is tried again. Not thread-safe.</summary>
+internal sealed class StoreGate(ModelName model, IDispatchObserver observer, TimeProvider time)
+{
+    /// <summary>How long what did not succeed is left alone.</summary>
+    public static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
+    private DateTimeOffset _closedUntil;
+    private bool _away;
+
+    public bool IsOpen => !_away || time.GetUtcNow() >= _closedUntil;
+
+    /// <summary>Whether that is what a store says, or is said of it, that cannot be reached.</summary>
+    public static bool IsAway(ServingException exception) => exception.Fault.Error == ServingError.StoreUnavailable;
+
+    /// <summary>A call was answered, or did not reach it.</summary>
+    public void Note(DispatchInput.Answer answer)
+    {
+        if (answer.IsStoreAway) Close();
+        else Open();
+    }
+
+    private void Close()
+    {
+        _closedUntil = time.GetUtcNow() + Pause;
+        if (_away) return;
+
+        _away = true;
+        observer.StoreLost(model);
+    }
+
+    private void Open()
+    {
+        if (!_away || !IsOpen) return; // an answer from before the loss may come after it
+
+        _away = false;
+        observer.StoreBack(model);
     }
 }

@@ -14,7 +14,6 @@ internal sealed class LostAttempts(RequestTable table, TimeProvider time)
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     private readonly HashSet<TrackedRequest> _suspected = [];
-    private readonly List<(TrackedRequest Request, DateTimeOffset Until)> _waiting = [];
 
     /// <summary>Whether there were as many as make a verdict.</summary>
     public static bool IsLethal(TrackedRequest request) => request.Losses >= Max;
@@ -35,8 +34,7 @@ internal sealed class LostAttempts(RequestTable table, TimeProvider time)
         table.Requeue(request);
         if (!IsLethal(request)) return;
 
-        table.Backlog.Remove(request.Entry);
-        _waiting.Add((request, time.GetUtcNow() + Grace));
+        table.Defer(request, time.GetUtcNow() + Grace); // in its place, and with its conversation's turn
     }
 
     /// <summary>A worker registered: nothing was lost with it.</summary>
@@ -44,7 +42,9 @@ internal sealed class LostAttempts(RequestTable table, TimeProvider time)
     {
         foreach (var request in _suspected)
         {
+            var waits = IsLethal(request);
             while (request.LostWith.Remove(worker)) request.Losses = Math.Max(0, request.Losses - 1);
+            if (waits && !IsLethal(request)) table.Resume(request);
         }
 
         _suspected.RemoveWhere(request => request.LostWith.Count == 0);
@@ -60,6 +60,7 @@ internal sealed class LostAttempts(RequestTable table, TimeProvider time)
         if (begun.Output.Count > request.OutputSeen)
         {
             (request.Losses, request.OutputSeen) = (0, begun.Output.Count);
+            request.Returns = null;
             request.LostWith.Clear();
             _suspected.Remove(request);
         }
@@ -67,20 +68,9 @@ internal sealed class LostAttempts(RequestTable table, TimeProvider time)
         request.Begun = true;
     }
 
-    /// <summary>Lets those be planned that have waited, or need not any more.</summary>
+    /// <summary>Forgets those that have ended.</summary>
     public void Tick()
     {
         if (_suspected.Count > 0) _suspected.RemoveWhere(request => !table.Has(request));
-        for (var place = _waiting.Count - 1; place >= 0; place--)
-        {
-            var (request, until) = _waiting[place];
-            if (table.Has(request) && request.Replica is null)
-            {
-                if (IsLethal(request) && time.GetUtcNow() < until) continue;
-                table.Enqueue(request);
-            }
-
-            _waiting.RemoveAt(place);
-        }
     }
 }

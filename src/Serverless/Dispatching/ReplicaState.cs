@@ -1,4 +1,5 @@
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Dispatching;
 
@@ -7,6 +8,7 @@ internal sealed class ReplicaState(IWorkerSession session)
 {
     private WorkerLoad _load = WorkerLoad.Idle;
     private long _assignedSince;
+    private int _sequences;
 
     public IWorkerSession Session => session;
 
@@ -23,8 +25,8 @@ internal sealed class ReplicaState(IWorkerSession session)
     /// <summary>Requests assigned to it and not ended.</summary>
     public Dictionary<RequestId, TrackedRequest> Running { get; } = [];
 
-    /// <summary>What it runs since an earlier dispatcher and nobody has delivered here yet.</summary>
-    public Dictionary<RequestId, HeldAttempt> Claims { get; } = [];
+    /// <summary>What it runs besides, by its own word: since an earlier dispatcher, and nobody has delivered it here yet; or it was told to drop it and has not said that it did.</summary>
+    public Dictionary<RequestId, AttemptClaim> Claims { get; } = [];
 
     /// <summary>Tokens that the running ones are expected to hold.</summary>
     public long ReservedTokens { get; private set; }
@@ -32,8 +34,8 @@ internal sealed class ReplicaState(IWorkerSession session)
     /// <summary>Whether it takes work.</summary>
     public bool IsReady => !Draining && !Worker.Loading;
 
-    /// <summary>Slots that are taken.</summary>
-    public int Taken => Running.Count + Claims.Count;
+    /// <summary>Slots that are taken: one for each sequence. Of claims only the engine knows how many they have; one, at least.</summary>
+    public int Taken => _sequences + Claims.Count;
 
     /// <summary>Tokens spoken for. Of claims only the engine knows how many they hold.</summary>
     public long Committed => Claims.Count > 0 ? Math.Max(ReservedTokens, Load.KvUsedTokens) : ReservedTokens;
@@ -45,12 +47,14 @@ internal sealed class ReplicaState(IWorkerSession session)
     {
         Running.Add(request.Id, request);
         _assignedSince += request.Request.PromptTokens;
+        _sequences += request.Entry.Sequences;
         ReservedTokens += request.Entry.ExpectedTokens;
     }
 
     public bool Remove(TrackedRequest request)
     {
         if (!Running.Remove(request.Id)) return false;
+        _sequences -= request.Entry.Sequences;
         ReservedTokens -= request.Entry.ExpectedTokens;
         return true;
     }

@@ -1,12 +1,14 @@
+using Serverless.Demand;
 using Serverless.Requests;
 
 namespace Serverless.Dispatching;
 
-/// <summary>The requests of one dispatcher, from delivery to end: waiting, in the backlog or at a replica. Not thread-safe.</summary>
+/// <summary>The requests of one dispatcher, from delivery to end: waiting, in the backlog (planned, deferred or parked) or at a replica. Not thread-safe.</summary>
 internal sealed class RequestTable
 {
     private readonly Dictionary<RequestId, TrackedRequest> _requests = [];
     private readonly SortedSet<(DateTimeOffset Deadline, string Id)> _deadlines = [];
+    private readonly List<TrackedRequest> _deferred = [];
     private readonly Dictionary<string, int> _holders = new(StringComparer.Ordinal);
 
     /// <summary>(c) Those that may be planned.</summary>
@@ -55,9 +57,42 @@ internal sealed class RequestTable
         if (!Backlog.Contains(request.Id)) Backlog.Add(request.Entry);
     }
 
+    /// <summary>Keeps one that waits out of the plan until then, without losing its place, nor its conversation's turn.</summary>
+    public void Defer(TrackedRequest request, DateTimeOffset until)
+    {
+        if (request.DeferredUntil is null) _deferred.Add(request);
+        request.DeferredUntil = until;
+        Backlog.Withhold(request.Entry);
+    }
+
+    /// <summary>Keeps one that no connected worker understands out of the plan until another worker comes.</summary>
+    public void Park(TrackedRequest request) => Defer(request, DateTimeOffset.MaxValue);
+
+    /// <summary>Lets a deferred or parked one be planned again.</summary>
+    public void Resume(TrackedRequest request)
+    {
+        if (TryUndefer(request)) Backlog.Release(request.Entry);
+    }
+
+    /// <summary>Lets all parked ones be planned again.</summary>
+    public void ResumeParked()
+    {
+        foreach (var request in _deferred.Where(request => request.DeferredUntil == DateTimeOffset.MaxValue).ToArray()) Resume(request);
+    }
+
+    /// <summary>Lets those be planned again whose time has come.</summary>
+    public void Tick(DateTimeOffset now)
+    {
+        for (var place = _deferred.Count - 1; place >= 0; place--)
+        {
+            if (_deferred[place].DeferredUntil <= now) Resume(_deferred[place]);
+        }
+    }
+
     /// <summary>Gives it to a replica; it must be in the backlog.</summary>
     public void Attach(TrackedRequest request, ReplicaState replica)
     {
+        TryUndefer(request);
         Backlog.Take(request.Entry);
         request.Replica = replica;
         replica.Add(request);
@@ -75,6 +110,7 @@ internal sealed class RequestTable
     public void Forget(TrackedRequest request, int outputTokens)
     {
         _requests.Remove(request.Id);
+        TryUndefer(request);
         Unwatch(request);
         if (request.Replica is { } replica)
         {
@@ -99,10 +135,14 @@ internal sealed class RequestTable
         return _requests[new RequestId(expired.Id)];
     }
 
-    /// <summary>Lets it expire again: its end could not be written.</summary>
-    public void ExpireAgain(TrackedRequest request) => _deadlines.Add(Due(request));
+    /// <summary>Lets it expire again then: its end could not be written.</summary>
+    public void ExpireAgain(TrackedRequest request, DateTimeOffset at)
+    {
+        request.ExpiresAt = at;
+        _deadlines.Add(Expiry(request));
+    }
 
-    private static (DateTimeOffset Deadline, string Id) Due(TrackedRequest request) => (request.Request.Deadline, request.Id.Value);
+    private static (DateTimeOffset Deadline, string Id) Expiry(TrackedRequest request) => (request.ExpiresAt, request.Id.Value);
 
     private static void Detach(TrackedRequest request)
     {
@@ -111,17 +151,25 @@ internal sealed class RequestTable
         request.Fence = default;
         request.AssignedAt = null;
         request.Cancelled = request.Preempted = false;
+        request.StopSentAt = null;
+    }
+
+    private bool TryUndefer(TrackedRequest request)
+    {
+        if (request.DeferredUntil is null) return false;
+        request.DeferredUntil = null;
+        return _deferred.Remove(request);
     }
 
     private void Watch(TrackedRequest request)
     {
-        _deadlines.Add(Due(request));
+        ExpireAgain(request, request.Request.Deadline);
         Follow(request, request.Request.Promise == Promise.Connection ? request.Request.Holder : "");
     }
 
     private void Unwatch(TrackedRequest request)
     {
-        _deadlines.Remove(Due(request));
+        _deadlines.Remove(Expiry(request));
         Follow(request, "");
     }
 

@@ -1,3 +1,4 @@
+using Serverless.Loops;
 using Serverless.Requests;
 
 namespace Serverless.Dispatching;
@@ -35,6 +36,21 @@ internal sealed class TrackedRequest(BacklogEntry entry)
 
     /// <summary>Whether its worker was told to give it back.</summary>
     public bool Preempted { get; set; }
+
+    /// <summary>How it ended, where not by its worker: what it is stopped with. Failed while we end it for its deadline.</summary>
+    public RequestOutcome StoppedAs { get; set; } = RequestOutcome.Cancelled;
+
+    /// <summary>When its worker was told to stop it or give it back; null: it was not, or it has left.</summary>
+    public DateTimeOffset? StopSentAt { get; set; }
+
+    /// <summary>Until when it is kept out of the plan; null: it is not. <see cref="RequestTable"/> keeps it.</summary>
+    public DateTimeOffset? DeferredUntil { get; set; }
+
+    /// <summary>When it is ended wherever it is. <see cref="RequestTable"/> keeps it.</summary>
+    public DateTimeOffset ExpiresAt { get; set; }
+
+    /// <summary>Times in a row that its attempt came back unfinished without anybody having asked for it, no output in between; null before the first.</summary>
+    public Backoff? Returns { get; set; }
 
     /// <summary>Attempts lost in a row with their worker, no output in between. <see cref="LostAttempts"/> keeps it.</summary>
     public int Losses { get; set; }

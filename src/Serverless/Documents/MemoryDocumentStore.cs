@@ -24,7 +24,7 @@ public sealed class MemoryDocumentStore(TimeProvider time) : IDocumentStore
             var stored = FindNeedsLock(key);
             if (!Holds(condition, stored)) return new((string?)null);
 
-            if (stored is null) _order.AddFirst(key);
+            if (stored is null && !key.IsUnlisted) _order.AddFirst(key);
             var etag = (++_saves).ToString(CultureInfo.InvariantCulture);
             _documents[key] = (new Document(key, json.ToArray(), etag), timeToLive is { } span ? time.GetUtcNow() + span : DateTimeOffset.MaxValue);
             return new(etag);

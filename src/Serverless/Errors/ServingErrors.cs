@@ -23,6 +23,7 @@ public static class ServingErrors
         Row(ServingError.DeadlineExceeded, 504, Server, "deadline_exceeded", 4, BrokerAnswer.DeadLetter, ErrorSeverity.Information, 5),
         Row(ServingError.NoCapacity, 503, Unavailable, "no_capacity", 14, BrokerAnswer.Retry, ErrorSeverity.Warning, 30),
         Row(ServingError.EngineFailed, 502, Server, "engine_failed", 13, BrokerAnswer.Retry, ErrorSeverity.Error, 1),
+        Row(ServingError.OutputTooLarge, 400, Invalid, "output_too_large", 8, BrokerAnswer.DeadLetter, ErrorSeverity.Information),
         Row(ServingError.Poisoned, 500, Server, "request_poisoned", 10, BrokerAnswer.DeadLetter, ErrorSeverity.Error),
         Row(ServingError.LogExpired, 410, Invalid, "events_expired", 11, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.Cancelled, 499, Invalid, "request_cancelled", 1, BrokerAnswer.Acknowledge, ErrorSeverity.Debug),

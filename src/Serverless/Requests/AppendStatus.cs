@@ -20,4 +20,7 @@ public enum AppendStatus
 
     /// <summary>The store has another run than the fence and may have lost events: nothing is written until the dispatcher adopts the attempt anew (<see cref="IRequestLog.AdoptAsync"/>).</summary>
     StoreChanged,
+
+    /// <summary>With this the request's output would be larger than a log keeps. Nothing of it was written; the request has ended with <see cref="Errors.ServingError.OutputTooLarge"/>: drop the work.</summary>
+    TooLarge,
 }

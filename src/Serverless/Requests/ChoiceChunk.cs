@@ -13,6 +13,22 @@ public sealed record ChoiceChunk(int Choice, int Position, IReadOnlyList<int> To
     /// <summary>One entry per token of <see cref="TokenIds"/> where log-probabilities were asked for; else empty.</summary>
     public IReadOnlyList<TokenLogProb> LogProbs { get; init; } = [];
 
+    /// <summary>What the model thinks before it answers, ready to be shown; may be empty.</summary>
+    public string Reasoning { get; init; } = "";
+
+    /// <summary>Pieces of calls of tools, in order; pieces of one call have one index.</summary>
+    public IReadOnlyList<ToolCallFragment> ToolCalls { get; init; } = [];
+
     /// <summary>Set on the last chunk of the choice.</summary>
     public FinishReason? Finish { get; init; }
+
+    /// <summary>Whether a client is shown anything of it, its end aside.</summary>
+    public bool HasText => Text.Length > 0 || Reasoning.Length > 0 || ToolCalls.Count > 0;
 }
+
+/// <summary>A piece of a call of a tool.</summary>
+/// <param name="Index">Which call of the choice, from 0.</param>
+/// <param name="Id">The call's id; empty but in its first piece.</param>
+/// <param name="Name">The function's name; empty but in the first piece.</param>
+/// <param name="Arguments">More of the arguments' JSON; may be empty.</param>
+public sealed record ToolCallFragment(int Index, string Id, string Name, string Arguments);

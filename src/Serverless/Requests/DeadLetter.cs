@@ -8,5 +8,9 @@ namespace Serverless.Requests;
 /// <param name="Attempts">Attempts that had begun.</param>
 /// <param name="At">When it was given up.</param>
 /// <param name="Request">The request; null when the message held none that can be read.</param>
-/// <param name="Body">What the message held, as it came.</param>
-public sealed record DeadLetter(string Id, ServingFault Reason, int Attempts, DateTimeOffset At, InferenceRequest? Request, ReadOnlyMemory<byte> Body);
+/// <param name="Body">What the message held, as it came; in a list empty, as are the request's body and shape.</param>
+public sealed record DeadLetter(string Id, ServingFault Reason, int Attempts, DateTimeOffset At, InferenceRequest? Request, ReadOnlyMemory<byte> Body)
+{
+    /// <summary>Bytes of the body, in a list too.</summary>
+    public long Bytes { get; init; } = Body.Length;
+}

@@ -4,7 +4,7 @@ namespace Serverless.Requests;
 /// <remarks>A store that cannot be reached: every call throws <see cref="Errors.ServingException"/> with <see cref="Errors.ServingError.StoreUnavailable"/> after a bounded time.</remarks>
 public interface IDeadLetters
 {
-    /// <summary>The oldest ones first, at most <paramref name="limit"/>.</summary>
+    /// <summary>The oldest ones first, at most <paramref name="limit"/>, without their bodies. Fewer where bodies have to pass by and are large.</summary>
     ValueTask<IReadOnlyList<DeadLetter>> ListAsync(int limit, CancellationToken cancellationToken);
 
     /// <summary>The one of that id, or null.</summary>

@@ -30,7 +30,7 @@ public interface IRequestLog
 
     /// <summary>
     /// Appends <paramref name="events"/>, the first of them as <paramref name="fromSequence"/>. Events that are there already are skipped, so a writer that does not
-    /// know whether its write arrived writes again. A terminal event ends the request.
+    /// know whether its write arrived writes again. A terminal event ends the request; so does output beyond what one log keeps (<see cref="AppendStatus.TooLarge"/>).
     /// </summary>
     ValueTask<AppendStatus> AppendAsync(RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken);
 
@@ -49,11 +49,17 @@ public interface IRequestLog
     ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken);
 
     /// <summary>
-    /// All events after <paramref name="afterSequence"/>, then live ones, up to and with the terminal one; nothing, where that has been read already.
+    /// All events after <paramref name="afterSequence"/>, then live ones, up to and with the terminal one; nothing after that. At hand in pieces of bounded size, however long the log is.
     /// A store that lost data yields what it got again: sequences may go back, so a follower keeps what it has by token positions, which neither skip nor repeat.
     /// </summary>
     /// <exception cref="Errors.ServingException"><see cref="Errors.ServingError.LogExpired"/> when the log does not hold what follows, or does not exist.</exception>
     IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// The holder of a connection's request has given its whole answer: the events of an ended log that nobody may come back for are let go, if <paramref name="holder"/> holds it
+    /// still. Reading alone never does that, whoever reads. Returns at once and may do nothing: what is not forgotten expires.
+    /// </summary>
+    void Forget(RequestId id, string holder);
 
     /// <summary>Ids of the model's requests that were ended by <see cref="EndAsync"/> from now on: a hint for its dispatcher to drop or cancel them.</summary>
     IAsyncEnumerable<RequestId> WatchEndsAsync(ModelName model, CancellationToken cancellationToken);

@@ -10,7 +10,7 @@ public interface ITokenCounter
     /// Exact where the model's tokenizer is at hand, else an estimate.
     /// </summary>
     /// <exception cref="Errors.ServingException">The model's template refuses the messages.</exception>
-    int CountPrompt(Model model, RequestKind kind, ReadOnlyMemory<byte> body);
+    int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body);
 
     /// <summary>
     /// The same with a bound: a prompt that must be longer than <paramref name="limit"/> is not read to its end, and one that shows it by its bytes alone is not tokenized.
@@ -22,7 +22,7 @@ public interface ITokenCounter
     /// <param name="wantBlocks">Whether the hashes of the first prompt's blocks are wanted.</param>
     /// <param name="at">When the request was accepted, for templates that write a date; the engine renders with the same.</param>
     /// <exception cref="Errors.ServingException">The model's template refuses the messages, or does not show what they ask for.</exception>
-    PromptCount CountPrompt(Model model, RequestKind kind, ReadOnlyMemory<byte> body, int limit, bool wantBlocks = false, DateTimeOffset at = default)
+    PromptCount CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body, int limit, bool wantBlocks = false, DateTimeOffset at = default)
     {
         var count = CountPrompt(model, kind, body);
         return new PromptCount(count, count, count > limit);

@@ -12,7 +12,7 @@ public sealed record InferenceRequest
     public required ModelName Model { get; init; }
 
     /// <summary>What <see cref="Body"/> is.</summary>
-    public required RequestKind Kind { get; init; }
+    public required EndpointName Endpoint { get; init; }
 
     /// <summary>The client's JSON as it came: never re-serialised. Owned by the request.</summary>
     public required ReadOnlyMemory<byte> Body { get; init; }
@@ -44,7 +44,7 @@ public sealed record InferenceRequest
     /// <summary>Whose it is.</summary>
     public Owner Owner { get; init; } = Owner.Local;
 
-    /// <summary>Requests of one conversation (<c>prompt_cache_key</c>) run one at a time, in order; null: no such tie.</summary>
+    /// <summary>Requests of one conversation (<c>X-Conversation-Id</c>) run one at a time, in order; null: no such tie.</summary>
     public string? Conversation { get; init; }
 
     /// <summary>Seed of sampling: the client's, or a hash of the id, so that every attempt draws the same numbers.</summary>

@@ -1,7 +1,7 @@
 namespace Serverless.Requests;
 
 /// <summary>One request's log in memory. Thread-safe.</summary>
-internal sealed class MemoryLogEntry(LogHead head, string storeRun)
+internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutputBytes)
 {
     private readonly Lock _lock = new();
     private readonly List<RequestEvent> _events = new(4);
@@ -14,6 +14,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
     private bool _accepted;
     private bool _ended;
     private bool _endedFromOutside;
+    private long _bytes;
 
     public LogHead Head { get; private set; } = head;
 
@@ -30,11 +31,27 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
         }
     }
 
+    /// <summary>What its events take in memory, about.</summary>
+    public long Bytes
+    {
+        get
+        {
+            lock (_lock) return _bytes;
+        }
+    }
+
+    /// <summary>Whether it has ended and was owed to the connection of that holder alone.</summary>
+    public bool IsOwedOnlyTo(string holder)
+    {
+        lock (_lock) return _ended && Head is { Promise: Promise.Connection, Resumable: false } && Head.Holder == holder;
+    }
+
     /// <summary>Only before anyone else has it.</summary>
     public void Restore(LogAttempts attempts, IReadOnlyList<RequestEvent> events)
     {
         (_attempt, _withoutProgress, _progressed) = (attempts.Count, attempts.WithoutProgress, attempts.Progressed);
         _events.AddRange(events);
+        _bytes = events.Sum(LogLimits.SizeOf);
         _accepted = _ended = _endedFromOutside = events.Count > 0;
     }
 
@@ -136,6 +153,10 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
             if (known >= events.Count) return AppendStatus.Accepted;
             if (_ended) return AppendStatus.Ended;
 
+            var added = events.Skip(known).Sum(LogLimits.SizeOf);
+            if (_bytes + added > maxOutputBytes && events.Skip(known).Any(logged => logged is RequestEvent.Chunk)) return AppendStatus.TooLarge;
+
+            _bytes += added;
             for (var i = known; i < events.Count && !ended; i++)
             {
                 _events.Add(events[i]);
@@ -165,13 +186,13 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun)
         return true;
     }
 
-    /// <summary>Copies what follows <paramref name="afterSequence"/>; false if nothing ever will. Where nothing does yet, <paramref name="more"/> completes when something may.</summary>
+    /// <summary>Copies some of what follows <paramref name="afterSequence"/>; false if nothing ever will. Where nothing does yet, <paramref name="more"/> completes when something may.</summary>
     public bool TryRead(long afterSequence, List<RequestEvent> into, out Task more)
     {
         lock (_lock)
         {
             more = Task.CompletedTask;
-            for (var i = (int)Math.Min(afterSequence, _events.Count); i < _events.Count; i++) into.Add(_events[i]);
+            for (var i = (int)Math.Min(afterSequence, _events.Count); i < _events.Count && into.Count < LogLimits.EventsAtOnce; i++) into.Add(_events[i]);
             if (into.Count > 0) return true;
             if (_ended) return false;
             more = (_more ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;

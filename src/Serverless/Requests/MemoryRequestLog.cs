@@ -8,13 +8,16 @@ namespace Serverless.Requests;
 
 /// <summary>
 /// The request log of the embedded shape. Thread-safe; a lock per request, none over all of them.
-/// An open log is never trimmed. An ended one goes once a follower has read its end, if a connection held it; else some time after its deadline, at the latest when
-/// <see cref="MaxEnded"/> others have ended after it.
+/// An open log is never trimmed. An ended one goes once its holder has given its answer, if a connection was owed it; else some time after its deadline, at the latest when
+/// <see cref="MaxEnded"/> others have ended after it, or so many that all ended ones take more than <see cref="MaxEndedBytes"/>.
 /// </summary>
-public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
+public sealed class MemoryRequestLog(TimeProvider time, long maxOutputBytes = LogLimits.MaxOutputBytes) : IRequestLog
 {
     /// <summary>Ended logs that are kept at most.</summary>
     public const int MaxEnded = 1024;
+
+    /// <summary>Bytes that ended logs take together at most, but for the newest.</summary>
+    public const long MaxEndedBytes = 256 * 1024 * 1024;
 
     /// <summary>How long an ended log outlives its deadline: what ends by it can still be read.</summary>
     public static readonly TimeSpan KeptBeyondDeadline = TimeSpan.FromMinutes(1);
@@ -24,8 +27,9 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
     private readonly ConcurrentDictionary<RequestId, MemoryLogEntry> _entries = new();
     private readonly ConcurrentDictionary<ModelName, long> _epochs = new();
     private readonly ConcurrentDictionary<ModelName, ConcurrentDictionary<Channel<RequestId>, bool>> _watchers = new();
-    private readonly ConcurrentQueue<(RequestId Id, DateTimeOffset KeepUntil)> _ended = new();
+    private readonly ConcurrentQueue<(RequestId Id, DateTimeOffset KeepUntil, long Bytes)> _ended = new();
     private readonly string _storeRun = Guid.NewGuid().ToString("n");
+    private long _endedBytes;
 
     /// <summary>Logs held now, open and ended.</summary>
     public int Count => _entries.Count;
@@ -41,18 +45,18 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
     {
         ArgumentNullException.ThrowIfNull(head);
         ArgumentNullException.ThrowIfNull(events);
-        var entry = new MemoryLogEntry(head, _storeRun);
+        var entry = new MemoryLogEntry(head, _storeRun, maxOutputBytes);
         entry.Restore(attempts, events);
         if (!_entries.TryAdd(id, entry) || events.Count == 0) return;
 
         var now = time.GetUtcNow();
-        Retain(id, head.Deadline > now ? head.Deadline : now);
+        Retain(id, entry, head.Deadline > now ? head.Deadline : now);
     }
 
     /// <inheritdoc/>
     public ValueTask OpenAsync(RequestId id, LogHead head, CancellationToken cancellationToken)
     {
-        _entries.TryAdd(id, new MemoryLogEntry(head, _storeRun));
+        _entries.TryAdd(id, new MemoryLogEntry(head, _storeRun, maxOutputBytes));
         return ValueTask.CompletedTask;
     }
 
@@ -69,14 +73,15 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
     }
 
     /// <inheritdoc/>
-    public ValueTask<AppendStatus> AppendAsync(
+    public async ValueTask<AppendStatus> AppendAsync(
         RequestId id, Fence fence, long fromSequence, IReadOnlyList<RequestEvent> events, CancellationToken cancellationToken)
     {
-        if (!_entries.TryGetValue(id, out var entry)) return new(fence.StoreRun == _storeRun ? AppendStatus.Unknown : AppendStatus.StoreChanged);
+        if (!_entries.TryGetValue(id, out var entry)) return fence.StoreRun == _storeRun ? AppendStatus.Unknown : AppendStatus.StoreChanged;
 
         var status = entry.Append(fence, fromSequence, events, out var ended);
-        if (ended) Retain(id, entry.Head.Deadline);
-        return new(status);
+        if (ended) Retain(id, entry, entry.Head.Deadline);
+        if (status == AppendStatus.TooLarge) await EndAsync(id, LogLimits.TooLarge(maxOutputBytes), cancellationToken);
+        return status;
     }
 
     /// <inheritdoc/>
@@ -84,7 +89,7 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
     {
         ArgumentNullException.ThrowIfNull(head);
         ArgumentOutOfRangeException.ThrowIfLessThan(fence.Attempt, 1, nameof(fence));
-        var entry = _entries.GetOrAdd(id, static (_, opened) => new MemoryLogEntry(opened.head, opened._storeRun), (head, _storeRun));
+        var entry = _entries.GetOrAdd(id, static (_, opened) => new MemoryLogEntry(opened.head, opened._storeRun, opened.maxOutputBytes), (head, _storeRun, maxOutputBytes));
         return new(IsStale(entry, epoch) ? new AdoptResult(BeginStatus.StaleEpoch, default, 0) : entry.Adopt(fence));
     }
 
@@ -129,11 +134,16 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
             await more.WaitAsync(cancellationToken);
             foreach (var next in batch)
             {
-                if (next.IsTerminal && entry.Head is { Promise: Promise.Connection, Resumable: false }) _entries.TryRemove(id, out _);
                 yield return new LoggedEvent(++read, next);
                 if (next.IsTerminal) yield break;
             }
         }
+    }
+
+    /// <inheritdoc/>
+    public void Forget(RequestId id, string holder)
+    {
+        if (_entries.TryGetValue(id, out var entry) && entry.IsOwedOnlyTo(holder)) _entries.TryRemove(KeyValuePair.Create(id, entry));
     }
 
     /// <inheritdoc/>
@@ -166,19 +176,23 @@ public sealed class MemoryRequestLog(TimeProvider time) : IRequestLog
 
     private void NoteEnd(RequestId id, MemoryLogEntry entry)
     {
-        Retain(id, entry.Head.Deadline);
+        Retain(id, entry, entry.Head.Deadline);
         if (!_watchers.TryGetValue(entry.Head.Model, out var watchers)) return;
         foreach (var watcher in watchers.Keys) watcher.Writer.TryWrite(id);
     }
 
-    private void Retain(RequestId id, DateTimeOffset until)
+    private void Retain(RequestId id, MemoryLogEntry entry, DateTimeOffset until)
     {
-        _ended.Enqueue((id, until + KeptBeyondDeadline));
+        var bytes = entry.Bytes;
+        Interlocked.Add(ref _endedBytes, bytes);
+        _ended.Enqueue((id, until + KeptBeyondDeadline, bytes));
 
         var now = time.GetUtcNow();
-        while (_ended.TryPeek(out var oldest) && (_ended.Count > MaxEnded || oldest.KeepUntil <= now || !_entries.ContainsKey(oldest.Id)))
+        while (_ended.TryPeek(out var oldest) && (_ended.Count > MaxEnded || (_ended.Count > 1 && Interlocked.Read(ref _endedBytes) > MaxEndedBytes) || oldest.KeepUntil <= now || !_entries.ContainsKey(oldest.Id)))
         {
-            if (_ended.TryDequeue(out var gone)) _entries.TryRemove(gone.Id, out _);
+            if (!_ended.TryDequeue(out var gone)) continue;
+            Interlocked.Add(ref _endedBytes, -gone.Bytes);
+            _entries.TryRemove(gone.Id, out _);
         }
     }
 }

@@ -1,15 +1,21 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Serverless.Catalog;
 using Serverless.Errors;
+using Serverless.Feeds;
 
 namespace Serverless.Requests;
 
 /// <summary>A queue in memory: enough for what a connection promises; what an id promises needs a store beneath it. Dead letters are counted, not kept. Thread-safe.</summary>
 public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = null) : IRequestQueue
 {
+    private readonly QueueLimits _limits = limits;
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly ConcurrentDictionary<ModelName, ModelQueue> _queues = new();
+    private readonly ByteBudget _bytes = new(limits.MaxTotalBytes);
+    private ImmutableArray<PendingChanges<ModelName, bool>> _watches = [];
 
     /// <inheritdoc/>
     public ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken)
@@ -20,6 +26,29 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
 
     /// <inheritdoc/>
     public IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, CancellationToken cancellationToken) => Queue(model).ConsumeAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ModelName> WatchArrivalsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var arrivals = new PendingChanges<ModelName, bool>();
+        ImmutableInterlocked.Update(ref _watches, watches => watches.Add(arrivals));
+        try
+        {
+            foreach (var (model, queue) in _queues)
+            {
+                if (queue.Depth().Requests > 0) arrivals.Put(model, true);
+            }
+
+            await foreach (var taken in arrivals.TakeAllAsync(cancellationToken))
+            {
+                foreach (var model in taken.Keys) yield return model;
+            }
+        }
+        finally
+        {
+            ImmutableInterlocked.Update(ref _watches, watches => watches.Remove(arrivals));
+        }
+    }
 
     /// <inheritdoc/>
     public ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken) => new(Queue(model).Depth());
@@ -38,12 +67,17 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
         Queue(request.Model).Restore(request);
     }
 
-    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, queue) => new ModelQueue(name, queue.limits, queue.time ?? TimeProvider.System), (limits, time));
+    private ModelQueue Queue(ModelName model) => _queues.GetOrAdd(model, static (name, queue) => new ModelQueue(name, queue), this);
 
-    private sealed class ModelQueue(ModelName model, QueueLimits limits, TimeProvider time)
+    private void Announce(ModelName model)
+    {
+        foreach (var watch in _watches) watch.Put(model, true);
+    }
+
+    private sealed class ModelQueue(ModelName model, MemoryRequestQueue all)
     {
         private readonly Lock _lock = new();
-        private readonly QueueGauge _gauge = new(model, limits);
+        private readonly QueueGauge _gauge = new(model, all._limits);
         // By promise too: one that an id promises after a connection did is a delivery of its own, for it outlives the other.
         private readonly Dictionary<(RequestId Id, Promise Promise), Delivery> _held = [];
 
@@ -59,11 +93,12 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
             {
                 if (_held.ContainsKey((request.Id, request.Promise))) return EnqueueResult.Enqueued;
                 if (Refusal(request) is { } fault) return new EnqueueResult(fault);
+                if (!all._bytes.TryTake(request.Owner.Organization, request.Body.Length)) return new EnqueueResult(OutOfBytes(request));
                 _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
                 _held[(request.Id, request.Promise)] = delivery = new Delivery(this, request);
             }
 
-            _ready.Writer.TryWrite(delivery);
+            MakeReady(delivery);
             return EnqueueResult.Enqueued;
         }
 
@@ -78,10 +113,11 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
             lock (_lock)
             {
                 if (!_held.TryAdd((request.Id, request.Promise), delivery)) return;
+                all._bytes.Take(request.Owner.Organization, request.Body.Length);
                 _gauge.Add(request.Owner.Organization, QueueLoad.Of(request));
             }
 
-            _ready.Writer.TryWrite(delivery);
+            MakeReady(delivery);
         }
 
         public async IAsyncEnumerable<IRequestDelivery> ConsumeAsync([EnumeratorCancellation] CancellationToken cancellationToken)
@@ -111,7 +147,8 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
             {
                 if (!_held.Remove((delivery.Request.Id, delivery.Request.Promise))) return;
                 _gauge.Remove(delivery.Request.Owner.Organization, QueueLoad.Of(delivery.Request));
-                _leaving.Add(delivery.Request.MaxTotalTokens, time.GetUtcNow());
+                all._bytes.Return(delivery.Request.Owner.Organization, delivery.Request.Body.Length);
+                _leaving.Add(delivery.Request.MaxTotalTokens, all._time.GetUtcNow());
                 if (deadLetter) _deadLetters++;
             }
         }
@@ -125,10 +162,26 @@ public sealed class MemoryRequestQueue(QueueLimits limits, TimeProvider? time = 
                 delivery.Redelivered = true;
             }
 
-            _ready.Writer.TryWrite(delivery);
+            MakeReady(delivery);
         }
 
-        private ServingFault? Refusal(InferenceRequest request) => _gauge.Check(request.Owner.Organization, QueueLoad.Of(request), default, default, _leaving.PerSecond(time.GetUtcNow()));
+        private void MakeReady(Delivery delivery)
+        {
+            _ready.Writer.TryWrite(delivery);
+            all.Announce(model);
+        }
+
+        private ServingFault? Refusal(InferenceRequest request) =>
+            _gauge.Check(request.Owner.Organization, QueueLoad.Of(request), default, default, _leaving.PerSecond(all._time.GetUtcNow()))
+            ?? (all._bytes.Fits(request.Owner.Organization, request.Body.Length) ? null : OutOfBytes(request));
+
+        private ServingFault OutOfBytes(InferenceRequest request)
+        {
+            var (held, own) = all._bytes.Of(request.Owner.Organization);
+            return new ServingFault(
+                ServingError.QueueFull,
+                $"The queues of all models hold {held} of {all._bytes.Limit} bytes, {own} of them your organization's: {request.Body.Length} more would leave others less than it holds; try again later.");
+        }
 
         private void ReturnUnanswered()
         {

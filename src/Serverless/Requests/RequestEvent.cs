@@ -32,9 +32,15 @@ public abstract record RequestEvent
 
     /// <summary>It will not be answered, or not to its end.</summary>
     /// <param name="Fault">What the client is told.</param>
-    public sealed record Failed(ServingFault Fault) : RequestEvent;
+    /// <param name="Usage">What it cost until then; null where whoever ended it does not know.</param>
+    public sealed record Failed(ServingFault Fault, TokenUsage? Usage = null) : RequestEvent;
 
     /// <summary>Its holder gave it up.</summary>
     /// <param name="Reason">For people; no client reads it.</param>
-    public sealed record Cancelled(string Reason) : RequestEvent;
+    /// <param name="Usage">What it cost until then; null where whoever ended it does not know.</param>
+    public sealed record Cancelled(string Reason, TokenUsage? Usage = null) : RequestEvent;
+
+    /// <summary>An entry that this release cannot read: a later one wrote it. Whoever follows passes over it; nobody writes it.</summary>
+    /// <param name="What">What there is instead.</param>
+    public sealed record Unknown(string What) : RequestEvent;
 }

@@ -8,22 +8,20 @@ public readonly record struct RequestId(string Value)
 {
     private const string Alphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-    /// <summary>A fresh id for a request of this kind.</summary>
-    public static RequestId New(RequestKind kind) =>
-        new(Prefix(kind) + RandomNumberGenerator.GetString(Alphabet, 24));
+    /// <summary>A fresh id.</summary>
+    /// <param name="prefix">What its API's ids begin with.</param>
+    public static RequestId New(string prefix) => new(prefix + RandomNumberGenerator.GetString(Alphabet, 24));
 
     /// <summary>The id of the request that <paramref name="name"/> stands for, always the same one: whoever asks again asks for the same request.</summary>
-    public static RequestId Derive(RequestKind kind, ReadOnlySpan<byte> name)
+    public static RequestId Derive(string prefix, ReadOnlySpan<byte> name)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(name, hash);
         var characters = new char[24];
         for (var i = 0; i < characters.Length; i++) characters[i] = Alphabet[hash[i] % Alphabet.Length];
-        return new(Prefix(kind) + new string(characters));
+        return new(prefix + new string(characters));
     }
 
     /// <inheritdoc/>
     public override string ToString() => Value;
-
-    private static string Prefix(RequestKind kind) => kind == RequestKind.ChatCompletion ? "chatcmpl-" : "cmpl-";
 }

@@ -1,6 +1,6 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
 
 namespace Serverless.Simulation;
 
@@ -16,7 +16,7 @@ namespace Serverless.Simulation;
 /// <param name="Capacity">What is published of the pool.</param>
 /// <param name="Model">The model, with its one pool.</param>
 public readonly record struct PolicyView(
-    double Now, int Desired, int Ready, int WaitingRequests, int RunningRequests, long PromptTokensNotPrefilled, double KvUsed, Demand Demand, PoolCapacity Capacity, Model Model)
+    double Now, int Desired, int Ready, int WaitingRequests, int RunningRequests, long PromptTokensNotPrefilled, double KvUsed, ModelDemand Demand, PoolCapacity Capacity, Model Model)
 {
     /// <summary>Whether anything is asked for.</summary>
     public bool HasWork => WaitingRequests > 0 || RunningRequests > 0;

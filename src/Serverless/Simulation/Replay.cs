@@ -1,4 +1,5 @@
 using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.Dispatching;
 using Serverless.Requests;
 
@@ -128,7 +129,7 @@ public sealed class Replay
         {
             Id = new RequestId($"t{_next}"),
             Model = _model.Name,
-            Kind = RequestKind.ChatCompletion,
+            Endpoint = EndpointName.ChatCompletions,
             Body = default,
             PromptTokens = traced.PromptTokens,
             MaxOutputTokens = Math.Max(_options.MaxOutputTokens, traced.OutputTokens),

@@ -1,6 +1,7 @@
 using Serverless.Catalog;
 using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Sessions;
 
 namespace Serverless.Simulation;
 

@@ -1,3 +1,5 @@
+using Serverless.Scaling.Planning;
+
 namespace Serverless.Simulation;
 
 /// <summary>Around a replay.</summary>
@@ -22,7 +24,7 @@ public sealed record ReplayOptions
     public double ColdStartSpread { get; init; } = 0.1;
 
     /// <summary>The planner's constants, where it is the policy. Default: its own.</summary>
-    public Scaling.PlannerOptions Planner { get; init; } = new();
+    public PlannerOptions Planner { get; init; } = new();
 
     /// <summary>Seed of what is drawn (cold starts). Default: 1.</summary>
     public int Seed { get; init; } = 1;

@@ -1,4 +1,5 @@
 using Serverless.Dispatching;
+using Serverless.Sessions;
 
 namespace Serverless.Simulation;
 

@@ -1,4 +1,4 @@
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
 
 namespace Serverless.Simulation;
 

@@ -8,5 +8,8 @@ namespace Serverless.Tenancy;
 public sealed record ApiKey(Owner Owner, bool Admin)
 {
     /// <summary>The key of a process that asks for none: the local owner, who may do everything.</summary>
-    public static ApiKey Local { get; } = new(Owner.Local, Admin: true);
+    public static ApiKey Local { get; } = new(Owner.Local, Admin: true) { HighestLane = Lane.Realtime };
+
+    /// <summary>The highest lane its requests may take: lanes are strict, so whoever may choose them freely starves all others. Default: <see cref="Lane.Interactive"/>.</summary>
+    public Lane HighestLane { get; init; } = Lane.Interactive;
 }

@@ -1,6 +1,8 @@
 using System.Globalization;
+using Serverless.Catalog;
 using Serverless.EndToEndTests.Parts;
 using Serverless.Events;
+using Serverless.Hosting.RabbitMq.Connection;
 
 namespace Serverless.EndToEndTests.Chaos;
 
@@ -85,7 +87,8 @@ internal sealed class ChaosFleet : IAsyncDisposable
         for (var number = 0; number < Gateways; number++) await StartGatewayAsync(number, cancellationToken);
         Neighbour = Own(await Neighbour.StartNewAsync(
             Documents.Configuration, $"amqp://guest:guest@{Through(await LinkAsync("neighbour to rabbitmq", RabbitMq.Port, cancellationToken))}", results, cancellationToken));
-        await RabbitMq.SettleAsync(cancellationToken); // all queues are declared
+        await BrokerSetup.DeclareAsync(new RabbitMqOptions { Url = RabbitMq.Url }, [new ModelName(Model)], cancellationToken); // else they are when they are first wanted
+        await RabbitMq.SettleAsync(cancellationToken);
         for (var number = 0; number < 2; number++) await StartScalerAsync(number, cancellationToken);
         for (var number = 0; number < 3; number++) await StartWorkerAsync(number, cancellationToken);
     }

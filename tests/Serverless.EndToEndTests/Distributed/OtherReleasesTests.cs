@@ -39,7 +39,7 @@ public sealed class OtherReleasesTests(SimulatedRun run) : IClassFixture<Simulat
         var now = TimeProvider.System.GetUtcNow();
         var record = new RequestRecord
         {
-            Id = RequestId.New(RequestKind.ChatCompletion).Value, Model = "sim", PromptTokens = 3, MaxOutputTokens = 4, Choices = 1,
+            Id = RequestId.New("chatcmpl-").Value, Model = "sim", PromptTokens = 3, MaxOutputTokens = 4, Choices = 1,
             AcceptedAtUnixMs = now.ToUnixTimeMilliseconds(), DeadlineUnixMs = now.AddMinutes(1).ToUnixTimeMilliseconds(),
         };
         var id = new RequestId(record.Id);

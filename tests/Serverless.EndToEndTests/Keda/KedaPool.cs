@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Scaling;
 
 namespace Serverless.EndToEndTests.Keda;
@@ -54,7 +54,7 @@ internal sealed class KedaPool(string model)
             maxReplicas: 5
         """;
 
-    public Demand Demand(int pending = 0, int running = 0) => new()
+    public ModelDemand Demand(int pending = 0, int running = 0) => new()
     {
         Model = Model,
         At = TimeProvider.System.GetUtcNow(),

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Keda;

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Serverless.Catalog.Manifests;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
 using Serverless.EndToEndTests.Redis;
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Catalog;
+using Serverless.Hosting.Redis.Connection;
 
 namespace Serverless.EndToEndTests.Keda;
 
@@ -68,7 +68,7 @@ internal sealed class ScalerPair : IAsyncDisposable
     {
         var folder = Directory.CreateTempSubdirectory("serverless-keda-manifests-");
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "all.yaml"), string.Join("\n---\n", pools.Select(pool => pool.Manifest)), cancellationToken);
-        using var publisher = new RedisCatalogPublisher(parts.Connection, folder.FullName, new NoModels(), TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+        using var publisher = new RedisCatalogPublisher(parts.Connection, folder.FullName, new NoModels(), parts.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
         await ((IRedisPart)publisher).StartAsync(cancellationToken);
         folder.Delete(recursive: true);
     }
@@ -104,15 +104,6 @@ internal sealed class ScalerPair : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-        }
-    }
-
-    private sealed class NoModels : IModelInspector
-    {
-        public ModelFacts? Inspect(string path, out string? fault)
-        {
-            fault = null;
-            return null;
         }
     }
 }

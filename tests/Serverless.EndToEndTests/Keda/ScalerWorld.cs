@@ -1,6 +1,8 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Leases;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.EndToEndTests.Keda;
 

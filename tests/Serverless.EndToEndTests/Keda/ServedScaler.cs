@@ -5,9 +5,12 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Serverless.Dispatching;
+using Serverless.Demand;
+using Serverless.Leases;
 using Serverless.Scaler.Listening;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.EndToEndTests.Keda;
 

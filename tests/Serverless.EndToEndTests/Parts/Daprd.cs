@@ -34,7 +34,7 @@ internal sealed class Daprd : IAsyncDisposable
     }
 
     /// <summary>Why tests that need it are skipped; null where it is there.</summary>
-    public static string? Absent => Rig.Script is null ? Rig.Absent : null;
+    public static string? Absent => Rig.AbsenceOf("daprd", "daprd");
 
     public string AppId { get; }
 
@@ -50,7 +50,7 @@ internal sealed class Daprd : IAsyncDisposable
 
     public static async Task<Daprd> StartNewAsync(DaprdSettings settings, CancellationToken cancellationToken)
     {
-        var sidecar = new Daprd(settings, (await Rig.RunAsync(new Dictionary<string, string>(), null, "path", "daprd")).Trim());
+        var sidecar = new Daprd(settings, await Rig.PathAsync("daprd", "daprd"));
         try
         {
             await sidecar.StartAsync(cancellationToken);

@@ -16,11 +16,11 @@ internal sealed class Toxiproxy : IAsyncDisposable
     }
 
     /// <summary>Why tests that need it are skipped; null where it is there.</summary>
-    public static string? Absent => Rig.Script is null ? Rig.Absent : null;
+    public static string? Absent => Rig.AbsenceOf("toxiproxy", "toxiproxy-server");
 
     public static async Task<Toxiproxy> StartNewAsync(CancellationToken cancellationToken)
     {
-        var program = (await Rig.RunAsync(new Dictionary<string, string>(), null, "path", "toxiproxy")).Trim();
+        var program = await Rig.PathAsync("toxiproxy", "toxiproxy-server");
         var port = PartProcess.FreePort();
         var proxy = new Toxiproxy(PartProcess.Start("toxiproxy", program, ["-host", "127.0.0.1", "-port", port.ToString(CultureInfo.InvariantCulture)]), port);
         try

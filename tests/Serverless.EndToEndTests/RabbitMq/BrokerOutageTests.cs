@@ -34,7 +34,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
         await SettleAsync();
         var (kept, waiting, gone) = (New(Promise.Id), New(Promise.Id), New(Promise.Connection));
         foreach (var request in new[] { kept, waiting, gone }) (await _client.Queue.EnqueueAsync(request, Token)).Succeeded.ShouldBeTrue();
-        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).Enumerate(Token);
         var before = new Dictionary<RequestId, IRequestDelivery>();
         while (before.Count < 3) await TakeAsync(deliveries, before);
 
@@ -62,7 +62,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     {
         var request = New(Promise.Id);
         await SubmitAsync(request);
-        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).Enumerate(Token);
         var before = new Dictionary<RequestId, IRequestDelivery>();
         await TakeAsync(deliveries, before);
 
@@ -80,10 +80,32 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_broker_that_hangs_is_told_in_one_line_and_in_the_queues_state_until_it_is_back()
+    {
+        await SubmitAsync(New(Promise.Id));
+        _client.Queue.Status.IsReachable.ShouldBeTrue();
+
+        await _server.Process.SignalAsync("STOP");
+        var refused = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => _client.Queue.EnqueueAsync(New(Promise.Id), Token).AsTask())).WithinLimitAsync();
+        var hanging = _client.Queue.Status;
+        await _client.Log.WaitForAsync("Lost RabbitMQ");
+        var lost = _client.Queue.Status;
+        await _server.Process.SignalAsync("CONT");
+        await SubmitAsync(New(Promise.Id));
+
+        refused.ShouldAllBe(result => result.Fault!.Error == ServingError.StoreUnavailable);
+        (hanging.IsReachable, lost.IsReachable, lost.Since).ShouldBe((false, false, hanging.Since));
+        hanging.Reason.ShouldNotBeEmpty();
+        _client.Queue.Status.IsReachable.ShouldBeTrue();
+        await _client.Log.WaitForAsync("is to be had");
+        _client.Log.All.Count(line => line.Contains("does not confirm", StringComparison.Ordinal) || line.Contains("cannot be reached", StringComparison.Ordinal) || line.Contains("Lost", StringComparison.Ordinal)).ShouldBeLessThanOrEqualTo(3);
+    }
+
+    [Fact]
     public async Task A_deleted_queue_is_declared_again_by_the_next_enqueue_and_consumed_again()
     {
         await SubmitAsync(New(Promise.Id));
-        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).Enumerate(Token);
         await TakeAsync(deliveries, []);
         foreach (var queue in new[] { _client.Link.Topology.Durable(_model), _client.Link.Topology.Transient(_model) }) await _server.DeleteQueueAsync(queue, Token);
 
@@ -112,7 +134,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     {
         var request = New(Promise.Id);
         await SubmitAsync(request);
-        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).Enumerate(Token);
         var taken = new Dictionary<RequestId, IRequestDelivery>();
         await TakeAsync(deliveries, taken);
         await _server.DeleteQueueAsync(_client.Link.Topology.DeadLetters, Token);
@@ -128,7 +150,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
         await SettleAsync();
         var request = New(Promise.Id);
         await SubmitAsync(request);
-        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).GetAsyncEnumerator(Token);
+        await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).Enumerate(Token);
         var taken = new Dictionary<RequestId, IRequestDelivery>();
         await TakeAsync(deliveries, taken);
         await _server.KillAsync();
@@ -149,7 +171,7 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     /// <summary>Declares the queues and lets them get old enough to survive a kill.</summary>
     private async Task SettleAsync()
     {
-        await (await _client.Link.SessionAsync(Token).WithinLimitAsync()).DeclareAsync(_model, Token);
+        await (await _client.Link.SessionAsync(Token).WithinLimitAsync()).DeclareAllAsync([_model]);
         await _server.SettleAsync(Token);
         await _client.Log.WaitForAsync("Connected");
         await _client.Log.WaitForAsync("Connected");

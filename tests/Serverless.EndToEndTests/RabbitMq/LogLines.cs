@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -8,6 +9,10 @@ namespace Serverless.EndToEndTests.RabbitMq;
 internal sealed class LogLines : ILoggerFactory
 {
     private readonly Channel<string> _lines = Channel.CreateBounded<string>(new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest });
+    private readonly ConcurrentQueue<string> _all = new();
+
+    /// <summary>All lines so far.</summary>
+    public IReadOnlyCollection<string> All => _all;
 
     /// <summary>The next line that holds this text; those before it are passed over.</summary>
     public async Task<string> WaitForAsync(string text)
@@ -28,7 +33,7 @@ internal sealed class LogLines : ILoggerFactory
         }
     }
 
-    public ILogger CreateLogger(string categoryName) => new Lines(_lines.Writer);
+    public ILogger CreateLogger(string categoryName) => new Lines(_lines.Writer, _all);
 
     public void AddProvider(ILoggerProvider provider)
     {
@@ -38,7 +43,7 @@ internal sealed class LogLines : ILoggerFactory
     {
     }
 
-    private sealed class Lines(ChannelWriter<string> lines) : ILogger
+    private sealed class Lines(ChannelWriter<string> lines, ConcurrentQueue<string> all) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => NullLogger.Instance.BeginScope(state);
@@ -47,7 +52,11 @@ internal sealed class LogLines : ILoggerFactory
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (IsEnabled(logLevel)) lines.TryWrite(formatter(state, exception));
+            if (!IsEnabled(logLevel)) return;
+
+            var line = formatter(state, exception);
+            all.Enqueue(line);
+            lines.TryWrite(line);
         }
     }
 }

@@ -1,9 +1,10 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Serverless.Dispatching;
+using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Connection;
 using Serverless.Requests;
 
 namespace Serverless.EndToEndTests.RabbitMq;
@@ -13,7 +14,7 @@ internal sealed class RabbitMqClient : IAsyncDisposable
 {
     private readonly ServiceProvider _services;
 
-    public RabbitMqClient(RabbitMqServer server, string? prefix = null, QueueLimits? limits = null, IReadOnlyDictionary<string, string?>? settings = null)
+    public RabbitMqClient(RabbitMqServer server, string? prefix = null, QueueLimits? limits = null, IReadOnlyDictionary<string, string?>? settings = null, ICatalogSource? catalog = null)
     {
         Prefix = prefix ?? $"test-{Guid.NewGuid():n}";
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
@@ -22,7 +23,9 @@ internal sealed class RabbitMqClient : IAsyncDisposable
             ["RabbitMq:ManagementUrl"] = server.ManagementUrl.ToString(),
             ["RabbitMq:Prefix"] = Prefix,
         }).AddInMemoryCollection(settings ?? new Dictionary<string, string?>()).Build();
-        _services = new ServiceCollection()
+        var services = new ServiceCollection();
+        if (catalog is not null) services.AddSingleton(catalog);
+        _services = services
             .AddSingleton<IConfiguration>(configuration)
             .AddSingleton(limits ?? new QueueLimits())
             .AddSingleton<IDemandFeed>(Demand)
@@ -43,6 +46,8 @@ internal sealed class RabbitMqClient : IAsyncDisposable
     public IDeadLetters Letters => _services.GetRequiredService<IDeadLetters>();
 
     public RabbitMqLink Link => _services.GetRequiredService<RabbitMqLink>();
+
+    public OutstandingBytes Outstanding => _services.GetRequiredService<OutstandingBytes>();
 
     public BrokerChecks Checks => _services.GetRequiredService<BrokerChecks>();
 

@@ -1,6 +1,8 @@
 using Serverless.Catalog;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.RabbitMq;
@@ -24,7 +26,7 @@ public sealed class SilentDispatcherTests(SharedRabbitMq broker)
         for (var request = 0; request < 3; request++) (await client.Queue.EnqueueAsync(TestRequests.New(model), Token)).Fault.ShouldBeNull();
 
         await believed.AskAsync(Token);
-        await writer.WriteAsync(1, catalog.Current.Models, Token);
+        await writer.WriteAsync(1, catalog.Current, null, Token);
         plans.Take((await feed.ReadAsync(Token))!);
 
         believed.Latest(model)!.PendingRequests.ShouldBe(3);

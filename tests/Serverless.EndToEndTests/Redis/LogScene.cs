@@ -12,7 +12,7 @@ internal sealed class LogScene(IRequestLog worker, IRequestLog gateway)
     private readonly SortedList<int, TaskCompletionSource> _waiters = [];
     private readonly Lock _lock = new();
 
-    public RequestId Id { get; } = RequestId.New(RequestKind.ChatCompletion);
+    public RequestId Id { get; } = RequestId.New("chatcmpl-");
 
     public LogHead Head { get; } = new(new ModelName($"model-{Guid.NewGuid():n}"), Promise.Id, "gateway-0", TestRequests.Deadline);
 

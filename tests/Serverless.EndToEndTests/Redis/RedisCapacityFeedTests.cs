@@ -1,4 +1,4 @@
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Serverless.Tests.Contracts;
 
 namespace Serverless.EndToEndTests.Redis;

@@ -2,7 +2,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Catalog;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Tests.Contracts;
 using Shouldly;
 
@@ -42,7 +43,7 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
         var source = await CreateAsync(ModelOf("one"));
         var good = source.Current;
         var parts = await OpenAsync();
-        await using var watch = source.WatchAsync(Token).GetAsyncEnumerator(Token);
+        await using var watch = source.WatchAsync(Token).Enumerate(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
         var next = watch.MoveNextAsync().AsTask();
 
@@ -63,7 +64,7 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
     {
         var parts = await OpenAsync();
         await WriteAsync(ModelOf("one").Replace("simulated://one", "host://./one.gguf", StringComparison.Ordinal).Replace("backendName: simulated", "backendName: in-process", StringComparison.Ordinal));
-        _publisher = new RedisCatalogPublisher(parts.Connection, _folder.FullName, new Inspector(), TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+        _publisher = new RedisCatalogPublisher(parts.Connection, _folder.FullName, new Inspector(), parts.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
         (await _publisher.PublishAsync(Token)).ShouldBeTrue();
 
         var source = await parts.StartAsync(Source(parts), Token);
@@ -86,7 +87,7 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
     protected override async ValueTask<ICatalogSource> CreateAsync(string manifests)
     {
         var (publishing, reading) = (await OpenAsync(), await OpenAsync());
-        _publisher = new RedisCatalogPublisher(publishing.Connection, _folder.FullName, new Inspector(), TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+        _publisher = new RedisCatalogPublisher(publishing.Connection, _folder.FullName, new Inspector(), publishing.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
         await ChangeAsync(manifests);
         return await reading.StartAsync(Source(reading), Token);
     }
@@ -97,7 +98,7 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
         await _publisher!.PublishAsync(Token);
     }
 
-    private static RedisCatalogSource Source(RedisParts parts) => new(parts.Connection, TimeProvider.System, NullLogger<RedisCatalogSource>.Instance);
+    private static RedisCatalogSource Source(RedisParts parts) => new(parts.Connection, parts.Loops, TimeProvider.System, NullLogger<RedisCatalogSource>.Instance);
 
     private Task WriteAsync(string manifests) => File.WriteAllTextAsync(Path.Combine(_folder.FullName, "all.yaml"), manifests, Token);
 

@@ -1,4 +1,5 @@
-using Serverless.Dispatching;
+using Serverless.Demand;
+using Serverless.EndToEndTests.Chaos;
 using Serverless.Tests.Contracts;
 
 namespace Serverless.EndToEndTests.Redis;
@@ -11,6 +12,12 @@ public sealed class RedisDemandFeedTests(SharedRedis redis) : DemandFeedContract
     {
         foreach (var parts in _parts) await parts.DisposeAsync();
     }
+
+    protected override DateTimeOffset Now => TimeProvider.System.GetUtcNow();
+
+    protected override Task PassAsync(TimeSpan time) => RealTime.PassAsync(time, TestContext.Current.CancellationToken);
+
+    protected override Task RenewedAsync() => RealTime.PassAsync(TimeSpan.FromSeconds(1), TestContext.Current.CancellationToken);
 
     protected override async ValueTask<(IDemandFeed Publisher, IDemandFeed Reader)> CreateAsync()
     {

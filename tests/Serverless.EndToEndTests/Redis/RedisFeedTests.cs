@@ -1,7 +1,9 @@
+using System.Globalization;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
+using Serverless.EndToEndTests.Chaos;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Redis;
@@ -27,7 +29,7 @@ public sealed class RedisFeedTests : IAsyncDisposable
         var reader = await (await OpenAsync()).DemandAsync(Token);
         var model = new ModelName("tiny");
         publisher.Publish(Demand(model, 1));
-        await using var watch = reader.WatchAsync(model, Token).GetAsyncEnumerator(Token);
+        await using var watch = reader.WatchAsync(model, Token).Enumerate(Token);
         await watch.MoveNextAsync().WithinLimitAsync();
 
         await _server!.KillAsync();
@@ -44,12 +46,12 @@ public sealed class RedisFeedTests : IAsyncDisposable
         var publisher = await (await OpenAsync()).CapacityAsync(Token);
         var pool = new PoolName("tiny-cpu");
         publisher.Publish(new PoolCapacity { Pool = pool, Ready = 3 });
-        await using var first = (await (await OpenAsync()).CapacityAsync(Token)).WatchAsync(pool, Token).GetAsyncEnumerator(Token);
+        await using var first = (await (await OpenAsync()).CapacityAsync(Token)).WatchAsync(pool, Token).Enumerate(Token);
         await first.MoveNextAsync().WithinLimitAsync();
 
         await _server!.CommandAsync("DEL serverless:capacity", Token);
 
-        await using var late = (await (await OpenAsync()).CapacityAsync(Token)).WatchAsync(pool, Token).GetAsyncEnumerator(Token);
+        await using var late = (await (await OpenAsync()).CapacityAsync(Token)).WatchAsync(pool, Token).Enumerate(Token);
         (await late.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         late.Current.Ready.ShouldBe(3);
     }
@@ -69,6 +71,71 @@ public sealed class RedisFeedTests : IAsyncDisposable
         feed.Latest(new ModelName("next")).ShouldNotBeNull().PendingRequests.ShouldBe(2);
         feed.Latest(new ModelName("next"))!.Replicas.Single().ShouldBe(new ReplicaDemand("r", new PoolName("p"), false, 0, 0, 0, 0, 0, 0));
         feed.Latest(new ModelName("previous")).ShouldNotBeNull().HasWork.ShouldBeFalse();
+    }
+
+    [Theory]
+    [InlineData(-3600)]
+    [InlineData(3600)]
+    public async Task How_old_a_demand_is_no_machines_clock_decides_but_the_stores_and_the_readers(int skew)
+    {
+        var publisher = await (await OpenAsync()).DemandAsync(Token);
+        var early = await (await OpenAsync()).DemandAsync(Token);
+        var model = new ModelName("tiny");
+        await using var watch = early.WatchAsync(model, Token).GetAsyncEnumerator(Token);
+        publisher.Publish(Demand(model, 1) with { At = TimeProvider.System.GetUtcNow().AddSeconds(skew) });
+        (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+
+        // By the channel, and by what stands in the hash.
+        var late = await (await OpenAsync()).DemandAsync(Token);
+        foreach (var read in new[] { watch.Current, early.Latest(model), late.Latest(model) })
+            (TimeProvider.System.GetUtcNow() - read.ShouldNotBeNull().At).ShouldBeInRange(TimeSpan.Zero, TimeSpan.FromSeconds(60));
+    }
+
+    [Fact]
+    public async Task A_thousand_models_that_sleep_cost_Redis_a_word_a_second()
+    {
+        var parts = await OpenAsync();
+        var publisher = await parts.DemandAsync(Token);
+        var reader = await (await OpenAsync()).DemandAsync(Token);
+        var models = Enumerable.Range(0, 1000).Select(i => new ModelName($"model-{i}")).ToArray();
+        await using var watch = reader.WatchAllAsync(Token).GetAsyncEnumerator(Token);
+        foreach (var model in models) publisher.Publish(Demand(model, 0));
+        while (models.Any(model => reader.Latest(model) is null)) (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        await _server!.CommandAsync("CONFIG RESETSTAT", Token);
+
+        for (var second = 0; second < 12; second++)
+        {
+            publisher.Renew(TimeProvider.System.GetUtcNow());
+            await RealTime.PassAsync(TimeSpan.FromSeconds(1), Token);
+        }
+
+        // Twelve words, and a look of each process every five seconds; each is a handful of commands within its script. No key is touched for each model.
+        var calls = await CallsAsync(parts);
+        calls.ShouldBeLessThan(models.Length / 2);
+        foreach (var model in models) reader.Latest(model).ShouldNotBeNull().Age(TimeProvider.System.GetUtcNow()).ShouldBeLessThan(TimeSpan.FromSeconds(10));
+        (await publisher.WatchAllAsync(Token).FirstAsync(Token)).Count.ShouldBe(models.Length);
+    }
+
+    [Fact]
+    public async Task A_reader_that_missed_a_message_reads_what_it_missed()
+    {
+        var parts = await OpenAsync();
+        var publisher = await parts.DemandAsync(Token);
+        var reader = await (await OpenAsync()).DemandAsync(Token);
+        var (first, second) = (new ModelName("first"), new ModelName("second"));
+        publisher.Publish(Demand(first, 1));
+        await using var watch = reader.WatchAsync(first, Token).GetAsyncEnumerator(Token);
+        (await watch.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        await using var missed = reader.WatchAsync(second, Token).GetAsyncEnumerator(Token);
+        var next = missed.MoveNextAsync().AsTask();
+
+        // As a publisher would, but for telling the channel.
+        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        await parts.Connection.RunAsync(database => database.HashIncrementAsync("serverless:demand:writers", "@"), Token);
+        await HashSetAsync(parts, "second", $$"""{{now}} other/2 {"model":"second","at":"2026-01-01T00:00:00Z","pendingRequests":2}""");
+
+        (await next.WithinLimitAsync()).ShouldBeTrue();
+        missed.Current.PendingRequests.ShouldBe(2);
     }
 
     [Fact]
@@ -101,7 +168,13 @@ public sealed class RedisFeedTests : IAsyncDisposable
         }
     }
 
-    private static Demand Demand(ModelName model, int pending) => new() { Model = model, At = DateTimeOffset.UnixEpoch, PendingRequests = pending };
+    private static async Task<int> CallsAsync(RedisParts parts)
+    {
+        var statistics = (string?)await parts.Connection.RunAsync(database => database.ScriptEvaluateAsync("return redis.call('INFO', 'commandstats')"), Token) ?? "";
+        return statistics.Split('\n').Where(line => line.StartsWith("cmdstat_", StringComparison.Ordinal)).Sum(line => int.Parse(line[(line.IndexOf("calls=", StringComparison.Ordinal) + 6)..].Split(',')[0], CultureInfo.InvariantCulture));
+    }
+
+    private static ModelDemand Demand(ModelName model, int pending) => new() { Model = model, At = DateTimeOffset.UnixEpoch, PendingRequests = pending };
 
     private static Task<bool> HashSetAsync(RedisParts parts, string name, string entry) =>
         parts.Connection.RunAsync(database => database.HashSetAsync(parts.Connection.Keys.Demand, name, entry), Token).AsTask();

@@ -4,10 +4,11 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
+using Serverless.Leases;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Redis;
@@ -41,7 +42,7 @@ public sealed class RedisHostTests : IDisposable
         var scene = new LogScene(log, log);
         await scene.AppendAsync(await scene.BeginAsync(Token), 0, 1, Token);
         (await host.Services.GetRequiredService<ILeases>().AcquireAsync("one", "me", TimeSpan.FromMinutes(1), Token)).ShouldNotBeNull();
-        host.Services.GetRequiredService<IDemandFeed>().Publish(new Demand { Model = new ModelName("sim"), At = DateTimeOffset.UnixEpoch });
+        host.Services.GetRequiredService<IDemandFeed>().Publish(new ModelDemand { Model = new ModelName("sim"), At = DateTimeOffset.UnixEpoch });
         host.Services.GetRequiredService<ICapacityFeed>().Latest(new PoolName("sim-cpu")).Ready.ShouldBe(0);
         (await server.CommandAsync($"EXISTS test:head:{scene.Id}", Token)).ShouldBe(":1");
 

@@ -1,4 +1,4 @@
-using Serverless.Dispatching;
+using Serverless.Leases;
 using Serverless.Tests.Contracts;
 using Shouldly;
 

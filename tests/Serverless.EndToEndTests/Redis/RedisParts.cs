@@ -1,7 +1,11 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Serverless.EndToEndTests.Parts;
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Connection;
+using Serverless.Hosting.Redis.Feeds;
+using Serverless.Hosting.Redis.Leases;
+using Serverless.Hosting.Redis.Log;
+using Serverless.Loops;
 
 namespace Serverless.EndToEndTests.Redis;
 
@@ -14,9 +18,14 @@ internal sealed class RedisParts : IAsyncDisposable
 
     public RedisConnection Connection { get; }
 
-    public static async Task<RedisParts> OpenAsync(RedisServer server, CancellationToken cancellationToken, Action<RedisOptions>? configure = null)
+    /// <summary>What this process runs in the background.</summary>
+    public Supervisor Loops { get; } = new(TimeProvider.System, NoLoopObserver.Instance);
+
+    public static Task<RedisParts> OpenAsync(RedisServer server, CancellationToken cancellationToken, Action<RedisOptions>? configure = null) => OpenAsync(server.Configuration, cancellationToken, configure);
+
+    public static async Task<RedisParts> OpenAsync(string configuration, CancellationToken cancellationToken, Action<RedisOptions>? configure = null)
     {
-        var options = new RedisOptions { Configuration = server.Configuration, StartTimeout = TestTimeouts.Default };
+        var options = new RedisOptions { Configuration = configuration, StartTimeout = TestTimeouts.Default };
         configure?.Invoke(options);
         var connection = new RedisConnection(Options.Create(options), TimeProvider.System, NullLogger<RedisConnection>.Instance);
         try
@@ -31,15 +40,15 @@ internal sealed class RedisParts : IAsyncDisposable
         }
     }
 
-    public RedisRequestLog Log() => new(Connection, Keep(new RedisFollowers(Connection, TimeProvider.System, NullLogger<RedisFollowers>.Instance)));
+    public RedisRequestLog Log() => new(Connection, Keep(new RedisFollowers(Connection, Loops, TimeProvider.System, NullLogger<RedisFollowers>.Instance)));
 
     public RedisLeases Leases() => new(Connection);
 
     public async Task<RedisDemandFeed> DemandAsync(CancellationToken cancellationToken) =>
-        await StartAsync(new RedisDemandFeed(Connection, TimeProvider.System, NullLogger<RedisDemandFeed>.Instance), cancellationToken);
+        await StartAsync(new RedisDemandFeed(Connection, Loops, TimeProvider.System, NullLogger<RedisDemandFeed>.Instance), cancellationToken);
 
     public async Task<RedisCapacityFeed> CapacityAsync(CancellationToken cancellationToken) =>
-        await StartAsync(new RedisCapacityFeed(Connection, TimeProvider.System, NullLogger<RedisCapacityFeed>.Instance), cancellationToken);
+        await StartAsync(new RedisCapacityFeed(Connection, Loops, TimeProvider.System, NullLogger<RedisCapacityFeed>.Instance), cancellationToken);
 
     public async Task<T> StartAsync<T>(T part, CancellationToken cancellationToken)
         where T : IRedisPart, IAsyncDisposable

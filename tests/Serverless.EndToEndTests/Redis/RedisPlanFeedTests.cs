@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Serverless.Hosting.Redis;
-using Serverless.Scaling;
+using Serverless.Hosting.Redis.Feeds;
+using Serverless.Scaling.Plans;
 using Serverless.Tests.Contracts;
 
 namespace Serverless.EndToEndTests.Redis;

@@ -1,4 +1,4 @@
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Connection;
 using Serverless.Requests;
 using Serverless.Tests.Contracts;
 using Shouldly;
@@ -14,7 +14,7 @@ public sealed class RedisRequestLogContractTests(SharedRedis redis) : RequestLog
         if (_parts is not null) await _parts.DisposeAsync();
     }
 
-    protected override async ValueTask<IRequestLog> CreateAsync() => (_parts = await redis.OpenAsync(Token)).Log();
+    protected override async ValueTask<IRequestLog> CreateAsync() => (_parts = await redis.OpenAsync(Token, options => options.MaxOutputBytes = SmallOutput)).Log();
 
     // Both keys carry the deadline and the retention as their expiry; what Redis does then is to delete them.
     protected override async ValueTask ExpireAsync(IRequestLog log, RequestId id)

@@ -66,7 +66,7 @@ public sealed class RedisRequestLogTests(SharedRedis redis) : IClassFixture<Shar
         var (worker, gateway) = (await LogAsync(), await LogAsync());
         var scene = new LogScene(worker, gateway);
         var fence = await scene.BeginAsync(Token);
-        await using var reader = gateway.FollowAsync(scene.Id, 0, Token).GetAsyncEnumerator(Token);
+        await using var reader = gateway.FollowAsync(scene.Id, 0, Token).Enumerate(Token);
         (await reader.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
 
         await scene.AppendAsync(fence, 0, 1, Token); // the server knows the script from here on: calls on the wire together keep their order

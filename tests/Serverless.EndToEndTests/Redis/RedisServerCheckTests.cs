@@ -1,4 +1,4 @@
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Connection;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Redis;

@@ -1,5 +1,5 @@
 using Serverless.EndToEndTests.Parts;
-using Serverless.Hosting.Redis;
+using Serverless.Hosting.Redis.Connection;
 
 namespace Serverless.EndToEndTests.Redis;
 

@@ -1,10 +1,11 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Microsoft.Extensions.DependencyInjection;
-using Serverless.Dispatching;
 using Serverless.Hosting.Sessions;
+using Serverless.Sessions;
 using Shouldly;
 using Wire = Serverless.Hosting.Sessions.Wire;
 
@@ -73,6 +74,66 @@ public sealed class GrpcWorkerSessionsTests : WorkerSessionsContract
         await call.RequestStream.WriteAsync(fault == "no hello" ? new Wire.FromWorker { Draining = new Wire.Draining() } : new Wire.FromWorker { Hello = hello }, Token);
 
         (await Should.ThrowAsync<RpcException>(() => call.ResponseStream.MoveNext(Token))).StatusCode.ShouldBe(StatusCode.InvalidArgument);
+    }
+
+    [Fact]
+    public async Task Nobody_may_send_more_than_a_hello_needs()
+    {
+        await AcceptAsync(epoch: 1);
+        using var channel = GrpcChannel.ForAddress(SessionServices.SessionAddress(_host.Options));
+        using var call = new Wire.Sessions.SessionsClient(channel).Connect(cancellationToken: Token);
+        var hello = SessionCodec.ToRecord(Worker());
+        hello.Engine = new string('x', 300 * 1024);
+
+        // The refusal may come while it is still being sent.
+        var thrown = await Should.ThrowAsync<RpcException>(async () =>
+        {
+            await call.RequestStream.WriteAsync(new Wire.FromWorker { Hello = hello }, Token);
+            await call.ResponseStream.MoveNext(Token);
+        });
+        thrown.StatusCode.ShouldBe(StatusCode.ResourceExhausted);
+    }
+
+    [Theory]
+    [InlineData("pool", "none-cpu")]
+    [InlineData("model", "other")]
+    [InlineData("slots", "65536")]
+    [InlineData("kv", "9000000000000")]
+    public async Task A_worker_that_the_catalogue_does_not_know_is_refused(string field, string value)
+    {
+        await AcceptAsync(epoch: 1);
+        using var channel = GrpcChannel.ForAddress(SessionServices.SessionAddress(_host.Options));
+        using var call = new Wire.Sessions.SessionsClient(channel).Connect(cancellationToken: Token);
+        var hello = SessionCodec.ToRecord(Worker());
+        if (field == "pool") hello.Pool = value;
+        if (field == "model") hello.Model = value;
+        if (field == "slots") hello.Slots = int.Parse(value, CultureInfo.InvariantCulture);
+        if (field == "kv") hello.KvCapacityTokens = long.Parse(value, CultureInfo.InvariantCulture);
+
+        await call.RequestStream.WriteAsync(new Wire.FromWorker { Hello = hello }, Token);
+
+        var thrown = await Should.ThrowAsync<RpcException>(() => call.ResponseStream.MoveNext(Token));
+        thrown.StatusCode.ShouldBe(StatusCode.FailedPrecondition);
+        thrown.Status.Detail.ShouldContain(value);
+    }
+
+    [Fact]
+    public void Channels_of_gateways_that_are_gone_are_closed()
+    {
+        var time = new TestClock();
+        using var channels = new GatewayChannels(address => GrpcChannel.ForAddress(address), time);
+        var stays = channels.Use("http://127.0.0.1:1");
+        for (var port = 2; port < 100; port++)
+        {
+            channels.Use($"http://127.0.0.1:{port}").Dispose();
+            time.Advance(TimeSpan.FromSeconds(2));
+        }
+
+        channels.Count.ShouldBeLessThan(40);
+        time.Advance(TimeSpan.FromMinutes(2));
+        channels.Use("http://127.0.0.1:100").Dispose();
+        channels.Count.ShouldBe(2);
+        stays.Dispose();
     }
 
     [Fact]

@@ -2,9 +2,10 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Serverless.Dispatching;
+using Serverless.Catalog;
 using Serverless.EndToEndTests.Parts;
 using Serverless.Hosting.Sessions;
+using Serverless.Leases;
 
 namespace Serverless.EndToEndTests.Sessions;
 
@@ -23,6 +24,8 @@ internal sealed class SessionsHost : IAsyncDisposable
 
     public WorkerSessionOptions Options { get; }
 
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
     public GrpcWorkerSessions Sessions => _app.Services.GetRequiredService<GrpcWorkerSessions>();
 
     public GrpcDispatcherConnector Connector { get; }
@@ -33,6 +36,7 @@ internal sealed class SessionsHost : IAsyncDisposable
         configure?.Invoke(options);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
+        builder.Services.AddSingleton<ICatalogSource>(TestCatalog.Of(TestRequests.Model));
         builder.Services.AddGrpcWorkerSessions();
         builder.Services.AddSingleton(Microsoft.Extensions.Options.Options.Create(options));
         var app = builder.Build();
@@ -41,7 +45,7 @@ internal sealed class SessionsHost : IAsyncDisposable
         return new SessionsHost(app, options);
     }
 
-    public GrpcDispatcherConnector NewConnector(WorkerSessionOptions options) => new(Leases, Microsoft.Extensions.Options.Options.Create(options), TimeProvider.System, NullLogger<GrpcDispatcherConnector>.Instance);
+    public GrpcDispatcherConnector NewConnector(WorkerSessionOptions options) => new(Leases, Microsoft.Extensions.Options.Options.Create(options), _app.Services.GetRequiredService<SessionMetrics>(), Time, NullLoggerFactory.Instance);
 
     /// <summary>Writes who dispatches the test's model.</summary>
     public async Task LeaseAsync(string? address = null)

@@ -2,8 +2,8 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
 using Serverless.Cli.Embedded;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
 
 namespace Serverless.FunctionalTests.Embedded;
 
@@ -44,7 +44,7 @@ internal sealed class EmbeddedUnderTest : IAsyncDisposable
     public Task<PoolCapacity> PoolAsync(Func<PoolCapacity, bool> wanted) => FirstAsync(Host.Services.GetRequiredService<ICapacityFeed>().WatchAsync(Pool.Name, TestContext.Current.CancellationToken), wanted);
 
     /// <summary>The first demand that is as asked for.</summary>
-    public Task<Demand> DemandAsync(Func<Demand, bool> wanted) => FirstAsync(Host.Services.GetRequiredService<IDemandFeed>().WatchAsync(Pool.Model.Name, TestContext.Current.CancellationToken), wanted);
+    public Task<ModelDemand> DemandAsync(Func<ModelDemand, bool> wanted) => FirstAsync(Host.Services.GetRequiredService<IDemandFeed>().WatchAsync(Pool.Model.Name, TestContext.Current.CancellationToken), wanted);
 
     public async ValueTask DisposeAsync()
     {

@@ -109,7 +109,7 @@ public sealed class BadInputTests
         await using var gateway = await GatewayUnderTest.StartAsync(new() { ["Gateway:Admission:MaxBodyBytes"] = "2048" });
 
         // Only the headers are sent: an answer proves that nothing of the body was waited for.
-        var answer = await ExchangeAsync(gateway, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2049\r\n\r\n");
+        var answer = await ExchangeAsync(gateway, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2049\r\n\r\n");
 
         answer.ShouldStartWith("HTTP/1.1 413 ");
         answer.ShouldContain("Connection: close");
@@ -122,7 +122,7 @@ public sealed class BadInputTests
         await using var gateway = await GatewayUnderTest.StartAsync(new() { ["Gateway:Admission:MaxBodyBytes"] = "2048" });
         var chunk = $"400\r\n{new string(' ', 1024)}\r\n";
 
-        var answer = await ExchangeAsync(gateway, $"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}{chunk}");
+        var answer = await ExchangeAsync(gateway, $"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}{chunk}");
 
         answer.ShouldStartWith("HTTP/1.1 413 ");
         answer.ShouldContain("body_too_large");

@@ -6,6 +6,7 @@ using Serverless.Catalog;
 using Serverless.Cli.Client;
 using Serverless.Errors;
 using Serverless.Gateway.DeadLetters;
+using Serverless.Gateway.Routes;
 using Serverless.Requests;
 using Shouldly;
 
@@ -28,7 +29,8 @@ public sealed class DeadLetterTests : IAsyncLifetime
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton(TimeProvider.System).AddSingleton(new QueueLimits()).AddSqliteState(_ => _folder);
         _host = builder.Build();
-        _host.MapDeadLetters(handler => handler);
+        _host.UseMiddleware<FaultAnswer>();
+        _host.MapDeadLetters();
         await _host.StartAsync(Token);
         _client = new ServingClient(new Uri(_host.Urls.Single()));
     }
@@ -106,9 +108,9 @@ public sealed class DeadLetterTests : IAsyncLifetime
         var now = TimeProvider.System.GetUtcNow();
         var request = new InferenceRequest
         {
-            Id = RequestId.New(RequestKind.ChatCompletion),
+            Id = RequestId.New("chatcmpl-"),
             Model = Model,
-            Kind = RequestKind.ChatCompletion,
+            Endpoint = EndpointName.ChatCompletions,
             Body = """{"model":"tiny","é":1}"""u8.ToArray(),
             PromptTokens = 1,
             MaxOutputTokens = 1,
@@ -117,7 +119,7 @@ public sealed class DeadLetterTests : IAsyncLifetime
             Deadline = now.AddMinutes(1),
         };
         await Queue.EnqueueAsync(request, Token);
-        await using var deliveries = Queue.ConsumeAsync(Model, Token).GetAsyncEnumerator(Token);
+        await using var deliveries = Queue.ConsumeAsync(Model, Token).Enumerate(Token);
         await deliveries.MoveNextAsync();
         await deliveries.Current.DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, Token);
         return request;

@@ -1,9 +1,13 @@
+using System.Diagnostics.Metrics;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Events;
+using Serverless.Gateway.Requests;
 using Serverless.Requests;
 using Shouldly;
 
@@ -65,6 +69,7 @@ public sealed class EventTests
     [Theory]
     [InlineData("no json", null)]
     [InlineData("[]", null)]
+    [InlineData("\"a text\"", null)]
     [InlineData("""{"endpoint":"/v1/embeddings","body":{}}""", "endpoint")]
     [InlineData("""{"endpoint":"/v1/completions"}""", "body")]
     [InlineData("""{"endpoint":"/v1/completions","body":{"model":"absent","prompt":"x"}}""", "model")]
@@ -115,7 +120,7 @@ public sealed class EventTests
         (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).ShouldBe(BrokerAnswer.DeadLetter);
         lossy.Published.ShouldBe(2);
         var read = await gateway.AskAsync(HttpMethod.Get, $"/v1/requests/{told.Subject}");
-        (await read.Content.ReadAsStringAsync(Token)).ShouldBe(Encoding.UTF8.GetString(told.Data.Span));
+        (await read.Content.ReadAsStringAsync(Token)).ShouldBe(WithoutProof(told));
     }
 
     [Fact]
@@ -161,7 +166,7 @@ public sealed class EventTests
         Data = Encoding.UTF8.GetBytes(data),
     };
 
-    private static IAsyncEnumerator<CloudEvent> Results(GatewayUnderTest gateway) => gateway.Backend.Events.SubscribeAsync(EventTopics.Results, Token).GetAsyncEnumerator(Token);
+    private static IAsyncEnumerator<CloudEvent> Results(GatewayUnderTest gateway) => gateway.Backend.Events.SubscribeAsync(EventTopics.Results, Token).Enumerate(Token);
 
     private static async Task<CloudEvent> NextAsync(IAsyncEnumerator<CloudEvent> results)
     {
@@ -170,6 +175,71 @@ public sealed class EventTests
     }
 
     /// <summary>Says that it has the first event, and has not.</summary>
+    [Fact]
+    public async Task A_forged_result_does_not_stand_for_the_true_one()
+    {
+        // Nothing that is published arrives: whoever says that it did is lying.
+        await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IEventBus>(new DeafBus()));
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        var held = await gateway.TakeAsync();
+        await held.BeginAsync();
+        await held.FinishAsync();
+        var records = gateway.Services.GetRequiredService<RequestRecords>();
+        var stored = (await records.FindAsync(held.Request.Owner, held.Request.Id, Token))!.Value;
+        var ended = (await gateway.Services.GetRequiredService<RecordReader>().UpdateAsync(stored.Record, Token))!;
+        (await records.ReplaceAsync(stored, ended, Token)).ShouldBeTrue();
+
+        var echo = gateway.Services.GetServices<IEventHandler>().Single(handler => handler.Topic == EventTopics.Results);
+        foreach (var proof in new[] { "", ",\"proof\":\"00000000000000000000000000000000\"", ",\"proof\":7" })
+        {
+            var forged = new CloudEvent { Id = held.Request.Id.Value, Source = "/serverless/gateway", Type = "x", Data = Encoding.UTF8.GetBytes($$"""{"organization":"local","team":"local"{{proof}}}""") };
+            (await echo.HandleAsync(forged, Token)).ShouldBe(BrokerAnswer.Acknowledge);
+            (await records.FindAsync(held.Request.Owner, held.Request.Id, Token))!.Value.Record.Published.ShouldBeFalse(proof);
+        }
+
+        await echo.HandleAsync(new CloudEvent { Id = held.Request.Id.Value, Source = "/serverless/gateway", Type = "x", Data = RequestObject.EncodeResult(ended) }, Token);
+        (await records.FindAsync(held.Request.Owner, held.Request.Id, Token))!.Value.Record.Published.ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task A_result_that_nobody_subscribes_to_is_published_a_few_times_counted_and_done_with()
+    {
+        var time = new TestClock();
+        var deaf = new DeafBus();
+        await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IEventBus>(deaf), backend: new Backend(time));
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        var held = await gateway.TakeAsync();
+        await held.BeginAsync();
+        await held.FinishAsync();
+        using var unseen = new MetricCollector<long>(gateway.Services.GetRequiredService<IMeterFactory>(), "Serverless.Gateway", "serverless.gateway.unseen_results");
+
+        var kept = gateway.Services.GetRequiredService<IPromiseKeeper>().KeepAsync(held.Request, Token);
+        while (!kept.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        (await kept).ShouldBeTrue("its message is acknowledged");
+        deaf.Published.ShouldBe(5);
+        unseen.GetMeasurementSnapshot().Sum(one => one.Value).ShouldBe(1);
+        (await (await gateway.AskAsync(HttpMethod.Get, $"/v1/requests/{held.Request.Id}")).Content.ReadAsStringAsync(Token)).ShouldContain("completed");
+    }
+
+    /// <summary>A result's data as the API shows the request.</summary>
+    public static string WithoutProof(CloudEvent result) => Regex.Replace(Encoding.UTF8.GetString(result.Data.Span), ",\"proof\":\"[0-9a-f]{32}\"", "");
+
+    private sealed class DeafBus : IEventBus
+    {
+        public int Published { get; private set; }
+
+        public ValueTask PublishAsync(string topic, CloudEvent cloudEvent, CancellationToken cancellationToken)
+        {
+            Published++;
+            return ValueTask.CompletedTask;
+        }
+    }
+
     private sealed class LossyBus : IEventBus
     {
         private MemoryEventBus? _bus;

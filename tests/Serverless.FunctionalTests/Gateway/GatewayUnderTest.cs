@@ -6,11 +6,13 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Documents;
 using Serverless.Gateway;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Gateway;
@@ -26,7 +28,7 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
     {
         _app = app;
         Backend = backend;
-        Client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri(app.Urls.Single()), Timeout = TestTimeouts.Default };
+        Client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri(app.Urls.First()), Timeout = TestTimeouts.Default };
     }
 
     public HttpClient Client { get; }
@@ -54,8 +56,9 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
 
     /// <param name="settings">Its options.</param>
     /// <param name="configure">Other services.</param>
+    /// <param name="map">Routes of the test.</param>
     /// <param name="backend">Stores and queue, to share them with another gateway.</param>
-    public static async Task<GatewayUnderTest> StartAsync(Dictionary<string, string?>? settings = null, Action<IServiceCollection>? configure = null, Backend? backend = null)
+    public static async Task<GatewayUnderTest> StartAsync(Dictionary<string, string?>? settings = null, Action<IServiceCollection>? configure = null, Backend? backend = null, Action<WebApplication>? map = null)
     {
         backend ??= new Backend(TimeProvider.System);
         var app = GatewayHost.Build([], builder =>
@@ -76,6 +79,7 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
             builder.Services.AddSingleton<IScaleJournal, NoDecisions>();
             configure?.Invoke(builder.Services);
         });
+        map?.Invoke(app);
         await app.StartAsync(TestContext.Current.CancellationToken);
         return new GatewayUnderTest(app, backend);
     }
@@ -125,7 +129,7 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
     /// <summary>A tenth of the body's bytes: enough to be over the context with a long prompt.</summary>
     private sealed class BytesAsTokens : ITokenCounter
     {
-        public int CountPrompt(Model model, RequestKind kind, ReadOnlyMemory<byte> body) => body.Length / 10;
+        public int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body) => body.Length / 10;
     }
 
     private sealed class NoDecisions : IScaleJournal

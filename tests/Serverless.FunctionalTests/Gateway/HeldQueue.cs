@@ -28,5 +28,7 @@ internal sealed class HeldQueue : IRequestQueue
 
     public IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+    public IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken) => new(default(QueueDepth));
 }

@@ -26,22 +26,45 @@ public sealed class HoldingTests
     [Theory]
     [InlineData(Whole)]
     [InlineData(Streamed)]
-    public async Task A_request_waits_for_a_broker_that_is_away(string body)
+    public async Task A_new_request_is_refused_at_once_while_the_broker_is_away_and_nothing_runs(string body)
     {
         await using var gateway = await GatewayUnderTest.StartAsync(Fast);
         gateway.Queue.Refusal = BrokerAway;
-        var tries = 0;
-        gateway.Queue.Before = _ =>
+        RequestId? id = null;
+        gateway.Queue.Before = request =>
         {
-            if (++tries == 3) gateway.Queue.Refusal = null;
+            id = request.Id;
             return Task.CompletedTask;
         };
 
-        var response = gateway.PostAsync(Chat, body);
+        var refused = await gateway.PostAsync(Chat, body);
+
+        refused.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
+        refused.Headers.RetryAfter.ShouldNotBeNull();
+        (await gateway.Log.ReadHeadAsync(id!.Value, Token))!.Ended.ShouldBeTrue("a message that did arrive is not run");
+    }
+
+    [Fact]
+    public async Task A_request_that_the_queue_had_waits_for_a_broker_that_is_away_and_its_client_is_told()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(new(Fast) { ["Gateway:Holding:AcceptTimeout"] = "00:00:00.020" });
+        var response = await gateway.PostAsync(Chat, Streamed);
+        await gateway.TakeAsync();
+        gateway.Queue.Refusal = BrokerAway;
+        while (gateway.Queue.Requests.TryRead(out _))
+        {
+        }
+
+        using var events = new SseReader(await response.Content.ReadAsStreamAsync(Token));
+        SseReader.SseEvent? next;
+        do next = await events.ReadAsync();
+        while (next?.Comment?.Contains("the queue cannot be reached", StringComparison.Ordinal) != true);
+        gateway.Queue.Refusal = null;
         await AnswerAsync(await gateway.TakeAsync());
 
-        (await response).StatusCode.ShouldBe(HttpStatusCode.OK);
-        tries.ShouldBe(3);
+        while (await events.ReadDataAsync() is { } part && part.Data != "[DONE]")
+        {
+        }
     }
 
     [Fact]

@@ -1,4 +1,7 @@
+using System.Diagnostics.Metrics;
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Serverless.Errors;
 using Serverless.Requests;
 using Shouldly;
@@ -185,5 +188,22 @@ public sealed class IdempotencyTests
         await held.BeginAsync();
         await held.SayAsync("Good day", finish: FinishReason.Stop);
         await held.FinishAsync();
+    }
+
+    [Fact]
+    public async Task A_store_that_fails_to_remember_an_answer_does_not_make_a_failure_of_it()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        using var closed = new MetricCollector<double>(gateway.Services.GetRequiredService<IMeterFactory>(), "Serverless.Gateway", "gen_ai.server.request.duration");
+        gateway.Backend.Documents.BeforeSave = key => key.Collection == "requests" ? throw new InvalidOperationException("A bug of the store.") : Task.CompletedTask;
+        var answer = gateway.PostAsync("/v1/chat/completions", """{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}""", ("Idempotency-Key", "once"));
+        var held = await gateway.TakeAsync();
+        await held.BeginAsync();
+        await held.SayAsync("Good day", finish: FinishReason.Stop);
+        await held.FinishAsync();
+
+        (await (await answer).Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).ShouldContain("Good day");
+        await closed.WaitForMeasurementsAsync(1, TestTimeouts.Default);
+        closed.LastMeasurement!.Tags.ContainsKey("error.type").ShouldBeFalse("it was answered");
     }
 }

@@ -63,7 +63,7 @@ internal sealed class OutageLog(MemoryRequestLog log) : IRequestLog, IDisposable
         Here();
         var away = _away.Token;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, away);
-        await using var events = log.FollowAsync(id, afterSequence, either.Token).GetAsyncEnumerator(either.Token);
+        await using var events = log.FollowAsync(id, afterSequence, either.Token).Enumerate(either.Token);
         while (true)
         {
             try
@@ -79,6 +79,8 @@ internal sealed class OutageLog(MemoryRequestLog log) : IRequestLog, IDisposable
             yield return events.Current;
         }
     }
+
+    public void Forget(RequestId id, string holder) => log.Forget(id, holder);
 
     public IAsyncEnumerable<RequestId> WatchEndsAsync(ModelName model, CancellationToken cancellationToken) => log.WatchEndsAsync(model, cancellationToken);
 

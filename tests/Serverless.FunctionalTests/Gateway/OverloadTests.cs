@@ -1,9 +1,9 @@
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Errors;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Gateway;
@@ -40,7 +40,7 @@ public sealed class OverloadTests
             {
                 var tokens = waiting.Sum(held => held.Request.Request.MaxTotalTokens);
                 var rate = StepsPerSecond * 25.0;
-                feed.Publish(new Demand { Model = GatewayUnderTest.Model.Name, At = time.GetUtcNow(), PendingRequests = waiting.Count, PendingPromptTokens = tokens, ServedTokensPerSecond = step < StepsPerSecond ? 0 : rate });
+                feed.Publish(new ModelDemand { Model = GatewayUnderTest.Model.Name, At = time.GetUtcNow(), PendingRequests = waiting.Count, PendingPromptTokens = tokens, ServedTokensPerSecond = step < StepsPerSecond ? 0 : rate });
 
                 // Its fate is known before the next one comes: it is in the queue, or answered.
                 var response = gateway.PostAsync(Chat, Body, ("X-Request-Timeout", "4"));

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
 using Shouldly;
 
@@ -109,6 +110,51 @@ public sealed class ResumeTests
         await held.FinishAsync();
 
         (await ReadAllAsync(response))[^1].Data.ShouldBe("[DONE]");
+    }
+
+    [Fact]
+    public async Task Whoever_only_watched_at_another_gateway_gives_the_request_back_and_its_first_client_keeps_it()
+    {
+        var backend = new Backend(TimeProvider.System);
+        await using var first = await GatewayUnderTest.StartAsync(Fast, backend: backend);
+        await using var second = await GatewayUnderTest.StartAsync(Fast, backend: backend);
+        using var response = await first.PostAsync(Chat, Streamed, ("Prefer", "resume=1"));
+        var held = await backend.TakeAsync();
+        await held.BeginAsync();
+        await held.SayAsync("Good");
+        var (holds, givenBack) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        backend.Log.BeforeHold = _ =>
+        {
+            if (Interlocked.Increment(ref holds) == 2) givenBack.SetResult();
+            return Task.CompletedTask;
+        };
+
+        using (var watch = await second.AskAsync(HttpMethod.Get, EventsOf(held)))
+        using (var watched = new SseReader(await watch.Content.ReadAsStreamAsync(Token)))
+        {
+            (await watched.ReadDataAsync()).ShouldNotBeNull();
+        }
+
+        await (await Task.WhenAny(givenBack.Task, backend.Log.Lapsed.Task)).WithinLimitAsync();
+        givenBack.Task.IsCompleted.ShouldBeTrue("it was ended though its first client was there");
+        await held.SayAsync(" day", finish: FinishReason.Stop);
+        await held.FinishAsync();
+        TextOf(await ReadAllAsync(response)).ShouldBe("Good day");
+    }
+
+    [Fact]
+    public async Task A_request_of_an_endpoint_to_come_is_said_to_be_one()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        var shape = new AnswerShape { Id = new("resp_1"), Endpoint = new("responses"), Model = "tiny", Created = 1, ServiceTier = "default", SystemFingerprint = "fp", Choices = 1 };
+        var head = new LogHead(new("tiny"), Promise.Connection, "another", TimeProvider.System.GetUtcNow().AddMinutes(1)) { Resumable = true, Shape = ShapeCodec.Encode(shape) };
+        await gateway.Log.OpenAsync(shape.Id, head, Token);
+
+        var shown = await gateway.AskAsync(HttpMethod.Get, "/v1/requests/resp_1");
+        (await shown.Content.ReadAsStringAsync(Token)).ShouldContain("\"endpoint\":\"/v1/responses\"");
+        var followed = await gateway.AskAsync(HttpMethod.Get, "/v1/requests/resp_1/events");
+        followed.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
+        (await followed.Content.ReadAsStringAsync(Token)).ShouldContain("roll-out");
     }
 
     [Fact]

@@ -3,8 +3,10 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Gateway;
@@ -55,7 +57,7 @@ public sealed class RoutesTests
         var pool = GatewayUnderTest.Model.Pools[0].Name;
         await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IScaleJournal>(new OneDecision(new ScaleDecision(pool, at, 1, true, ["24 pending tokens"]) { Inputs = new DecisionInputs { WorkSeconds = 9.3 } })));
         gateway.Services.GetRequiredService<ICapacityFeed>().Publish(new PoolCapacity { Pool = pool, Desired = 1, Ready = 1 });
-        gateway.Services.GetRequiredService<IDemandFeed>().Publish(new Demand
+        gateway.Services.GetRequiredService<IDemandFeed>().Publish(new ModelDemand
         {
             Model = GatewayUnderTest.Model.Name,
             At = at,

@@ -13,8 +13,8 @@ internal sealed class SseReader(Stream stream) : IDisposable
         var next = new SseEvent(null, null, null);
         while (await _lines.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
         {
-            if (line.Length == 0) return next;
-            if (line.StartsWith(':')) next = next with { Comment = line[1..].Trim() };
+            if (line.Length == 0) return next.Data is null ? throw new FormatException("A blank line without data before it: clients take it for an empty event.") : next;
+            if (line.StartsWith(':')) return next == new SseEvent(null, null, null) ? next with { Comment = line[1..].Trim() } : throw new FormatException($"A comment within an event: {line}");
             else if (line.StartsWith("id: ", StringComparison.Ordinal)) next = next with { Id = line[4..] };
             else if (line.StartsWith("data: ", StringComparison.Ordinal)) next = next with { Data = line[6..] };
             else throw new FormatException($"Not a line of an event stream: {line}");

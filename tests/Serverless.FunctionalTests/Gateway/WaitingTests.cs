@@ -1,9 +1,9 @@
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Errors;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Gateway;
@@ -66,7 +66,7 @@ public sealed class WaitingTests
     {
         var model = GatewayUnderTest.Model;
         gateway.Services.GetRequiredService<ICapacityFeed>().Publish(new PoolCapacity { Pool = model.Pools[0].Name, Desired = 1, Ready = 1 });
-        gateway.Services.GetRequiredService<IDemandFeed>().Publish(new Demand
+        gateway.Services.GetRequiredService<IDemandFeed>().Publish(new ModelDemand
         {
             Model = model.Name,
             At = TimeProvider.System.GetUtcNow(),

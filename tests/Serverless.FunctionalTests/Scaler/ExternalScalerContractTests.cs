@@ -2,7 +2,7 @@ using Grpc.Core;
 using Grpc.Health.V1;
 using Serverless.Scaler.Keda;
 using Serverless.Scaler.Protos;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Scaler;

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 
 namespace Serverless.FunctionalTests.Scaler;
 
@@ -50,6 +50,8 @@ internal sealed class HungStore : IPlanFeed, IRequestQueue
     public ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
     private async Task HangAsync()
     {

@@ -1,5 +1,5 @@
 using Serverless.Scaler.Embedded;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Scaler;

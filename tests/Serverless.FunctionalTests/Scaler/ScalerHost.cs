@@ -6,11 +6,14 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaler.Listening;
+using Serverless.Demand;
+using Serverless.Leases;
 using Serverless.Scaler.Keda;
+using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Scaler;
@@ -55,8 +58,8 @@ internal sealed class ScalerHost : IAsyncDisposable
         builder.Services.AddSingleton<IDemandFeed, MemoryDemandFeed>();
         builder.Services.AddSingleton<ICapacityFeed, MemoryCapacityFeed>();
         configure?.Invoke(builder.Services);
+        if (!planning) builder.Services.AddSingleton<ILeases, NoLeases>();
         builder.Services.AddScaler();
-        if (!planning) builder.Services.Remove(builder.Services.Single(service => service.ImplementationType == typeof(PlanningService)));
 
         var app = builder.Build();
         app.MapScaler();
@@ -72,7 +75,7 @@ internal sealed class ScalerHost : IAsyncDisposable
     }
 
     /// <summary>Requests of 1,000 tokens and one of what is left wait, so many run.</summary>
-    public void Publish(int pendingPromptTokens, int running = 0) => _app.Services.GetRequiredService<IDemandFeed>().Publish(new Demand
+    public void Publish(int pendingPromptTokens, int running = 0) => _app.Services.GetRequiredService<IDemandFeed>().Publish(new ModelDemand
     {
         Model = Model.Name,
         At = Time.GetUtcNow(),
@@ -86,7 +89,7 @@ internal sealed class ScalerHost : IAsyncDisposable
     /// <summary>Plans by what was published last, and takes the plan.</summary>
     public async Task<ScaleDecision> PlanAsync(long epoch = 1)
     {
-        (await _app.Services.GetRequiredService<PlanWriter>().WriteAsync(epoch, _app.Services.GetRequiredService<ICatalogSource>().Current.Models, CancellationToken.None)).ShouldBeTrue();
+        (await _app.Services.GetRequiredService<PlanWriter>().WriteAsync(epoch, _app.Services.GetRequiredService<ICatalogSource>().Current, null, CancellationToken.None)).ShouldBeTrue();
         Plans.Take((await _app.Services.GetRequiredService<IPlanFeed>().ReadAsync(CancellationToken.None))!);
         return Plans.Latest(Pool)!;
     }
@@ -114,5 +117,23 @@ internal sealed class ScalerHost : IAsyncDisposable
                 Scaling = new ScalingConfig { MaxReplicas = 5, Cooldown = TimeSpan.FromSeconds(10) },
             },
         ]);
+    }
+
+    /// <summary>Another scaler plans.</summary>
+    private sealed class NoLeases : ILeases
+    {
+        public ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => new((Lease?)null);
+
+        public ValueTask<bool> RenewAsync(Lease lease, TimeSpan timeToLive, CancellationToken cancellationToken) => new(false);
+
+        public ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => new([]);
+
+        public ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> leases, TimeSpan timeToLive, CancellationToken cancellationToken) => new([]);
+
+        public ValueTask ReleaseAsync(Lease lease, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+        public ValueTask<Lease?> ReadAsync(string name, CancellationToken cancellationToken) => new((Lease?)null);
+
+        public ValueTask<IReadOnlyList<Lease>> ListAsync(string prefix, CancellationToken cancellationToken) => new([]);
     }
 }

@@ -1,10 +1,11 @@
 using Grpc.Health.V1;
 using Microsoft.Extensions.DependencyInjection;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Requests;
 using Serverless.Scaler.Keda;
 using Serverless.Scaler.Protos;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Scaler;
@@ -111,7 +112,7 @@ public sealed class ScalerOutageTests
             foreach (var count in new[] { -5, int.MinValue, int.MaxValue })
             {
                 host.Time.Advance(TimeSpan.FromSeconds(1));
-                feed.Publish(new Demand
+                feed.Publish(new ModelDemand
                 {
                     Model = host.Model.Name,
                     At = host.Time.GetUtcNow(),

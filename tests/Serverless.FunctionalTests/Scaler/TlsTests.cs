@@ -8,10 +8,11 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
+using Serverless.Hosting.Tls;
 using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Scaler;
@@ -70,7 +71,7 @@ public sealed class TlsTests : IDisposable
     {
         var options = new ScalerTlsOptions { CertificateFile = "/no/tls.crt", KeyFile = "/no/tls.key" };
 
-        Should.Throw<InvalidOperationException>(() => new ScalerCertificates(options, _time, NullLogger<ScalerCertificates>.Instance)).Message.ShouldContain("/no/tls.crt");
+        Should.Throw<InvalidOperationException>(() => new ReloadingCertificates(options.Files, _time, NullLogger<ReloadingCertificates>.Instance)).Message.ShouldContain("/no/tls.crt");
     }
 
     private static X509Certificate2 Client(TestAuthority authority)

@@ -1,5 +1,6 @@
 using Serverless.Catalog;
 using Serverless.Dispatching;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Dispatching;

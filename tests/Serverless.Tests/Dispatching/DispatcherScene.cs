@@ -1,7 +1,11 @@
 using System.Threading.Channels;
 using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.Dispatching;
+using Serverless.Leases;
+using Serverless.Loops;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Dispatching;
@@ -10,6 +14,7 @@ namespace Serverless.Tests.Dispatching;
 internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 {
     private readonly Channel<string> _news = Channel.CreateBounded<string>(1000);
+    private volatile bool _asleep;
     private readonly TaskCompletionSource _gaveUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly MemoryLeases _leases;
     private CancellationTokenSource _stop = new();
@@ -35,6 +40,8 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 
     public MemoryWorkerSessions Sessions { get; } = new();
 
+    public RecordingLoops Loops { get; } = new();
+
     public RecordingPromises Promises { get; } = new();
 
     public MemoryDemandFeed Demand { get; } = new();
@@ -50,8 +57,9 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
         for (; seconds > 0; seconds--)
         {
             var last = Demand.Latest(TestRequests.Model);
+            var sleeps = _asleep;
             await WatchedLeases.TickAsync(Time, Leases);
-            if (last is not null) await DemandAsync(demand => demand.At > last.At);
+            if (last is not null && !sleeps) await DemandAsync(demand => demand.At > last.At);
         }
     }
 
@@ -69,6 +77,9 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
         (depth.Requests, depth.DeadLetters).ShouldBe((requests, deadLetters));
         if (requests == 0) (depth.Tokens, depth.Bytes).ShouldBe((0L, 0L));
     }
+
+    /// <summary>Whether the dispatcher has nothing to do and sleeps.</summary>
+    public bool IsAsleep => _asleep;
 
     /// <summary>Another gateway's lease, as its process would keep it.</summary>
     public async Task<Lease> LeaseGatewayAsync(string instance) => (await _leases.AcquireAsync(LeaseNames.Gateway(instance), "elsewhere", TimeSpan.FromDays(1), Token)).ShouldNotBeNull();
@@ -91,7 +102,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     /// <summary>Kept in the log beyond its end, whoever promised it, so that a test may read it late.</summary>
     public static LogHead HeadOf(InferenceRequest request) => new(request.Model, request.Promise, request.Holder, request.Deadline) { Resumable = true };
 
-    public async Task<ScriptedWorker> ConnectAsync(int slots = 8, long kv = 1000, string? name = null, bool loading = false, params HeldAttempt[] running)
+    public async Task<ScriptedWorker> ConnectAsync(int slots = 8, long kv = 1000, string? name = null, bool loading = false, params AttemptClaim[] running)
     {
         var link = await Sessions.ConnectAsync(
             new WorkerDescription
@@ -126,11 +137,11 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     }
 
     /// <summary>The first demand that is as asked for. At a clock that stands still only the coming and going of work is published.</summary>
-    public Task<Demand> DemandAsync(Func<Demand, bool> wanted)
+    public Task<ModelDemand> DemandAsync(Func<ModelDemand, bool> wanted)
     {
         return WatchAsync().WithinLimitAsync();
 
-        async Task<Demand> WatchAsync()
+        async Task<ModelDemand> WatchAsync()
         {
             await foreach (var demand in Demand.WatchAsync(TestRequests.Model, Token))
             {
@@ -142,11 +153,18 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     }
 
     /// <summary>The demand once it is as asked for; seconds pass until then.</summary>
-    public async Task<Demand> NextDemandAsync(Func<Demand, bool> wanted)
+    public async Task<ModelDemand> NextDemandAsync(Func<ModelDemand, bool> wanted)
     {
         var seen = DemandAsync(wanted);
         while (!seen.IsCompleted) await PassAsync(1);
         return await seen;
+    }
+
+    /// <summary>What comes of it; seconds pass until then.</summary>
+    public async Task<T> MeanwhileAsync<T>(Task<T> what)
+    {
+        while (!what.IsCompleted) await PassAsync(1);
+        return await what;
     }
 
     /// <summary>Stops the dispatcher, as its process does.</summary>
@@ -190,11 +208,21 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 
     void IDispatchObserver.StoreBack(ModelName model) => _news.Writer.TryWrite("store back");
 
+    void IDispatchObserver.NotUnderstood(InferenceRequest request, string replica) => _news.Writer.TryWrite($"not understood by {replica}");
+
+    void IDispatchObserver.StopIgnored(InferenceRequest request, string replica) => _news.Writer.TryWrite($"not stopped by {replica}");
+
+    void IDispatchObserver.Slept(ModelName model) => _asleep = true;
+
+    void IDispatchObserver.Woke(ModelName model) => _asleep = false;
+
+    void IDispatchObserver.Held(ModelName model, long epoch) => _asleep = false;
+
     void IDispatchObserver.HolderGone(string holder, int requests) => _news.Writer.TryWrite($"gone: {holder} with {requests}");
 
     private void Start()
     {
-        var ports = new DispatchPorts(Queue, Log, Sessions, Leases, Demand, Promises, this, Time);
-        _running = new DispatcherSet(new GatewayIdentity($"gateway-{_gateways++}", "memory"), TestCatalog.Of(TestRequests.Model), ports).RunAsync(_stop.Token);
+        var ports = new DispatchPorts(Queue, Log, Sessions, Leases, Demand, [Promises], this, Time);
+        _running = new DispatcherSet(new GatewayIdentity($"gateway-{_gateways++}", "memory"), TestCatalog.Of(TestRequests.Model), ports, new Supervisor(Time, Loops), Loops).RunAsync(_stop.Token);
     }
 }

@@ -1,6 +1,10 @@
 using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.Dispatching;
+using Serverless.Leases;
+using Serverless.Loops;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Dispatching;
@@ -123,13 +127,15 @@ public sealed class DispatcherSetTests
 
         public TestCatalog Catalog { get; } = TestCatalog.Of(Models);
 
+        public RecordingLoops Loops { get; } = new();
+
         private CountingQueue Queue { get; } = new();
 
         public Process Start(string name)
         {
             var leases = new WatchedLeases(Leases);
-            var ports = new DispatchPorts(Queue, new MemoryRequestLog(_time), new MemoryWorkerSessions(), leases, new MemoryDemandFeed(), new NoPromises(), new SilentObserver(), _time);
-            var process = new Process(leases, new DispatcherSet(new GatewayIdentity(name, name), Catalog, ports));
+            var ports = new DispatchPorts(Queue, new MemoryRequestLog(_time), new MemoryWorkerSessions(), leases, new MemoryDemandFeed(), [], new SilentObserver(), _time);
+            var process = new Process(leases, new DispatcherSet(new GatewayIdentity(name, name), Catalog, ports, new Supervisor(_time, Loops), Loops));
             _processes.Add(process);
             return process;
         }
@@ -210,6 +216,12 @@ public sealed class DispatcherSetTests
         }
 
         public ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public async IAsyncEnumerable<ModelName> WatchArrivalsAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            await new TaskCompletionSource().Task.WaitAsync(cancellationToken);
+            yield break;
+        }
 
         public ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -1,6 +1,7 @@
 using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Dispatching;
@@ -98,7 +99,7 @@ public sealed class DispatcherTests
 
     [Theory]
     [InlineData(ServingError.Poisoned, 1)]
-    [InlineData(ServingError.ContextTooLong, 1)]
+    [InlineData(ServingError.ContextTooLong, 0)]
     [InlineData(ServingError.DeadlineExceeded, 0)]
     public async Task What_was_given_up_by_a_dispatcher_that_was_lost_before_its_dead_letter_is_dead_lettered_by_the_next(ServingError error, int deadLetters)
     {
@@ -164,12 +165,12 @@ public sealed class DispatcherTests
         var worker = await scene.ConnectAsync();
         for (var attempt = 1; attempt <= 5; attempt++)
         {
-            var assignment = await worker.AssignedAsync();
+            var assignment = await scene.MeanwhileAsync(worker.AssignedAsync());
             assignment.Fence.Attempt.ShouldBe(attempt);
             await worker.LeftAsync(assignment, AttemptOutcome.Returned);
         }
 
-        await worker.FinishAsync(await worker.AssignedAsync());
+        await worker.FinishAsync(await scene.MeanwhileAsync(worker.AssignedAsync()));
 
         (await scene.EndOfAsync(request)).ShouldBeOfType<RequestEvent.Finished>();
     }
@@ -355,7 +356,7 @@ public sealed class DispatcherTests
         await scene.StopAsync();
 
         await worker.LetGoAsync();
-        await using var deliveries = scene.Queue.ConsumeAsync(TestRequests.Model, Token).GetAsyncEnumerator(Token);
+        await using var deliveries = scene.Queue.ConsumeAsync(TestRequests.Model, Token).Enumerate(Token);
         (await deliveries.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         deliveries.Current.Request.Id.ShouldBe(request.Id);
         deliveries.Current.Redelivered.ShouldBeTrue();

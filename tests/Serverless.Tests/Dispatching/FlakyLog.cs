@@ -73,6 +73,8 @@ internal sealed class FlakyLog(TimeProvider time) : IRequestLog
 
     public IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, CancellationToken cancellationToken) => Store().FollowAsync(id, afterSequence, cancellationToken);
 
+    public void Forget(RequestId id, string holder) => _store.Forget(id, holder);
+
     public async IAsyncEnumerable<RequestId> WatchEndsAsync(ModelName model, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var id in _store.WatchEndsAsync(model, cancellationToken)) yield return id;

@@ -1,5 +1,5 @@
 using CsCheck;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Shouldly;
 
 namespace Serverless.Tests.Dispatching;

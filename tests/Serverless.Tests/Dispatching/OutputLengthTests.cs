@@ -1,6 +1,6 @@
 using CsCheck;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Requests;
 using Shouldly;
 
@@ -59,7 +59,7 @@ public sealed class OutputLengthTests
     {
         Id = new RequestId("r"),
         Model = new ModelName("m"),
-        Kind = RequestKind.ChatCompletion,
+        Endpoint = EndpointName.ChatCompletions,
         Body = default,
         PromptTokens = 10,
         MaxOutputTokens = cap,

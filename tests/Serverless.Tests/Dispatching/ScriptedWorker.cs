@@ -1,5 +1,5 @@
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Dispatching;
@@ -7,7 +7,7 @@ namespace Serverless.Tests.Dispatching;
 /// <summary>A worker whose every word is the test's.</summary>
 internal sealed class ScriptedWorker(IDispatcherLink link, IRequestLog log)
 {
-    private readonly IAsyncEnumerator<DispatcherMessage> _messages = link.ReadAsync(TestContext.Current.CancellationToken).GetAsyncEnumerator(TestContext.Current.CancellationToken);
+    private readonly IAsyncEnumerator<DispatcherMessage> _messages = link.ReadAsync(TestContext.Current.CancellationToken).Enumerate(TestContext.Current.CancellationToken);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -45,7 +45,7 @@ internal sealed class ScriptedWorker(IDispatcherLink link, IRequestLog log)
     }
 
     /// <summary>What it says of that assignment when it registers with the next dispatcher.</summary>
-    public static HeldAttempt Held(Assignment assignment, int appended = 0) => new(assignment.Request.Id, assignment.Fence.Attempt, assignment.LastSequence + appended) { StoreRun = assignment.Fence.StoreRun };
+    public static AttemptClaim Held(Assignment assignment, int appended = 0) => new(assignment.Request.Id, assignment.Fence.Attempt, assignment.LastSequence + appended) { StoreRun = assignment.Fence.StoreRun };
 
     /// <summary>Goes away, as a process that is killed does.</summary>
     public ValueTask DieAsync() => link.DisposeAsync();

@@ -1,5 +1,6 @@
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Dispatching;

@@ -1,6 +1,6 @@
 using System.Threading.Channels;
-using Serverless.Dispatching;
 using Serverless.Errors;
+using Serverless.Leases;
 
 namespace Serverless.Tests.Dispatching;
 
@@ -42,6 +42,20 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
         }
     }
 
+    /// <summary>What was held until now may be lost: it is waited for no more.</summary>
+    public void Forget()
+    {
+        lock (_lock) _renewed.Clear();
+    }
+
+    /// <summary>A second passes, and the process has begun to look around.</summary>
+    public async Task LookAsync(TestClock time)
+    {
+        Begin();
+        time.Advance(TimeSpan.FromSeconds(1));
+        await _looks.Reader.ReadAsync(TestContext.Current.CancellationToken).WithinLimitAsync();
+    }
+
     public async ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
     {
         var lease = await Store().AcquireAsync(name, holder, timeToLive, cancellationToken);
@@ -53,6 +67,20 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
     {
         var held = await Store().RenewAsync(lease, timeToLive, cancellationToken);
         Note(lease.Name, held);
+        return held;
+    }
+
+    public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        var got = await Store().AcquireAsync(names, holder, timeToLive, cancellationToken);
+        foreach (var lease in got) Note(lease.Name, held: true);
+        return got;
+    }
+
+    public async ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> leases, TimeSpan timeToLive, CancellationToken cancellationToken)
+    {
+        var held = await Store().RenewAsync(leases, timeToLive, cancellationToken);
+        foreach (var lease in leases) Note(lease.Name, held.Contains(lease));
         return held;
     }
 

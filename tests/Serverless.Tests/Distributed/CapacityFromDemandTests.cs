@@ -1,6 +1,6 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.Tests.Distributed;
@@ -56,7 +56,7 @@ public sealed class CapacityFromDemandTests
     private static ReplicaDemand Replica(string name, bool loading = false, bool draining = false, double progress = 0) =>
         new(name, Pool, draining, 0, 4, 0, 4096, 0, 0) { Loading = loading, Since = loading ? Start : null, LoadingProgress = progress };
 
-    private void Publish(int seconds, params ReplicaDemand[] replicas) => _feed.Publish(new Demand { Model = new ModelName("tiny"), At = Start.AddSeconds(seconds), Replicas = replicas });
+    private void Publish(int seconds, params ReplicaDemand[] replicas) => _feed.Publish(new ModelDemand { Model = new ModelName("tiny"), At = Start.AddSeconds(seconds), Replicas = replicas });
 
     private sealed class OneModel : ICatalogSource
     {

@@ -13,8 +13,8 @@ public sealed class MemoryEventBusTests
     [Fact]
     public async Task Every_reader_of_a_topic_gets_its_events_and_nobody_elses()
     {
-        await using var first = _bus.SubscribeAsync("a", Token).GetAsyncEnumerator(Token);
-        await using var second = _bus.SubscribeAsync("a", Token).GetAsyncEnumerator(Token);
+        await using var first = _bus.SubscribeAsync("a", Token).Enumerate(Token);
+        await using var second = _bus.SubscribeAsync("a", Token).Enumerate(Token);
 
         await _bus.PublishAsync("b", Event("x"), Token);
         await _bus.PublishAsync("a", Event("y"), Token);

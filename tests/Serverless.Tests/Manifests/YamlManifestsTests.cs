@@ -26,7 +26,14 @@ public sealed class YamlManifestsTests
     [InlineData("\"4090\"", "\"4090\"")]
     [InlineData("4090", "4090")]
     [InlineData("True", "true")]
-    [InlineData("1e3", "1000")]
+    [InlineData("1e3", "1e3")]
+    [InlineData("72225e2", "72225e2")]
+    [InlineData("-0.50", "-0.50")]
+    [InlineData("007", "\"007\"")]
+    [InlineData("+5", "\"\\u002B5\"")]
+    [InlineData("5.", "\"5.\"")]
+    [InlineData("5.e1", "\"5.e1\"")]
+    [InlineData("1e", "\"1e\"")]
     [InlineData("1.2.3", "\"1.2.3\"")]
     [InlineData("...", "\"...\"")]
     [InlineData(".inf", "\".inf\"")]
@@ -35,6 +42,29 @@ public sealed class YamlManifestsTests
     public void Scalars_follow_the_core_schema(string yaml, string json)
     {
         Read($"a: {yaml}").Single().Content.ToJsonString().ShouldBe($"{{\"a\":{json}}}");
+    }
+
+    [Fact]
+    public void A_list_as_kubectl_writes_it_is_its_items_with_their_own_lines()
+    {
+        var manifests = Read("apiVersion: v1\nitems:\n- apiVersion: llmaz.io/v1alpha1\n  kind: OpenModel\n  metadata: {name: a}\n- kind: Playground\n  spec:\n    replicas: 2\nkind: List\nmetadata: {resourceVersion: \"\"}\n");
+
+        manifests.Select(manifest => (string?)manifest.Content["kind"]).ShouldBe(["OpenModel", "Playground"]);
+        manifests[1].Lines["spec.replicas"].ShouldBe(8);
+        Read("kind: OpenModelList\napiVersion: llmaz.io/v1alpha1\nitems: [{metadata: {name: a}}]").Single().Content.ToJsonString()
+            .ShouldBe("""{"metadata":{"name":"a"},"kind":"OpenModel","apiVersion":"llmaz.io/v1alpha1"}""");
+    }
+
+    [Theory]
+    [InlineData("kind: List\nitems: 5", 2, "must be a list")]
+    [InlineData("kind: List\nitems: [5]", 2, "must be an object")]
+    [InlineData("kind: List\nitems:\n- {kind: List, items: []}", 3, "list in a list")]
+    public void A_list_of_anything_else_is_refused(string yaml, int line, string message)
+    {
+        var fault = Fault(yaml);
+
+        fault.Line.ShouldBe(line);
+        fault.Message.ShouldContain(message);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
-using Serverless.Dispatching;
+using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.Errors;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Queues;
 using Serverless.Requests;
 using Shouldly;
 
@@ -64,7 +65,7 @@ public sealed class EnqueueBoundsTests
     {
         var request = TestRequests.New();
         var bounds = Bounds(new QueueLimits { MaxTokens = pendingTokens + request.MaxTotalTokens - (long)(tokensPerSecond * seconds) });
-        _demand.Publish(new Demand { Model = TestRequests.Model, At = _time.GetUtcNow(), PendingRequests = 1, PendingPromptTokens = pendingTokens, ServedTokensPerSecond = tokensPerSecond });
+        _demand.Publish(new ModelDemand { Model = TestRequests.Model, At = _time.GetUtcNow(), PendingRequests = 1, PendingPromptTokens = pendingTokens, ServedTokensPerSecond = tokensPerSecond });
 
         var fault = bounds.Admit(request).ShouldNotBeNull();
 
@@ -76,7 +77,7 @@ public sealed class EnqueueBoundsTests
     public void An_organizations_share_counts_what_waits_elsewhere()
     {
         var bounds = Bounds(new QueueLimits { MaxRequests = 10, TenantShare = 0.5 });
-        _demand.Publish(new Demand
+        _demand.Publish(new ModelDemand
         {
             Model = TestRequests.Model,
             At = _time.GetUtcNow(),
@@ -89,7 +90,47 @@ public sealed class EnqueueBoundsTests
         bounds.Admit(TestRequests.New() with { Owner = new Owner("modest", "t", "k") }).ShouldBeNull();
     }
 
+    [Fact]
+    public void All_models_together_are_bounded_and_a_newcomer_finds_room()
+    {
+        var bounds = Bounds(new QueueLimits { MaxTotalBytes = 100_000 });
+        var body = new byte[1000];
+
+        var taken = Enumerable.Range(0, 1000).Count(model => bounds.Admit(Of($"model-{model}", "greedy", body)) is null);
+
+        taken.ShouldBe(50); // as much as it leaves free
+        bounds.Admit(Of("model-0", "greedy", body)).ShouldNotBeNull().Message.ShouldContain("all models");
+        bounds.Admit(Of("model-0", "modest", body)).ShouldBeNull();
+    }
+
+    [Fact]
+    public void What_dispatchers_hold_of_all_models_counts_and_leaves_with_them()
+    {
+        var bounds = Bounds(new QueueLimits { MaxTotalBytes = 100_000 });
+        var body = new byte[1000];
+        foreach (var model in Enumerable.Range(0, 1000))
+        {
+            bounds.Admit(Of($"model-{model}", "first", [])).ShouldBeNull();
+            Pending($"model-{model}", 90);
+        }
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        bounds.Admit(Of("model-7", "greedy", body)).ShouldBeNull();
+        bounds.Admit(Of("model-7", "first", body)).ShouldNotBeNull();
+
+        foreach (var model in Enumerable.Range(0, 1000)) Pending($"model-{model}", 0);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        bounds.Admit(Of("model-7", "first", body)).ShouldBeNull();
+    }
+
+    private static InferenceRequest Of(string model, string organization, byte[] body) => TestRequests.New(new ModelName(model)) with { Owner = new Owner(organization, "t", "k"), Body = body };
+
+    private void Pending(string model, long bytes) => _demand.Publish(new ModelDemand
+    {
+        Model = new ModelName(model), At = _time.GetUtcNow(), PendingRequests = 1, PendingPromptTokens = 1, PendingBytes = bytes, PendingByOrganization = [new PendingShare("first", 1, 1)],
+    });
+
     private EnqueueBounds Bounds(QueueLimits limits) => new(limits, _demand, _time);
 
-    private void Publish(int pending) => _demand.Publish(new Demand { Model = TestRequests.Model, At = _time.GetUtcNow(), PendingRequests = pending });
+    private void Publish(int pending) => _demand.Publish(new ModelDemand { Model = TestRequests.Model, At = _time.GetUtcNow(), PendingRequests = pending });
 }

@@ -1,6 +1,6 @@
 using Serverless.Catalog;
 using Serverless.Errors;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Connection;
 using Shouldly;
 
 namespace Serverless.Tests.RabbitMq;

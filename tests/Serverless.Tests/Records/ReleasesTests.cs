@@ -1,3 +1,5 @@
+using CsCheck;
+using Google.Protobuf;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Hosting.Records;
@@ -42,10 +44,59 @@ public sealed class ReleasesTests
     }
 
     [Fact]
-    public void A_kind_of_event_that_is_unknown_and_bytes_that_are_none_are_errors_that_say_so()
+    public void A_kind_of_event_that_is_unknown_and_bytes_that_are_none_are_passed_over()
     {
-        Should.Throw<InvalidDataException>(() => EventCodec.Decode(LaterField)).Message.ShouldContain("roll-out");
-        Should.Throw<InvalidDataException>(() => EventCodec.Decode((byte[])[0xFF])).Message.ShouldContain("1 bytes");
+        EventCodec.Decode(LaterField).ShouldBeOfType<RequestEvent.Unknown>().What.ShouldContain("roll-out");
+        EventCodec.Decode((byte[])[0xFF]).ShouldBeOfType<RequestEvent.Unknown>().What.ShouldContain("1 bytes");
+        EventCodec.Decode((byte[])[0x0A, 10, 8, .. Enumerable.Repeat((byte)0xFF, 8), 0x7F]).ShouldBeOfType<RequestEvent.Unknown>("a time beyond all calendars");
+        EventCodec.DecodeAll([.. EventCodec.EncodeAll(Events), 0xFF]).ShouldSatisfyAllConditions(all => all.Count.ShouldBe(Events.Length + 1), all => all[^1].ShouldBeOfType<RequestEvent.Unknown>());
+        Gen.Byte.Array[0, 60].Sample(bytes => Should.NotThrow(() => EventCodec.Decode(bytes)));
+        HeadCodec.Decode((byte[])[0xFF], Promise.Id, "").ShouldBeNull();
+    }
+
+    [Fact]
+    public void A_request_of_an_endpoint_to_come_keeps_its_name_and_one_of_a_lane_to_come_is_left_to_others()
+    {
+        var request = TestRequests.New() with { Endpoint = new EndpointName("responses") };
+        var record = RequestCodec.ToRecord(request);
+        RequestCodec.TryRead(record, request.Body, out var read, out _).ShouldBeTrue();
+        (read!.Endpoint, read.Endpoint.IsKnown).ShouldBe((request.Endpoint, false));
+        record.Kind.ShouldBe(2, "no chat completion for a release that reads the number only");
+
+        foreach (var (change, field) in new (Action<Hosting.Records.Wire.RequestRecord>, string)[]
+        {
+            (later => later.LaneName = "tomorrow", "lane"), (later => (later.LaneName, later.Lane) = ("", 9), "lane"),
+            (later => later.PromiseName = "batch", "promise"), (later => (later.Endpoint, later.Kind) = ("", 7), "kind"),
+        })
+        {
+            var later = RequestCodec.ToRecord(TestRequests.New());
+            change(later);
+            RequestCodec.TryDecode(later.ToByteArray(), default, out _, out var reason).ShouldBeFalse();
+            (reason!.Field, reason.IsLater).ShouldBe((field, true));
+        }
+    }
+
+    [Fact]
+    public void A_request_that_no_release_wrote_is_told_from_one_of_tomorrow()
+    {
+        var record = RequestCodec.ToRecord(TestRequests.New());
+        record.DeadlineUnixMs = long.MaxValue;
+        RequestCodec.TryRead(record, default, out _, out var reason).ShouldBeFalse();
+        (reason!.Field, reason.IsLater).ShouldBe(("deadline_unix_ms", false));
+        Gen.Byte.Array[0, 60].Sample(bytes => Should.NotThrow(() => { RequestCodec.TryDecode(bytes, default, out _, out _); }));
+    }
+
+    [Fact]
+    public void Chunks_carry_calls_of_tools_reasoning_and_any_reason_and_version_1_reads_an_end()
+    {
+        var chunk = new ChoiceChunk(0, 0, [1], "") { Reasoning = "hm", ToolCalls = [new ToolCallFragment(0, "call_1", "find", "{\"a\":")], Finish = FinishReason.ToolCalls };
+
+        TestRequests.Show(EventCodec.Decode(EventCodec.Encode(new RequestEvent.Chunk([chunk])))).ShouldBe(TestRequests.Show(new RequestEvent.Chunk([chunk])));
+        EventCodec.ToRecord(chunk).Finish.ShouldBe(1);
+        foreach (var end in new RequestEvent[] { new RequestEvent.Cancelled("gone", new TokenUsage(1, 2, 3)), new RequestEvent.Failed(new ServingFault(ServingError.Poisoned, "It."), new TokenUsage(4, 5)) })
+        {
+            TestRequests.Show(EventCodec.Decode(EventCodec.Encode(end))).ShouldBe(TestRequests.Show(end));
+        }
     }
 
     [Fact]
@@ -55,6 +106,6 @@ public sealed class ReleasesTests
 
         var read = HeadCodec.Decode((byte[])[.. HeadCodec.Encode(head), .. LaterField], Promise.Id, "gateway-0");
 
-        (read with { Shape = default }).ShouldBe(head);
+        (read! with { Shape = default }).ShouldBe(head);
     }
 }

@@ -2,13 +2,13 @@ using System.Text;
 using Google.Protobuf;
 using RabbitMQ.Client;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Hosting.Dapr;
-using Serverless.Hosting.RabbitMq;
+using Serverless.Hosting.RabbitMq.Messages;
 using Serverless.Hosting.Records;
 using Serverless.Hosting.Sessions;
 using Serverless.Requests;
+using Serverless.Sessions;
 
 namespace Serverless.Tests.Records;
 
@@ -24,7 +24,7 @@ internal static class Version1
     {
         Id = new RequestId("chatcmpl-000000000000000000000001"),
         Model = new ModelName("tiny"),
-        Kind = RequestKind.Completion,
+        Endpoint = EndpointName.Completions,
         Body = "{\"prompt\":\"é\"}"u8.ToArray(),
         PromptTokens = 10,
         MaxOutputTokens = 20,
@@ -49,7 +49,7 @@ internal static class Version1
     private static readonly WorkerDescription Worker = new()
     {
         Worker = "tiny-cpu-0", Pool = new PoolName("tiny-cpu"), Model = new ModelName("tiny"), Engine = "in-process", KvCapacityTokens = 4096, Slots = 8, Loading = true, Since = At,
-        Running = [new HeldAttempt(Request.Id, 2, 7)], HighestEpoch = 99,
+        Running = [new AttemptClaim(Request.Id, 2, 7)], HighestEpoch = 99,
     };
 
     private static readonly Fence Fence = new("run", 2);
@@ -65,7 +65,7 @@ internal static class Version1
         ["event cancelled"] = Event(new RequestEvent.Cancelled("gone")),
         ["head"] = new(
             new LogHead(new ModelName("tiny"), Promise.Id, "gateway-0", At) { Owner = Request.Owner, Resumable = true, Shape = new byte[] { 1, 2 } },
-            bytes => HeadCodec.Decode(bytes, Promise.Id, "gateway-0"),
+            bytes => HeadCodec.Decode(bytes, Promise.Id, "gateway-0")!,
             value => HeadCodec.Encode((LogHead)value)),
         ["request"] = new(
             Request,
@@ -118,7 +118,8 @@ internal static class Version1
                 ["serverless-version"] = 1, ["serverless-model"] = Encoding.UTF8.GetBytes("tiny"), ["serverless-record"] = record,
             },
         };
-        return Envelope.Unwrap(properties, Request.Body, 1024, out var fault) ?? throw new InvalidDataException(fault!.Message);
+        var (request, fault, _) = Envelope.Unwrap(properties, Request.Body, 1024);
+        return request ?? throw new InvalidDataException(fault!.Message);
     }
 
     /// <param name="Value">What is to come out.</param>

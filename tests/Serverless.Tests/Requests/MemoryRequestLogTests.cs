@@ -9,7 +9,7 @@ public sealed class MemoryRequestLogTests : RequestLogHoldContract
     private readonly TestClock _time = new(TestRequests.Deadline.AddMinutes(-10));
 
     [Fact]
-    public async Task An_end_that_a_connection_waited_for_is_gone_once_read()
+    public async Task An_end_that_a_connection_waited_for_is_gone_once_its_holder_has_given_it()
     {
         var log = new MemoryRequestLog(_time);
         var id = Fresh();
@@ -17,6 +17,8 @@ public sealed class MemoryRequestLogTests : RequestLogHoldContract
         await log.EndAsync(id, Cancelled(), Token);
 
         await foreach (var logged in log.FollowAsync(id, 0, Token)) logged.Sequence.ShouldBe(1);
+        log.Count.ShouldBe(1);
+        log.Forget(id, "gateway-0");
 
         log.Count.ShouldBe(0);
     }
@@ -40,7 +42,7 @@ public sealed class MemoryRequestLogTests : RequestLogHoldContract
         (await BeginAsync(log, open)).Status.ShouldBe(BeginStatus.Begun);
     }
 
-    protected override ValueTask<IRequestLog> CreateAsync() => new(new MemoryRequestLog(_time));
+    protected override ValueTask<IRequestLog> CreateAsync() => new(new MemoryRequestLog(_time, SmallOutput));
 
     protected override async ValueTask ExpireAsync(IRequestLog log, RequestId id)
     {

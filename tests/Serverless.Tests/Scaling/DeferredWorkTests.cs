@@ -1,5 +1,6 @@
 using CsCheck;
 using Serverless.Catalog;
+using Serverless.Demand;
 using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Requests;
@@ -50,8 +51,8 @@ public sealed class DeferredWorkTests
             foreach (var (due, prompt, output, batch, leaves) in all)
             {
                 var entry = Entry(due, prompt, output, batch);
-                ledger.Add(entry);
-                if (leaves) ledger.Remove(entry);
+                ledger.Add(entry.Due);
+                if (leaves) ledger.Remove(entry.Due);
                 else left.Add(entry);
             }
 
@@ -67,7 +68,7 @@ public sealed class DeferredWorkTests
         });
     }
 
-    private static Demand Batch(int replicaSeconds, double within) => Idle() with
+    private static ModelDemand Batch(int replicaSeconds, double within) => Idle() with
     {
         PendingRequests = replicaSeconds,
         PendingPromptTokens = replicaSeconds * 1000L,
@@ -79,7 +80,7 @@ public sealed class DeferredWorkTests
         {
             Id = new RequestId("r"),
             Model = new ModelName("m"),
-            Kind = RequestKind.ChatCompletion,
+            Endpoint = EndpointName.ChatCompletions,
             Body = default,
             PromptTokens = prompt,
             MaxOutputTokens = 100,

@@ -1,5 +1,5 @@
 using CsCheck;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 

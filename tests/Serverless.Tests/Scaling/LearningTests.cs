@@ -1,7 +1,7 @@
 using System.Text.Json;
 using CsCheck;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 
@@ -64,7 +64,7 @@ public sealed class LearningTests
     public void The_line_through_steps_is_found_wherever_they_lie() =>
         Gen.Select(Gen.Double[0.005, 0.1], Gen.Double[0.0005, 0.005], Gen.Int[1, 64].Array[60, 120]).Sample((start, slope, batches) =>
         {
-            var steps = LearnedClass.Nothing.Steps;
+            var steps = LearnedRates.Nothing.Steps;
             var prior = new ClassPrior { DecodeTokensPerSecond = 16 / (start + (16 * slope)) };
             foreach (var batch in batches) steps = DecodeCurve.Learn(steps, prior, batch, start + (slope * batch));
 
@@ -134,10 +134,10 @@ public sealed class LearningTests
         foreach (var seconds in new[] { 60, 61, 59, 60, 600 })
         {
             memory = Plan(Idle(), Capacity(1) with { LastColdStartSeconds = seconds }, memory).Memory;
-            if (seconds == 60 && memory.Classes["cpu"].ColdStartDeviation == 0) memory.Classes["cpu"].ColdStartSeconds.ShouldBe(60);
+            if (seconds == 60 && memory.Of(PoolOfModel).Learned!.ColdStartDeviation == 0) memory.Of(PoolOfModel).Learned!.ColdStartSeconds.ShouldBe(60);
         }
 
-        memory.Classes["cpu"].ColdStartSeconds.ShouldBeInRange(60, 72);
+        memory.Of(PoolOfModel).Learned!.ColdStartSeconds.ShouldBeInRange(60, 72);
     }
 
     [Fact]
@@ -182,13 +182,13 @@ public sealed class LearningTests
         var back = JsonSerializer.Deserialize<PlannerMemory>(JsonSerializer.Serialize(memory))!;
 
         JsonSerializer.Serialize(back).ShouldBe(JsonSerializer.Serialize(memory));
-        back.Classes["cpu"].PrefillTokensPerSecond.ShouldBe(memory.Classes["cpu"].PrefillTokensPerSecond);
+        back.Of(PoolOfModel).Learned!.PrefillTokensPerSecond.ShouldBe(memory.Of(PoolOfModel).Learned!.PrefillTokensPerSecond);
         Replicas(Backlog(60, Start.AddSeconds(51)), memory: back).ShouldBe(Replicas(Backlog(60, Start.AddSeconds(51)), memory: memory));
     }
 
     private static ReplicaDemand Replica(string name, double prefill, double decode, int running) => new(name, PoolOfModel, false, running, 16, 0, 32768, prefill, decode);
 
-    private static Demand Report(int second, double prefill, double decode, int running) =>
+    private static ModelDemand Report(int second, double prefill, double decode, int running) =>
         Idle(Start.AddSeconds(second)) with { RunningRequests = running, Replicas = [Replica("r", prefill, decode, running)] };
 
     private static PlannerMemory Cached(double share)

@@ -1,9 +1,13 @@
 using CsCheck;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Errors;
+using Serverless.Leases;
+using Serverless.Loops;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 
 namespace Serverless.Tests.Scaling;
@@ -19,7 +23,9 @@ public sealed class LeasedPlannerTests
     private readonly MemoryLeases _leases;
     private readonly DepthOnly _queue = new();
 
-    public LeasedPlannerTests() => _leases = new MemoryLeases(_time);
+    private readonly Supervisor _supervisor;
+
+    public LeasedPlannerTests() => (_leases, _supervisor) = (new MemoryLeases(_time), new Supervisor(_time, NoLoopObserver.Instance));
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -44,7 +50,7 @@ public sealed class LeasedPlannerTests
     {
         var lease = (await _leases.AcquireAsync(LeaseNames.Planner, "one", TimeSpan.FromSeconds(6), Token))!;
         Publish(pending: 20);
-        await Writer().WriteAsync(lease.Epoch, _catalog.Current.Models, Token);
+        await Writer().WriteAsync(lease.Epoch, _catalog.Current, null, Token);
         var memory = (await _plans.ReadAsync(Token))!.Plans.Single().Memory;
         memory.LastHadWork.ShouldBeTrue();
         await using var two = Scaler("two");
@@ -64,11 +70,11 @@ public sealed class LeasedPlannerTests
     public async Task A_planner_that_was_only_paused_changes_nothing_any_more()
     {
         var writer = Writer();
-        (await writer.WriteAsync(1, _catalog.Current.Models, Token)).ShouldBeTrue();
-        (await Writer().WriteAsync(2, _catalog.Current.Models, Token)).ShouldBeTrue();
+        (await writer.WriteAsync(1, _catalog.Current, null, Token)).ShouldBeTrue();
+        (await Writer().WriteAsync(2, _catalog.Current, null, Token)).ShouldBeTrue();
         Publish(pending: 20);
 
-        (await writer.WriteAsync(1, _catalog.Current.Models, Token)).ShouldBeFalse();
+        (await writer.WriteAsync(1, _catalog.Current, null, Token)).ShouldBeFalse();
 
         (await _plans.ReadAsync(Token))!.Plans.Single().Decisions[0].Active.ShouldBeFalse();
     }
@@ -81,12 +87,12 @@ public sealed class LeasedPlannerTests
         await TakeAsync(plans, writer);
         await TakeAsync(plans, writer);
         Publish(pending: 20);
-        await writer.WriteAsync(1, _catalog.Current.Models, Token);
+        await writer.WriteAsync(1, _catalog.Current, null, Token);
         _time.Advance(TimeSpan.FromSeconds(30));
         Publish(pending: 0);
-        await writer.WriteAsync(1, _catalog.Current.Models, Token);
+        await writer.WriteAsync(1, _catalog.Current, null, Token);
         Publish(pending: 20);
-        await writer.WriteAsync(1, _catalog.Current.Models, Token);
+        await writer.WriteAsync(1, _catalog.Current, null, Token);
 
         await follower.FreshAsync();
 
@@ -99,7 +105,7 @@ public sealed class LeasedPlannerTests
     {
         var (plans, _) = Follower();
         var writer = Writer();
-        await writer.WriteAsync(1, _catalog.Current.Models, Token);
+        await writer.WriteAsync(1, _catalog.Current, null, Token);
         var old = (await _plans.ReadAsync(Token))!;
         Publish(pending: 20);
         await TakeAsync(plans, writer);
@@ -178,7 +184,7 @@ public sealed class LeasedPlannerTests
 
                 var demand = scene._demand.Latest(new ModelName("m"));
                 var answer = plans.Latest(Pool);
-                if (demand is { HasWork: true } && (plans.PlannedAt is null || demand.At > plans.PlannedAt)) answer.ShouldNotBeNull().ShouldSatisfyAllConditions(one => one.Active.ShouldBeTrue(), one => one.Replicas.ShouldBeGreaterThan(0));
+                if (demand is { HasWork: true } && (plans.TakenAt is null || demand.At > plans.TakenAt)) answer.ShouldNotBeNull().ShouldSatisfyAllConditions(one => one.Active.ShouldBeTrue(), one => one.Replicas.ShouldBeGreaterThan(0));
                 answer?.Replicas.ShouldBeInRange(0, 1);
             }
         });
@@ -186,7 +192,7 @@ public sealed class LeasedPlannerTests
     private static void Write(LeasedPlannerTests scene, ScalePlans plans, PlanWriter writer, bool take)
     {
         // The memory feed answers at once.
-        writer.WriteAsync(1, scene._catalog.Current.Models, CancellationToken.None).AsTask().IsCompletedSuccessfully.ShouldBeTrue();
+        writer.WriteAsync(1, scene._catalog.Current, null, CancellationToken.None).AsTask().IsCompletedSuccessfully.ShouldBeTrue();
         var read = scene._plans.ReadAsync(CancellationToken.None).AsTask();
         if (take && read.IsCompletedSuccessfully) plans.Take(read.GetAwaiter().GetResult()!);
     }
@@ -202,11 +208,11 @@ public sealed class LeasedPlannerTests
 
     private async Task TakeAsync(ScalePlans plans, PlanWriter writer)
     {
-        await writer.WriteAsync(1, _catalog.Current.Models, Token);
+        await writer.WriteAsync(1, _catalog.Current, null, Token);
         plans.Take((await _plans.ReadAsync(Token))!);
     }
 
-    private void Publish(int pending) => _demand.Publish(new Demand { Model = new ModelName("m"), At = _time.GetUtcNow(), PendingRequests = pending > 0 ? 1 : pending, PendingPromptTokens = pending });
+    private void Publish(int pending) => _demand.Publish(new ModelDemand { Model = new ModelName("m"), At = _time.GetUtcNow(), PendingRequests = pending > 0 ? 1 : pending, PendingPromptTokens = pending });
 
     private BelievedDemand Believed() => new(_demand, _catalog, new PlannerOptions(), _time, _queue);
 
@@ -215,13 +221,13 @@ public sealed class LeasedPlannerTests
     private (ScalePlans Plans, PlanFollower Follower) Follower()
     {
         var plans = new ScalePlans(_catalog, Believed(), _time);
-        return (plans, new PlanFollower(_plans, plans, _catalog, _time));
+        return (plans, new PlanFollower(_plans, plans, _catalog, _supervisor, _time));
     }
 
     private RunningScaler Scaler(string name)
     {
         var (plans, follower) = Follower();
-        return new RunningScaler(new LeasedPlanner(_catalog, Believed(), _leases, Writer(), name, _time), plans, follower);
+        return new RunningScaler(new LeasedPlanner(_catalog, Believed(), _leases, Writer(), _supervisor, name, _time), plans, follower);
     }
 
     /// <summary>A broker of which only the depth is asked.</summary>
@@ -234,6 +240,8 @@ public sealed class LeasedPlannerTests
         public ValueTask<EnqueueResult> EnqueueAsync(InferenceRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public IAsyncEnumerable<IRequestDelivery> ConsumeAsync(ModelName model, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken) =>
             Away ? throw new ServingException(new ServingFault(ServingError.StoreUnavailable, "away")) : new(new QueueDepth(Requests, 0, 0, 0));

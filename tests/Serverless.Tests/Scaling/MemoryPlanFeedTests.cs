@@ -1,4 +1,4 @@
-using Serverless.Scaling;
+using Serverless.Scaling.Plans;
 using Serverless.Tests.Contracts;
 
 namespace Serverless.Tests.Scaling;

@@ -1,6 +1,7 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
 
 namespace Serverless.Tests.Scaling;
 
@@ -38,21 +39,21 @@ internal static class PlannerScene
         Scaling = new ScalingConfig { MinReplicas = min, MaxReplicas = max },
     };
 
-    public static Demand Idle(DateTimeOffset? at = null) => new() { Model = new ModelName("m"), At = at ?? Start };
+    public static ModelDemand Idle(DateTimeOffset? at = null) => new() { Model = new ModelName("m"), At = at ?? Start };
 
     /// <summary>Waiting work of so many replica-seconds, all of it prompt.</summary>
-    public static Demand Backlog(double replicaSeconds, DateTimeOffset? at = null) => Idle(at) with { PendingRequests = 16, PendingPromptTokens = (long)(replicaSeconds * 1000) };
+    public static ModelDemand Backlog(double replicaSeconds, DateTimeOffset? at = null) => Idle(at) with { PendingRequests = 16, PendingPromptTokens = (long)(replicaSeconds * 1000) };
 
     public static PoolCapacity Capacity(int ready = 0, params DateTimeOffset[] loadingSince) =>
         new() { Pool = PoolOfModel, Desired = ready + loadingSince.Length, Ready = ready, LoadingSince = loadingSince };
 
-    public static ModelPlan Plan(Demand? demand, PoolCapacity? capacity = null, PlannerMemory? memory = null, PlannerOptions? options = null, Model? model = null, DateTimeOffset? now = null) =>
+    public static ModelPlan Plan(ModelDemand? demand, PoolCapacity? capacity = null, PlannerMemory? memory = null, PlannerOptions? options = null, Model? model = null, DateTimeOffset? now = null) =>
         new PoolPlanner(options ?? Options).Plan(model ?? Model(), demand, [capacity ?? Capacity()], memory ?? PlannerMemory.Empty, now ?? demand?.At ?? Start);
 
-    public static int Replicas(Demand demand, PoolCapacity? capacity = null, PlannerMemory? memory = null, PlannerOptions? options = null) =>
+    public static int Replicas(ModelDemand demand, PoolCapacity? capacity = null, PlannerMemory? memory = null, PlannerOptions? options = null) =>
         Plan(demand, capacity, memory, options).Decisions[0].Replicas;
 
-    public static PlannerMemory Knowing(double coldStartSeconds) => PlannerMemory.Empty with { Classes = PlannerMemory.Empty.Classes.Add("cpu", LearnedClass.Nothing with { ColdStartSeconds = coldStartSeconds }) };
+    public static PlannerMemory Knowing(double coldStartSeconds) => PlannerMemory.Empty with { Classes = PlannerMemory.Empty.Classes.Add("cpu", LearnedRates.Nothing with { ColdStartSeconds = coldStartSeconds }) };
 
     /// <summary>As if so many had been asked for a second ago.</summary>
     public static PlannerMemory Holding(int replicas, bool work = false) => PlannerMemory.Empty with

@@ -1,17 +1,18 @@
 using CsCheck;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 
 namespace Serverless.Tests.Scaling;
 
 /// <summary>
-/// What holds for every input. The conditions under which some of it holds are those of docs/scaling.md: no cap binds, and replicas that are present do more work by a later horizon.
+/// What holds for every input of the rules by themselves: round numbers, no margins, nothing kept warm, one pool. As it is shipped the planner is tried by <see cref="ShippedPlannerProperties"/>. The conditions under which some of it holds are those of docs/scaling.md: no cap binds, and replicas that are present do more work by a later horizon.
 /// </summary>
 public sealed class PoolPlannerProperties
 {
-    private static readonly Gen<Demand> Demands =
+    private static readonly Gen<ModelDemand> Demands =
         from counts in Gen.Select(Gen.Int[0, 200], Gen.Int[0, 200])
         from pending in Gen.Select(Gen.Long[0, 400_000], Gen.Long[0, 100_000])
         from running in Gen.Select(Gen.Long[0, 400_000], Gen.Long[0, 100_000])
@@ -207,34 +208,4 @@ public sealed class PoolPlannerProperties
             }
         });
     }
-
-    [Fact]
-    public void Constant_load_settles()
-    {
-        Gen.Select(Gen.Double[0.3, 12], Gen.Int[1, 400], Gen.Int[1, 200], Gen.Int[1, 30]).Sample(
-            (load, prompt, output, coldStart) =>
-            {
-                var pool = new PoolSimulation(Options, coldStart);
-                var answers = Enumerable.Range(0, 600).Select(_ => pool.Second(load, prompt, output)).ToArray();
-
-                answers[200..].Distinct().Count().ShouldBe(1, $"at {load:F2} replicas of load the answers were {string.Join(' ', answers)}");
-                answers[^1].ShouldBeGreaterThanOrEqualTo((int)Math.Ceiling(load / Options.TargetUtilisation));
-                ((double)pool.Pending).ShouldBeLessThan(Math.Max(2, load * 2 / pool.Cost(prompt, output)), "the queue must not grow");
-            },
-            iter: 60);
-    }
-
-    [Fact]
-    public void Load_that_ends_takes_the_pool_to_zero_once() =>
-        Gen.Select(Gen.Double[0.05, 12], Gen.Int[1, 400], Gen.Int[1, 200]).Sample(
-            (load, prompt, output) =>
-            {
-                var pool = new PoolSimulation(Options, 10);
-                for (var second = 0; second < 120; second++) pool.Second(load, prompt, output);
-                var answers = Enumerable.Range(0, 300).Select(_ => pool.Second(0, prompt, output)).ToArray();
-
-                answers[^1].ShouldBe(0);
-                answers.Zip(answers.Skip(1)).ShouldAllBe(pair => pair.Second <= pair.First);
-            },
-            iter: 60);
 }

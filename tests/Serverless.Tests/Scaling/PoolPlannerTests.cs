@@ -1,6 +1,7 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 

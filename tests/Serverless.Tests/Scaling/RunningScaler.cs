@@ -1,5 +1,7 @@
 using Serverless.Catalog;
-using Serverless.Scaling;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
+using Serverless.Tests.Contracts;
 
 namespace Serverless.Tests.Scaling;
 
@@ -21,16 +23,7 @@ internal sealed class RunningScaler : IAsyncDisposable
     public bool Leads => _planner.Leads;
 
     /// <summary>The first decision that matches, as it is told to those who watch.</summary>
-    public async Task<ScaleDecision> UntilAsync(Func<ScaleDecision, bool> matches)
-    {
-        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
-        await foreach (var decision in Plans.WatchAsync(new PoolName("m-cpu"), limit.Token))
-        {
-            if (matches(decision)) return decision;
-        }
-
-        throw new InvalidOperationException("The watch ended.");
-    }
+    public Task<ScaleDecision> UntilAsync(Func<ScaleDecision, bool> matches) => Plans.UntilAsync(new PoolName("m-cpu"), matches);
 
     public async ValueTask DisposeAsync()
     {

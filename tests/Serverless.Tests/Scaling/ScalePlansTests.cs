@@ -1,6 +1,8 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
+using Serverless.Scaling.Plans;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 
@@ -23,7 +25,7 @@ public sealed class ScalePlansTests
         {
             _time.Advance(TimeSpan.FromSeconds(40));
             _demand.Publish(Idle(_time.GetUtcNow()) with { RunningRequests = i % 2 == 0 ? 1 : 33 });
-            (await writer.WriteAsync(1, catalog.Current.Models, TestContext.Current.CancellationToken)).ShouldBeTrue();
+            (await writer.WriteAsync(1, catalog.Current, null, TestContext.Current.CancellationToken)).ShouldBeTrue();
             plans.Take((await _plans.ReadAsync(TestContext.Current.CancellationToken))!);
         }
 
@@ -33,6 +35,28 @@ public sealed class ScalePlansTests
         history[^1].Inputs!.RunningRequests.ShouldBe(1);
         history[^2].Inputs!.ForSlots.ShouldBe(3);
         history.Select(decision => decision.At).ShouldBeInOrder();
+    }
+
+    /// <summary>The planner's machine is an hour ahead of this one, or behind it: work that is told after its plan counts all the same.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(-1)]
+    public void Work_told_after_a_plan_of_zero_is_answered_whatever_the_planners_clock_says(int hours)
+    {
+        var (catalog, pool) = (new OneModel(), PoolOfModel);
+        var plans = new ScalePlans(catalog, new BelievedDemand(_demand, catalog, Options, _time), _time);
+        var zero = new SharedPlan(Model().Name, [new ScaleDecision(pool, Start.AddHours(hours), 0, false, [])], PlannerMemory.Empty, RequestMean.Prior);
+        _demand.Publish(Backlog(1, _time.GetUtcNow()));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        plans.Take(new PlanUpdate(1, 1, Start.AddHours(hours), [zero]));
+        plans.Latest(pool)!.Replicas.ShouldBe(0, "the plan is younger");
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _demand.Publish(Backlog(1, _time.GetUtcNow()));
+
+        plans.Latest(pool)!.ShouldSatisfyAllConditions(decision => decision.Active.ShouldBeTrue(), decision => decision.Replicas.ShouldBe(1));
+        plans.Take(new PlanUpdate(1, 1, Start.AddHours(hours), [zero])).ShouldBeTrue();
+        plans.Latest(pool)!.Replicas.ShouldBe(1, "the same plan read again is no younger");
     }
 
     private sealed class OneModel : ICatalogSource

@@ -1,6 +1,7 @@
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 
@@ -103,9 +104,21 @@ public sealed class SpreadTests
     [Fact]
     public void At_the_bound_a_change_of_class_takes_one_replica_at_a_time()
     {
-        PoolBounds.Fit(new ScalingConfig { MaxReplicas = 3 }, [(3, 0), (3, 3)]).ShouldBe([1, 2]);
-        PoolBounds.Fit(new ScalingConfig { MaxReplicas = 3 }, [(3, 0), (2, 2)]).ShouldBe([2, 1]);
-        PoolBounds.Fit(new ScalingConfig { MaxReplicas = 1 }, [(1, 0), (1, 1)]).ShouldBe([0, 1], "with a bound of one it waits for a pause");
+        Fit(3, (3, 0), (0, 3)).ShouldBe([1, 2]);
+        Fit(3, (3, 0), (0, 2)).ShouldBe([2, 1]);
+        Fit(1, (1, 0), (0, 1)).ShouldBe([0, 1], "with a bound of one it waits for a pause");
+
+        static int[] Fit(int most, params (int Started, int Kept)[] pools)
+        {
+            List<PoolShare> role = [.. pools.Zip(Two().Pools, (given, pool) =>
+            {
+                var share = new PoolShare(pool, Pool(pool.Name), int.MaxValue, int.MaxValue);
+                share.Give(given.Started, given.Kept, null);
+                return share;
+            })];
+            ModelBounds.Fit([role], new ScalingConfig { MaxReplicas = most });
+            return [.. role.Select(share => share.Replicas)];
+        }
     }
 
     [Fact]
@@ -122,9 +135,21 @@ public sealed class SpreadTests
         Answers(plan).ShouldBe([4, 1]);
         plan.Decisions[0].Reasons.ShouldContain("prefill alone: output tokens are the work of other pools");
         plan.Decisions[1].Reasons.ShouldContain("decode alone: prompt tokens are the work of other pools");
-        RoleRatio.Clamp(40, 1, (0.1, 10)).ShouldBe((40, 4));
-        RoleRatio.Clamp(1, 40, (0.1, 10)).ShouldBe((4, 40));
-        RoleRatio.Clamp(3, 0, (0.1, 10)).ShouldBe((3, 0));
+        Balanced(40, 1).ShouldBe([40, 4]);
+        Balanced(1, 40).ShouldBe([4, 40]);
+        Balanced(3, 0).ShouldBe([3, 0]);
+
+        int[] Balanced(params int[] wanted)
+        {
+            List<PoolShare>[] roles = [.. wanted.Zip(model.Pools, (replicas, pool) =>
+            {
+                var share = new PoolShare(pool, Pool(pool.Name), int.MaxValue, int.MaxValue);
+                share.Give(replicas, 0, null);
+                return new List<PoolShare> { share };
+            })];
+            PoolSpread.Balance(roles, (0.1, 10));
+            return [.. roles.Select(role => role[0].Replicas)];
+        }
     }
 
     private static Model Two(double? priceA = null, double? priceB = null) => Model() with
@@ -137,7 +162,7 @@ public sealed class SpreadTests
     private static PoolCapacity Up(PoolName name, int ready) => new() { Pool = name, Desired = ready, Ready = ready };
 
     /// <summary>A load of two replicas at full use: three at 75 %.</summary>
-    private static Demand Busy(DateTimeOffset now) => Idle(now) with { RunningRequests = 2, PromptTokensPerSecond = 2000 };
+    private static ModelDemand Busy(DateTimeOffset now) => Idle(now) with { RunningRequests = 2, PromptTokensPerSecond = 2000 };
 
     private static ModelPlan Plan(Model model, double replicaSeconds, PoolCapacity[] capacity, PlannerOptions? options = null, DateTimeOffset? deadline = null) =>
         new PoolPlanner(options ?? Options).Plan(model, (replicaSeconds > 0 ? Backlog(replicaSeconds) : Idle()) with { EarliestDeadline = deadline }, capacity, PlannerMemory.Empty, Start);

@@ -1,7 +1,7 @@
 using CsCheck;
 using Serverless.Catalog;
-using Serverless.Dispatching;
-using Serverless.Scaling;
+using Serverless.Demand;
+using Serverless.Scaling.Planning;
 using Shouldly;
 using static Serverless.Tests.Scaling.PlannerScene;
 
@@ -95,22 +95,7 @@ public sealed class WarmReplicaTests
             history.Quantile(0.9).ShouldBe(load, load * 1e-9);
         });
 
-    /// <summary>Though the replicas, which decode no faster in a batch, teach a class whose prior says they do.</summary>
-    [Fact]
-    public void Constant_load_neither_swings_nor_grows_with_warm_replicas()
-    {
-        Gen.Select(Gen.Double[0.3, 12], Gen.Int[50, 400], Gen.Int[1, 200]).Sample(
-            (load, prompt, output) =>
-            {
-                var pool = new PoolSimulation(new PlannerOptions { Prior = Options.Prior }, 10, reports: true);
-                var answers = Enumerable.Range(0, 1800).Select(_ => pool.Second(load, prompt, output)).ToArray();
-
-                answers[200..].Distinct().Count().ShouldBe(1, $"at {load:F2} replicas of load the answers were {string.Join(' ', answers)}");
-            },
-            iter: 100);
-    }
-
-    private static Demand Stream(int second, double rate) => Idle(Start.AddSeconds(second)) with { RunningRequests = 1, PromptTokensPerSecond = rate, RecentPromptTokensPerSecond = rate };
+    private static ModelDemand Stream(int second, double rate) => Idle(Start.AddSeconds(second)) with { RunningRequests = 1, PromptTokensPerSecond = rate, RecentPromptTokensPerSecond = rate };
 
     /// <summary>The class's rates are known, as its prior has them.</summary>
     private static PlannerMemory Measured()

@@ -1,4 +1,4 @@
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Serverless.Simulation;
 using Serverless.Tests.Scaling;
 using Shouldly;

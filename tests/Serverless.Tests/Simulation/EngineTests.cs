@@ -99,7 +99,7 @@ public sealed class EngineTests
         {
             Id = new RequestId("r"),
             Model = new ModelName("m"),
-            Kind = RequestKind.ChatCompletion,
+            Endpoint = EndpointName.ChatCompletions,
             Body = default,
             PromptTokens = prompt,
             MaxOutputTokens = output,

@@ -22,7 +22,7 @@ public sealed class SqliteDurableQueueTests : SqliteRequestQueueTests
 
         var again = Queue();
         (await again.DepthAsync(requests[0].Model, Token)).Requests.ShouldBe(4);
-        await using var deliveries = again.ConsumeAsync(requests[0].Model, Token).GetAsyncEnumerator(Token);
+        await using var deliveries = again.ConsumeAsync(requests[0].Model, Token).Enumerate(Token);
         foreach (var request in requests[1..])
         {
             await deliveries.MoveNextAsync().WithinLimitAsync();
@@ -106,7 +106,7 @@ public sealed class SqliteDurableQueueTests : SqliteRequestQueueTests
 
     private async Task<IRequestDelivery> TakeAsync(SqliteRequestQueue queue)
     {
-        var deliveries = queue.ConsumeAsync(Model, Token).GetAsyncEnumerator(Token);
+        var deliveries = queue.ConsumeAsync(Model, Token).Enumerate(Token);
         await deliveries.MoveNextAsync().WithinLimitAsync();
         return deliveries.Current; // its consumer stays open: what it has is neither done with nor returned
     }

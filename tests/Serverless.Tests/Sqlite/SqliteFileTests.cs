@@ -58,6 +58,22 @@ public sealed class SqliteFileTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Whatever_breaks_the_writer_is_answered_and_the_next_write_is_served()
+    {
+        // No exception of SQLite's: it ended the loop that writes, and every later write waited for ever (F28).
+        var broken = _folder.File.WriteAsync(
+            connection =>
+            {
+                connection.Close();
+                return 1;
+            },
+            Token);
+        (await Should.ThrowAsync<ServingException>(broken.WithinLimitAsync())).Fault.Error.ShouldBe(ServingError.StoreUnavailable);
+
+        (await _folder.File.WriteAsync(connection => connection.Scalar("SELECT COUNT(*) FROM requests"), Token).WithinLimitAsync()).ShouldBe(0L);
+    }
+
+    [Fact]
     public async Task A_closed_file_refuses()
     {
         await _folder.File.DisposeAsync();

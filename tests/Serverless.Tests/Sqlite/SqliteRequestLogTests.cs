@@ -130,5 +130,5 @@ public sealed class SqliteRequestLogTests : RequestLogFollowContract, IAsyncDisp
     }
 
     /// <summary>As another process would open it; nothing is stopped in good order before that.</summary>
-    private SqliteRequestLog Log() => new(_folder.File, _time);
+    private SqliteRequestLog Log() => new(_folder.File, _time, 8 * 1024 * 1024);
 }

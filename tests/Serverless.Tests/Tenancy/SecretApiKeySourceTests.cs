@@ -79,6 +79,19 @@ public sealed class SecretApiKeySourceTests : IDisposable
         _keys.Current!.Find(First.Key).ShouldNotBeNull();
     }
 
+    [Fact]
+    public async Task Whatever_the_store_throws_it_is_asked_again_and_a_revoked_key_dies()
+    {
+        await StartAsync();
+
+        (await RefreshedAsync()).SetException(new InvalidOperationException("a bug"));
+        (await RefreshedAsync()).SetCanceled(CancellationToken.None);
+        (await RefreshedAsync()).SetResult(Entries(Second.Line));
+        await RefreshedAsync();
+
+        _keys.Current!.Find(First.Key).ShouldBeNull();
+    }
+
     private static ServingException Away() => new(new ServingFault(ServingError.StoreUnavailable, "The sidecar is away."));
 
     private async Task StartAsync()

@@ -23,14 +23,15 @@ public sealed class GgufTokenCounterTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Theory]
-    [InlineData(RequestKind.Completion, """{"model":"m","prompt":"@"}""")]
-    [InlineData(RequestKind.Completion, """{"model":"m","prompt":["short","@"]}""")]
-    [InlineData(RequestKind.ChatCompletion, """{"messages":[{"role":"system","content":"s"},{"content":"@","role":"user"}],"temperature":1}""")]
-    [InlineData(RequestKind.ChatCompletion, """{"messages":[{"role":"user","content":[{"type":"text","text":"@"}]}]}""")]
-    public void A_prompt_far_over_the_limit_is_refused_by_its_bytes(RequestKind kind, string body)
+    [InlineData("completions", """{"model":"m","prompt":"@"}""")]
+    [InlineData("completions", """{"model":"m","prompt":["short","@"]}""")]
+    [InlineData("chat/completions", """{"messages":[{"role":"system","content":"s"},{"content":"@","role":"user"}],"temperature":1}""")]
+    [InlineData("chat/completions", """{"messages":[{"role":"user","content":[{"type":"text","text":"@"}]}]}""")]
+    public void A_prompt_far_over_the_limit_is_refused_by_its_bytes(string endpoint, string body)
     {
+        var kind = new EndpointName(endpoint);
         var bytes = Encoding.UTF8.GetBytes(body.Replace("@", new string('a', 16 * Megabyte), StringComparison.Ordinal));
-        Count(RequestKind.Completion, new { prompt = "x" });
+        Count(EndpointName.Completions, new { prompt = "x" });
         var before = GC.GetAllocatedBytesForCurrentThread();
 
         var count = _counter.CountPrompt(Shipped, kind, bytes, limit: 8192, wantBlocks: true);
@@ -42,10 +43,11 @@ public sealed class GgufTokenCounterTests : IDisposable
     }
 
     [Theory]
-    [InlineData(RequestKind.Completion)]
-    [InlineData(RequestKind.ChatCompletion)]
-    public void A_prompt_over_the_limit_is_counted_no_further(RequestKind kind)
+    [InlineData("completions")]
+    [InlineData("chat/completions")]
+    public void A_prompt_over_the_limit_is_counted_no_further(string endpoint)
     {
+        var kind = new EndpointName(endpoint);
         var bytes = Body(kind, string.Concat(Enumerable.Repeat("word ", 40_000)));
         var exact = _counter.CountPrompt(Shipped, kind, bytes);
 
@@ -62,7 +64,7 @@ public sealed class GgufTokenCounterTests : IDisposable
         string[] texts = ["", "a", "\n\t\"", "\ud83d\ude00", "日本語", "<|im_start|>", new string(' ', 500), new string('=', 500), new string('-', 300), "\u0001", "\u0004\u0006\u0004", "\ud800", "\ud8c0\udc00\ud8c0\udc00", "\u007f\u0085"];
         foreach (var text in texts)
         {
-            foreach (var kind in new[] { RequestKind.Completion, RequestKind.ChatCompletion })
+            foreach (var kind in new[] { EndpointName.Completions, EndpointName.ChatCompletions })
             {
                 var bytes = Body(kind, text);
                 var exact = _counter.CountPrompt(Shipped, kind, bytes);
@@ -89,24 +91,24 @@ public sealed class GgufTokenCounterTests : IDisposable
     public void A_file_that_comes_late_or_is_replaced_is_read_then()
     {
         var path = Path.Combine(_folder.FullName, "model.gguf");
-        var body = Body(RequestKind.ChatCompletion, "x");
+        var body = Body(EndpointName.ChatCompletions, "x");
         var model = Model("host", path);
-        _counter.CountPrompt(model, RequestKind.ChatCompletion, body).ShouldBe(body.Length / 4, "no file: an estimate");
+        _counter.CountPrompt(model, EndpointName.ChatCompletions, body).ShouldBe(body.Length / 4, "no file: an estimate");
 
         File.WriteAllBytes(path, TinyModel.Build().File);
-        _counter.CountPrompt(model, RequestKind.ChatCompletion, body).ShouldBe(1);
+        _counter.CountPrompt(model, EndpointName.ChatCompletions, body).ShouldBe(1);
 
         Replace(path, "{{ messages[0].content }}{{ messages[0].content }}", minutes: 1);
-        _counter.CountPrompt(model, RequestKind.ChatCompletion, body).ShouldBe(2);
+        _counter.CountPrompt(model, EndpointName.ChatCompletions, body).ShouldBe(2);
 
         File.Delete(path);
-        _counter.CountPrompt(model, RequestKind.ChatCompletion, body).ShouldBe(2, "what was read of it is known");
+        _counter.CountPrompt(model, EndpointName.ChatCompletions, body).ShouldBe(2, "what was read of it is known");
 
         Replace(path, "{{ messages[0].content", minutes: 2);
-        _counter.CountPrompt(model, RequestKind.ChatCompletion, body).ShouldBe(body.Length / 4, "a template that is none");
+        _counter.CountPrompt(model, EndpointName.ChatCompletions, body).ShouldBe(body.Length / 4, "a template that is none");
 
         Replace(path, "{{ messages[0].content }}", minutes: 3);
-        _counter.CountPrompt(model with { Name = new ModelName("another") }, RequestKind.ChatCompletion, body).ShouldBe(1);
+        _counter.CountPrompt(model with { Name = new ModelName("another") }, EndpointName.ChatCompletions, body).ShouldBe(1);
     }
 
     [Fact]
@@ -114,17 +116,17 @@ public sealed class GgufTokenCounterTests : IDisposable
     {
         const string text = "Once upon a time, <|im_start|> was only text.";
 
-        Count(RequestKind.Completion, new { prompt = text }).ShouldBe(SharedModel.Tokenizer.Encode(text, parseSpecial: false).Count);
+        Count(EndpointName.Completions, new { prompt = text }).ShouldBe(SharedModel.Tokenizer.Encode(text, parseSpecial: false).Count);
     }
 
     [Fact]
     public void Several_prompts_are_counted_together_and_tokens_count_as_they_are()
     {
-        var (one, two) = (Count(RequestKind.Completion, new { prompt = "one" }), Count(RequestKind.Completion, new { prompt = "two and more" }));
+        var (one, two) = (Count(EndpointName.Completions, new { prompt = "one" }), Count(EndpointName.Completions, new { prompt = "two and more" }));
 
-        Count(RequestKind.Completion, new { prompt = new[] { "one", "two and more" } }).ShouldBe(one + two);
-        Count(RequestKind.Completion, new { prompt = new[] { 1, 2, 3 } }).ShouldBe(3);
-        Count(RequestKind.Completion, new { prompt = new[] { new[] { 1, 2 }, [3] } }).ShouldBe(3);
+        Count(EndpointName.Completions, new { prompt = new[] { "one", "two and more" } }).ShouldBe(one + two);
+        Count(EndpointName.Completions, new { prompt = new[] { 1, 2, 3 } }).ShouldBe(3);
+        Count(EndpointName.Completions, new { prompt = new[] { new[] { 1, 2 }, [3] } }).ShouldBe(3);
     }
 
     [Fact]
@@ -139,7 +141,7 @@ public sealed class GgufTokenCounterTests : IDisposable
     }
 
     [Fact]
-    public void An_empty_prompt_is_one_token() => Count(RequestKind.Completion, new { prompt = "" }).ShouldBe(1);
+    public void An_empty_prompt_is_one_token() => Count(EndpointName.Completions, new { prompt = "" }).ShouldBe(1);
 
     [Theory]
     [InlineData("[49152]")]
@@ -147,7 +149,7 @@ public sealed class GgufTokenCounterTests : IDisposable
     [InlineData("[]")]
     public void Tokens_that_the_vocabulary_lacks_are_refused(string prompt)
     {
-        var thrown = Should.Throw<ServingException>(() => _counter.CountPrompt(Model("host", Repository.ModelPath), RequestKind.Completion, Encoding.UTF8.GetBytes($$"""{"prompt":{{prompt}}}""")));
+        var thrown = Should.Throw<ServingException>(() => _counter.CountPrompt(Model("host", Repository.ModelPath), EndpointName.Completions, Encoding.UTF8.GetBytes($$"""{"prompt":{{prompt}}}""")));
 
         thrown.Fault.Error.ShouldBe(ServingError.InvalidRequest);
     }
@@ -155,8 +157,8 @@ public sealed class GgufTokenCounterTests : IDisposable
     [Fact]
     public void A_model_whose_file_is_not_here_is_estimated_at_four_bytes_a_token()
     {
-        _counter.CountPrompt(Model("huggingface", "org/model"), RequestKind.Completion, new byte[400]).ShouldBe(100);
-        _counter.CountPrompt(Model("huggingface", "org/model"), RequestKind.Completion, new byte[1]).ShouldBe(1);
+        _counter.CountPrompt(Model("huggingface", "org/model"), EndpointName.Completions, new byte[400]).ShouldBe(100);
+        _counter.CountPrompt(Model("huggingface", "org/model"), EndpointName.Completions, new byte[1]).ShouldBe(1);
     }
 
     private static void Replace(string path, string template, int minutes)
@@ -165,13 +167,13 @@ public sealed class GgufTokenCounterTests : IDisposable
         File.SetLastWriteTimeUtc(path, new DateTime(2026, 11, 29, 12, minutes, 0, DateTimeKind.Utc));
     }
 
-    private static byte[] Body(RequestKind kind, string text) => kind == RequestKind.Completion
+    private static byte[] Body(EndpointName kind, string text) => kind == EndpointName.Completions
         ? JsonSerializer.SerializeToUtf8Bytes(new { prompt = text }, Raw)
         : JsonSerializer.SerializeToUtf8Bytes(new { messages = new[] { new { role = "user", content = text } } }, Raw);
 
     private static Model Shipped => Model("host", Repository.ModelPath);
 
-    private IReadOnlyList<ulong> Blocks(string text) => _counter.CountPrompt(Shipped, RequestKind.Completion, Body(RequestKind.Completion, text), 8192, wantBlocks: true).Blocks;
+    private IReadOnlyList<ulong> Blocks(string text) => _counter.CountPrompt(Shipped, EndpointName.Completions, Body(EndpointName.Completions, text), 8192, wantBlocks: true).Blocks;
 
     private static Model Model(string scheme, string location) => new()
     {
@@ -185,7 +187,7 @@ public sealed class GgufTokenCounterTests : IDisposable
         Flavors = [new Flavor { Name = "cpu", AcceleratorClass = "cpu" }],
     };
 
-    private int Chat(string content) => Count(RequestKind.ChatCompletion, new { messages = new[] { new { role = "user", content } } });
+    private int Chat(string content) => Count(EndpointName.ChatCompletions, new { messages = new[] { new { role = "user", content } } });
 
-    private int Count(RequestKind kind, object body) => _counter.CountPrompt(Model("host", Repository.ModelPath), kind, JsonSerializer.SerializeToUtf8Bytes(body));
+    private int Count(EndpointName kind, object body) => _counter.CountPrompt(Model("host", Repository.ModelPath), kind, JsonSerializer.SerializeToUtf8Bytes(body));
 }

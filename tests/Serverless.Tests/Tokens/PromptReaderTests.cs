@@ -134,8 +134,8 @@ public sealed class PromptReaderTests : IDisposable
         var (reader, _) = Load("{{ messages[0].content }}");
 
         Prompts(reader, """{"prompt":[64.0,1e1]}""")[0].ShouldBe([64, 10]);
-        OpenAiBody.Parse(RequestKind.Completion, """{"prompt":"x","logprobs":5.0,"top_k":40.0}"""u8.ToArray()).TopLogProbs.ShouldBe(5);
-        OpenAiBody.Parse(RequestKind.ChatCompletion, """{"messages":[],"logprobs":true,"top_logprobs":2.0}"""u8.ToArray()).TopLogProbs.ShouldBe(2);
+        OpenAiBody.Parse(EndpointName.Completions, """{"prompt":"x","logprobs":5.0,"top_k":40.0}"""u8.ToArray()).TopLogProbs.ShouldBe(5);
+        OpenAiBody.Parse(EndpointName.ChatCompletions, """{"messages":[],"logprobs":true,"top_logprobs":2.0}"""u8.ToArray()).TopLogProbs.ShouldBe(2);
     }
 
     [Theory]
@@ -150,10 +150,10 @@ public sealed class PromptReaderTests : IDisposable
         Refused(() => Prompts(reader, body)).Param.ShouldBe("logit_bias");
     }
 
-    private static List<int> Chat(PromptReader reader, string body) => [.. Prompts(reader, body, RequestKind.ChatCompletion)[0]];
+    private static List<int> Chat(PromptReader reader, string body) => [.. Prompts(reader, body, EndpointName.ChatCompletions)[0]];
 
-    private static IReadOnlyList<IReadOnlyList<int>> Prompts(PromptReader reader, string body, RequestKind? kind = null) =>
-        reader.Encode(OpenAiBody.Parse(kind ?? RequestKind.Completion, Encoding.UTF8.GetBytes(body)), At);
+    private static IReadOnlyList<IReadOnlyList<int>> Prompts(PromptReader reader, string body, EndpointName? kind = null) =>
+        reader.Encode(OpenAiBody.Parse(kind ?? EndpointName.Completions, Encoding.UTF8.GetBytes(body)), At);
 
     private static ServingFault Refused(Action action)
     {

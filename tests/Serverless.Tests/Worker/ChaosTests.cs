@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Serverless.Tests.Dispatching;
 using Serverless.Worker.Engines;
 using Shouldly;

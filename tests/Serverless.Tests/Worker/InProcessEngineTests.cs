@@ -65,7 +65,7 @@ public sealed class InProcessEngineTests : IAsyncDisposable
     {
         var request = Completion(new { prompt = "Once", n = 3, ignore_eos = true }, choices: 3) with { MaxOutputTokens = 2000 };
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        await using (var outputs = _engine.GenerateAsync(request, [], cancel.Token).GetAsyncEnumerator(cancel.Token))
+        await using (var outputs = _engine.GenerateAsync(request, [], cancel.Token).Enumerate(cancel.Token))
         {
             (await outputs.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
             await cancel.CancelAsync();
@@ -85,7 +85,7 @@ public sealed class InProcessEngineTests : IAsyncDisposable
 
     private static InferenceRequest Completion(object body, int choices) => TestRequests.New() with
     {
-        Kind = RequestKind.Completion,
+        Endpoint = EndpointName.Completions,
         Body = JsonSerializer.SerializeToUtf8Bytes(body),
         MaxOutputTokens = Cap,
         Choices = choices,

@@ -1,7 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Loops;
+using Serverless.Requests;
+using Serverless.Sessions;
 using Serverless.Tests.Dispatching;
 using Serverless.Worker.Engines;
 using Serverless.Worker.Sessions;
@@ -20,12 +22,12 @@ internal sealed class KillableWorker : IAsyncDisposable
     {
         _connector = new BreakingConnector(scene.Sessions);
         var metrics = new WorkerMetrics(_services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>());
-        var runner = new AttemptRunner(name, engine, () => { }, TimeProvider.System, NullLogger<AttemptRunner>.Instance);
+        var runner = new AttemptRunner(name, engine, () => { }, LogLimits.MaxOutputBytes, TimeProvider.System, NullLogger<AttemptRunner>.Instance);
         var description = new WorkerDescription
         {
             Worker = name, Pool = new PoolName("tiny-cpu"), Model = TestRequests.Model, Engine = "in-process", KvCapacityTokens = engine.KvCapacityTokens, Slots = engine.Slots,
         };
-        _running = new WorkerLoop(description, engine, new RunningAttempts(runner, scene.Log, metrics, TimeProvider.System, _stop.Token), _connector, TimeProvider.System).RunAsync(_stop.Token, _stop.Token);
+        _running = new WorkerLoop(description, engine, new RunningAttempts(runner, scene.Log, metrics, TimeProvider.System, _stop.Token), _connector, NoLoopObserver.Instance, TimeProvider.System).RunAsync(_stop.Token, _stop.Token);
     }
 
     public async ValueTask DisposeAsync()

@@ -58,7 +58,7 @@ public sealed class BadBodyTests
     [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"arguments\":\"{}\"}}]}]}", "messages[0].tool_calls[0].function.name")]
     [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{}}}]}]}", "messages[0].tool_calls[0].function.arguments")]
     [InlineData("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"role\":\"user\",\"content\":\"hi\"}]}", "messages[0].role")]
-    public void A_malformed_chat_is_refused(string body, string? param) => Refuse(RequestKind.ChatCompletion, body).Param.ShouldBe(param);
+    public void A_malformed_chat_is_refused(string body, string? param) => Refuse(EndpointName.ChatCompletions, body).Param.ShouldBe(param);
 
     [Theory]
     [InlineData("\"model\":\"m\",\"model\":\"m\"", "model")]
@@ -85,7 +85,17 @@ public sealed class BadBodyTests
     [InlineData("\"model\":\"m\",\"n\":\"1\"", "n")]
     [InlineData("\"model\":\"m\",\"max_tokens\":0", "max_tokens")]
     [InlineData("\"model\":\"m\",\"max_tokens\":-1", "max_tokens")]
-    [InlineData("\"model\":\"m\",\"max_tokens\":1e3", "max_tokens")]
+    [InlineData("\"model\":\"m\",\"max_tokens\":64.5", "max_tokens")]
+    [InlineData("\"model\":\"m\",\"max_tokens\":1e-3", "max_tokens")]
+    [InlineData("\"model\":\"m\",\"max_tokens\":1e400", "max_tokens")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":[1]", "chat_template_kwargs")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":\"x\"", "chat_template_kwargs")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":{\"messages\":[]}", "chat_template_kwargs.messages")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":{\"enable_thinking\":true,\"tools\":null}", "chat_template_kwargs.tools")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":{\"add_generation_prompt\":false}", "chat_template_kwargs.add_generation_prompt")]
+    [InlineData("\"model\":\"m\",\"chat_template_kwargs\":{\"\\u0062os_token\":\"\"}", "chat_template_kwargs.\\u0062os_token")]
+    [InlineData("\"model\":\"m\",\"ignore_eos\":1", "ignore_eos")]
+    [InlineData("\"model\":\"m\",\"prediction\":1", "prediction")]
     [InlineData("\"model\":\"m\",\"max_tokens\":99999999999999999999", "max_tokens")]
     [InlineData("\"model\":\"m\",\"max_completion_tokens\":\"9\"", "max_completion_tokens")]
     [InlineData("\"model\":\"m\",\"seed\":1.5", "seed")]
@@ -135,7 +145,7 @@ public sealed class BadBodyTests
     [InlineData("\"model\":\"m\",\"own\":[[{\"deep\":\"\\udc00\"}]]", "own[0][0].deep")]
     public void A_field_of_a_wrong_type_or_out_of_range_is_named(string fields, string param)
     {
-        var fault = Refuse(RequestKind.ChatCompletion, $"{{{fields},{Messages}}}");
+        var fault = Refuse(EndpointName.ChatCompletions, $"{{{fields},{Messages}}}");
 
         fault.Param.ShouldBe(param);
         fault.Message.ShouldStartWith($"'{param}'");
@@ -151,6 +161,7 @@ public sealed class BadBodyTests
     [InlineData("\"model\":\"m\",\"prompt\":[\"a\",1]", "prompt[1]")]
     [InlineData("\"model\":\"m\",\"prompt\":[1,-1]", "prompt[1]")]
     [InlineData("\"model\":\"m\",\"prompt\":[1,1.5]", "prompt[1]")]
+    [InlineData("\"model\":\"m\",\"prompt\":[1,1.0]", "prompt[1]")]
     [InlineData("\"model\":\"m\",\"prompt\":[[]]", "prompt[0]")]
     [InlineData("\"model\":\"m\",\"prompt\":[[1],[\"a\"]]", "prompt[1][0]")]
     [InlineData("\"model\":\"m\",\"prompt\":[[1],[null]]", "prompt[1][0]")]
@@ -161,16 +172,16 @@ public sealed class BadBodyTests
     [InlineData("\"model\":\"m\",\"prompt\":\"a\",\"best_of\":0", "best_of")]
     [InlineData("\"model\":\"m\",\"prompt\":\"a\",\"best_of\":1,\"n\":2", "best_of")]
     [InlineData("\"model\":\"m\",\"prompt\":\"a\",\"suffix\":1", "suffix")]
-    public void A_malformed_completion_is_refused(string fields, string param) => Refuse(RequestKind.Completion, $"{{{fields}}}").Param.ShouldBe(param);
+    public void A_malformed_completion_is_refused(string fields, string param) => Refuse(EndpointName.Completions, $"{{{fields}}}").Param.ShouldBe(param);
 
     [Fact]
     public void Bytes_that_are_not_utf8_and_a_byte_order_mark_are_refused()
     {
         var body = Encoding.UTF8.GetBytes($"{{\"model\":\"m\",{Messages}}}");
 
-        Refuse(RequestKind.ChatCompletion, [0xEF, 0xBB, 0xBF, .. body]).Message.ShouldContain("byte order mark");
+        Refuse(EndpointName.ChatCompletions, [0xEF, 0xBB, 0xBF, .. body]).Message.ShouldContain("byte order mark");
         body[11] = 0xFF;
-        Refuse(RequestKind.ChatCompletion, body).Message.ShouldContain("UTF-8");
+        Refuse(EndpointName.ChatCompletions, body).Message.ShouldContain("UTF-8");
     }
 
     [Theory]
@@ -181,7 +192,7 @@ public sealed class BadBodyTests
         var step = open == '{' ? "{\"a\":" : "[";
         var deep = string.Concat(Enumerable.Repeat(step, 100_000)) + "1" + new string(close, 100_000);
 
-        Refuse(RequestKind.ChatCompletion, $"{{\"own\":{deep}}}").Message.ShouldContain("64");
+        Refuse(EndpointName.ChatCompletions, $"{{\"own\":{deep}}}").Message.ShouldContain("64");
     }
 
     [Fact]
@@ -189,8 +200,34 @@ public sealed class BadBodyTests
     {
         var fields = string.Join(',', Enumerable.Range(0, 100).Select(i => $"\"f{i}\":{i}"));
 
-        Refuse(RequestKind.ChatCompletion, $"{{{fields},\"f3\":1}}").Param.ShouldBe("f3");
-        Refuse(RequestKind.ChatCompletion, $"{{{fields},\"f77\":1}}").Param.ShouldBe("f77");
+        Refuse(EndpointName.ChatCompletions, $"{{{fields},\"f3\":1}}").Param.ShouldBe("f3");
+        Refuse(EndpointName.ChatCompletions, $"{{{fields},\"f77\":1}}").Param.ShouldBe("f77");
+    }
+
+    [Fact]
+    public void An_object_of_more_names_than_any_schema_has_is_refused_before_it_costs_memory()
+    {
+        var most = string.Join(',', Enumerable.Range(0, SeenNames.Most).Select(i => $"\"f{i}\":{i}"));
+        var body = Encoding.UTF8.GetBytes($"{{\"model\":\"m\",{Messages},\"own\":{{{most},\"more\":1}}}}");
+
+        BodyParser.Parse(EndpointName.ChatCompletions, Encoding.UTF8.GetBytes($"{{\"model\":\"m\",{Messages},\"own\":{{{most}}}}}")).Model.ShouldBe("m");
+        var fault = Refuse(EndpointName.ChatCompletions, body);
+        fault.Param.ShouldBe("own.more");
+        fault.Message.ShouldContain("comes after 1024 other names");
+    }
+
+    [Fact]
+    public void Sixteen_megabytes_of_names_cost_less_than_a_megabyte_beside_the_body()
+    {
+        var body = new StringBuilder("{");
+        for (var i = 0; body.Length < 16_000_000; i++) body.Append(System.Globalization.CultureInfo.InvariantCulture, $"\"{i:x}\":1,");
+        var bytes = Encoding.UTF8.GetBytes(body.Append($"\"model\":\"m\",{Messages}}}").ToString());
+        Refuse(EndpointName.ChatCompletions, "{}"u8.ToArray()); // what the first refusal costs once
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Refuse(EndpointName.ChatCompletions, bytes).Message.ShouldContain("1024");
+
+        (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBeLessThan(1 << 20);
     }
 
     [Fact]
@@ -198,22 +235,22 @@ public sealed class BadBodyTests
     {
         var pairs = string.Join(',', Enumerable.Range(0, 17).Select(i => $"\"k{i}\":\"v\""));
 
-        Refuse(RequestKind.ChatCompletion, $"{{\"metadata\":{{{pairs}}}}}").Param.ShouldBe("metadata.k16");
-        Refuse(RequestKind.ChatCompletion, $"{{\"metadata\":{{\"k\":\"{new string('v', 513)}\"}}}}").Param.ShouldBe("metadata.k");
-        Refuse(RequestKind.ChatCompletion, $"{{\"metadata\":{{\"{new string('k', 65)}\":\"v\"}}}}").Error.ShouldBe(ServingError.InvalidRequest);
-        Refuse(RequestKind.ChatCompletion, $"{{\"metadata\":{{\"{new string('k', 6500)}\":\"v\"}}}}").Error.ShouldBe(ServingError.InvalidRequest);
+        Refuse(EndpointName.ChatCompletions, $"{{\"metadata\":{{{pairs}}}}}").Param.ShouldBe("metadata.k16");
+        Refuse(EndpointName.ChatCompletions, $"{{\"metadata\":{{\"k\":\"{new string('v', 513)}\"}}}}").Param.ShouldBe("metadata.k");
+        Refuse(EndpointName.ChatCompletions, $"{{\"metadata\":{{\"{new string('k', 65)}\":\"v\"}}}}").Error.ShouldBe(ServingError.InvalidRequest);
+        Refuse(EndpointName.ChatCompletions, $"{{\"metadata\":{{\"{new string('k', 6500)}\":\"v\"}}}}").Error.ShouldBe(ServingError.InvalidRequest);
     }
 
     [Fact]
     public void A_refusal_shows_no_prompt_text()
     {
-        Refuse(RequestKind.ChatCompletion, """{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":{"secret":1}}]}]}""").Message.ShouldNotContain("secret");
-        Refuse(RequestKind.ChatCompletion, """{"model":"m","messages":[{"role":"user","content":["secret"]}]}""").Message.ShouldNotContain("secret");
+        Refuse(EndpointName.ChatCompletions, """{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":{"secret":1}}]}]}""").Message.ShouldNotContain("secret");
+        Refuse(EndpointName.ChatCompletions, """{"model":"m","messages":[{"role":"user","content":["secret"]}]}""").Message.ShouldNotContain("secret");
     }
 
-    private static ServingFault Refuse(RequestKind kind, string body) => Refuse(kind, Encoding.UTF8.GetBytes(body));
+    private static ServingFault Refuse(EndpointName kind, string body) => Refuse(kind, Encoding.UTF8.GetBytes(body));
 
-    private static ServingFault Refuse(RequestKind kind, byte[] body)
+    private static ServingFault Refuse(EndpointName kind, byte[] body)
     {
         var fault = Should.Throw<ServingException>(() => BodyParser.Parse(kind, body)).Fault;
         fault.Error.ShouldBe(ServingError.InvalidRequest);

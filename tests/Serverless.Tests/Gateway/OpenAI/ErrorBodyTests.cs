@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using Serverless.Errors;
 using Serverless.Gateway.OpenAI;
-using Serverless.Requests;
 using Shouldly;
 
 namespace Serverless.Tests.Gateway.OpenAI;
@@ -38,12 +37,4 @@ public sealed class ErrorBodyTests
 
     [Fact]
     public void What_cannot_be_helped_by_a_retry_names_no_delay() => ErrorBody.RetryAfterSeconds(new ServingFault(ServingError.ModelNotFound, "No.")).ShouldBeNull();
-
-    [Fact]
-    public void Every_finish_reason_has_OpenAIs_word()
-    {
-        Names.Of(FinishReason.Stop).ToString().ShouldBe("stop");
-        Names.Of(FinishReason.Length).ToString().ShouldBe("length");
-        foreach (var reason in Enum.GetValues<FinishReason>()) Names.Of(reason).ToString().ShouldNotBeEmpty();
-    }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using CsCheck;
+using Serverless.Errors;
 using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
 using Shouldly;
@@ -14,7 +15,7 @@ public sealed class ShapeCodecTests
         (chat, text, created, choices, top, flag, resume, echo) => new AnswerShape
         {
             Id = Id,
-            Kind = chat ? RequestKind.ChatCompletion : RequestKind.Completion,
+            Endpoint = chat ? EndpointName.ChatCompletions : EndpointName.Completions,
             Model = Clean(text),
             Created = created,
             ServiceTier = "flex",
@@ -37,6 +38,18 @@ public sealed class ShapeCodecTests
         Shapes.Sample(shape => ShapeCodec.Decode(Id, (byte[])[.. ShapeCodec.Encode(shape), 1, 2, 3]).ShouldNotBeNull());
         Gen.Byte.Array[0, 200].Sample(bytes => Should.NotThrow(() => ShapeCodec.Decode(Id, bytes)));
         ShapeCodec.Decode(Id, default).ShouldBeNull();
+    }
+
+    [Fact]
+    public void Shapes_of_the_release_before_and_of_endpoints_to_come_are_read()
+    {
+        // Version 1, a completion of one choice of model "m", as it was written before endpoints had names.
+        ShapeCodec.Decode(Id, (byte[])[1, 1, 1, (byte)'m', 5, 0, 0, 1, 0, 0, 0])!.Endpoint.ShouldBe(EndpointName.Completions);
+
+        var later = new AnswerShape { Id = Id, Endpoint = new EndpointName("responses"), Model = "m", Created = 5, ServiceTier = "", SystemFingerprint = "", Choices = 1 };
+        var read = ShapeCodec.Decode(Id, ShapeCodec.Encode(later))!;
+        read.Endpoint.Value.ShouldBe("responses");
+        Should.Throw<ServingException>(read.RequireApi).Fault.Error.ShouldBe(ServingError.StoreUnavailable);
     }
 
     /// <summary>Text as UTF-8 holds it: no lone surrogates.</summary>

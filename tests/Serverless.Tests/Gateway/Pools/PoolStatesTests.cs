@@ -1,6 +1,6 @@
 using Serverless.Catalog;
 using Serverless.Gateway.Pools;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.Tests.Gateway.Pools;

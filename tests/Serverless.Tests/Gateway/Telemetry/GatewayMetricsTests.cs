@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Serverless.Errors;
+using Serverless.Gateway.Requests;
 using Serverless.Gateway.Telemetry;
 using Serverless.Requests;
 using Shouldly;
@@ -25,8 +26,8 @@ public sealed class GatewayMetricsTests : IDisposable
     {
         using var durations = new MetricCollector<double>(_meters, GatewayMetrics.MeterName, "gen_ai.server.request.duration");
 
-        _metrics.Closed(RequestKind.ChatCompletion, "m", ServingError.QueueFull, TimeSpan.FromMilliseconds(1500));
-        _metrics.Closed(RequestKind.Completion, GatewayMetrics.OtherModel, null, TimeSpan.FromSeconds(2));
+        _metrics.Closed(EndpointName.ChatCompletions, "m", ServingError.QueueFull, TimeSpan.FromMilliseconds(1500));
+        _metrics.Closed(EndpointName.Completions, GatewayMetrics.OtherModel, null, TimeSpan.FromSeconds(2));
 
         var measured = durations.GetMeasurementSnapshot();
         measured.Select(one => one.Value).ShouldBe([1.5, 2]);
@@ -42,11 +43,24 @@ public sealed class GatewayMetricsTests : IDisposable
         using var times = new MetricCollector<double>(_meters, GatewayMetrics.MeterName, "gen_ai.server.time_per_output_token");
         using var tokens = new MetricCollector<long>(_meters, GatewayMetrics.MeterName, "serverless.gateway.tokens");
 
-        _metrics.Finished(RequestKind.ChatCompletion, "m", new TokenUsage(7, 11), TimeSpan.FromSeconds(1));
-        _metrics.Finished(RequestKind.ChatCompletion, "m", new TokenUsage(7, 1), TimeSpan.Zero);
+        _metrics.Finished(EndpointName.ChatCompletions, "m", 11, TimeSpan.FromSeconds(1));
+        _metrics.Finished(EndpointName.ChatCompletions, "m", 1, TimeSpan.Zero);
 
         times.GetMeasurementSnapshot().Single().Value.ShouldBe(0.1);
-        tokens.GetMeasurementSnapshot().Select(one => $"{one.Tags["gen_ai.token.type"]} {one.Value}").ShouldBe(["input 7", "output 11", "input 7", "output 1"]);
+        tokens.GetMeasurementSnapshot().ShouldBeEmpty("they are counted where the request ends, not where it is followed");
+    }
+
+    [Theory]
+    [InlineData(RequestOutcome.Finished)]
+    [InlineData(RequestOutcome.Failed)]
+    [InlineData(RequestOutcome.Cancelled)]
+    public async Task Tokens_are_counted_at_the_end_however_it_came(RequestOutcome outcome)
+    {
+        using var tokens = new MetricCollector<long>(_meters, GatewayMetrics.MeterName, "serverless.gateway.tokens");
+
+        (await new UsageObserver(_metrics).EndedAsync(new RequestEnd(TestRequests.New(), outcome, new TokenUsage(7, 11)), CancellationToken.None)).ShouldBeTrue();
+
+        tokens.GetMeasurementSnapshot().Select(one => $"{one.Tags["gen_ai.token.type"]} {one.Value}").ShouldBe(["input 7", "output 11"]);
     }
 
     [Fact]
@@ -55,10 +69,10 @@ public sealed class GatewayMetricsTests : IDisposable
         using var open = new MetricCollector<long>(_meters, GatewayMetrics.MeterName, "serverless.gateway.open_requests");
         using var waiting = new MetricCollector<long>(_meters, GatewayMetrics.MeterName, "serverless.gateway.waiting_requests");
 
-        _metrics.Opened(RequestKind.ChatCompletion);
+        _metrics.Opened(EndpointName.ChatCompletions);
         _metrics.WaitBegan("m");
         _metrics.WaitEnded("m");
-        _metrics.Closed(RequestKind.ChatCompletion, "m", null, TimeSpan.Zero);
+        _metrics.Closed(EndpointName.ChatCompletions, "m", null, TimeSpan.Zero);
 
         open.GetMeasurementSnapshot().Sum(one => one.Value).ShouldBe(0);
         waiting.GetMeasurementSnapshot().Sum(one => one.Value).ShouldBe(0);

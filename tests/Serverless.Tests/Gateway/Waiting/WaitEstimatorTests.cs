@@ -1,9 +1,9 @@
 using CsCheck;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Gateway.Waiting;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.Tests.Gateway.Waiting;
@@ -23,7 +23,7 @@ public sealed class WaitEstimatorTests
     {
         var demand = Demand(700, 100) with { PendingTokensByLane = [100, 200, 400] };
 
-        var estimate = WaitEstimator.Estimate(TestModel(1), demand, [Ready], lane, NoPriors, Now);
+        var estimate = WaitEstimator.Estimate(TestModel(1), demand, [Ready], new(lane), NoPriors, Now);
 
         estimate.TokensAhead.ShouldBe(ahead);
         estimate.Expected.ShouldBe(TimeSpan.FromSeconds(seconds));
@@ -32,15 +32,15 @@ public sealed class WaitEstimatorTests
     [Fact]
     public void Nothing_pending_and_a_ready_replica_is_no_wait()
     {
-        WaitEstimator.Estimate(TestModel(1), null, [Ready], Lane.Interactive, NoPriors, Now).ShouldBe(new WaitEstimate(0, TimeSpan.Zero, TimeSpan.Zero));
+        WaitEstimator.Estimate(TestModel(1), null, [Ready], new(Lane.Interactive), NoPriors, Now).ShouldBe(new WaitEstimate(0, TimeSpan.Zero, TimeSpan.Zero));
     }
 
     [Fact]
     public void Without_a_measured_rate_nothing_is_promised_and_nothing_refused()
     {
-        WaitEstimator.Estimate(TestModel(1), Demand(500, 0), [Ready], Lane.Interactive, NoPriors, Now).ShouldBe(new WaitEstimate(500, null, TimeSpan.Zero));
+        WaitEstimator.Estimate(TestModel(1), Demand(500, 0), [Ready], new(Lane.Interactive), NoPriors, Now).ShouldBe(new WaitEstimate(500, null, TimeSpan.Zero));
 
-        var prior = WaitEstimator.Estimate(TestModel(1), Demand(500, 0), [Ready with { Ready = 2 }], Lane.Interactive, new WaitOptions { TokensPerSecond = 50 }, Now);
+        var prior = WaitEstimator.Estimate(TestModel(1), Demand(500, 0), [Ready with { Ready = 2 }], new(Lane.Interactive), new WaitOptions { TokensPerSecond = 50 }, Now);
         prior.Expected.ShouldBe(TimeSpan.FromSeconds(5));
         prior.Soonest.ShouldBe(TimeSpan.Zero);
     }
@@ -50,12 +50,12 @@ public sealed class WaitEstimatorTests
     {
         var cold = Zero with { Desired = 1, LastColdStartSeconds = 40, LoadingSince = [Now - TimeSpan.FromSeconds(15)] };
 
-        var estimate = WaitEstimator.Estimate(TestModel(1), Demand(100, 100), [cold], Lane.Interactive, NoPriors, Now);
+        var estimate = WaitEstimator.Estimate(TestModel(1), Demand(100, 100), [cold], new(Lane.Interactive), NoPriors, Now);
 
         estimate.Expected.ShouldBe(TimeSpan.FromSeconds(26));
         estimate.Soonest.ShouldBe(TimeSpan.FromSeconds(6)); // half of 40, less 15, and the queue
-        WaitEstimator.Estimate(TestModel(1), null, [Zero], Lane.Interactive, new WaitOptions(), Now).Expected.ShouldBe(TimeSpan.FromSeconds(30));
-        WaitEstimator.Estimate(TestModel(1), null, [Zero with { LastFailure = "no" }], Lane.Interactive, new WaitOptions(), Now).Expected.ShouldBeNull();
+        WaitEstimator.Estimate(TestModel(1), null, [Zero], new(Lane.Interactive), new WaitOptions(), Now).Expected.ShouldBe(TimeSpan.FromSeconds(30));
+        WaitEstimator.Estimate(TestModel(1), null, [Zero with { LastFailure = "no" }], new(Lane.Interactive), new WaitOptions(), Now).Expected.ShouldBeNull();
     }
 
     [Fact]
@@ -64,14 +64,14 @@ public sealed class WaitEstimatorTests
         var replica = new ReplicaDemand("r", Ready.Pool, false, 2, 2, 0, 100, 0, 0);
         var busy = Demand(0, 100) with { RunningRequests = 2, RunningOutputTokens = 400, Replicas = [replica] };
 
-        WaitEstimator.Estimate(TestModel(1), busy, [Ready], Lane.Interactive, NoPriors, Now).Expected.ShouldBe(TimeSpan.FromSeconds(2));
-        WaitEstimator.Estimate(TestModel(1), busy with { Replicas = [replica with { Running = 1 }] }, [Ready], Lane.Interactive, NoPriors, Now).Expected.ShouldBe(TimeSpan.Zero);
+        WaitEstimator.Estimate(TestModel(1), busy, [Ready], new(Lane.Interactive), NoPriors, Now).Expected.ShouldBe(TimeSpan.FromSeconds(2));
+        WaitEstimator.Estimate(TestModel(1), busy with { Replicas = [replica with { Running = 1 }] }, [Ready], new(Lane.Interactive), NoPriors, Now).Expected.ShouldBe(TimeSpan.Zero);
     }
 
     [Fact]
     public void Replicas_that_may_still_be_started_are_given_the_benefit_of_the_doubt()
     {
-        WaitEstimator.Estimate(TestModel(10), Demand(1000, 100), [Ready], Lane.Interactive, NoPriors, Now).Soonest.ShouldBe(TimeSpan.FromSeconds(1));
+        WaitEstimator.Estimate(TestModel(10), Demand(1000, 100), [Ready], new(Lane.Interactive), NoPriors, Now).Soonest.ShouldBe(TimeSpan.FromSeconds(1));
     }
 
     [Theory]
@@ -84,7 +84,7 @@ public sealed class WaitEstimatorTests
         var model = TestModel(maxReplicas);
         var demand = Demand(100, 100) with { RunSeconds = 2, RunOutputTokens = 16 };
         var request = TestRequests.New() with { MaxOutputTokens = mostTokens };
-        var estimate = WaitEstimator.Estimate(model, demand, [Ready], Lane.Interactive, NoPriors, Now);
+        var estimate = WaitEstimator.Estimate(model, demand, [Ready], new(Lane.Interactive), NoPriors, Now);
 
         WaitEstimator.SoonestEnd(estimate, model, demand, [Ready], request).ShouldBe(TimeSpan.FromSeconds(seconds));
         WaitEstimator.ExpectedTokens(demand, request).ShouldBe(request.PromptTokens + Math.Min(16, mostTokens));
@@ -95,13 +95,15 @@ public sealed class WaitEstimatorTests
     public void What_was_let_in_and_is_not_counted_yet_is_ahead_until_it_is()
     {
         var (unseen, model) = (new UnseenWork(), new ModelName("tiny"));
-        unseen.Add(model, 100, Now);
-        unseen.Add(model, 10, Now.AddMilliseconds(100));
+        unseen.Add(model, Lane.Interactive, "acme", 100, Now);
+        unseen.Add(model, Lane.Interactive, "acme", 10, Now.AddMilliseconds(100));
+        unseen.Add(model, Lane.Batch, "rival", 7, Now.AddMilliseconds(100));
 
-        unseen.Since(model, Now, Now).ShouldBe(110);
-        unseen.Since(model, Now.AddMilliseconds(60), Now).ShouldBe(10);
-        unseen.Since(model, Now.AddMilliseconds(60), Now.AddSeconds(3)).ShouldBe(0);
-        unseen.Since(new ModelName("other"), Now, Now).ShouldBe(0);
+        unseen.Since(model, Now, Now)[(Lane.Interactive, "acme")].ShouldBe(110);
+        unseen.Since(model, Now.AddMilliseconds(60), Now)[(Lane.Interactive, "acme")].ShouldBe(10);
+        unseen.Since(model, Now.AddMilliseconds(60), Now)[(Lane.Batch, "rival")].ShouldBe(7);
+        unseen.Since(model, Now.AddMilliseconds(60), Now.AddSeconds(3)).ShouldBeEmpty();
+        unseen.Since(new ModelName("other"), Now, Now).ShouldBeEmpty();
     }
 
     [Fact]
@@ -109,15 +111,15 @@ public sealed class WaitEstimatorTests
         Gen.Select(Gen.Int[0, 100_000], Gen.Int[0, 100_000], Gen.Double[0.1, 1e4], Gen.Int[0, 3], Gen.Int[1, 8]).Sample((less, more, rate, ready, max) =>
         {
             var pool = Ready with { Ready = ready, LastColdStartSeconds = 20 };
-            var few = WaitEstimator.Estimate(TestModel(max), Demand(Math.Min(less, more), rate), [pool], Lane.Interactive, NoPriors, Now);
-            var many = WaitEstimator.Estimate(TestModel(max), Demand(Math.Max(less, more), rate), [pool], Lane.Interactive, NoPriors, Now);
+            var few = WaitEstimator.Estimate(TestModel(max), Demand(Math.Min(less, more), rate), [pool], new(Lane.Interactive), NoPriors, Now);
+            var many = WaitEstimator.Estimate(TestModel(max), Demand(Math.Max(less, more), rate), [pool], new(Lane.Interactive), NoPriors, Now);
 
             many.Expected!.Value.ShouldBeGreaterThanOrEqualTo(few.Expected!.Value);
             many.Soonest.ShouldBeGreaterThanOrEqualTo(few.Soonest);
             many.Soonest.ShouldBeLessThanOrEqualTo(many.Expected.Value);
         });
 
-    private static Demand Demand(long pending, double rate) => new()
+    private static ModelDemand Demand(long pending, double rate) => new()
     {
         Model = new ModelName("tiny"),
         At = Now,

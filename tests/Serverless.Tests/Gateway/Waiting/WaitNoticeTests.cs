@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
-using Serverless.Dispatching;
+using Serverless.Demand;
 using Serverless.Gateway.Waiting;
 using Serverless.Requests;
-using Serverless.Scaling;
+using Serverless.Scaling.Capacity;
 using Shouldly;
 
 namespace Serverless.Tests.Gateway.Waiting;
@@ -32,9 +32,9 @@ public sealed class WaitNoticeTests
     {
         _capacity.Publish(new PoolCapacity { Pool = new PoolName("m-gpu"), Desired = 1, LastFailure = "bad\r\nmagic" });
         _capacity.Publish(new PoolCapacity { Pool = new PoolName("m-cpu"), Desired = 1, LoadingSince = [_time.GetUtcNow()], LoadingProgress = 0.426 });
-        _demand.Publish(new Demand { Model = Model.Name, At = default, PendingRequests = 2, PendingPromptTokens = 100, PendingOutputTokens = 60, ServedTokensPerSecond = 10 });
+        _demand.Publish(new ModelDemand { Model = Model.Name, At = default, PendingRequests = 2, PendingPromptTokens = 100, PendingOutputTokens = 60, ServedTokensPerSecond = 10 });
 
-        _notice.Describe(Model, Lane.Interactive, 40, long.MaxValue)
+        _notice.Describe(Model, new FairPlace(Lane.Interactive) { OwnTokens = 40 })
             .ShouldBe("pool m-gpu failed to start and is tried again: bad magic; pool m-cpu is loading 43 %, up to 120 tokens ahead, about 50 s");
     }
 
@@ -42,8 +42,8 @@ public sealed class WaitNoticeTests
     public void What_came_later_is_not_ahead()
     {
         _capacity.Publish(new PoolCapacity { Pool = new PoolName("m-gpu"), Desired = 1, Ready = 1 });
-        _demand.Publish(new Demand { Model = Model.Name, At = default, PendingRequests = 9, PendingPromptTokens = 900 });
+        _demand.Publish(new ModelDemand { Model = Model.Name, At = default, PendingRequests = 9, PendingPromptTokens = 900 });
 
-        _notice.Describe(Model, Lane.Interactive, 100, 0).ShouldBe("pool m-gpu has 1 ready; pool m-cpu is at zero");
+        _notice.Describe(Model, new FairPlace(Lane.Interactive) { OwnTokens = 100, AtMost = 0 }).ShouldBe("pool m-gpu has 1 ready; pool m-cpu is at zero");
     }
 }

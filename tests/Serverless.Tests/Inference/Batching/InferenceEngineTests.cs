@@ -58,7 +58,7 @@ public sealed class InferenceEngineTests
         var started = new List<IAsyncEnumerator<GenerationStep>>();
         for (var i = 0; i < 20; i++)
         {
-            var steps = engine.GenerateAsync(Request(i % 16) with { MaxTokens = 2000, IgnoreEnd = true }, cancel.Token).GetAsyncEnumerator(Token);
+            var steps = engine.GenerateAsync(Request(i % 16) with { MaxTokens = 2000, IgnoreEnd = true }, cancel.Token).Enumerate(Token);
             started.Add(steps);
         }
 
@@ -99,7 +99,7 @@ public sealed class InferenceEngineTests
     public async Task A_stopped_engine_ends_what_runs_with_its_reason()
     {
         var engine = new InferenceEngine(SharedModel.Model, Options(2, 64), TimeProvider.System);
-        var steps = engine.GenerateAsync(Request(0) with { MaxTokens = 2000, IgnoreEnd = true }, Token).GetAsyncEnumerator(Token);
+        var steps = engine.GenerateAsync(Request(0) with { MaxTokens = 2000, IgnoreEnd = true }, Token).Enumerate(Token);
         await steps.MoveNextAsync();
 
         await engine.DisposeAsync();

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Serverless.Worker.Engines;
 
 namespace Serverless.Tests.Worker.Sessions;
@@ -15,6 +15,8 @@ internal sealed class HeldEngine : IEngine
     private readonly Channel<bool> _looks = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
     private readonly TaskCompletionSource _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Channel<bool> _asked = Channel.CreateBounded<bool>(1000);
+    private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private WorkerLoad _load = WorkerLoad.Idle;
 
     public string Name => "held";
@@ -34,6 +36,17 @@ internal sealed class HeldEngine : IEngine
     }
 
     public Task Lost => _lost.Task;
+
+    /// <summary>Whether it goes on with what it was told to stop, until <see cref="Release"/>.</summary>
+    public bool IgnoresStops { get; set; }
+
+    /// <summary>So many more generations were asked for.</summary>
+    public async Task AskedAsync(int generations)
+    {
+        for (; generations > 0; generations--) await _asked.Reader.ReadAsync(TestContext.Current.CancellationToken).WithinLimitAsync();
+    }
+
+    public void Release() => _released.TrySetResult();
 
     /// <summary>Completes when a generation has left, however.</summary>
     public Task Stopped => _stopped.Task;
@@ -62,6 +75,8 @@ internal sealed class HeldEngine : IEngine
     public async IAsyncEnumerable<EngineOutput> GenerateAsync(InferenceRequest request, IReadOnlyList<ChoiceChunk> output, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var position = output.Count;
+        _asked.Writer.TryWrite(true);
+        if (IgnoresStops) await _released.Task;
         try
         {
             await foreach (var step in Of(request.Id).Reader.ReadAllAsync(cancellationToken))

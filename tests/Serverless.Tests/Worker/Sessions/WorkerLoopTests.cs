@@ -1,6 +1,6 @@
-using Serverless.Dispatching;
 using Serverless.Errors;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Worker.Sessions;
@@ -23,13 +23,13 @@ public sealed class WorkerLoopTests
         scene.Engine.Give(assignment.Request.Id, 1);
         scene.Engine.Finish(assignment.Request.Id);
 
-        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).ShouldBe(new WorkerMessage.AttemptEnded(assignment.Request.Id, AttemptOutcome.Ended, 2) { Attempt = 1 });
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).ShouldBe(new WorkerMessage.AttemptEnded(assignment.Request.Id, AttemptOutcome.Ended, 2) { Attempt = 1, How = RequestOutcome.Finished });
         (await scene.LoggedAsync(assignment, 4))[3].ShouldBeOfType<RequestEvent.Finished>().Usage.CompletionTokens.ShouldBe(2);
         scene.FirstTokens.ShouldBe(1);
     }
 
     [Fact]
-    public async Task An_engine_that_fails_a_request_ends_it_with_its_reason()
+    public async Task An_engine_that_fails_a_request_ends_it_and_tells_strangers_neither_why_nor_where()
     {
         await using var scene = new WorkerScene();
         await scene.AcceptAsync();
@@ -40,7 +40,7 @@ public sealed class WorkerLoopTests
         (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
         var fault = (await scene.LoggedAsync(assignment, 2))[1].ShouldBeOfType<RequestEvent.Failed>().Fault;
         fault.Error.ShouldBe(ServingError.EngineFailed);
-        fault.Message.ShouldContain("Out of luck.");
+        fault.Message.ShouldNotContain("Out of luck."); // it is for the log: strangers read this
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class WorkerLoopTests
     }
 
     [Fact]
-    public async Task A_log_that_fails_stops_the_engine_and_returns_the_attempt()
+    public async Task A_log_that_fails_stops_the_engine_and_the_attempt_is_told_to_have_failed()
     {
         await using var scene = new WorkerScene();
         await scene.AcceptAsync();
@@ -116,7 +116,7 @@ public sealed class WorkerLoopTests
 
         await scene.AssignAsync();
 
-        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Returned);
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Failed);
         await scene.Engine.Stopped.WithinLimitAsync();
     }
 
@@ -230,5 +230,97 @@ public sealed class WorkerLoopTests
         scene.Engine.Finish(assignment.Request.Id, cached: 4);
         await scene.HearAsync<WorkerMessage.AttemptEnded>();
         (await scene.ReportAsync()).ShouldBe(WorkerLoad.Idle with { CachedPromptShare = 0.4 });
+    }
+
+    [Fact]
+    public async Task An_assignment_that_cannot_be_read_is_given_back_and_the_session_goes_on()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var tomorrows = new RequestId("emb-1");
+
+        scene.Session.TrySend(new DispatcherMessage.Unreadable(tomorrows, 3, "Its 'lane' is 'express', which this release does not know."));
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).ShouldBe(new WorkerMessage.AttemptEnded(tomorrows, AttemptOutcome.NotUnderstood, 0) { Attempt = 3 });
+        var next = await scene.AssignAsync();
+        scene.Engine.Finish(next.Request.Id);
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
+    }
+
+    [Fact]
+    public async Task A_request_of_an_endpoint_that_the_engine_does_not_have_is_given_back_before_a_word_is_logged()
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+
+        var assignment = await scene.AssignAsync(request => request with { Endpoint = new EndpointName("embeddings") });
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.NotUnderstood);
+        (await scene.Log.ReadHeadAsync(assignment.Request.Id, Token)).ShouldNotBeNull().Ended.ShouldBeFalse();
+        scene.Engine.Given.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task An_output_that_outgrows_what_is_kept_ends_with_an_error_that_says_so()
+    {
+        await using var scene = new WorkerScene(maxOutputBytes: 64 * 1024);
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+
+        scene.Engine.Give(assignment.Request.Id, 2_000);
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
+        var fault = (await scene.LoggedAsync(assignment, int.MaxValue))[^1].ShouldBeOfType<RequestEvent.Failed>().Fault;
+        fault.Error.ShouldBe(ServingError.OutputTooLarge);
+        fault.Message.ShouldContain("65,536");
+        scene.Engine.Given.ShouldBeLessThan(1_000);
+        await scene.Engine.Stopped.WithinLimitAsync();
+    }
+
+    [Fact]
+    public async Task An_engine_that_goes_on_with_what_it_was_told_to_stop_is_given_up_with_all_that_it_runs()
+    {
+        await using var scene = new WorkerScene();
+        scene.Engine.IgnoresStops = true;
+        await scene.AcceptAsync();
+        var stuck = await scene.AssignAsync();
+        var other = await scene.AssignAsync();
+        await scene.Engine.AskedAsync(2);
+
+        scene.Session.TrySend(new DispatcherMessage.Cancel(stuck.Request.Id));
+        while (!scene.Attempts.Hung.IsCompleted)
+        {
+            scene.Time.Advance(TimeSpan.FromSeconds(1));
+            await scene.Engine.LookedAsync();
+        }
+
+        WorkerMessage[] said = [await scene.HearAsync<WorkerMessage>(), await scene.HearAsync<WorkerMessage>(), await scene.HearAsync<WorkerMessage>()];
+        said.OfType<WorkerMessage.AttemptEnded>().Select(ended => (ended.Id, ended.Outcome)).ShouldBe(
+            [(stuck.Request.Id, AttemptOutcome.Lost), (other.Request.Id, AttemptOutcome.Lost)], ignoreOrder: true);
+        said.ShouldContain(new WorkerMessage.Draining());
+        scene.Session.TrySend(new DispatcherMessage.Drain());
+        await scene.LeftAsync();
+        scene.Engine.Release();
+    }
+
+    [Theory]
+    [InlineData(typeof(InvalidOperationException))]
+    [InlineData(typeof(InvalidDataException))]
+    [InlineData(typeof(OperationCanceledException))]
+    public async Task A_session_that_fails_is_followed_by_the_next(Type kind)
+    {
+        await using var scene = new WorkerScene(firstSession: (Exception)Activator.CreateInstance(kind, "A session of tomorrow.")!);
+        await scene.Loops.FailedAsync();
+        var accepting = scene.AcceptAsync();
+        while (!accepting.IsCompleted)
+        {
+            scene.Time.Advance(TimeSpan.FromMilliseconds(500));
+            await Task.Yield();
+        }
+
+        await accepting;
+        var assignment = await scene.AssignAsync();
+        scene.Engine.Finish(assignment.Request.Id);
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
     }
 }

@@ -1,5 +1,5 @@
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Serverless.Tests.Dispatching;
 using Shouldly;
 
@@ -28,7 +28,7 @@ public sealed class WorkerOutageTests
         var held = second.Worker.Running.ShouldHaveSingleItem();
         (held.Id, held.Attempt).ShouldBe((assignment.Request.Id, 1));
         scene.Engine.Finish(assignment.Request.Id);
-        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).ShouldBe(new WorkerMessage.AttemptEnded(assignment.Request.Id, AttemptOutcome.Ended, 4) { Attempt = 1 });
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).ShouldBe(new WorkerMessage.AttemptEnded(assignment.Request.Id, AttemptOutcome.Ended, 4) { Attempt = 1, How = RequestOutcome.Finished });
     }
 
     [Fact]

@@ -2,8 +2,8 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
-using Serverless.Dispatching;
 using Serverless.Requests;
+using Serverless.Sessions;
 using Serverless.Tests.Dispatching;
 using Serverless.Worker.Sessions;
 using Shouldly;
@@ -21,7 +21,9 @@ internal sealed class WorkerScene : IAsyncDisposable
     private IAsyncEnumerator<WorkerMessage>? _messages;
 
     /// <param name="clock">The worker's, where it is not the test that drives it.</param>
-    public WorkerScene(TimeProvider? clock = null)
+    /// <param name="firstSession">What the first session fails with; null: it does not.</param>
+    /// <param name="maxOutputBytes">What the worker keeps of one output.</param>
+    public WorkerScene(TimeProvider? clock = null, long maxOutputBytes = LogLimits.MaxOutputBytes, Exception? firstSession = null)
     {
         clock ??= Time;
         Log = new FlakyLog(clock);
@@ -35,9 +37,13 @@ internal sealed class WorkerScene : IAsyncDisposable
             Slots = Engine.Slots,
         };
         var metrics = new WorkerMetrics(_services.GetRequiredService<IMeterFactory>());
-        var runner = new AttemptRunner(worker.Worker, Engine, () => FirstTokens++, clock, NullLogger<AttemptRunner>.Instance);
-        Running = new WorkerLoop(worker, Engine, new RunningAttempts(runner, Log, metrics, clock, _stop.Token), _sessions, clock).RunAsync(_drain.Token, _stop.Token);
+        var runner = new AttemptRunner(worker.Worker, Engine, () => FirstTokens++, maxOutputBytes, clock, NullLogger<AttemptRunner>.Instance);
+        Running = new WorkerLoop(worker, Engine, Attempts = new RunningAttempts(runner, Log, metrics, clock, _stop.Token), new Connector(_sessions, firstSession), Loops, clock).RunAsync(_drain.Token, _stop.Token);
     }
+
+    public RecordingLoops Loops { get; } = new();
+
+    public RunningAttempts Attempts { get; }
 
     public TestClock Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
 
@@ -57,10 +63,10 @@ internal sealed class WorkerScene : IAsyncDisposable
     /// <summary>The worker registers with a dispatcher of that epoch.</summary>
     public async Task<IWorkerSession> AcceptAsync(long epoch = 1)
     {
-        await using var arrivals = _sessions.AcceptAsync(TestRequests.Model, epoch, Token).GetAsyncEnumerator(Token);
+        await using var arrivals = _sessions.AcceptAsync(TestRequests.Model, epoch, Token).Enumerate(Token);
         (await arrivals.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         Session = arrivals.Current;
-        _messages = Session.ReadAsync(Token).GetAsyncEnumerator(Token);
+        _messages = Session.ReadAsync(Token).Enumerate(Token);
         return Session;
     }
 
@@ -146,6 +152,14 @@ internal sealed class WorkerScene : IAsyncDisposable
         _drain.Dispose();
         _stop.Dispose();
         await _services.DisposeAsync();
+    }
+
+    private sealed class Connector(IDispatcherConnector inner, Exception? first) : IDispatcherConnector
+    {
+        private Exception? _first = first;
+
+        public ValueTask<IDispatcherLink> ConnectAsync(WorkerDescription worker, CancellationToken cancellationToken) =>
+            Interlocked.Exchange(ref _first, null) is { } failure ? throw failure : inner.ConnectAsync(worker, cancellationToken);
     }
 
     private IAsyncEnumerable<RequestEvent> Follow(Assignment assignment) => Log.FollowAsync(assignment.Request.Id, 0, Token).Select(logged => logged.Event);

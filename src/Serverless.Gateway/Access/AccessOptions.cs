@@ -1,0 +1,32 @@
+using System.ComponentModel.DataAnnotations;
+using System.Net;
+using Microsoft.Extensions.Options;
+
+namespace Serverless.Gateway.Access;
+
+/// <summary>Who may come in. Without keys a gateway serves its own machine alone.</summary>
+public sealed partial class AccessOptions
+{
+    public const string Section = "Gateway:Access";
+
+    /// <summary>Whether a gateway without keys serves callers of other machines too: everyone who reaches it uses it as one owner. Operators' routes stay closed to them. Default: no.</summary>
+    public bool AllowAnonymous { get; set; }
+
+    /// <summary>An address of its own for operators' routes and metrics, which then ask for no key there, such as <c>http://127.0.0.1:9000</c>: bind it where only operators reach it. Default: none.</summary>
+    public Uri? AdminUrl { get; set; }
+
+    /// <summary>Requests that one key may have open at a time; more are refused with 429. 0: no bound. Default: 0.</summary>
+    [Range(0, 1_000_000)]
+    public int MaxOpenRequestsPerKey { get; set; }
+
+    [OptionsValidator]
+    internal sealed partial class Validator : IValidateOptions<AccessOptions>;
+
+    internal sealed class UrlValidator : IValidateOptions<AccessOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, AccessOptions options) =>
+            options.AdminUrl is null or { IsAbsoluteUri: true, Scheme: "http", Port: > 0 } && (options.AdminUrl is null || IPAddress.TryParse(options.AdminUrl.DnsSafeHost, out _))
+                ? ValidateOptionsResult.Success
+                : ValidateOptionsResult.Fail($"{Section}:{nameof(AdminUrl)} is '{options.AdminUrl}'; give an http address with an IP address and a port, such as http://127.0.0.1:9000.");
+    }
+}

@@ -1,0 +1,85 @@
+using System.Threading.RateLimiting;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.HostFiltering;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.RateLimiting;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using Serverless.Errors;
+using Serverless.Gateway.OpenAI;
+using Serverless.Tenancy;
+
+namespace Serverless.Gateway.Access;
+
+/// <summary>
+/// The doors of the gateway, closed by default: a route that says nothing needs a key (the fallback policy), <see cref="Operators"/> need more, and what guards itself says so by
+/// <c>AllowAnonymous</c>.
+/// </summary>
+internal static class Doors
+{
+    /// <summary>The policy of routes for operators: an admin's key; from this machine where no keys are asked for; or the port that is theirs.</summary>
+    public const string Operators = "operators";
+
+    /// <summary>The limit of requests that one key may have open.</summary>
+    public const string PerKey = "per-key";
+
+    public static IServiceCollection AddDoors(this IServiceCollection services)
+    {
+        services.AddAuthentication(KeyAuthentication.SchemeName).AddScheme<AuthenticationSchemeOptions, KeyAuthentication>(KeyAuthentication.SchemeName, null);
+        services.AddAuthorizationBuilder()
+            .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build())
+            .AddPolicy(Operators, policy => policy.AddRequirements(new ForOperators()));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IAuthorizationHandler, ForOperatorsHandler>());
+        services.AddOptions<HostFilteringOptions>().Configure<IApiKeySource, IOptions<AccessOptions>, IConfiguration>(Restrict);
+        services.AddRateLimiter(limiter => limiter.AddPolicy(PerKey, Partition).OnRejected = RejectAsync);
+        return services;
+    }
+
+    /// <summary>Before the routes.</summary>
+    public static void UseDoors(this WebApplication app)
+    {
+        app.UseRouting();
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.UseRateLimiter();
+    }
+
+    /// <summary>A gateway without keys trusts what comes from this machine; a page in a browser of this machine must not come in under a name that its owner points here (DNS rebinding). <c>AllowedHosts</c>, ASP.NET Core's own setting, names others. The web host filters by these options.</summary>
+    private static void Restrict(HostFilteringOptions hosts, IApiKeySource keys, IOptions<AccessOptions> access, IConfiguration configuration)
+    {
+        if (configuration["AllowedHosts"] is null && keys.Current is null && !access.Value.AllowAnonymous) hosts.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"];
+    }
+
+    private static RateLimitPartition<string> Partition(HttpContext http)
+    {
+        var most = http.RequestServices.GetRequiredService<IOptions<AccessOptions>>().Value.MaxOpenRequestsPerKey;
+        return most == 0
+            ? RateLimitPartition.GetNoLimiter("")
+            : RateLimitPartition.GetConcurrencyLimiter(Caller.KeyOf(http).Owner.Key, _ => new ConcurrencyLimiterOptions { PermitLimit = most });
+    }
+
+    private static async ValueTask RejectAsync(OnRejectedContext rejected, CancellationToken cancellationToken)
+    {
+        var most = rejected.HttpContext.RequestServices.GetRequiredService<IOptions<AccessOptions>>().Value.MaxOpenRequestsPerKey;
+        await ErrorBody.SendAsync(
+            rejected.HttpContext,
+            new ServingFault(ServingError.QueueFull, $"This key has {most} requests open, the most that one key may have here; wait for one to end.", Code: "too_many_open_requests"),
+            cancellationToken);
+    }
+
+    private sealed class ForOperators : IAuthorizationRequirement;
+
+    private sealed class ForOperatorsHandler(IOptions<AccessOptions> access) : AuthorizationHandler<ForOperators>
+    {
+        protected override Task HandleRequirementAsync(AuthorizationHandlerContext context, ForOperators requirement)
+        {
+            var isTheirPort = access.Value.AdminUrl is { } url && context.Resource is HttpContext http && http.Connection.LocalPort == url.Port;
+            if (isTheirPort || context.User.Identity is Caller { Key.Admin: true }) context.Succeed(requirement);
+            return Task.CompletedTask;
+        }
+    }
+}

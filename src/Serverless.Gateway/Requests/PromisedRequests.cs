@@ -1,0 +1,108 @@
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Serverless.Errors;
+using Serverless.Gateway.Admission;
+using Serverless.Requests;
+
+namespace Serverless.Gateway.Requests;
+
+/// <summary>
+/// Gives ids. The order is the promise: its record is saved, its message is on disk, the log knows that an id promises it; only then is the id given. Every step may be repeated. Thread-safe.
+/// </summary>
+internal sealed partial class PromisedRequests(RequestRecords records, IRequestLog log, IRequestQueue queue, ILogger<PromisedRequests> logger)
+{
+    /// <summary>A request's record before its end.</summary>
+    public static RequestRecord RecordOf(InferenceRequest request, EventOrigin? origin, JsonElement? metadata) => new()
+    {
+        Id = request.Id.Value,
+        Endpoint = request.Endpoint,
+        Model = request.Model.Value,
+        Owner = request.Owner,
+        CreatedAt = request.AcceptedAt,
+        Deadline = request.Deadline,
+        Shape = request.Shape.ToArray(),
+        Origin = origin,
+        Metadata = metadata,
+    };
+
+    /// <summary>Takes a request under an id from the start.</summary>
+    /// <exception cref="ServingException">It is refused, or cannot be kept: no id is given and nothing runs.</exception>
+    public async Task PromiseAsync(InferenceRequest request, EventOrigin? origin, JsonElement? metadata, CancellationToken cancellationToken)
+    {
+        var promised = Promised(request);
+        await records.CreateAsync(RecordOf(request, origin, metadata), cancellationToken);
+        await log.OpenAsync(request.Id, LogHead.Of(promised), cancellationToken);
+        if ((await queue.EnqueueAsync(promised, cancellationToken)).Fault is not { } fault) return;
+
+        // An event comes again under the same id, which must then still be open.
+        if (origin is null) await TakeBackAsync(request, fault);
+        throw new ServingException(fault);
+    }
+
+    /// <summary>Whether an id promises the request now: it did before, or it does so from now on.</summary>
+    public async Task<bool> IsByIdAsync(Ticket ticket, CancellationToken cancellationToken) =>
+        ticket.Head.Promise == Promise.Id || await PromoteAsync(ticket, cancellationToken) == Promotion.Promoted;
+
+    /// <summary>Turns the promise of a connection, whose request runs or waits, into an id's. Nothing runs twice: the queue and the dispatcher know the id.</summary>
+    public async Task<Promotion> PromoteAsync(Ticket ticket, CancellationToken cancellationToken)
+    {
+        var request = ticket.Request!;
+        try
+        {
+            await records.CreateAsync(RecordOf(request, null, null), cancellationToken);
+            if ((await queue.EnqueueAsync(Promised(request), cancellationToken)).Fault is { } fault) throw new ServingException(fault);
+
+            switch (await log.HoldAsync(request.Id, Promise.Id, "", cancellationToken))
+            {
+                case HoldResult.Ended:
+                    return Promotion.Ended;
+                case HoldResult.Unknown:
+                    // The store lost the log; the message on disk is now all there is, and runs in a new one.
+                    await log.OpenAsync(request.Id, ticket.Head with { Promise = Promise.Id, Holder = "" }, cancellationToken);
+                    return Promotion.Promoted;
+                default:
+                    return Promotion.Promoted;
+            }
+        }
+        catch (ServingException e)
+        {
+            LogNotPromoted(request.Id, e.Message);
+            return Promotion.Unavailable;
+        }
+    }
+
+    private static InferenceRequest Promised(InferenceRequest request) => request with { Promise = Promise.Id, Holder = "", Resumable = true };
+
+    /// <summary>No id was given. What cannot be taken back now is harmless: a log that ends at its deadline, a record that is never asked for.</summary>
+    private async Task TakeBackAsync(InferenceRequest request, ServingFault fault)
+    {
+        try
+        {
+            await log.EndAsync(request.Id, new RequestEvent.Failed(fault), CancellationToken.None);
+            await records.ForgetAsync(request.Owner, request.Id, CancellationToken.None);
+        }
+        catch (ServingException e)
+        {
+            LogNotTakenBack(request.Id, e.Message);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "No id can be given for {Request} now, so its connection keeps it: {Reason}")]
+    private partial void LogNotPromoted(RequestId request, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "{Request} was refused, but its record could not be taken back; it shows as failed after its deadline: {Reason}")]
+    private partial void LogNotTakenBack(RequestId request, string reason);
+}
+
+/// <summary>What became of turning a connection's promise into an id's.</summary>
+internal enum Promotion
+{
+    /// <summary>An id promises it now.</summary>
+    Promoted,
+
+    /// <summary>It has ended meanwhile: its answer is there.</summary>
+    Ended,
+
+    /// <summary>A store or broker cannot be reached: the connection keeps it.</summary>
+    Unavailable,
+}

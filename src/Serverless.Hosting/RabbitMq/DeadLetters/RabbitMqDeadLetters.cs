@@ -1,0 +1,116 @@
+using RabbitMQ.Client;
+using Serverless.Errors;
+using Serverless.Hosting.RabbitMq.Connection;
+using Serverless.Requests;
+
+namespace Serverless.Hosting.RabbitMq.DeadLetters;
+
+/// <summary>
+/// The dead letters' queue as operators see it. A queue can only be read from its head, so a look takes messages without acknowledging them and puts them back when its channel
+/// closes; while one operator looks, another sees fewer. Bodies pass by, one at a time, and are not kept. Thread-safe; looks of one process come one after the other.
+/// </summary>
+internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) : IDeadLetters, IDisposable
+{
+    /// <summary>How far one looks for an id: beyond that, redrive or remove those at the head first.</summary>
+    public const int Furthest = 10_000;
+
+    /// <summary>How many bytes pass by in one look, at most: a broker hands out whole messages.</summary>
+    private const long MostBytes = 512L * 1024 * 1024;
+
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
+
+    private readonly SemaphoreSlim _looking = new(1, 1);
+
+    /// <inheritdoc/>
+    public async ValueTask<IReadOnlyList<DeadLetter>> ListAsync(int limit, CancellationToken cancellationToken)
+    {
+        var letters = new List<DeadLetter>();
+        await LookAsync(
+            Math.Min(limit, Furthest),
+            (_, message) =>
+            {
+                letters.Add(LetterEnvelope.Open(message.BasicProperties, message.Body, withBody: false));
+                return new ValueTask<bool>(true);
+            },
+            cancellationToken);
+        return letters;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<DeadLetter?> GetAsync(string id, CancellationToken cancellationToken)
+    {
+        DeadLetter? found = null;
+        var all = await LookAsync(
+            Furthest,
+            (_, message) =>
+            {
+                if (message.BasicProperties.MessageId == id) found = LetterEnvelope.Open(message.BasicProperties, message.Body.ToArray(), withBody: true);
+                return new ValueTask<bool>(found is null);
+            },
+            cancellationToken);
+        return found is not null || all ? found : throw TooFar(id);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> RemoveAsync(string id, CancellationToken cancellationToken)
+    {
+        var removed = false;
+        var all = await LookAsync(
+            Furthest,
+            async (channel, message) =>
+            {
+                if (message.BasicProperties.MessageId != id) return true;
+                await channel.BasicAckAsync(message.DeliveryTag, multiple: false, cancellationToken);
+                removed = true;
+                return true; // the same letter may be there twice
+            },
+            cancellationToken);
+        return removed || all ? removed : throw TooFar(id);
+    }
+
+    public void Dispose() => _looking.Dispose();
+
+    private static ServingException TooFar(string id) =>
+        new(new ServingFault(ServingError.RequestNotFound, $"There is no dead letter '{id}' among the first {Furthest}, or {MostBytes >> 20} MiB, of them; redrive or remove those first.", "id"));
+
+    /// <summary>Shows the messages from the head, at most so many, until told to stop; all that is not acknowledged goes back. True: there are no more.</summary>
+    private async Task<bool> LookAsync(int limit, Func<IChannel, BasicGetResult, ValueTask<bool>> look, CancellationToken cancellationToken)
+    {
+        using var bound = new CancellationTokenSource(Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancellationToken);
+        try
+        {
+            await _looking.WaitAsync(either.Token);
+            try
+            {
+                var session = await link.SessionAsync(either.Token);
+                await session.DeclareAsync(link.Topology.DeadLetters, either.Token);
+                await using var channel = await session.OpenChannelAsync(either.Token);
+                var (seen, bytes, all) = (0, 0L, false);
+                while (seen < limit && bytes < MostBytes)
+                {
+                    if (await channel.BasicGetAsync(link.Topology.DeadLetters, autoAck: false, either.Token) is not { } message)
+                    {
+                        all = true;
+                        break;
+                    }
+
+                    seen++;
+                    bytes += message.Body.Length;
+                    if (!await look(channel, message)) break;
+                }
+
+                await channel.CloseAsync(CancellationToken.None);
+                return all;
+            }
+            finally
+            {
+                _looking.Release();
+            }
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && BrokerFaults.IsOutage(exception))
+        {
+            throw new ServingException(BrokerFaults.Unavailable(exception.Message), exception);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+using System.Text;
+using System.Text.Json.Serialization;
+using Serverless.Catalog.Manifests;
+using Serverless.Hosting.Manifests;
+
+namespace Serverless.Hosting.Redis.Catalog;
+
+/// <summary>The manifests of a folder as they are published: the files as they are, and what the models' own files said where they were at hand.</summary>
+internal sealed record CatalogDocument
+{
+    /// <summary>Raised where an older reader would misread; a field is only added otherwise.</summary>
+    public const int CurrentVersion = 1;
+
+    public required int Version { get; init; }
+
+    public required IReadOnlyList<ManifestFile> Files { get; init; }
+
+    /// <summary>Context in tokens of each inspected model file, by path: readers need not have the files.</summary>
+    public IReadOnlyDictionary<string, int> ContextTokens { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>Reads a folder: the document of it, null if something in it is wrong.</summary>
+    public static (CatalogDocument? Document, IReadOnlyList<CatalogFinding> Errors) Read(string folder, IModelInspector inspector)
+    {
+        var (errors, manifests, files) = (new List<CatalogFinding>(), new List<Manifest>(), new List<ManifestFile>());
+        foreach (var (path, bytes) in ManifestFolder.Read(folder, errors))
+        {
+            manifests.AddRange(YamlManifests.Read(path, bytes, errors));
+            files.Add(new ManifestFile { Path = path, Text = Encoding.UTF8.GetString(bytes) });
+        }
+
+        var notes = new Dictionary<string, int>(StringComparer.Ordinal);
+        errors.AddRange(new CatalogReader(new NotingInspector(inspector, notes)).Read(manifests).Errors);
+        return errors.Count > 0 ? (null, errors) : (new CatalogDocument { Version = CurrentVersion, Files = files, ContextTokens = notes }, []);
+    }
+
+    /// <summary>The catalogue it holds.</summary>
+    public CatalogReading ToCatalog()
+    {
+        if (Version > CurrentVersion)
+            return new CatalogReading(null, [new CatalogFinding("the published catalogue", 1, null, "version", $"{Version}", $"is of a later release than this one, which reads up to {CurrentVersion}; finish the roll-out")], []);
+
+        var (errors, manifests) = (new List<CatalogFinding>(), new List<Manifest>());
+        foreach (var file in Files) manifests.AddRange(YamlManifests.Read(file.Path, Encoding.UTF8.GetBytes(file.Text), errors));
+        var reading = new CatalogReader(new NotedInspector(ContextTokens)).Read(manifests);
+        return errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] };
+    }
+
+    internal sealed record ManifestFile
+    {
+        public required string Path { get; init; }
+
+        public required string Text { get; init; }
+    }
+
+    private sealed class NotingInspector(IModelInspector inner, Dictionary<string, int> notes) : IModelInspector
+    {
+        public ModelFacts? Inspect(string path, out string? fault)
+        {
+            var facts = inner.Inspect(path, out fault);
+            if (facts is not null) notes[path] = facts.ContextTokens;
+            return facts;
+        }
+    }
+
+    private sealed class NotedInspector(IReadOnlyDictionary<string, int> notes) : IModelInspector
+    {
+        public ModelFacts? Inspect(string path, out string? fault)
+        {
+            fault = notes.TryGetValue(path, out var tokens) ? null : $"'{path}' is not among the files whose facts were published";
+            return fault is null ? new ModelFacts(tokens) : null;
+        }
+    }
+}
+
+/// <summary>JSON of what is published between processes of different releases: unknown fields are skipped, missing ones keep their default.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    IgnoreReadOnlyProperties = true,
+    RespectNullableAnnotations = true)]
+[JsonSerializable(typeof(CatalogDocument))]
+internal sealed partial class CatalogJson : JsonSerializerContext;

@@ -1,0 +1,88 @@
+using System.Text.Json;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Serverless.Catalog.Manifests;
+using Serverless.Errors;
+using Serverless.Hosting.Redis.Connection;
+using Serverless.Loops;
+
+namespace Serverless.Hosting.Redis.Catalog;
+
+/// <summary>
+/// Publishes the manifests of a folder whenever they change, and again where Redis lost them. Faulty ones are reported and not published: what was good stays. Any number of
+/// publishers of the same folder may run.
+/// </summary>
+internal sealed partial class RedisCatalogPublisher(RedisConnection redis, string folder, IModelInspector inspector, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogPublisher> logger) : BackgroundService, IRedisPart
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+
+    /// <summary>KEYS catalogue. ARGV document, and whether it may replace another (1) or only what is missing (0).</summary>
+    private static readonly RedisScript Publish = new("""
+        local there = redis.call('GET', KEYS[1])
+        if there == ARGV[1] or (there and ARGV[2] == '0') then return 0 end
+        redis.call('SET', KEYS[1], ARGV[1])
+        redis.call('PUBLISH', KEYS[1], 'changed')
+        return 1
+        """);
+
+    private readonly string _folder = Path.GetFullPath(folder);
+    private byte[]? _published;
+    private string _reported = "";
+
+    /// <summary>Publishes what the folder holds now.</summary>
+    /// <exception cref="InvalidOperationException">It is faulty; the message says in what.</exception>
+    async Task IRedisPart.StartAsync(CancellationToken cancellationToken)
+    {
+        if (!await PublishAsync(cancellationToken)) throw new InvalidOperationException($"The manifests in {_folder} cannot be published:\n{_reported}");
+    }
+
+    /// <summary>Looks at the folder once. False: it is faulty or Redis cannot be reached.</summary>
+    public async Task<bool> PublishAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var (document, errors) = CatalogDocument.Read(_folder, inspector);
+            if (document is null)
+            {
+                Report(string.Join('\n', errors));
+                return false;
+            }
+
+            _reported = "";
+            var bytes = JsonSerializer.SerializeToUtf8Bytes(document, CatalogJson.Default.CatalogDocument);
+            var changed = _published is null || !bytes.AsSpan().SequenceEqual(_published);
+            if ((int)await redis.EvaluateAsync(Publish, [redis.Keys.Catalog], [bytes, changed ? 1 : 0], cancellationToken) == 1) LogPublished(document.Files.Count, _folder);
+            _published = bytes;
+            return true;
+        }
+        catch (ServingException exception)
+        {
+            LogUnpublished(_folder, exception.Message);
+            return false;
+        }
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => supervisor.RunAsync("catalog publish", PublishAllAsync, stoppingToken);
+
+    private async Task PublishAllAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        while (await timer.WaitForNextTickAsync(stoppingToken)) await PublishAsync(stoppingToken);
+    }
+
+    private void Report(string errors)
+    {
+        if (errors == _reported) return;
+        _reported = errors;
+        LogFaulty(_folder, errors);
+    }
+
+    [LoggerMessage(LogLevel.Information, "Published {Files} manifest files of {Folder}")]
+    private partial void LogPublished(int files, string folder);
+
+    [LoggerMessage(LogLevel.Error, "The manifests in {Folder} are faulty and not published; what was published before stays: {Errors}")]
+    private partial void LogFaulty(string folder, string errors);
+
+    [LoggerMessage(LogLevel.Warning, "Could not publish the manifests in {Folder}: {Reason} Tried again in a few seconds")]
+    private partial void LogUnpublished(string folder, string reason);
+}

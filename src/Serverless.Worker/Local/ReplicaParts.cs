@@ -1,0 +1,13 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Serverless.Loops;
+using Serverless.Requests;
+using Serverless.Sessions;
+using Serverless.Worker.Engines;
+using Serverless.Worker.Sessions;
+
+namespace Serverless.Worker.Local;
+
+/// <summary>What every replica of this process works with.</summary>
+internal sealed record ReplicaParts(
+    EngineCatalog Engines, IDispatcherConnector Connector, IRequestLog Log, WorkerMetrics Metrics, ILoopObserver Loops, IOptions<WorkerOptions> Options, TimeProvider Time, ILoggerFactory Loggers);

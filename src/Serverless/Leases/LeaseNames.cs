@@ -1,0 +1,22 @@
+using Serverless.Catalog;
+
+namespace Serverless.Leases;
+
+/// <summary>Names of the leases there are.</summary>
+public static class LeaseNames
+{
+    /// <summary>Prefix of all gateways' own leases.</summary>
+    public const string Gateways = "gateway/";
+
+    /// <summary>The right to write the plan that all scalers serve. Holder: the scaler's instance name.</summary>
+    public const string Planner = "planner";
+
+    /// <summary>A gateway's own: it lives, and so holds the requests of its connections. Holder: the address of its sessions.</summary>
+    public static string Gateway(string instance) => Gateways + instance;
+
+    /// <summary>Prefix of the leases of all dispatched models.</summary>
+    public const string Dispatchers = "dispatcher/";
+
+    /// <summary>The right to dispatch a model. Holder: the address its workers connect to.</summary>
+    public static string Dispatcher(ModelName model) => Dispatchers + model.Value;
+}

@@ -1,9 +1,0 @@
-using System.Globalization;
-
-namespace Serverless.Scaling;
-
-/// <summary>Reasons are read by people everywhere: one format.</summary>
-internal static class PlannerText
-{
-    public static string Of(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-}

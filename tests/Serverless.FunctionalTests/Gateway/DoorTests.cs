@@ -1,0 +1,158 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Serverless.Tenancy;
+using Shouldly;
+
+namespace Serverless.FunctionalTests.Gateway;
+
+/// <summary>Who comes in: closed by default.</summary>
+public sealed class DoorTests
+{
+    private const string Chat = "/v1/chat/completions";
+    private const string Whole = """{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}""";
+
+    private static readonly (string Key, string Line) Key = ApiKeyTable.Create("acme", "research", admin: false);
+    private static readonly (string Key, string Line) Admin = ApiKeyTable.Create("ops", "ops", admin: true);
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_route_that_says_nothing_needs_a_key()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(configure: WithKeys, map: routes => routes.MapGet("/v1/new", () => "new"));
+
+        (await gateway.AskAsync(HttpMethod.Get, "/v1/new")).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+        (await gateway.AskAsync(HttpMethod.Get, "/v1/new", Bearer(Key))).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await gateway.AskAsync(HttpMethod.Get, "/v1/not-there")).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+        (await gateway.AskAsync(HttpMethod.Get, "/v1/not-there", Bearer(Key))).StatusCode.ShouldBe(HttpStatusCode.NotFound);
+    }
+
+    [Theory]
+    [InlineData("/admin/pools")]
+    [InlineData("/metrics")]
+    public async Task What_is_for_operators_needs_an_admins_key(string path)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(configure: WithKeys);
+
+        (await gateway.AskAsync(HttpMethod.Get, path)).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+        var forbidden = await gateway.AskAsync(HttpMethod.Get, path, Bearer(Key));
+        forbidden.StatusCode.ShouldBe(HttpStatusCode.Forbidden);
+        (await forbidden.Content.ReadAsStringAsync(Token)).ShouldContain("not_permitted");
+        (await gateway.AskAsync(HttpMethod.Get, path, Bearer(Admin))).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task Operators_may_have_a_port_of_their_own()
+    {
+        using var free = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        free.Start();
+        var url = new Uri($"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}");
+        free.Stop();
+        await using var gateway = await GatewayUnderTest.StartAsync(new() { ["Gateway:Access:AdminUrl"] = url.ToString() }, WithKeys);
+        using var operators = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = url };
+
+        (await operators.GetAsync("/metrics", Token)).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await operators.GetAsync("/admin/pools", Token)).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await operators.GetAsync("/v1/models", Token)).StatusCode.ShouldBe(HttpStatusCode.Unauthorized, "whoever wants to be served needs a key there too");
+        (await gateway.AskAsync(HttpMethod.Get, "/metrics")).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+    }
+
+    [Theory]
+    [InlineData("evil.example")]
+    [InlineData("192.168.1.7:8080")]
+    public async Task Without_keys_a_page_cannot_come_in_under_a_foreign_name(string host)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+
+        (await gateway.AskAsync(HttpMethod.Get, "/v1/models", ("Host", host))).StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        (await gateway.PostAsync(Chat, Whole, ("Host", host))).StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        foreach (var local in new[] { "localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:8080" })
+        {
+            (await gateway.AskAsync(HttpMethod.Get, "/v1/models", ("Host", local))).StatusCode.ShouldBe(HttpStatusCode.OK, local);
+        }
+    }
+
+    [Fact]
+    public async Task No_page_of_another_origin_is_told_that_it_may_read()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+
+        var answer = await gateway.AskAsync(HttpMethod.Get, "/v1/models", ("Origin", "https://evil.example"));
+
+        answer.Headers.ShouldNotContain(header => header.Key.StartsWith("Access-Control", StringComparison.OrdinalIgnoreCase));
+    }
+
+    [Fact]
+    public async Task Without_keys_only_this_machine_is_served_unless_the_operator_says_otherwise()
+    {
+        await using var closed = await GatewayUnderTest.StartAsync(configure: FromElsewhere);
+        var refused = await closed.AskAsync(HttpMethod.Get, "/v1/models");
+        refused.StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+        (await refused.Content.ReadAsStringAsync(Token)).ShouldContain("Gateway:Access:AllowAnonymous");
+        (await closed.AskAsync(HttpMethod.Get, "/healthz")).StatusCode.ShouldBe(HttpStatusCode.OK);
+
+        await using var open = await GatewayUnderTest.StartAsync(new() { ["Gateway:Access:AllowAnonymous"] = "true" }, FromElsewhere);
+        (await open.AskAsync(HttpMethod.Get, "/v1/models", ("Host", "gateway.internal"))).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await open.AskAsync(HttpMethod.Get, "/admin/pools")).StatusCode.ShouldBe(HttpStatusCode.Forbidden);
+        (await open.AskAsync(HttpMethod.Get, "/metrics")).StatusCode.ShouldBe(HttpStatusCode.Forbidden);
+    }
+
+    [Fact]
+    public async Task What_a_proxy_on_this_machine_passes_on_is_not_of_this_machine()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+
+        (await gateway.AskAsync(HttpMethod.Get, "/v1/models", ("X-Forwarded-For", "203.0.113.7"))).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+    }
+
+    [Fact]
+    public async Task A_key_may_have_so_many_requests_open_and_no_more()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(new() { ["Gateway:Access:MaxOpenRequestsPerKey"] = "1" }, WithKeys);
+        var first = gateway.PostAsync(Chat, Whole, Bearer(Key));
+        var held = await gateway.TakeAsync();
+
+        var refused = await gateway.PostAsync(Chat, Whole, Bearer(Key));
+
+        refused.StatusCode.ShouldBe(HttpStatusCode.TooManyRequests);
+        (await refused.Content.ReadAsStringAsync(Token)).ShouldContain("too_many_open_requests");
+        var other = gateway.PostAsync(Chat, Whole, Bearer(Admin));
+        foreach (var each in new[] { held, await gateway.TakeAsync() })
+        {
+            await each.BeginAsync();
+            await each.FinishAsync();
+        }
+
+        (await first).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await other).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    private static (string, string) Bearer((string Key, string Line) key) => ("Authorization", "Bearer " + key.Key);
+
+    private static void WithKeys(IServiceCollection services) => services.AddSingleton<IApiKeySource>(new FixedKeys(ApiKeyTable.Parse($"{Key.Line}\n{Admin.Line}")));
+
+    /// <summary>Every connection comes from another machine.</summary>
+    private static void FromElsewhere(IServiceCollection services) => services.AddSingleton<IStartupFilter>(new Elsewhere());
+
+    private sealed class FixedKeys(ApiKeyTable table) : IApiKeySource
+    {
+        public ApiKeyTable? Current => table;
+    }
+
+    private sealed class Elsewhere : IStartupFilter
+    {
+        public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>
+        {
+            app.Use(static (HttpContext http, RequestDelegate then) =>
+            {
+                http.Connection.RemoteIpAddress = IPAddress.Parse("203.0.113.7");
+                return then(http);
+            });
+            next(app);
+        };
+    }
+}

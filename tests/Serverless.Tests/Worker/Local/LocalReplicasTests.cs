@@ -1,0 +1,234 @@
+using System.Threading.Channels;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using Serverless.Catalog;
+using Serverless.Loops;
+using Serverless.Requests;
+using Serverless.Scaling.Capacity;
+using Serverless.Sessions;
+using Serverless.Tests.Dispatching;
+using Serverless.Tests.Worker.Sessions;
+using Serverless.Worker.Engines;
+using Serverless.Worker.Local;
+using Serverless.Worker.Sessions;
+using Shouldly;
+
+namespace Serverless.Tests.Worker.Local;
+
+/// <summary>F3: replicas of this process are made up to what was asked for, whatever became of them; a worker's process does not outlive its one replica.</summary>
+public sealed class LocalReplicasTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_replica_that_ends_unasked_is_begun_again_after_a_pause_that_grows()
+    {
+        await using var world = new World();
+        await world.Replicas.ScaleAsync(World.Pool, 1, Token);
+        for (var time = 1; time <= 4; time++)
+        {
+            (await world.Engines.LoadedAsync()).Dies();
+            await world.Loops.FailedAsync();
+            world.Loops.Failures.Count.ShouldBe(time);
+            await world.PassUntilAsync(() => world.Engines.Loads > time);
+        }
+
+        world.Loops.Failures.Select(failure => failure.Pause!.Value.TotalSeconds).Last().ShouldBeGreaterThanOrEqualTo(4);
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).Ready == 1);
+    }
+
+    [Fact]
+    public async Task An_engine_that_hangs_is_abandoned_and_another_serves()
+    {
+        await using var world = new World();
+        await world.Replicas.ScaleAsync(World.Pool, 1, Token);
+        var hung = await world.Engines.LoadedAsync();
+        hung.Held.IgnoresStops = true;
+        var session = await world.AcceptAsync();
+        var request = TestRequests.New();
+        await world.Log.OpenAsync(request.Id, DispatcherScene.HeadOf(request), Token);
+        var begun = await world.Log.BeginAsync(request.Id, 1, Guid.NewGuid(), Token);
+        session.TrySend(new DispatcherMessage.Assign(new Assignment(request, begun.Fence, begun.LastSequence, begun.Output))).ShouldBeTrue();
+        await hung.Held.AskedAsync(1);
+
+        session.TrySend(new DispatcherMessage.Cancel(request.Id));
+
+        await world.PassUntilAsync(() => world.Engines.Loads == 2);
+        world.Loops.Failures.ShouldContain(failure => failure.Loop == "replica" && failure.Exception is EngineHungException);
+        hung.Held.Release();
+    }
+
+    [Fact]
+    public async Task Scaling_to_what_there_is_already_begins_nothing_and_scaling_down_drains_the_newest()
+    {
+        await using var world = new World();
+        for (var time = 0; time < 5; time++) await world.Replicas.ScaleAsync(World.Pool, 2, Token);
+        var first = await world.Engines.LoadedAsync();
+        var second = await world.Engines.LoadedAsync();
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).Ready == 2);
+
+        await world.Replicas.ScaleAsync(World.Pool, 1, Token);
+
+        await world.PassUntilAsync(() => first.IsDisposed || second.IsDisposed);
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool) is { Ready: 1, Draining: 0 });
+        world.Engines.Loads.ShouldBe(2);
+        world.Loops.Failures.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_worker_whose_replica_ends_unasked_is_not_ready_and_stops_its_process()
+    {
+        await using var world = new World();
+        using var service = world.Service();
+        await service.StartAsync(Token);
+        var engine = await world.Engines.LoadedAsync();
+        await world.PassUntilAsync(() => service.IsReady);
+
+        engine.Dies();
+
+        await world.Loops.FailedAsync();
+        world.Loops.Failures.Single().Pause.ShouldBeNull("the process stops");
+        await world.PassUntilAsync(() => !service.IsReady);
+        service.Phase.ShouldBe(ReplicaPhase.Draining);
+        await service.StopAsync(Token);
+    }
+
+    [Fact]
+    public async Task A_worker_that_is_told_to_stop_drains_and_nothing_failed()
+    {
+        await using var world = new World();
+        using var service = world.Service();
+        await service.StartAsync(Token);
+        await world.Engines.LoadedAsync();
+        await world.PassUntilAsync(() => service.IsReady);
+
+        var stopping = service.StopAsync(Token);
+        await world.PassUntilAsync(() => stopping.IsCompleted);
+
+        await stopping;
+        world.Loops.Failures.ShouldBeEmpty();
+    }
+
+    private sealed class World : IAsyncDisposable
+    {
+        private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        private readonly TestClock _time = new(TestRequests.Deadline.AddMinutes(-10));
+        private readonly MemoryWorkerSessions _sessions = new();
+        private readonly ReplicaParts _parts;
+
+        public World()
+        {
+            Log = new MemoryRequestLog(_time);
+            Engines = new EngineFactory();
+            var metrics = new WorkerMetrics(_services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>());
+            _parts = new ReplicaParts(new EngineCatalog([Engines]), _sessions, Log, metrics, Loops, Options.Create(new WorkerOptions { Pool = Pool.Value }), _time, NullLoggerFactory.Instance);
+            Replicas = new LocalReplicas(Catalog, _parts, Capacity, new Supervisor(_time, Loops));
+            _ = Replicas.StartAsync(Token);
+        }
+
+        public static PoolName Pool => Catalog.Current.Pools.First().Name;
+
+        private static TestCatalog Catalog { get; } = TestCatalog.Of(TestRequests.Model);
+
+        public MemoryRequestLog Log { get; }
+
+        public EngineFactory Engines { get; }
+
+        public MemoryCapacityFeed Capacity { get; } = new();
+
+        public RecordingLoops Loops { get; } = new();
+
+        public LocalReplicas Replicas { get; }
+
+        public WorkerService Service() => new(Options.Create(new WorkerOptions { Pool = Pool.Value }), Catalog, _parts, new Supervisor(_time, Loops));
+
+        /// <summary>A worker that registers as ready.</summary>
+        public async Task<IWorkerSession> AcceptAsync()
+        {
+            await foreach (var session in _sessions.AcceptAsync(TestRequests.Model, 1, Token))
+            {
+                if (!session.Worker.Loading) return session;
+            }
+
+            throw new InvalidOperationException("No worker came.");
+        }
+
+        /// <summary>Time passes until it is so.</summary>
+        public async Task PassUntilAsync(Func<bool> isSo)
+        {
+            for (var turn = 0; !isSo(); turn++)
+            {
+                turn.ShouldBeLessThan(1_000_000);
+                if (turn % 100 == 99) _time.Advance(TimeSpan.FromMilliseconds(200));
+                await Task.Yield();
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            var stopping = Replicas.StopAsync(Token);
+            await PassUntilAsync(() => stopping.IsCompleted);
+            await stopping;
+            Replicas.Dispose();
+            await _services.DisposeAsync();
+        }
+    }
+
+    /// <summary>Loads at once engines that the test holds.</summary>
+    private sealed class EngineFactory : IEngineFactory
+    {
+        private readonly Channel<MortalEngine> _loaded = Channel.CreateBounded<MortalEngine>(100);
+        private int _loads;
+
+        public int Loads => Volatile.Read(ref _loads);
+
+        public string Backend => "simulated";
+
+        public async Task<MortalEngine> LoadedAsync() => await _loaded.Reader.ReadAsync(Token).WithinLimitAsync();
+
+        public Task<IEngine> LoadAsync(Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _loads);
+            var engine = new MortalEngine();
+            _loaded.Writer.TryWrite(engine);
+            return Task.FromResult<IEngine>(engine);
+        }
+    }
+
+    /// <summary>An engine that may take its replica with it.</summary>
+    private sealed class MortalEngine : IEngine
+    {
+        private bool _dies;
+
+        public HeldEngine Held { get; } = new();
+
+        public bool IsDisposed { get; private set; }
+
+        public string Name => Held.Name;
+
+        public long KvCapacityTokens => Held.KvCapacityTokens;
+
+        public int Slots => Held.Slots;
+
+        public WorkerLoad Load => Held.Load;
+
+        public Task Lost => Held.Lost;
+
+        /// <summary>It is lost, and cannot even be put away.</summary>
+        public void Dies()
+        {
+            _dies = true;
+            Held.Lose();
+        }
+
+        public IAsyncEnumerable<EngineOutput> GenerateAsync(InferenceRequest request, IReadOnlyList<ChoiceChunk> output, CancellationToken cancellationToken) =>
+            Held.GenerateAsync(request, output, cancellationToken);
+
+        public ValueTask DisposeAsync()
+        {
+            IsDisposed = true;
+            return _dies ? throw new InvalidOperationException("The driver is gone.") : ValueTask.CompletedTask;
+        }
+    }
+}
