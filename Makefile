@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 CONFIGURATION := Release
 
-.PHONY: help build test unit bench run ci fmt house chaos chaos-keda errors
+.PHONY: help build test unit bench run ci fmt fuzz house chaos chaos-keda errors
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -18,6 +18,10 @@ unit: ## unit and functional tests: no rig, under a minute
 
 bench: ## figures as ratios against their anchors; BENCH=bodies|distributed|engine|gateway|idle|log|memory|pools|push|queue|replay|streams for one
 	dotnet run -c Release --project tests/Serverless.Benchmarks -- $(BENCH)
+
+fuzz: ## 10,000 random model files, templates and mixes each (FUZZ_RUNS, FUZZ_SEED; a fault names the seed of its case)
+	@runs=$${FUZZ_RUNS:-10000} seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_RUNS=$$runs FUZZ_SEED=$$seed"; \
+	FUZZ_RUNS=$$runs FUZZ_SEED=$$seed dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION) -- --filter-class '*GgufBoundsTests' --filter-class '*TemplateBoundsTests' --filter-class '*CorruptFileTests' --filter-class '*ExactnessTests'
 
 run: ## serve the default model on http://127.0.0.1:8080
 	dotnet run -c Release --project src/Serverless.Cli -- up

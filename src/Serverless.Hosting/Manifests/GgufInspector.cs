@@ -1,6 +1,9 @@
 using System.Globalization;
 using Serverless.Catalog.Manifests;
 using Serverless.Inference.Gguf;
+using Serverless.Inference.Models;
+using Serverless.Inference.Templates;
+using Serverless.Inference.Tokenizers;
 
 namespace Serverless.Hosting.Manifests;
 
@@ -22,12 +25,31 @@ internal sealed class GgufInspector : IModelInspector
 
             using var file = GgufFile.Open(path);
             var architecture = file.Get<string>("general.architecture");
-            return new ModelFacts(file.Size($"{architecture}.context_length", MostContextTokens));
+            return new ModelFacts(file.Size($"{architecture}.context_length", MostContextTokens), Unservable(path, file));
         }
         catch (GgufException exception)
         {
             fault = exception.Message;
             return null;
+        }
+    }
+
+    /// <summary>Asked now, so that it is no failure of the first request or of every load.</summary>
+    private static string? Unservable(string path, GgufFile file)
+    {
+        try
+        {
+            InferenceModel.Check(file);
+            if (file.Find<string>("tokenizer.chat_template") is { } template) ChatTemplate.Parse(template);
+            return null;
+        }
+        catch (Exception exception) when (exception is GgufException or ModelException or TokenizerException)
+        {
+            return exception is GgufException ? exception.Message : $"'{path}': {exception.Message}";
+        }
+        catch (TemplateException exception)
+        {
+            return $"'{path}': its chat template (tokenizer.chat_template) cannot be read: {exception.Message}";
         }
     }
 }

@@ -1,31 +1,74 @@
 using System.Collections.Concurrent;
 using Serverless.Catalog;
 using Serverless.Inference.Gguf;
+using Serverless.Inference.Templates;
 using Serverless.Inference.Tokenizers;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.Tokens;
 
-/// <summary>Counts with the template and tokenizer of the model's own file: exactly what the engine will see. Models without a file here are estimated at four bytes a token.</summary>
+/// <summary>
+/// Counts with the template and tokenizer of the model's own file: exactly what the engine will see. Models without a file here, or with one that cannot be read, are
+/// estimated at four bytes a token. A file that is replaced, or comes later, is read then.
+/// </summary>
 public sealed class GgufTokenCounter : ITokenCounter
 {
     private const int BytesPerToken = 4;
 
-    private readonly ConcurrentDictionary<ModelName, Lazy<PromptReader>> _readers = new();
+    private readonly ConcurrentDictionary<string, Lazy<Opened>> _readers = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
-    public int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body)
+    public int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body) => CountPrompt(model, kind, body, int.MaxValue).Tokens;
+
+    /// <inheritdoc/>
+    public PromptCount CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body, int limit, bool wantBlocks = false, DateTimeOffset at = default)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (model.Source.Scheme != "host") return Math.Max(1, body.Length / BytesPerToken);
+        if (Find(model.Source) is { } reader) return reader.Count(kind, body, limit, wantBlocks, at);
 
-        var reader = _readers.GetOrAdd(model.Name, _ => new Lazy<PromptReader>(() => Open(model.Source.Location))).Value;
-        return reader.Encode(OpenAiBody.Parse(kind, body)).Sum(prompt => prompt.Count);
+        var estimate = Math.Max(1, body.Length / BytesPerToken);
+        return new PromptCount(estimate, estimate, estimate > limit);
     }
 
-    private static PromptReader Open(string path)
+    /// <summary>The reader of a model's file as it is now, or the last there was where the file is away for the moment; null where there never was one.</summary>
+    private PromptReader? Find(ModelSource source)
     {
-        using var file = GgufFile.Open(path);
-        return PromptReader.Load(Tokenizer.Load(file), file.Find<string>("tokenizer.chat_template"));
+        if (source.Scheme != "host") return null;
+
+        var file = FileIdentity.Of(source.Location);
+        var known = _readers.GetValueOrDefault(source.Location);
+        if (file is null) return known?.Value.Reader;
+        if (known is not null && known.Value.File == file && !known.Value.IsRetried) return known.Value.Reader;
+
+        // Only one of those who come meanwhile reads the file; the others wait for it.
+        var opened = new Lazy<Opened>(() => Open(source.Location, file));
+        var current = _readers.AddOrUpdate(source.Location, opened, (_, other) => other == known ? opened : other);
+        return current.Value.Reader;
+    }
+
+    /// <summary>What is wrong with the file itself stays so until it is replaced; what went wrong while it was read may be over the next time.</summary>
+    private static Opened Open(string path, FileIdentity identity)
+    {
+        try
+        {
+            using var file = GgufFile.Open(path);
+            return new Opened(identity, PromptReader.Load(Tokenizer.Load(file), file.Find<string>("tokenizer.chat_template")), IsRetried: false);
+        }
+        catch (Exception exception) when (exception is GgufException or TokenizerException or TemplateException or OutOfMemoryException)
+        {
+            return new Opened(identity, null, IsRetried: exception is OutOfMemoryException || exception.InnerException is IOException or UnauthorizedAccessException);
+        }
+    }
+
+    private sealed record Opened(FileIdentity File, PromptReader? Reader, bool IsRetried);
+
+    /// <summary>What tells a file from the one that was there before under its name.</summary>
+    private sealed record FileIdentity(long Length, DateTime WrittenAt)
+    {
+        public static FileIdentity? Of(string path)
+        {
+            var file = new FileInfo(path);
+            return file.Exists ? new FileIdentity(file.Length, file.LastWriteTimeUtc) : null;
+        }
     }
 }

@@ -1,4 +1,7 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Text.Json;
+using Serverless.Errors;
 using Serverless.Inference.Sampling;
 using Serverless.Requests;
 
@@ -8,6 +11,9 @@ namespace Serverless.Hosting.Tokens;
 public sealed record OpenAiBody
 {
     private const int MaxDepth = 64;
+    private const int MaxBiases = 1024;
+    private const float MaxBias = 100;
+    private const int MaxLogProbs = 20;
 
     /// <summary>The whole body.</summary>
     public required JsonElement Root { get; init; }
@@ -27,12 +33,19 @@ public sealed record OpenAiBody
     /// <summary>vLLM's <c>ignore_eos</c>.</summary>
     public required bool IgnoreEnd { get; init; }
 
-    /// <summary>Reads a body.</summary>
+    /// <summary>Reads a body, which must not change while this is used.</summary>
     /// <exception cref="JsonException">It is not JSON.</exception>
-    public static OpenAiBody Parse(EndpointName kind, ReadOnlyMemory<byte> body)
+    /// <exception cref="ServingException">A field holds what no engine of ours can honour.</exception>
+    [SuppressMessage("Reliability", "CA2000", Justification = "The document reads from the body where it lies and lives as long as this; a copy of it would double the largest prompts.")]
+    public static OpenAiBody Parse(EndpointName kind, ReadOnlyMemory<byte> body) =>
+        Read(kind, JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = MaxDepth }).RootElement);
+
+    /// <summary>Reads a body that is parsed already.</summary>
+    /// <exception cref="ServingException">A field holds what no engine of ours can honour.</exception>
+    public static OpenAiBody Read(EndpointName kind, JsonElement root)
     {
-        using var document = JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = MaxDepth });
-        var root = document.RootElement.Clone();
+        if (root.ValueKind != JsonValueKind.Object) throw new JsonException("The body is no object.");
+
         return new OpenAiBody
         {
             Root = root,
@@ -73,7 +86,10 @@ public sealed record OpenAiBody
 
         foreach (var entry in map.EnumerateObject())
         {
-            if (int.TryParse(entry.Name, System.Globalization.CultureInfo.InvariantCulture, out var token) && entry.Value.ValueKind == JsonValueKind.Number) bias[token] = entry.Value.GetSingle();
+            if (!int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out var token)) throw Refused($"names '{(entry.Name.Length <= 40 ? entry.Name : entry.Name[..40] + "…")}', which is no token; its keys are tokens of the vocabulary");
+            if (entry.Value.ValueKind != JsonValueKind.Number || Math.Abs(entry.Value.GetDouble()) > MaxBias) throw Refused($"of token {token} must be a number from -{MaxBias} to {MaxBias}");
+            if (bias.Count == MaxBiases) throw Refused($"names more than {MaxBiases} tokens, the limit");
+            bias[token] = (float)entry.Value.GetDouble();
         }
 
         return bias;
@@ -82,7 +98,11 @@ public sealed record OpenAiBody
     private static int LogProbs(JsonElement root, EndpointName kind)
     {
         if (Field(root, "logprobs") is not { } asked) return -1;
-        if (kind == EndpointName.Completions) return asked.ValueKind == JsonValueKind.Number ? asked.GetInt32() : -1;
-        return asked.ValueKind == JsonValueKind.True ? (int)Number(root, "top_logprobs", 0) : -1;
+        if (kind == EndpointName.Completions) return asked.ValueKind == JsonValueKind.Number ? Most(asked.GetDouble()) : -1;
+        return asked.ValueKind == JsonValueKind.True ? Most(Number(root, "top_logprobs", 0)) : -1;
     }
+
+    private static int Most(double asked) => (int)Math.Clamp(asked, 0, MaxLogProbs);
+
+    private static ServingException Refused(string why) => new(new ServingFault(ServingError.InvalidRequest, $"'logit_bias' {why}.", "logit_bias"));
 }

@@ -31,6 +31,9 @@ internal sealed class BatchScheduler : IDisposable
 
     public EngineLoad Load => _load;
 
+    /// <summary>How often a sequence has given its room to others.</summary>
+    public int Preemptions { get; private set; }
+
     public void Add(Sequence sequence) => _waiting.AddLast(sequence);
 
     /// <summary>One pass; false when there is nothing to do.</summary>
@@ -144,6 +147,7 @@ internal sealed class BatchScheduler : IDisposable
         {
             var youngest = _running[^1];
             Release(youngest);
+            Preemptions++;
             youngest.Computed = 0;
             _waiting.AddFirst(youngest);
             if (youngest == sequence) return false;

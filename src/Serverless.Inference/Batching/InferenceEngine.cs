@@ -46,6 +46,9 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>What it does now.</summary>
     public EngineLoad Load => _scheduler.Load;
 
+    /// <summary>How often a sequence has given its room to others.</summary>
+    internal int Preemptions => _scheduler.Preemptions;
+
     /// <summary>Generates a sequence, a step a token; cancelled, it stops within two passes and gives its room back.</summary>
     /// <exception cref="ArgumentException">The prompt is empty, names a token that is not in the vocabulary, or leaves no room for output.</exception>
     /// <exception cref="InvalidOperationException">The engine has failed or was disposed.</exception>

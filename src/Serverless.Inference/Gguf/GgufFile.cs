@@ -4,21 +4,30 @@ using System.IO.MemoryMappedFiles;
 namespace Serverless.Inference.Gguf;
 
 /// <summary>
-/// A GGUF v3 file, mapped into memory: metadata, and tensors whose bytes are read where they lie. Thread-safe; dispose it after its last use.
+/// A GGUF file (v2 or v3), mapped into memory: metadata, and tensors whose bytes are read where they lie. Texts and arrays of the metadata are read when they are asked
+/// for. Thread-safe; dispose it after its last use.
 /// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 /// </summary>
 public sealed unsafe class GgufFile : IDisposable
 {
     private const uint Magic = 0x46554747;
-    private const uint Version = 3;
     private const int MaxDimensions = 4;
     private const int DefaultAlignment = 32;
+    private const long MaxElements = 1L << 40;
+
+    // What a header may make us hold. The largest vocabularies there are have some 300,000 tokens and 600,000 merges in ten megabytes.
+    private const int MaxEntries = 1 << 16;
+    private const int MaxNameBytes = 256;
+    private const int MaxTextBytes = 4 << 20;
+    private const int MaxItems = 1 << 20;
+    private const int MaxArrayBytes = 32 << 20;
 
     private readonly string _path;
     private readonly MemoryMappedFile _map;
     private readonly MemoryMappedViewAccessor _view;
     private readonly Dictionary<string, object> _metadata = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GgufTensor> _tensors = new(StringComparer.Ordinal);
+    private byte* _start;
 
     private GgufFile(string path, MemoryMappedFile map, MemoryMappedViewAccessor view)
     {
@@ -49,9 +58,8 @@ public sealed unsafe class GgufFile : IDisposable
             var file = new GgufFile(path, map, view) { Length = length };
             try
             {
-                byte* start = null;
-                view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
-                file.Read(start, length);
+                view.SafeMemoryMappedViewHandle.AcquirePointer(ref file._start);
+                file.Read(length);
                 return file;
             }
             catch
@@ -60,17 +68,18 @@ public sealed unsafe class GgufFile : IDisposable
                 throw;
             }
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             throw new GgufException($"'{path}' cannot be opened: {exception.Message}", exception);
         }
     }
 
-    /// <summary>Unmaps the file; its tensors must not be read any more.</summary>
+    /// <summary>Unmaps the file; its tensors and texts can be read no more.</summary>
     public void Dispose()
     {
         if (_view.SafeMemoryMappedViewHandle.IsClosed) return;
-        _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        if (_start is not null) _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        _start = null;
         _view.Dispose();
         _map.Dispose();
     }
@@ -80,16 +89,17 @@ public sealed unsafe class GgufFile : IDisposable
     public GgufTensor Tensor(string name) =>
         _tensors.GetValueOrDefault(name) ?? throw new GgufException($"'{_path}' has no tensor '{name}', which this architecture needs.");
 
-    /// <summary>The value of <paramref name="key"/>, or null; of any type but arrays converted to <typeparamref name="T"/>.</summary>
-    /// <exception cref="GgufException">The value is of another kind or does not fit.</exception>
+    /// <summary>The value of <paramref name="key"/>, or null: a number or boolean converted to <typeparamref name="T"/>, a text, or an array of <c>int</c>, <c>float</c> or <c>string</c>.</summary>
+    /// <exception cref="GgufException">The value is of another kind, does not fit, or is longer than is read.</exception>
     public T? Find<T>(string key)
     {
         if (!_metadata.TryGetValue(key, out var value)) return default;
+        if (value is GgufText or GgufArray) return (T)Read(key, value, typeof(T));
         if (value is T found) return found;
 
         try
         {
-            if (value is IConvertible and not string && typeof(T) != typeof(string) && !typeof(T).IsArray)
+            if (typeof(T) != typeof(string) && !typeof(T).IsArray)
                 return (T)Convert.ChangeType(value, Nullable.GetUnderlyingType(typeof(T)) ?? typeof(T), CultureInfo.InvariantCulture);
         }
         catch (Exception exception) when (exception is OverflowException or InvalidCastException or FormatException)
@@ -113,6 +123,13 @@ public sealed unsafe class GgufFile : IDisposable
         return value is > 0 && value <= limit ? (int)value : throw new GgufException($"'{_path}': '{key}' is {value}; 1 to {limit} is allowed.");
     }
 
+    /// <summary>The byte at <paramref name="offset"/>, which a header that was checked has named.</summary>
+    internal byte* At(long offset)
+    {
+        ObjectDisposedException.ThrowIf(_start is null, this);
+        return _start + offset;
+    }
+
     private static int Alignment(ref GgufReader reader, Dictionary<string, object> metadata)
     {
         if (!metadata.TryGetValue("general.alignment", out var value)) return DefaultAlignment;
@@ -121,60 +138,98 @@ public sealed unsafe class GgufFile : IDisposable
             : throw reader.Fault("general.alignment", value, "it must be a power of two from 8 to 65536");
     }
 
-    private GgufException Wrong(string key, object value, Type wanted, Exception? inner) =>
-        new($"'{_path}': '{key}' is {(value is Array ? value.GetType().Name : value)}, where a value of type {(Nullable.GetUnderlyingType(wanted) ?? wanted).Name} is needed.", inner);
-
-    private void Read(byte* start, long length)
+    private static TensorInfo ReadInfo(ref GgufReader reader, int index)
     {
-        var reader = new GgufReader(_path, new ReadOnlySpan<byte>(start, (int)Math.Min(length, int.MaxValue)));
-        var magic = reader.UInt32("magic");
-        if (magic != Magic) throw reader.Fault("magic", $"0x{magic:X8}", $"a GGUF file begins with 0x{Magic:X8} ('GGUF')");
-
-        var version = reader.UInt32("version");
-        if (version != Version) throw reader.Fault("version", version, $"version {Version} is read");
-
-        var tensorCount = reader.Count("tensor count", 24);
-        var keyCount = reader.Count("metadata count", 13);
-        for (var i = 0; i < keyCount; i++)
-        {
-            var key = reader.Text($"key {i}");
-            if (!_metadata.TryAdd(key, reader.Value(key))) throw reader.Fault($"key {i}", $"'{key}'", "that key was there already");
-        }
-
-        var infos = new List<(string Name, int[] Dimensions, GgufTensorType Type, ulong Offset)>(tensorCount);
-        for (var i = 0; i < tensorCount; i++) infos.Add(TensorInfo(ref reader, i));
-
-        var alignment = Alignment(ref reader, _metadata);
-        var data = ((long)reader.Position + alignment - 1) / alignment * alignment;
-        foreach (var (name, dimensions, type, offset) in infos)
-        {
-            var bytes = dimensions.Skip(1).Aggregate(GgufTensor.RowLength(type, dimensions[0]), (product, size) => checked(product * size));
-            if (offset % (ulong)alignment != 0) throw reader.Fault($"offset of tensor '{name}'", offset, $"it must be a multiple of {alignment}");
-            if (offset > (ulong)length || data + (long)offset + bytes > length) throw reader.Fault($"tensor '{name}'", $"{bytes} bytes at {offset}", $"the file ends at byte {length}; it is truncated");
-            if (!_tensors.TryAdd(name, new GgufTensor(name, dimensions, type, start + data + (long)offset, bytes))) throw reader.Fault("a tensor's name", $"'{name}'", "that tensor was there already");
-        }
-    }
-
-    private static (string Name, int[] Dimensions, GgufTensorType Type, ulong Offset) TensorInfo(ref GgufReader reader, int index)
-    {
-        var name = reader.Text($"name of tensor {index}");
+        var name = reader.Text($"name of tensor {index}", MaxNameBytes);
         var count = reader.UInt32($"dimension count of tensor '{name}'");
         if (count is 0 or > MaxDimensions) throw reader.Fault($"dimension count of tensor '{name}'", count, $"1 to {MaxDimensions} are read");
 
         var dimensions = new int[count];
-        long elements = 1;
+        var (elements, rows) = (1L, 1L);
         for (var i = 0; i < count; i++)
         {
+            // Asked before it is multiplied: a product that has wrapped round looks like any other.
             var size = reader.UInt64($"dimension {i} of tensor '{name}'");
-            if (size is 0 or > int.MaxValue || (elements *= (long)size) > 1L << 40) throw reader.Fault($"dimension {i} of tensor '{name}'", size, "a tensor has 1 to 2^40 numbers");
+            if (size is 0 or > int.MaxValue || (long)size > MaxElements / elements) throw reader.Fault($"dimension {i} of tensor '{name}'", size, "a tensor has 1 to 2^40 numbers, and each dimension less than 2^31");
+            elements *= (long)size;
+            if (i > 0) rows *= (long)size;
             dimensions[i] = (int)size;
         }
+
+        if (rows > int.MaxValue) throw reader.Fault($"row count of tensor '{name}'", rows, "less than 2^31 are read");
 
         var type = reader.UInt32($"type of tensor '{name}'");
         if (!Enum.IsDefined((GgufTensorType)type)) throw reader.Fault($"type of tensor '{name}'", type, "the types read are F32 (0), F16 (1), Q4_0 (2), Q4_1 (3) and Q8_0 (8); requantize the model to one of them");
         if ((GgufTensorType)type is not (GgufTensorType.F32 or GgufTensorType.F16) && dimensions[0] % GgufTensor.BlockSize != 0)
             throw reader.Fault($"row length of tensor '{name}'", dimensions[0], $"it must be a multiple of {GgufTensor.BlockSize} for {(GgufTensorType)type}");
 
-        return (name, dimensions, (GgufTensorType)type, reader.UInt64($"offset of tensor '{name}'"));
+        var rowBytes = GgufTensor.RowLength((GgufTensorType)type, dimensions[0]);
+        if (rowBytes > int.MaxValue) throw reader.Fault($"row length of tensor '{name}'", $"{rowBytes} bytes", "less than 2^31 are read");
+
+        return new TensorInfo(name, dimensions, (GgufTensorType)type, (int)rows, (int)rowBytes, reader.UInt64($"offset of tensor '{name}'"));
     }
+
+    private GgufException Wrong(string key, object value, Type wanted, Exception? inner)
+    {
+        var found = value switch { GgufText => "a text", GgufArray array => $"an array of {array.Count} items of type {array.ItemType}", _ => value };
+        return new GgufException(string.Create(CultureInfo.InvariantCulture, $"'{_path}': '{key}' is {found}, where a value of type {(Nullable.GetUnderlyingType(wanted) ?? wanted).Name} is needed."), inner);
+    }
+
+    private object Read(string key, object place, Type wanted)
+    {
+        ObjectDisposedException.ThrowIf(_start is null, this);
+        var header = new ReadOnlySpan<byte>(_start, (int)Math.Min(Length, int.MaxValue));
+        if (place is GgufText text)
+        {
+            if (wanted != typeof(string)) throw Wrong(key, place, wanted, null);
+            return new GgufReader(_path, header, text.Position).Text(key, MaxTextBytes);
+        }
+
+        var array = (GgufArray)place;
+        var reader = new GgufReader(_path, header, array.Position);
+        if (array.Count > MaxItems) throw reader.Fault($"the count of '{key}'", array.Count, $"at most {MaxItems} are read");
+        if (array.ByteLength > MaxArrayBytes) throw reader.Fault($"the length of '{key}'", $"{array.ByteLength} bytes", $"at most {MaxArrayBytes} are read");
+        return array.ItemType switch
+        {
+            4 or 5 when wanted == typeof(int[]) => reader.Integers(key, array.Count),
+            6 when wanted == typeof(float[]) => reader.Floats(key, array.Count),
+            8 when wanted == typeof(string[]) => reader.Texts(key, array.Count),
+            _ => throw Wrong(key, place, wanted, null),
+        };
+    }
+
+    private void Read(long length)
+    {
+        var reader = new GgufReader(_path, new ReadOnlySpan<byte>(_start, (int)Math.Min(length, int.MaxValue)));
+        var magic = reader.UInt32("magic");
+        if (magic != Magic) throw reader.Fault("magic", $"0x{magic:X8}", $"a GGUF file begins with 0x{Magic:X8} ('GGUF')");
+
+        var version = reader.UInt32("version");
+        if (version is not (2 or 3)) throw reader.Fault("version", version, "versions 2 and 3 are read, of little-endian machines");
+
+        var tensorCount = reader.Count("tensor count", 24, MaxEntries);
+        var keyCount = reader.Count("metadata count", 13, MaxEntries);
+        for (var i = 0; i < keyCount; i++)
+        {
+            var key = reader.Text($"key {i}", MaxNameBytes);
+            if (!_metadata.TryAdd(key, reader.Value(key))) throw reader.Fault($"key {i}", $"'{key}'", "that key was there already");
+        }
+
+        var infos = new List<TensorInfo>(tensorCount);
+        for (var i = 0; i < tensorCount; i++) infos.Add(ReadInfo(ref reader, i));
+
+        var alignment = Alignment(ref reader, _metadata);
+        var data = ((long)reader.Position + alignment - 1) / alignment * alignment;
+        var room = (ulong)Math.Max(0, length - data);
+        foreach (var info in infos)
+        {
+            var bytes = (long)info.Rows * info.RowBytes;
+            if (info.Offset % (ulong)alignment != 0) throw reader.Fault($"offset of tensor '{info.Name}'", info.Offset, $"it must be a multiple of {alignment}");
+            if (info.Offset > room || (ulong)bytes > room - info.Offset) throw reader.Fault($"tensor '{info.Name}'", $"{bytes} bytes at {info.Offset}", $"the file ends at byte {length}; it is truncated");
+            if (!_tensors.TryAdd(info.Name, new GgufTensor(this, info, data + (long)info.Offset))) throw reader.Fault("a tensor's name", $"'{info.Name}'", "that tensor was there already");
+        }
+    }
+
+    /// <summary>What a header says of a tensor, checked: every product of these sizes fits where it is kept.</summary>
+    internal readonly record struct TensorInfo(string Name, int[] Dimensions, GgufTensorType Type, int Rows, int RowBytes, ulong Offset);
 }

@@ -4,8 +4,11 @@ using System.Text;
 
 namespace Serverless.Inference.Gguf;
 
-/// <summary>Reads a GGUF header from bytes and checks every field against what is left of the file.</summary>
-internal ref struct GgufReader(string file, ReadOnlySpan<byte> bytes)
+/// <summary>
+/// Reads a GGUF header from bytes and checks every field against what is left of the file. It allocates for what is asked alone: texts and arrays are stepped over and
+/// come back as places (<see cref="GgufText"/>, <see cref="GgufArray"/>), so that a header costs memory by its keys and not by its length.
+/// </summary>
+internal ref struct GgufReader(string file, ReadOnlySpan<byte> bytes, int position = 0)
 {
     private const int MaxNesting = 4;
 
@@ -13,79 +16,102 @@ internal ref struct GgufReader(string file, ReadOnlySpan<byte> bytes)
 
     private readonly ReadOnlySpan<byte> _bytes = bytes;
 
-    public int Position { get; private set; }
+    public int Position { get; private set; } = position;
 
     public uint UInt32(string field) => BinaryPrimitives.ReadUInt32LittleEndian(Take(4, field));
 
     public ulong UInt64(string field) => BinaryPrimitives.ReadUInt64LittleEndian(Take(8, field));
 
     /// <summary>A count of items that take at least <paramref name="itemBytes"/> each, so that it cannot ask for more memory than the file could fill.</summary>
-    public int Count(string field, int itemBytes)
+    /// <param name="field">The field that is read, for a fault.</param>
+    /// <param name="itemBytes">Least bytes of an item.</param>
+    /// <param name="limit">Most items.</param>
+    /// <param name="part">Which part of the field the count is; not joined to it before there is a fault, for a vocabulary has a million lengths.</param>
+    public int Count(string field, int itemBytes, int limit = int.MaxValue, string part = "")
     {
         var count = UInt64(field);
         var left = (ulong)(_bytes.Length - Position);
-        if (count > left / (ulong)itemBytes) throw Fault(field, count, $"only {left} bytes are left, and each item takes at least {itemBytes}");
+        if (count > left / (ulong)itemBytes) throw Fault(field + part, count, $"only {left} bytes are left, and each item takes at least {itemBytes}");
+        if (count > (ulong)limit) throw Fault(field + part, count, $"at most {limit} are read");
         return (int)count;
     }
 
-    public string Text(string field)
+    /// <summary>A text of at most <paramref name="limit"/> bytes.</summary>
+    public string Text(string field, int limit)
     {
-        var length = Count(field + " length", 1);
+        var length = Count(field, 1, limit, " length");
         return Utf8.GetString(Take(length, field));
     }
 
-    public object Value(string field, int nesting = 0)
+    /// <summary>A value with its type: a number or boolean as it is, a text or array as its place.</summary>
+    public object Value(string field)
     {
         var type = UInt32(field + " type");
-        return Value(field, type, nesting);
+        return type switch
+        {
+            0 => Take(1, field)[0],
+            1 => (sbyte)Take(1, field)[0],
+            2 => BinaryPrimitives.ReadUInt16LittleEndian(Take(2, field)),
+            3 => BinaryPrimitives.ReadInt16LittleEndian(Take(2, field)),
+            4 => UInt32(field),
+            5 => BinaryPrimitives.ReadInt32LittleEndian(Take(4, field)),
+            6 => BinaryPrimitives.ReadSingleLittleEndian(Take(4, field)),
+            7 => Bool(field),
+            8 => SkipText(field),
+            9 => SkipArray(field, 0),
+            10 => UInt64(field),
+            11 => BinaryPrimitives.ReadInt64LittleEndian(Take(8, field)),
+            12 => BinaryPrimitives.ReadDoubleLittleEndian(Take(8, field)),
+            _ => throw Fault(field + " type", type, "the types are 0 to 12"),
+        };
+    }
+
+    /// <summary>So many texts from here.</summary>
+    public string[] Texts(string field, int count)
+    {
+        var texts = new string[count];
+        for (var i = 0; i < count; i++) texts[i] = Text(field, int.MaxValue);
+        return texts;
+    }
+
+    /// <summary>So many whole numbers of 32 bits from here.</summary>
+    public int[] Integers(string field, int count)
+    {
+        var numbers = new int[count];
+        for (var i = 0; i < count; i++) numbers[i] = (int)UInt32(field);
+        return numbers;
+    }
+
+    /// <summary>So many floats of 32 bits from here.</summary>
+    public float[] Floats(string field, int count)
+    {
+        var numbers = new float[count];
+        for (var i = 0; i < count; i++) numbers[i] = BinaryPrimitives.ReadSingleLittleEndian(Take(4, field));
+        return numbers;
     }
 
     public readonly GgufException Fault(string field, object value, string why) =>
         new(string.Create(CultureInfo.InvariantCulture, $"'{file}' is no GGUF file that can be read: {field} is {value}, but {why}. Download or convert the file again."));
 
-    private object Value(string field, uint type, int nesting) => type switch
+    private GgufText SkipText(string field)
     {
-        0 => Take(1, field)[0],
-        1 => (sbyte)Take(1, field)[0],
-        2 => BinaryPrimitives.ReadUInt16LittleEndian(Take(2, field)),
-        3 => BinaryPrimitives.ReadInt16LittleEndian(Take(2, field)),
-        4 => UInt32(field),
-        5 => BinaryPrimitives.ReadInt32LittleEndian(Take(4, field)),
-        6 => BinaryPrimitives.ReadSingleLittleEndian(Take(4, field)),
-        7 => Bool(field),
-        8 => Text(field),
-        9 => Array(field, nesting),
-        10 => UInt64(field),
-        11 => BinaryPrimitives.ReadInt64LittleEndian(Take(8, field)),
-        12 => BinaryPrimitives.ReadDoubleLittleEndian(Take(8, field)),
-        _ => throw Fault(field + " type", type, "the types are 0 to 12"),
-    };
+        var at = Position;
+        Take(Count(field, 1, part: " length"), field);
+        return new GgufText(at);
+    }
 
-    private object Array(string field, int nesting)
+    private GgufArray SkipArray(string field, int nesting)
     {
         if (nesting >= MaxNesting) throw Fault(field, $"an array {nesting + 1} deep", $"at most {MaxNesting} are read");
 
         var type = UInt32(field + " item type");
-        var count = Count(field + " count", ItemBytes(field, type));
-        switch (type)
-        {
-            case 5 or 4:
-                var integers = new int[count];
-                for (var i = 0; i < count; i++) integers[i] = (int)UInt32(field);
-                return integers;
-            case 6:
-                var floats = new float[count];
-                for (var i = 0; i < count; i++) floats[i] = BinaryPrimitives.ReadSingleLittleEndian(Take(4, field));
-                return floats;
-            case 8:
-                var texts = new string[count];
-                for (var i = 0; i < count; i++) texts[i] = Text(field);
-                return texts;
-            default:
-                var items = new object[count];
-                for (var i = 0; i < count; i++) items[i] = Value(field, type, nesting + 1);
-                return items;
-        }
+        var size = ItemBytes(field, type);
+        var count = Count(field, size, part: " count");
+        var at = Position;
+        if (type is not (8 or 9)) Take(checked(count * size), field);
+        for (var i = 0; type == 8 && i < count; i++) SkipText(field);
+        for (var i = 0; type == 9 && i < count; i++) SkipArray(field, nesting + 1);
+        return new GgufArray(type, count, at, Position - at);
     }
 
     private readonly int ItemBytes(string field, uint type) => type switch
@@ -114,3 +140,9 @@ internal ref struct GgufReader(string file, ReadOnlySpan<byte> bytes)
         return taken;
     }
 }
+
+/// <summary>Where a text lies, from its length on.</summary>
+internal readonly record struct GgufText(int Position);
+
+/// <summary>Where an array's items lie.</summary>
+internal readonly record struct GgufArray(uint ItemType, int Count, int Position, int ByteLength);

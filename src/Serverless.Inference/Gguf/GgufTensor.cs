@@ -1,17 +1,15 @@
 namespace Serverless.Inference.Gguf;
 
-/// <summary>One tensor of a file. Its bytes are mapped, valid until the file is disposed.</summary>
+/// <summary>One tensor of a file. Its bytes are mapped, and can be read until the file is disposed.</summary>
 public sealed unsafe class GgufTensor
 {
-    private readonly byte* _data;
+    private readonly GgufFile _file;
+    private readonly long _offset;
 
-    internal GgufTensor(string name, int[] dimensions, GgufTensorType type, byte* data, long byteLength)
+    internal GgufTensor(GgufFile file, GgufFile.TensorInfo info, long offset)
     {
-        Name = name;
-        Dimensions = dimensions;
-        Type = type;
-        ByteLength = byteLength;
-        _data = data;
+        (_file, _offset) = (file, offset);
+        (Name, Dimensions, Type, Rows, RowBytes) = (info.Name, info.Dimensions, info.Type, info.Rows, info.RowBytes);
     }
 
     /// <summary>Numbers in a block of the quantized types.</summary>
@@ -27,26 +25,23 @@ public sealed unsafe class GgufTensor
     public GgufTensorType Type { get; }
 
     /// <summary>Its length in bytes.</summary>
-    public long ByteLength { get; }
+    public long ByteLength => (long)Rows * RowBytes;
 
     /// <summary>Length of a row: the first dimension.</summary>
     public int Columns => Dimensions[0];
 
     /// <summary>All other dimensions multiplied.</summary>
-    public int Rows => Dimensions.Skip(1).Aggregate(1, (product, size) => product * size);
+    public int Rows { get; }
 
     /// <summary>Bytes of a row.</summary>
-    public int RowBytes => (int)RowLength(Type, Columns);
-
-    /// <summary>The first byte.</summary>
-    internal byte* Data => _data;
+    public int RowBytes { get; }
 
     /// <summary>The bytes of row <paramref name="row"/>.</summary>
     public ReadOnlySpan<byte> Row(int row)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(row);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, Rows);
-        return new ReadOnlySpan<byte>(_data + ((long)row * RowBytes), RowBytes);
+        return new ReadOnlySpan<byte>(_file.At(_offset + ((long)row * RowBytes)), RowBytes);
     }
 
     internal static long RowLength(GgufTensorType type, long columns) => type switch

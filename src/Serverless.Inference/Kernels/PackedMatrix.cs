@@ -75,6 +75,40 @@ internal sealed unsafe class PackedMatrix : IDisposable
         return matrix;
     }
 
+    /// <summary>The numbers of one row, as the file's format defines them; <paramref name="output"/> is as long as a row.</summary>
+    public void Unpack(int row, float* output)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(row);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, Rows);
+        var source = Group(row / GroupRows);
+        var lane = row % GroupRows;
+        for (var block = 0; block < Blocks; block++, source += BlockBytes, output += BlockColumns)
+        {
+            switch (Format)
+            {
+                case WeightFormat.FourBit:
+                    var (scale, minimum) = ((float)((Half*)source)[lane], (float)((Half*)source)[GroupRows + lane]);
+                    var nibbles = source + 64 + (2 * lane);
+                    for (var i = 0; i < 16; i++)
+                    {
+                        var two = nibbles[(32 * (i / 2)) + (i % 2)];
+                        output[i] = (scale * (two & 15)) + minimum;
+                        output[16 + i] = (scale * (two >> 4)) + minimum;
+                    }
+
+                    break;
+                case WeightFormat.EightBit:
+                    var factor = (float)((Half*)source)[lane];
+                    var bytes = (sbyte*)source + 32 + (2 * lane);
+                    for (var i = 0; i < BlockColumns; i++) output[i] = factor * bytes[(32 * (i / 2)) + (i % 2)];
+                    break;
+                default:
+                    for (var i = 0; i < BlockColumns; i++) output[i] = ((float*)source)[(i * GroupRows) + lane];
+                    break;
+            }
+        }
+    }
+
     public byte* Group(int group) => _memory.Bytes + (group * GroupBytes);
 
     public void Dispose() => _memory.Dispose();

@@ -11,7 +11,9 @@ internal sealed class WorkerPool : IDisposable
     private const int SpinsBeforeYield = 2000;
 
     private readonly Thread[] _threads;
-    private readonly SemaphoreSlim _start = new(0);
+
+    // A permit for each thread: one that is done early must not take the permit of one that has not begun.
+    private readonly SemaphoreSlim[] _starts;
     private readonly Lock _faultLock = new();
     private Action<int> _body = _ => { };
     private volatile Exception? _fault;
@@ -27,6 +29,7 @@ internal sealed class WorkerPool : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         Threads = threads;
         _threads = new Thread[threads - 1];
+        _starts = [.. _threads.Select(_ => new SemaphoreSlim(0))];
         for (var i = 0; i < _threads.Length; i++)
         {
             var index = i + 1;
@@ -41,7 +44,7 @@ internal sealed class WorkerPool : IDisposable
     public void Run(Action<int> body)
     {
         (_body, _fault, _next, _arrived, _running) = (body, null, 0, 0, Threads);
-        if (_threads.Length > 0) _start.Release(_threads.Length);
+        foreach (var start in _starts) start.Release();
         Invoke(0);
         for (var spins = 0; Volatile.Read(ref _running) > 0; spins++) Pause(spins);
         if (_fault is { } fault) throw new InvalidOperationException($"A step of the engine failed: {fault.Message}", fault);
@@ -73,16 +76,16 @@ internal sealed class WorkerPool : IDisposable
     public void Dispose()
     {
         _stopping = true;
-        if (_threads.Length > 0) _start.Release(_threads.Length);
+        foreach (var start in _starts) start.Release();
         foreach (var thread in _threads) thread.Join();
-        _start.Dispose();
+        foreach (var start in _starts) start.Dispose();
     }
 
     private void Loop(int index)
     {
         while (true)
         {
-            _start.Wait();
+            _starts[index - 1].Wait();
             if (_stopping) return;
             Invoke(index);
         }

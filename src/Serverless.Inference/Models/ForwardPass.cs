@@ -20,7 +20,7 @@ internal sealed unsafe class ForwardPass : IDisposable
     private readonly NativeMemoryBlock _back;
     private readonly NativeMemoryBlock _logits;
     private readonly NativeMemoryBlock _scores;
-    private readonly NativeMemoryBlock _angles;
+    private readonly RotaryTable _angles;
     private readonly int _context;
     private readonly int _queryKeyValue;
     private readonly int[] _outputs;
@@ -37,8 +37,6 @@ internal sealed unsafe class ForwardPass : IDisposable
     public ForwardPass(InferenceModel model, KernelSet kernels, int threads, int context, int maxRows, int maxOutputs)
     {
         (_model, _config, _context) = (model, model.Config, context);
-        _pool = new WorkerPool(threads);
-        _product = new MatrixProduct(_pool, kernels);
         _outputs = new int[maxOutputs];
         _queryKeyValue = Padded((_config.Heads * _config.HeadSize) + (2 * _config.KeyValueSize));
 
@@ -50,7 +48,11 @@ internal sealed unsafe class ForwardPass : IDisposable
         _back = Floats((long)maxRows * Padded(_config.Embedding));
         _logits = Floats((long)maxOutputs * Padded(_config.Vocabulary));
         _scores = Floats((long)threads * (context + KeyValuePage.Tokens));
-        _angles = Angles(_config, context);
+        _angles = new RotaryTable(_config, context);
+
+        // Last: memory that cannot be had leaves no threads behind.
+        _pool = new WorkerPool(threads);
+        _product = new MatrixProduct(_pool, kernels);
     }
 
     /// <summary>Runs the rows; a sequence's rows come in order of position and its earlier positions have been run.</summary>
@@ -81,23 +83,10 @@ internal sealed unsafe class ForwardPass : IDisposable
 
     private static int Padded(int rows) => (rows + PackedMatrix.GroupRows - 1) / PackedMatrix.GroupRows * PackedMatrix.GroupRows;
 
-    private static NativeMemoryBlock Angles(ModelConfig config, int context)
-    {
-        var pairs = config.HeadSize / 2;
-        var angles = Floats((long)context * pairs * 2);
-        for (var position = 0; position < context; position++)
-        {
-            var row = angles.Floats + ((long)position * pairs * 2);
-            for (var i = 0; i < pairs; i++) (row[pairs + i], row[i]) = MathF.SinCos((float)(position * Math.Pow(config.RopeBase, -2.0 * i / config.HeadSize)));
-        }
-
-        return angles;
-    }
-
     private void Thread(int thread)
     {
         // Each thread owns the rows n ≡ thread; the products in between are shared out by chunks.
-        for (var n = thread; n < _count; n += _pool.Threads) Dequantizer.Read(_model.Embeddings, _rows[n].Token, new Span<float>(Residual(n), _config.Embedding));
+        for (var n = thread; n < _count; n += _pool.Threads) _model.Embeddings.Unpack(_rows[n].Token, Residual(n));
 
         foreach (var (layer, weights) in _model.Layers.Index())
         {
@@ -167,18 +156,19 @@ internal sealed unsafe class ForwardPass : IDisposable
     {
         var size = _config.HeadSize;
         var row = _rows[n];
-        var cosines = _angles.Floats + ((long)row.Position * size);
+        var cosines = _angles.Cosines(row.Position);
+        var sines = _angles.Sines(row.Position);
         var vector = _wide.Floats + ((long)n * _queryKeyValue);
         var keys = vector + (_config.Heads * size);
         var values = keys + _config.KeyValueSize;
-        for (var head = 0; head < _config.Heads; head++) VectorMath.Rotate(vector + (head * size), cosines, cosines + (size / 2), size / 2);
+        for (var head = 0; head < _config.Heads; head++) VectorMath.Rotate(vector + (head * size), cosines, sines, size / 2);
 
         var page = row.Pages[row.Position / KeyValuePage.Tokens];
         var slot = row.Position % KeyValuePage.Tokens;
         for (var head = 0; head < _config.KeyValueHeads; head++)
         {
             var key = keys + (head * size);
-            VectorMath.Rotate(key, cosines, cosines + (size / 2), size / 2);
+            VectorMath.Rotate(key, cosines, sines, size / 2);
             var target = page.Keys(layer, head) + slot;
             for (var i = 0; i < size; i++) target[i * KeyValuePage.Tokens] = key[i];
             new Span<float>(values + (head * size), size).CopyTo(new Span<float>(page.Values(layer, head) + (slot * size), size));

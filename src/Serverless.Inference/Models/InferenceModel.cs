@@ -8,12 +8,11 @@ namespace Serverless.Inference.Models;
 /// <summary>A model in memory, ready to run: its sizes, tokenizer and packed weights. Immutable and thread-safe; engines share it. Dispose it after the last of them.</summary>
 public sealed class InferenceModel : IDisposable
 {
-    private readonly GgufFile _file;
     private readonly LayerWeights[] _layers;
 
-    private InferenceModel(GgufFile file, ModelConfig config, Tokenizer tokenizer, LayerWeights[] layers, NativeMemoryBlock outputNorm, PackedMatrix output)
+    private InferenceModel(ModelConfig config, Tokenizer tokenizer, LayerWeights[] layers, NativeMemoryBlock outputNorm, PackedMatrix embeddings, PackedMatrix output)
     {
-        (_file, Config, Tokenizer, _layers, OutputNorm, Output) = (file, config, tokenizer, layers, outputNorm, output);
+        (Config, Tokenizer, _layers, OutputNorm, Embeddings, Output) = (config, tokenizer, layers, outputNorm, embeddings, output);
     }
 
     /// <summary>Its sizes.</summary>
@@ -23,20 +22,21 @@ public sealed class InferenceModel : IDisposable
     public Tokenizer Tokenizer { get; }
 
     /// <summary>The source of its chat template, or null if it has none.</summary>
-    public string? ChatTemplate => _file.Find<string>("tokenizer.chat_template");
+    public string? ChatTemplate { get; private init; }
 
     /// <summary>Bytes of packed weights in memory.</summary>
-    public long WeightBytes => _layers.Sum(layer => layer.ByteLength) + Output.ByteLength;
+    public long WeightBytes => _layers.Sum(layer => layer.ByteLength) + Output.ByteLength + (Output == Embeddings ? 0 : Embeddings.ByteLength);
 
     internal IReadOnlyList<LayerWeights> Layers => _layers;
 
     internal NativeMemoryBlock OutputNorm { get; }
 
+    internal PackedMatrix Embeddings { get; }
+
+    /// <summary>The output head; the embeddings themselves where the two are tied.</summary>
     internal PackedMatrix Output { get; }
 
-    internal GgufTensor Embeddings => _file.Tensor("token_embd.weight");
-
-    /// <summary>Loads a GGUF file and packs its weights, on all cores.</summary>
+    /// <summary>Loads a GGUF file and packs its weights, on all cores. All is copied: once loaded, the file may be replaced or deleted.</summary>
     /// <param name="path">The file.</param>
     /// <param name="progress">Told the share that is done, 0 to 1; may be null.</param>
     /// <param name="cancellationToken">Stops the load.</param>
@@ -45,16 +45,20 @@ public sealed class InferenceModel : IDisposable
     /// <exception cref="TokenizerException">Its tokenizer is of a kind that is not known.</exception>
     public static InferenceModel Load(string path, IProgress<double>? progress, CancellationToken cancellationToken)
     {
-        var file = GgufFile.Open(path);
-        try
-        {
-            return Pack(file, progress, cancellationToken);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
+        using var file = GgufFile.Open(path);
+        return Pack(file, progress, cancellationToken);
+    }
+
+    /// <summary>Whether this engine runs the model of a file, as far as its header says: cheap, so that a manifest's reader can tell.</summary>
+    /// <exception cref="GgufException">A field is missing or malformed.</exception>
+    /// <exception cref="ModelException">The model is of a kind that this engine does not run.</exception>
+    /// <exception cref="TokenizerException">Its tokenizer is of a kind that is not known.</exception>
+    public static ModelConfig Check(GgufFile file)
+    {
+        var config = ModelConfig.Read(file);
+        Tokenizer.Check(file);
+        WeightReader.RefuseUnknown(file, config);
+        return config;
     }
 
     /// <summary>Frees the weights.</summary>
@@ -62,33 +66,36 @@ public sealed class InferenceModel : IDisposable
     {
         foreach (var layer in _layers) layer.Dispose();
         Output.Dispose();
+        Embeddings.Dispose();
         OutputNorm.Dispose();
-        _file.Dispose();
     }
 
     private static InferenceModel Pack(GgufFile file, IProgress<double>? progress, CancellationToken cancellationToken)
     {
-        var config = ModelConfig.Read(file);
+        var config = Check(file);
         var tokenizer = Tokenizer.Load(file);
         if (tokenizer.VocabularySize != config.Vocabulary) throw new ModelException($"tokenizer.ggml.tokens has {tokenizer.VocabularySize} entries, token_embd.weight {config.Vocabulary} rows; they must be as many.");
 
         var reader = new WeightReader(file, config);
         var layers = new LayerWeights[config.Layers];
-        PackedMatrix? output = null;
+        var (embeddings, output, outputNorm) = ((PackedMatrix?)null, (PackedMatrix?)null, (NativeMemoryBlock?)null);
         var done = 0;
-        var outputNorm = reader.Norm("output_norm.weight");
         try
         {
-            Parallel.For(0, config.Layers + 1, new ParallelOptions { CancellationToken = cancellationToken }, part =>
+            outputNorm = reader.Norm("output_norm.weight");
+            Parallel.For(0, config.Layers + 2, new ParallelOptions { CancellationToken = cancellationToken }, part =>
             {
-                if (part == 0) output = reader.Output();
-                else layers[part - 1] = reader.Layer(part - 1);
-                progress?.Report((double)Interlocked.Increment(ref done) / (config.Layers + 1));
+                if (part == 0) embeddings = reader.Embeddings();
+                else if (part == 1) output = reader.Output();
+                else layers[part - 2] = reader.Layer(part - 2);
+                progress?.Report((double)Interlocked.Increment(ref done) / (config.Layers + 2));
             });
+            return new InferenceModel(config, tokenizer, layers, outputNorm, embeddings!, output ?? embeddings!) { ChatTemplate = file.Find<string>("tokenizer.chat_template") };
         }
         catch (Exception exception)
         {
-            outputNorm.Dispose();
+            outputNorm?.Dispose();
+            embeddings?.Dispose();
             output?.Dispose();
             foreach (var layer in layers) layer?.Dispose();
 
@@ -96,7 +103,5 @@ public sealed class InferenceModel : IDisposable
             if (exception is AggregateException { InnerException: { } first }) ExceptionDispatchInfo.Throw(first);
             throw;
         }
-
-        return new InferenceModel(file, config, tokenizer, layers, outputNorm, output!);
     }
 }

@@ -1,11 +1,28 @@
+using System.Globalization;
 using Serverless.Inference.Gguf;
 using Serverless.Inference.Kernels;
 
 namespace Serverless.Inference.Models;
 
-/// <summary>Finds the tensors of a llama file, checks their shapes against the sizes, and packs them.</summary>
+/// <summary>Finds the tensors of a llama file, checks their shapes against the sizes, and packs them. Thread-safe.</summary>
 internal sealed class WeightReader(GgufFile file, ModelConfig config)
 {
+    private static readonly string[] Once = ["token_embd.weight", "output_norm.weight", "output.weight", ModelConfig.RopeFactorsTensor];
+
+    private static readonly string[] OfLayer =
+        ["attn_norm.weight", "attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight", "ffn_norm.weight", "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"];
+
+    /// <summary>A tensor that nothing would read would have changed the numbers: the model is of a kind that this engine does not run.</summary>
+    /// <exception cref="ModelException">There is one.</exception>
+    public static void RefuseUnknown(GgufFile file, ModelConfig config)
+    {
+        string[] unknown = [.. file.Tensors.Keys.Where(name => !Once.Contains(name) && !IsOfLayer(name, config.Layers)).Order(StringComparer.Ordinal)];
+        if (unknown.Length == 0) return;
+
+        var others = unknown.Length == 1 ? "" : $" and {unknown.Length - 1} more";
+        throw new ModelException($"Tensor '{unknown[0]}'{others} in the file would not be read: the llama models that this engine runs have none of that name, and without it the model's numbers would be wrong.");
+    }
+
     public LayerWeights Layer(int layer)
     {
         var prefix = $"blk.{layer}.";
@@ -22,9 +39,10 @@ internal sealed class WeightReader(GgufFile file, ModelConfig config)
             PackedMatrix.Pack(Matrix(prefix + "ffn_down.weight", config.Embedding, config.FeedForward)));
     }
 
-    /// <summary>The output head: its own tensor, or the embeddings where they are tied.</summary>
-    public PackedMatrix Output() =>
-        PackedMatrix.Pack(Matrix(file.Tensors.ContainsKey("output.weight") ? "output.weight" : "token_embd.weight", config.Vocabulary, config.Embedding));
+    public PackedMatrix Embeddings() => PackedMatrix.Pack(Matrix("token_embd.weight", config.Vocabulary, config.Embedding));
+
+    /// <summary>The output head; null where it is the embeddings once more.</summary>
+    public PackedMatrix? Output() => file.Tensors.ContainsKey("output.weight") ? PackedMatrix.Pack(Matrix("output.weight", config.Vocabulary, config.Embedding)) : null;
 
     public unsafe NativeMemoryBlock Norm(string name)
     {
@@ -36,6 +54,9 @@ internal sealed class WeightReader(GgufFile file, ModelConfig config)
         tensor.Row(0).CopyTo(new Span<byte>(block.Bytes, (int)tensor.ByteLength));
         return block;
     }
+
+    private static bool IsOfLayer(string name, int layers) =>
+        name.Split('.', 3) is ["blk", var layer, var rest] && int.TryParse(layer, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < layers && OfLayer.Contains(rest);
 
     private static void Check(GgufTensor tensor, int rows, int columns)
     {

@@ -1,41 +1,80 @@
 using System.Globalization;
+using System.Text;
 
 namespace Serverless.Inference.Templates;
 
-/// <summary>Parses expressions by precedence, lowest first, straight into functions.</summary>
+/// <summary>
+/// Parses expressions by precedence, lowest first, straight into functions. What is nested is bounded as it is read, and so is a chain of operators, whose evaluation is
+/// as deep as it is long.
+/// </summary>
 internal sealed class ExpressionParser(TokenReader reader)
 {
     private const int MaxNesting = 100;
+    private const int MaxOperators = 1000;
 
     private int _nesting;
+    private int _operators;
+
+    /// <summary>Names of variables that the template reads.</summary>
+    public HashSet<string> Names { get; } = new(StringComparer.Ordinal);
 
     /// <summary>A whole expression, with <c>a if b else c</c>.</summary>
     public Evaluate Parse()
     {
-        if (++_nesting > MaxNesting) throw new TemplateException($"Line {reader.Line}: an expression is nested deeper than {MaxNesting}.");
-
+        Enter();
         var value = Or();
         while (reader.TryName("if"))
         {
             var (then, condition) = (value, Or());
             Evaluate otherwise = reader.TryName("else") ? Parse() : _ => Undefined.Value;
-            value = scope => Values.IsTrue(condition(scope)) ? then(scope) : otherwise(scope);
+            value = Operator(scope => Values.IsTrue(condition(scope)) ? then(scope) : otherwise(scope));
         }
 
-        _nesting--;
+        Leave();
         return value;
     }
 
     /// <summary>What a loop goes over: an expression whose <c>if</c> is the loop's own.</summary>
-    public Evaluate ParseLoopItems() => Or();
+    public Evaluate ParseLoopItems()
+    {
+        Enter();
+        var value = Or();
+        Leave();
+        return value;
+    }
 
     /// <summary>An expression or, with commas, a tuple.</summary>
     public Evaluate ParseTuple()
     {
         List<Evaluate> items = [Parse()];
         while (reader.TryOperator(",")) items.Add(Parse());
-        return items.Count == 1 ? items[0] : scope => items.Select(item => item(scope)).ToList();
+        return items.Count == 1 ? items[0] : Listed(items);
     }
+
+    private void Enter()
+    {
+        if (_nesting == 0) _operators = 0;
+        if (++_nesting > MaxNesting) throw new TemplateException($"Line {reader.Line}: an expression is nested deeper than {MaxNesting}.");
+    }
+
+    private void Leave() => _nesting--;
+
+    /// <summary>A function of others, which pays for its step.</summary>
+    private Evaluate Operator(Evaluate evaluate)
+    {
+        if (++_operators > MaxOperators) throw new TemplateException($"Line {reader.Line}: an expression has more than {MaxOperators} operators.");
+        return scope =>
+        {
+            scope.Budget.Step();
+            return evaluate(scope);
+        };
+    }
+
+    private static Evaluate Listed(List<Evaluate> items) => scope =>
+    {
+        scope.Budget.PayItems(items.Count);
+        return items.ConvertAll(item => item(scope));
+    };
 
     private Evaluate Or()
     {
@@ -43,7 +82,7 @@ internal sealed class ExpressionParser(TokenReader reader)
         while (reader.TryName("or"))
         {
             var (first, second) = (left, And());
-            left = scope => first(scope) is var value && Values.IsTrue(value) ? value : second(scope);
+            left = Operator(scope => first(scope) is var value && Values.IsTrue(value) ? value : second(scope));
         }
 
         return left;
@@ -55,7 +94,7 @@ internal sealed class ExpressionParser(TokenReader reader)
         while (reader.TryName("and"))
         {
             var (first, second) = (left, Not());
-            left = scope => first(scope) is var value && !Values.IsTrue(value) ? value : second(scope);
+            left = Operator(scope => first(scope) is var value && !Values.IsTrue(value) ? value : second(scope));
         }
 
         return left;
@@ -64,8 +103,10 @@ internal sealed class ExpressionParser(TokenReader reader)
     private Evaluate Not()
     {
         if (!reader.TryName("not")) return Comparison();
+        Enter();
         var operand = Not();
-        return scope => !Values.IsTrue(operand(scope));
+        Leave();
+        return Operator(scope => !Values.IsTrue(operand(scope)));
     }
 
     private Evaluate Comparison()
@@ -73,7 +114,6 @@ internal sealed class ExpressionParser(TokenReader reader)
         var left = Sum();
         while (true)
         {
-            var line = reader.Line;
             string? name = null;
             foreach (var known in (ReadOnlySpan<string>)["==", "!=", "<=", ">=", "<", ">"])
             {
@@ -85,7 +125,7 @@ internal sealed class ExpressionParser(TokenReader reader)
             if (name is null) return left;
 
             var (first, second) = (left, Sum());
-            left = scope => Values.Compare(name, first(scope), second(scope), line);
+            left = Operator(scope => Values.Compare(scope.Budget, name, first(scope), second(scope)));
         }
     }
 
@@ -96,7 +136,7 @@ internal sealed class ExpressionParser(TokenReader reader)
         {
             var token = reader.Take();
             var (first, second) = (left, Product());
-            left = scope => Values.Arithmetic(token.Text, first(scope), second(scope), token.Line);
+            left = Operator(scope => Arithmetic.Apply(scope.Budget, token.Text, first(scope), second(scope)));
         }
 
         return left;
@@ -109,7 +149,7 @@ internal sealed class ExpressionParser(TokenReader reader)
         {
             var token = reader.Take();
             var (first, second) = (left, Unary());
-            left = scope => Values.Arithmetic(token.Text, first(scope), second(scope), token.Line);
+            left = Operator(scope => Arithmetic.Apply(scope.Budget, token.Text, first(scope), second(scope)));
         }
 
         return left;
@@ -117,49 +157,55 @@ internal sealed class ExpressionParser(TokenReader reader)
 
     private Evaluate Unary()
     {
-        if (reader.IsOperator("-"))
+        Enter();
+        var value = Signed();
+        Leave();
+        return value;
+    }
+
+    private Evaluate Signed()
+    {
+        if (reader.TryOperator("-"))
         {
-            var line = reader.Take().Line;
             var operand = Unary();
-            return scope => Values.Arithmetic("-", 0L, operand(scope), line);
+            return Operator(scope => Arithmetic.Apply(scope.Budget, "-", 0L, operand(scope)));
         }
 
         if (reader.TryOperator("+")) return Unary();
 
         var value = Postfix(Primary());
-        if (!reader.IsOperator("**")) return value;
+        if (!reader.TryOperator("**")) return value;
 
-        var power = reader.Take().Line;
         var exponent = Unary();
-        return scope => Values.Arithmetic("**", value(scope), exponent(scope), power);
+        return Operator(scope => Arithmetic.Apply(scope.Budget, "**", value(scope), exponent(scope)));
     }
 
     private Evaluate Postfix(Evaluate value)
     {
         while (true)
         {
-            var (of, line) = (value, reader.Line);
+            var of = value;
             if (reader.TryOperator("."))
             {
                 var name = reader.Current.Kind == TokenKind.Number ? reader.Take().Text : reader.Name();
-                value = scope => Values.Attribute(of(scope), name);
+                value = Operator(scope => Values.Attribute(of(scope), name));
             }
             else if (reader.TryOperator("["))
             {
-                value = Subscript(of, line);
+                value = Subscript(of);
             }
             else if (reader.TryOperator("("))
             {
                 var call = Arguments();
-                value = scope => Call(of(scope), call, scope, line);
+                value = Operator(scope => Call(of(scope), call, scope));
             }
             else if (reader.TryOperator("|"))
             {
-                value = Filter(of, reader.Name(), line);
+                value = Filter(of, reader.Name());
             }
             else if (reader.TryName("is"))
             {
-                value = Test(of, line);
+                value = Test(of);
             }
             else
             {
@@ -169,39 +215,41 @@ internal sealed class ExpressionParser(TokenReader reader)
     }
 
     /// <summary>A filter applied to a value; also what <c>{% filter %}</c> does.</summary>
-    public Evaluate Filter(Evaluate of, string name, int line)
+    public Evaluate Filter(Evaluate of, string name)
     {
         var arguments = reader.TryOperator("(") ? Arguments() : null;
-        return scope => TemplateFilters.Apply(name, of(scope), Positional(arguments, scope), Named(arguments, scope), scope, line);
+        return Operator(scope => TemplateFilters.Apply(scope.Budget, name, of(scope), Positional(arguments, scope), Named(arguments, scope)));
     }
 
-    private Evaluate Test(Evaluate of, int line)
+    private Evaluate Test(Evaluate of)
     {
+        Enter();
         var negated = reader.TryName("not");
         var name = reader.Current.Kind == TokenKind.Name ? reader.Take().Text : throw reader.Fault("a test");
         CallArguments? arguments = null;
         if (reader.TryOperator("(")) arguments = Arguments();
         else if (StartsOperand()) arguments = new CallArguments([Postfix(Primary())], []);
-        return scope => TemplateTests.Holds(name, of(scope), Positional(arguments, scope), line) != negated;
+        Leave();
+        return Operator(scope => TemplateTests.Holds(scope.Budget, name, of(scope), Positional(arguments, scope)) != negated);
     }
 
     private bool StartsOperand() => reader.Current.Kind is TokenKind.Text or TokenKind.Number
         || (reader.Current.Kind == TokenKind.Name && reader.Current.Text is not ("and" or "or" or "not" or "if" or "else" or "in" or "is" or "recursive"));
 
-    private Evaluate Subscript(Evaluate of, int line)
+    private Evaluate Subscript(Evaluate of)
     {
         Evaluate? from = reader.IsOperator(":") ? null : Parse();
         if (!reader.IsOperator(":"))
         {
             reader.Operator("]");
-            return scope => Values.Item(of(scope), from!(scope));
+            return Operator(scope => Values.Item(scope.Budget, of(scope), from!(scope)));
         }
 
         reader.Operator(":");
         Evaluate? to = reader.IsOperator(":") || reader.IsOperator("]") ? null : Parse();
         Evaluate? step = reader.TryOperator(":") && !reader.IsOperator("]") ? Parse() : null;
         reader.Operator("]");
-        return scope => Values.Slice(of(scope), from?.Invoke(scope), to?.Invoke(scope), step?.Invoke(scope), line);
+        return Operator(scope => Values.Slice(scope.Budget, of(scope), from?.Invoke(scope), to?.Invoke(scope), step?.Invoke(scope)));
     }
 
     private Evaluate Primary()
@@ -210,20 +258,19 @@ internal sealed class ExpressionParser(TokenReader reader)
         switch (token)
         {
             case { Kind: TokenKind.Text }:
-                var text = token.Text;
-                while (reader.Current.Kind == TokenKind.Text) text += reader.Take().Text;
-                var literal = TemplateText.Of(text);
+                var text = new StringBuilder(token.Text);
+                while (reader.Current.Kind == TokenKind.Text) text.Append(reader.Take().Text);
+                var literal = TemplateText.Of(text.ToString());
                 return _ => literal;
             case { Kind: TokenKind.Number }:
-                var number = token.Text.Contains('.') ? double.Parse(token.Text, CultureInfo.InvariantCulture) : (object)long.Parse(token.Text, CultureInfo.InvariantCulture);
+                var number = Number(token);
                 return _ => number;
             case { Kind: TokenKind.Name }:
                 return Name(token.Text);
             case { Kind: TokenKind.Operator, Text: "(" }:
                 return Parenthesis();
             case { Kind: TokenKind.Operator, Text: "[" }:
-                var items = List("]");
-                return scope => items.Select(item => item(scope)).ToList();
+                return Listed(List("]"));
             case { Kind: TokenKind.Operator, Text: "{" }:
                 return Map();
             default:
@@ -231,13 +278,28 @@ internal sealed class ExpressionParser(TokenReader reader)
         }
     }
 
-    private static Evaluate Name(string name) => name switch
+    private static object Number(TemplateToken token)
     {
-        "true" or "True" => _ => true,
-        "false" or "False" => _ => false,
-        "none" or "None" => _ => null,
-        _ => scope => scope[name],
-    };
+        if (!token.Text.Contains('.') && long.TryParse(token.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var whole)) return whole;
+        if (double.TryParse(token.Text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)) return number;
+        throw new TemplateException($"Line {token.Line}: '{(token.Text.Length > 40 ? token.Text[..40] + "…" : token.Text)}' is no number.");
+    }
+
+    private Evaluate Name(string name)
+    {
+        switch (name)
+        {
+            case "true" or "True":
+                return _ => true;
+            case "false" or "False":
+                return _ => false;
+            case "none" or "None":
+                return _ => null;
+            default:
+                Names.Add(name);
+                return scope => scope[name];
+        }
+    }
 
     private Evaluate Parenthesis()
     {
@@ -247,8 +309,7 @@ internal sealed class ExpressionParser(TokenReader reader)
         if (reader.TryOperator(")")) return first;
 
         reader.Operator(",");
-        List<Evaluate> items = [first, .. List(")")];
-        return scope => items.Select(item => item(scope)).ToList();
+        return Listed([first, .. List(")")]);
     }
 
     private List<Evaluate> List(string close)
@@ -274,12 +335,12 @@ internal sealed class ExpressionParser(TokenReader reader)
             if (!reader.IsOperator("}")) reader.Operator(",");
         }
 
-        return scope =>
+        return Operator(scope =>
         {
-            var map = new OrderedDictionary<string, object?>(StringComparer.Ordinal);
-            foreach (var (key, value) in pairs) map[Values.Text(key(scope)).Value] = value(scope);
+            var map = Values.NewMap(scope.Budget);
+            foreach (var (key, value) in pairs) Values.Set(scope.Budget, map, Values.Text(scope.Budget, key(scope)).Value, value(scope));
             return map;
-        };
+        });
     }
 
     private CallArguments Arguments()
@@ -304,16 +365,22 @@ internal sealed class ExpressionParser(TokenReader reader)
         return arguments;
     }
 
-    private static List<object?> Positional(CallArguments? arguments, TemplateScope scope) => arguments is null ? [] : [.. arguments.Positional.Select(argument => argument(scope))];
-
-    private static Dictionary<string, object?> Named(CallArguments? arguments, TemplateScope scope) =>
-        arguments is null ? [] : arguments.Named.ToDictionary(argument => argument.Name, argument => argument.Value(scope), StringComparer.Ordinal);
-
-    private static object? Call(object? function, CallArguments arguments, TemplateScope scope, int line)
+    private static List<object?> Positional(CallArguments? arguments, TemplateScope scope)
     {
-        scope.Budget.Step(line);
-        return function is TemplateCall call ? call(Positional(arguments, scope), Named(arguments, scope)) : throw new TemplateException($"Line {line}: what is called is no function.");
+        scope.Budget.PayItems(arguments?.Positional.Count ?? 0);
+        return arguments is null ? [] : arguments.Positional.ConvertAll(argument => argument(scope));
     }
+
+    private static Dictionary<string, object?> Named(CallArguments? arguments, TemplateScope scope)
+    {
+        scope.Budget.PayItems(6 * (1 + (arguments?.Named.Count ?? 0)));
+        var named = new Dictionary<string, object?>(StringComparer.Ordinal);
+        foreach (var (name, value) in arguments?.Named ?? []) named[name] = value(scope);
+        return named;
+    }
+
+    private static object? Call(object? function, CallArguments arguments, TemplateScope scope) =>
+        function is TemplateCall call ? call(scope.Budget, Positional(arguments, scope), Named(arguments, scope)) : throw scope.Budget.Fault("what is called is no function");
 
     private sealed record CallArguments(List<Evaluate> Positional, List<(string Name, Evaluate Value)> Named);
 }

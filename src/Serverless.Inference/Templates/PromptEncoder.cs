@@ -7,9 +7,10 @@ namespace Serverless.Inference.Templates;
 public static class PromptEncoder
 {
     /// <summary>
-    /// Encodes a prompt as one text, as the model was trained to see it; but control tokens written out count only where the template wrote them.
+    /// Encodes a prompt as one text, as the model was trained to see it; but control tokens written out count only where the template wrote them. Stops where there are more
+    /// than <paramref name="limit"/> tokens.
     /// </summary>
-    public static List<int> Encode(Tokenizer tokenizer, IReadOnlyList<TemplateSegment> segments)
+    public static List<int> Encode(Tokenizer tokenizer, IReadOnlyList<TemplateSegment> segments, int limit = int.MaxValue)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(segments);
@@ -27,6 +28,7 @@ public static class PromptEncoder
             }
 
             text.Append(rest);
+            if (output.Count > limit) return output;
         }
 
         Flush();
@@ -34,7 +36,7 @@ public static class PromptEncoder
 
         void Flush()
         {
-            tokenizer.Encode(text.ToString(), parseSpecial: false, output);
+            tokenizer.Encode(text.ToString(), parseSpecial: false, output, limit);
             text.Clear();
         }
     }

@@ -1,30 +1,54 @@
+using System.Runtime.CompilerServices;
+
 namespace Serverless.Inference.Templates;
 
-/// <summary>What one rendering may use: a template is a program of the model's file, and runs on every request.</summary>
+/// <summary>
+/// What one rendering may use: a template is a program of the model's file, and runs on every request, in the gateway too. One account pays for all it does: a unit is
+/// about a byte of memory or a nanosecond of work, and nothing is built, copied, compared, sorted or written before it is paid for.
+/// </summary>
 internal sealed class TemplateBudget
 {
-    private const int MaxSteps = 5_000_000;
-    private const int MaxCharacters = 64 * 1024 * 1024;
+    private const long MaxUnits = 128L << 20;
     private const int MaxDepth = 100;
+    private const int StepUnits = 32;
+    private const int ObjectUnits = 64;
 
-    private int _steps;
-    private long _characters;
+    private long _left = MaxUnits;
     private int _depth;
 
-    public void Step(int line)
+    /// <summary>The line of the statement that runs.</summary>
+    public int Line { get; set; } = 1;
+
+    /// <summary>One operation. What is nested deeper than the thread's stack holds ends here as a fault.</summary>
+    public void Step()
     {
-        if (++_steps > MaxSteps) throw new TemplateException($"Line {line}: the template takes more than {MaxSteps} steps.");
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw Fault("its expressions are nested too deep");
+        Pay(StepUnits);
     }
 
-    public void Write(int characters, int line)
+    /// <summary>Work or memory.</summary>
+    public void Pay(long units)
     {
-        if ((_characters += characters) > MaxCharacters) throw new TemplateException($"Line {line}: the template makes more than {MaxCharacters} characters.");
+        if ((_left -= units) < 0) throw Fault($"the template takes more than its {MaxUnits >> 20} MB of memory and work for one prompt");
     }
 
-    public void Enter(int line)
+    /// <summary>A text that is built.</summary>
+    public void PayText(long characters) => Pay(ObjectUnits + (2 * characters));
+
+    /// <summary>A list or map that is built.</summary>
+    public void PayItems(long count) => Pay(ObjectUnits + (16 * count));
+
+    /// <summary>A search of a text for another, at worst.</summary>
+    public void PaySearch(long characters, long sought) => Pay(StepUnits + characters + (characters * sought / 64));
+
+    /// <summary>A macro that is called, or a value inside a value that is compared.</summary>
+    public void Enter()
     {
-        if (++_depth > MaxDepth) throw new TemplateException($"Line {line}: macros call each other more than {MaxDepth} deep.");
+        Step();
+        if (++_depth > MaxDepth) throw Fault($"macros or values are nested more than {MaxDepth} deep");
     }
 
     public void Leave() => _depth--;
+
+    public TemplateException Fault(string what) => new($"Line {Line}: {what}.");
 }

@@ -5,77 +5,109 @@ namespace Serverless.Inference.Templates;
 /// <summary>What follows a bar.</summary>
 internal static class TemplateFilters
 {
-    public static object? Apply(string name, object? value, List<object?> arguments, Dictionary<string, object?> named, TemplateScope scope, int line)
+    private static readonly (TemplateText Character, TemplateText Entity)[] Entities =
+        [.. new[] { ("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;"), ("\"", "&#34;") }.Select(pair => (TemplateText.Of(pair.Item1), TemplateText.Of(pair.Item2)))];
+
+    public static object? Apply(TemplateBudget budget, string name, object? value, List<object?> arguments, Dictionary<string, object?> named)
     {
-        scope.Budget.Step(line);
+        budget.Step();
         return name switch
         {
-            "trim" => Values.Text(value).Trim(true, true, arguments is [TemplateText characters] ? characters.Value : null),
-            "length" or "count" => Length(value, line),
-            "tojson" => TemplateJson.Write(value, (named.GetValueOrDefault("indent") ?? arguments.FirstOrDefault()) is long indent ? (int)indent : null),
-            "string" => Values.Text(value),
-            "safe" => Values.Text(value).AsMarkup(),
-            "e" or "escape" or "forceescape" => Escape(Values.Text(value)).AsMarkup(),
-            "join" => Join(Values.Items(value, line), arguments is [var separator, ..] ? Values.Text(separator) : TemplateText.Empty),
-            "upper" => Values.Text(value).Map(text => text.ToUpperInvariant()),
-            "lower" => Values.Text(value).Map(text => text.ToLowerInvariant()),
-            "capitalize" => Capitalize(Values.Text(value)),
-            "title" => Title(Values.Text(value)),
-            "replace" => Replace(Values.Text(value), Values.Text(arguments[0]), Values.Text(arguments[1]), -1),
-            "indent" => Indent(Values.Text(value), arguments, named),
-            "default" or "d" => value is Undefined || (arguments is [_, true] && !Values.IsTrue(value)) || (named.GetValueOrDefault("boolean") is true && !Values.IsTrue(value)) ? arguments.FirstOrDefault() ?? TemplateText.Empty : value,
+            "trim" => Values.Text(budget, value).Trim(budget, true, true, arguments is [TemplateText characters] ? characters.Value : null),
+            "length" or "count" => Length(budget, value),
+            "tojson" => TemplateJson.Write(budget, value, (named.GetValueOrDefault("indent") ?? arguments.FirstOrDefault()) as long?),
+            "string" => Values.Text(budget, value),
+            "safe" => Values.Text(budget, value).AsMarkup(),
+            "e" or "escape" or "forceescape" => Escape(budget, Values.Text(budget, value)).AsMarkup(),
+            "join" => Join(budget, Joined(budget, value, named), arguments is [var separator, ..] ? Values.Text(budget, separator) : TemplateText.Empty),
+            "upper" => Values.Text(budget, value).Map(budget, text => text.ToUpperInvariant()),
+            "lower" => Values.Text(budget, value).Map(budget, text => text.ToLowerInvariant()),
+            "capitalize" => Capitalize(budget, Values.Text(budget, value)),
+            "title" => Title(budget, Values.Text(budget, value)),
+            "format" => TemplateFormat.Percent(budget, Values.Text(budget, value), arguments, named),
+            "replace" => Replace(budget, Values.Text(budget, value), Values.Text(budget, arguments[0]), Values.Text(budget, arguments[1]), arguments.Count > 2 && arguments[2] is long count ? count : -1),
+            "indent" => Indent(budget, Values.Text(budget, value), arguments, named),
+            "default" or "d" => value is Undefined || (IsLoose(arguments, named) && !Values.IsTrue(value)) ? arguments.FirstOrDefault() ?? TemplateText.Empty : value,
             "int" => Number(value) is { } number ? (object)(long)number : arguments.FirstOrDefault() ?? 0L,
             "float" => Number(value) is { } number ? number : arguments.FirstOrDefault() ?? 0.0,
             "abs" => value is long whole ? Math.Abs(whole) : value is double number ? (object)Math.Abs(number) : value,
-            "round" => value is double rounded ? Math.Round(rounded) : value,
-            _ => OverItems(name, value, arguments, named, line),
+            "round" => value is double rounded ? Math.Round(rounded, (int)Math.Clamp(arguments.FirstOrDefault() as long? ?? 0, 0, 15)) : value,
+            _ => OverItems(budget, name, value, arguments, named),
         };
     }
 
-    public static TemplateText Join(List<object?> items, TemplateText separator) =>
-        TemplateText.Concat(items.SelectMany((item, index) => index == 0 ? (IEnumerable<TemplateText>)[Values.Text(item)] : [separator, Values.Text(item)]));
-
-    public static TemplateText Capitalize(TemplateText text) =>
-        text.Map(value => value.Length == 0 ? value : char.ToUpperInvariant(value[0]) + value[1..].ToLowerInvariant());
-
-    public static TemplateText Title(TemplateText text) => text.Map(value => CultureInfo.InvariantCulture.TextInfo.ToTitleCase(value.ToLowerInvariant()));
-
-    public static TemplateText Replace(TemplateText text, TemplateText old, TemplateText with, int limit) =>
-        old.Length == 0 ? text : Join(text.Split(old.Value, limit).ConvertAll<object?>(part => part), with);
-
-    private static object? OverItems(string name, object? value, List<object?> arguments, Dictionary<string, object?> named, int line) => name switch
+    public static TemplateText Join(TemplateBudget budget, List<object?> items, TemplateText separator)
     {
-        "list" => Values.Items(value, line).ToList(),
-        "first" => Values.Items(value, line) is [var first, ..] ? first : Undefined.Value,
-        "last" => Values.Items(value, line) is [.., var last] ? last : Undefined.Value,
-        "reverse" => Enumerable.Reverse(Values.Items(value, line)).ToList(),
-        "sort" => Values.Items(value, line).Order(Comparer<object?>.Create((left, right) => Values.Order(left, right, line))).ToList(),
-        "unique" => Unique(Values.Items(value, line)),
-        "sum" => Values.Items(value, line).Aggregate((object?)0L, (sum, item) => Values.Arithmetic("+", sum, item, line)),
-        "min" => Values.Items(value, line).Aggregate((left, right) => Values.Order(left, right, line) <= 0 ? left : right),
-        "max" => Values.Items(value, line).Aggregate((left, right) => Values.Order(left, right, line) >= 0 ? left : right),
-        "items" => TemplateMethods.Find(value, "items") is { } items ? items([], named) : new List<object?>(),
-        "dictsort" => DictSort(value, line),
-        "map" or "select" or "reject" or "selectattr" or "rejectattr" => Values.IsTrue(value) ? Generate(name, Values.Items(value, line), arguments, named, line) : new GeneratedList([]),
-        _ => throw new TemplateException($"Line {line}: the filter '{name}' is not known."),
+        budget.PayItems(2L * items.Count);
+        var parts = new List<TemplateText>(2 * items.Count);
+        foreach (var item in items)
+        {
+            if (parts.Count > 0) parts.Add(separator);
+            parts.Add(Values.Text(budget, item));
+        }
+
+        return TemplateText.Concat(budget, [.. parts]);
+    }
+
+    public static TemplateText Capitalize(TemplateBudget budget, TemplateText text) =>
+        text.Map(budget, value => value.Length == 0 ? value : char.ToUpperInvariant(value[0]) + value[1..].ToLowerInvariant());
+
+    public static TemplateText Title(TemplateBudget budget, TemplateText text) => text.Map(budget, value => CultureInfo.InvariantCulture.TextInfo.ToTitleCase(value.ToLowerInvariant()));
+
+    public static TemplateText Replace(TemplateBudget budget, TemplateText text, TemplateText old, TemplateText with, long limit) =>
+        old.Length == 0 ? text : Join(budget, text.Split(budget, old.Value, limit).ConvertAll<object?>(part => part), with);
+
+    public static TemplateText Escape(TemplateBudget budget, TemplateText text) =>
+        Entities.Aggregate(text, (escaped, pair) => Replace(budget, escaped, pair.Character, pair.Entity, -1));
+
+    private static object? OverItems(TemplateBudget budget, string name, object? value, List<object?> arguments, Dictionary<string, object?> named) => name switch
+    {
+        "list" => Values.NewList(budget, Values.Items(budget, value)),
+        "first" => Values.Items(budget, value) is [var first, ..] ? first : Undefined.Value,
+        "last" => Values.Items(budget, value) is [.., var last] ? last : Undefined.Value,
+        "reverse" => Enumerable.Reverse(Values.NewList(budget, Values.Items(budget, value))).ToList(),
+        "sort" => Sort(budget, Values.NewList(budget, Values.Items(budget, value)), named),
+        "unique" => Unique(budget, Values.Items(budget, value)),
+        "sum" => Values.Items(budget, value).Aggregate((object?)0L, (sum, item) => Arithmetic.Apply(budget, "+", sum, item)),
+        "min" => Values.Items(budget, value).Aggregate((left, right) => Values.Order(budget, left, right) <= 0 ? left : right),
+        "max" => Values.Items(budget, value).Aggregate((left, right) => Values.Order(budget, left, right) >= 0 ? left : right),
+        "items" => TemplateMethods.Find(value, "items") is { } items ? items(budget, [], named) : new List<object?>(),
+        "dictsort" => DictSort(budget, value),
+        "map" or "select" or "reject" or "selectattr" or "rejectattr" => Values.IsTrue(value) ? Generate(budget, name, Values.Items(budget, value), arguments, named) : new GeneratedList([]),
+        _ => throw budget.Fault($"the filter '{name}' is not known"),
     };
 
-    private static GeneratedList Generate(string name, List<object?> items, List<object?> arguments, Dictionary<string, object?> named, int line) => name switch
+    private static GeneratedList Generate(TemplateBudget budget, string name, List<object?> items, List<object?> arguments, Dictionary<string, object?> named)
     {
-        "map" => Map(items, arguments, named, line),
-        "select" => new GeneratedList(items.Where(item => arguments.Count == 0 ? Values.IsTrue(item) : Tested(item, arguments, 0, line))),
-        "reject" => new GeneratedList(items.Where(item => !(arguments.Count == 0 ? Values.IsTrue(item) : Tested(item, arguments, 0, line)))),
-        "selectattr" => new GeneratedList(items.Where(item => AttributeHolds(item, arguments, line))),
-        _ => new GeneratedList(items.Where(item => !AttributeHolds(item, arguments, line))),
-    };
+        budget.PayItems(4L * items.Count);
+        return name switch
+        {
+            "map" => Map(budget, items, arguments, named),
+            "select" => new GeneratedList(items.Where(item => arguments.Count == 0 ? Values.IsTrue(item) : Tested(budget, item, arguments, 0))),
+            "reject" => new GeneratedList(items.Where(item => !(arguments.Count == 0 ? Values.IsTrue(item) : Tested(budget, item, arguments, 0)))),
+            "selectattr" => new GeneratedList(items.Where(item => AttributeHolds(budget, item, arguments))),
+            _ => new GeneratedList(items.Where(item => !AttributeHolds(budget, item, arguments))),
+        };
+    }
 
-    private static long Length(object? value, int line) => value switch
+    private static bool IsLoose(List<object?> arguments, Dictionary<string, object?> named) => arguments is [_, true] || named.GetValueOrDefault("boolean") is true;
+
+    private static List<object?> Joined(TemplateBudget budget, object? value, Dictionary<string, object?> named)
+    {
+        var items = Values.Items(budget, value);
+        if (named.GetValueOrDefault("attribute") is not TemplateText attribute) return items;
+
+        budget.PayItems(items.Count);
+        return items.ConvertAll(item => Values.Attribute(item, attribute.Value));
+    }
+
+    private static long Length(TemplateBudget budget, object? value) => value switch
     {
         TemplateText text => text.Length,
         List<object?> list => list.Count,
         IDictionary<string, object?> map => map.Count,
-        null or Undefined => 0,
-        _ => throw new TemplateException($"Line {line}: {Values.Kind(value)} has no length."),
+        null or Undefined or NoContent => 0,
+        _ => throw budget.Fault($"{Values.Kind(value)} has no length"),
     };
 
     private static double? Number(object? value) => value switch
@@ -87,60 +119,82 @@ internal static class TemplateFilters
         _ => null,
     };
 
-    private static TemplateText Indent(TemplateText text, List<object?> arguments, Dictionary<string, object?> named)
+    private static TemplateText Indent(TemplateBudget budget, TemplateText text, List<object?> arguments, Dictionary<string, object?> named)
     {
-        var width = (arguments.FirstOrDefault() ?? named.GetValueOrDefault("width")) is long given ? (int)given : 4;
+        var width = (arguments.FirstOrDefault() ?? named.GetValueOrDefault("width")) is long given ? given : 4;
         var first = (arguments.Count > 1 ? arguments[1] : named.GetValueOrDefault("first")) is true;
-        var pad = TemplateText.Of(new string(' ', Math.Clamp(width, 0, 1000)));
-        var lines = text.Split("\n", -1).Select((line, index) => (object?)(line.Length == 0 || (index == 0 && !first) ? line : TemplateText.Concat([pad, line]))).ToList();
-        return Join(lines, TemplateText.Of("\n"));
+        var pad = TemplateText.Of(new string(' ', (int)Math.Clamp(width, 0, 1000)));
+        var lines = text.Split(budget, "\n").Select((line, index) => (object?)(line.Length == 0 || (index == 0 && !first) ? line : TemplateText.Concat(budget, pad, line))).ToList();
+        return Join(budget, lines, TemplateText.Of("\n"));
     }
 
-    private static List<object?> Unique(List<object?> items)
+    private static List<object?> Sort(TemplateBudget budget, List<object?> items, Dictionary<string, object?> named)
     {
+        var attribute = (named.GetValueOrDefault("attribute") as TemplateText)?.Value;
+        var comparer = Comparer<object?>.Create((left, right) => Values.Order(budget, left, right));
+        var sorted = named.GetValueOrDefault("reverse") is true
+            ? items.OrderByDescending(Key, comparer)
+            : items.OrderBy(Key, comparer);
+        budget.PayItems(3L * items.Count);
+        return [.. sorted];
+
+        object? Key(object? item)
+        {
+            var key = attribute is null ? item : Values.Attribute(item, attribute);
+            return key is TemplateText text && named.GetValueOrDefault("case_sensitive") is not true ? text.Map(budget, value => value.ToLowerInvariant()) : key;
+        }
+    }
+
+    private static List<object?> Unique(TemplateBudget budget, List<object?> items)
+    {
+        budget.PayItems(2L * items.Count);
         List<object?> unique = [];
         foreach (var item in items)
         {
-            if (!unique.Exists(known => Values.AreEqual(known, item))) unique.Add(item);
+            if (!unique.Exists(known => Values.AreEqual(budget, known, item))) unique.Add(item);
         }
 
         return unique;
     }
 
-    public static TemplateText Escape(TemplateText text) => new (string Character, string Entity)[] { ("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;"), ("\"", "&#34;") }
-        .Aggregate(text, (escaped, pair) => Replace(escaped, TemplateText.Of(pair.Character), TemplateText.Of(pair.Entity), -1));
-
-    private static List<object?> DictSort(object? value, int line)
+    private static List<object?> DictSort(TemplateBudget budget, object? value)
     {
-        if (value is not OrderedDictionary<string, object?> map) throw new TemplateException($"Line {line}: {Values.Kind(value)} is no map.");
+        if (value is not OrderedDictionary<string, object?> map) throw budget.Fault($"{Values.Kind(value)} is no map");
 
+        budget.PayItems(12L * map.Count);
+        foreach (var key in map.Keys) budget.Pay(8L * key.Length); // compared some times each
         var numbers = map.Keys.All(key => long.TryParse(key, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _));
         var keys = numbers ? map.Keys.OrderBy(key => long.Parse(key, CultureInfo.InvariantCulture)) : map.Keys.Order(StringComparer.Ordinal);
         return [.. keys.Select(key => (object?)new List<object?> { TemplateText.OfData(key), map[key] })];
     }
 
-    private static GeneratedList Map(List<object?> items, List<object?> arguments, Dictionary<string, object?> named, int line)
+    private static GeneratedList Map(TemplateBudget budget, List<object?> items, List<object?> arguments, Dictionary<string, object?> named)
     {
         if (named.GetValueOrDefault("attribute") is TemplateText attribute)
         {
             return new GeneratedList(items.Select(item => Values.Attribute(item, attribute.Value) is var value && value is Undefined && named.TryGetValue("default", out var missing) ? missing : value));
         }
 
-        var filter = Values.Text(arguments[0]).Value;
-        var scope = new TemplateScope(null, new TemplateBudget(), []);
-        return new GeneratedList(items.Select(item => Apply(filter, item, arguments[1..], named, scope, line)));
+        var filter = Values.Text(budget, arguments[0]).Value;
+        var rest = arguments[1..];
+        return new GeneratedList(items.Select(item => Apply(budget, filter, item, rest, named)));
     }
 
-    private static bool AttributeHolds(object? item, List<object?> arguments, int line)
+    private static bool AttributeHolds(TemplateBudget budget, object? item, List<object?> arguments)
     {
-        var value = Values.Attribute(item, Values.Text(arguments[0]).Value);
-        return arguments.Count == 1 ? Values.IsTrue(value) : Tested(value, arguments, 1, line);
+        budget.Step();
+        var value = Values.Attribute(item, Values.Text(budget, arguments[0]).Value);
+        return arguments.Count == 1 ? Values.IsTrue(value) : Tested(budget, value, arguments, 1);
     }
 
-    private static bool Tested(object? value, List<object?> arguments, int at, int line) => Values.Text(arguments[at]).Value switch
+    private static bool Tested(TemplateBudget budget, object? value, List<object?> arguments, int at)
     {
-        "==" => Values.AreEqual(value, arguments[at + 1]),
-        "!=" => !Values.AreEqual(value, arguments[at + 1]),
-        var test => TemplateTests.Holds(test, value, arguments[(at + 1)..], line),
-    };
+        budget.Pay(128);
+        return Values.Text(budget, arguments[at]).Value switch
+        {
+            "==" => Values.AreEqual(budget, value, arguments[at + 1]),
+            "!=" => !Values.AreEqual(budget, value, arguments[at + 1]),
+            var test => TemplateTests.Holds(budget, test, value, arguments[(at + 1)..]),
+        };
+    }
 }

@@ -6,77 +6,120 @@ using System.Text.Json;
 namespace Serverless.Inference.Templates;
 
 /// <summary>Values written out: as JSON the way Python's <c>json.dumps(ensure_ascii=False)</c> writes it, or as Python shows them.</summary>
-internal static class TemplateJson
+internal sealed class TemplateJson
 {
+    private const int MaxDepth = 64;
+    private const int MaxIndent = 32;
+
     private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>JSON; data, since it may hold some.</summary>
-    public static TemplateText Write(object? value, int? indent)
+    private readonly TemplateBudget _budget;
+    private readonly StringBuilder _output = new();
+    private readonly int? _indent;
+    private readonly bool _python;
+
+    private TemplateJson(TemplateBudget budget, int? indent, bool python)
     {
-        var output = new StringBuilder();
-        Write(value, output, indent, 0, python: false);
-        return TemplateText.OfData(output.ToString());
+        (_budget, _indent, _python) = (budget, indent, python);
     }
+
+    /// <summary>JSON; data, since it may hold some.</summary>
+    public static TemplateText Write(TemplateBudget budget, object? value, long? indent) =>
+        new TemplateJson(budget, indent is { } width ? (int)Math.Clamp(width, 0, MaxIndent) : null, python: false).Write(value);
 
     /// <summary>Python's <c>str()</c> of a list or map.</summary>
-    public static TemplateText Python(object? value)
+    public static TemplateText Python(TemplateBudget budget, object? value) => new TemplateJson(budget, null, python: true).Write(value);
+
+    private TemplateText Write(object? value)
     {
-        var output = new StringBuilder();
-        Write(value, output, null, 0, python: true);
-        return TemplateText.OfData(output.ToString());
+        Write(value, 0);
+        _budget.PayText(_output.Length);
+        return TemplateText.OfData(_output.ToString());
     }
 
-    private static void Write(object? value, StringBuilder output, int? indent, int depth, bool python)
+    private void Write(object? value, int depth)
     {
-        if (depth > 64) throw new TemplateException("A value is nested deeper than 64.");
+        _budget.Step();
+        if (depth > MaxDepth) throw _budget.Fault($"a value is nested deeper than {MaxDepth}");
 
         switch (value)
         {
-            case null or Undefined:
-                output.Append(python ? "None" : "null");
+            case null or Undefined or NoContent:
+                Append(_python ? "None" : "null");
                 break;
             case bool flag:
-                output.Append((flag, python) switch { (true, true) => "True", (false, true) => "False", (true, false) => "true", _ => "false" });
+                Append((flag, _python) switch { (true, true) => "True", (false, true) => "False", (true, false) => "true", _ => "false" });
                 break;
             case TemplateText text:
-                output.Append(python ? Quote(text.Value) : JsonSerializer.Serialize(text.Value, Relaxed));
+                Quote(text.Value);
                 break;
-            case GeneratedList when !python:
-                throw new TemplateException("The result of a filter is written as JSON; make it a list first.");
+            case GeneratedList when !_python:
+                throw _budget.Fault("the result of a filter is written as JSON; make it a list first");
             case List<object?> list:
-                Items(list.Count, '[', ']', output, indent, depth, index => Write(list[index], output, indent, depth + 1, python));
+                _output.Append('[');
+                for (var i = 0; i < list.Count; i++)
+                {
+                    Part(i, depth + 1);
+                    Write(list[i], depth + 1);
+                }
+
+                Close(list.Count, ']', depth);
                 break;
             case OrderedDictionary<string, object?> map:
-                Items(map.Count, '{', '}', output, indent, depth, index =>
+                _output.Append('{');
+                for (var i = 0; i < map.Count; i++)
                 {
-                    var (key, item) = map.GetAt(index);
-                    output.Append(python ? Quote(key) : JsonSerializer.Serialize(key, Relaxed)).Append(": ");
-                    Write(item, output, indent, depth + 1, python);
-                });
+                    var (key, item) = map.GetAt(i);
+                    Part(i, depth + 1);
+                    Quote(key);
+                    Append(": ");
+                    Write(item, depth + 1);
+                }
+
+                Close(map.Count, '}', depth);
                 break;
-            case IFormattable or TemplateCall:
-                output.Append(value is TemplateCall ? "<function>" : Values.Text(value).Value);
+            case double number:
+                Append(Values.Number(number));
+                break;
+            case IFormattable number:
+                Append(number.ToString(null, CultureInfo.InvariantCulture));
                 break;
             default:
-                output.Append(Convert.ToString(value, CultureInfo.InvariantCulture));
+                Append("<function>");
                 break;
         }
     }
 
-    private static void Items(int count, char open, char close, StringBuilder output, int? indent, int depth, Action<int> write)
+    private void Part(int index, int depth)
     {
-        output.Append(open);
-        for (var i = 0; i < count; i++)
-        {
-            if (i > 0) output.Append(indent is null ? ", " : ",");
-            if (indent is { } width) output.Append('\n').Append(' ', width * (depth + 1));
-            write(i);
-        }
-
-        if (indent is { } last && count > 0) output.Append('\n').Append(' ', last * depth);
-        output.Append(close);
+        if (index > 0) Append(_indent is null ? ", " : ",");
+        Break(depth);
     }
 
-    private static string Quote(string text) =>
-        text.Contains('\'') && !text.Contains('"') ? $"\"{text}\"" : $"'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "\\'", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)}'";
+    private void Close(int count, char close, int depth)
+    {
+        if (count > 0) Break(depth);
+        _output.Append(close);
+    }
+
+    private void Break(int depth)
+    {
+        if (_indent is not { } width) return;
+        _budget.Pay(2L * width * depth);
+        _output.Append('\n').Append(' ', width * depth);
+    }
+
+    private void Quote(string text)
+    {
+        _budget.Pay(16L * text.Length); // at worst each character is six, and all are copied three times
+        if (!_python) Append(JsonSerializer.Serialize(text, Relaxed));
+        else if (text.Contains('\'') && !text.Contains('"')) Append($"\"{text}\"");
+        else Append($"'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "\\'", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)}'");
+    }
+
+    private void Append(string text)
+    {
+        _budget.Pay(4 * text.Length);
+        _output.Append(text);
+    }
 }

@@ -68,7 +68,7 @@ internal sealed class TemplateLexer(string source)
         var end = source.IndexOf("#}", _at, StringComparison.Ordinal);
         if (end < 0) throw Fault("a comment does not end");
 
-        var dash = source[end - 1] == '-';
+        var dash = end > _at && source[end - 1] == '-';
         _line += source.AsSpan(_at, end - _at).Count('\n');
         _at = end + 2;
         return (dash, !dash);

@@ -6,6 +6,7 @@ internal static class TemplateMethods
     public static TemplateCall? Find(object? of, string name) => of switch
     {
         TemplateText text => OfText(text, name),
+        NoContent => OfText(TemplateText.Empty, name),
         OrderedDictionary<string, object?> map => OfMap(map, name),
         List<object?> list => OfList(list, name),
         _ => null,
@@ -13,47 +14,138 @@ internal static class TemplateMethods
 
     private static TemplateCall? OfText(TemplateText text, string name) => name switch
     {
-        "strip" => (arguments, _) => text.Trim(true, true, Characters(arguments)),
-        "lstrip" => (arguments, _) => text.Trim(true, false, Characters(arguments)),
-        "rstrip" => (arguments, _) => text.Trim(false, true, Characters(arguments)),
-        "split" => (arguments, _) => Split(text, arguments),
-        "splitlines" => (_, _) => text.Length == 0 ? [] : text.Split("\n", -1).ConvertAll<object?>(line => line),
-        "upper" => (_, _) => text.Map(value => value.ToUpperInvariant()),
-        "lower" => (_, _) => text.Map(value => value.ToLowerInvariant()),
-        "title" => (_, _) => TemplateFilters.Title(text),
-        "capitalize" => (_, _) => TemplateFilters.Capitalize(text),
-        "startswith" => (arguments, _) => Any(arguments, part => text.Value.StartsWith(part, StringComparison.Ordinal)),
-        "endswith" => (arguments, _) => Any(arguments, part => text.Value.EndsWith(part, StringComparison.Ordinal)),
-        "replace" => (arguments, _) => TemplateFilters.Replace(text, Values.Text(arguments[0]), Values.Text(arguments[1]), arguments.Count > 2 && arguments[2] is long count ? (int)count : -1),
-        "find" => (arguments, _) => (long)text.Value.IndexOf(Values.Text(arguments[0]).Value, StringComparison.Ordinal),
-        "count" => (arguments, _) => (long)text.Split(Values.Text(arguments[0]).Value, -1).Count - 1,
-        "join" => (arguments, _) => TemplateFilters.Join(Values.Items(arguments[0], 0), text),
-        "removeprefix" => (arguments, _) => Values.Text(arguments[0]).Value is var prefix && text.Value.StartsWith(prefix, StringComparison.Ordinal) ? text.Slice(prefix.Length, text.Length - prefix.Length) : text,
-        "removesuffix" => (arguments, _) => Values.Text(arguments[0]).Value is var suffix && text.Value.EndsWith(suffix, StringComparison.Ordinal) ? text.Slice(0, text.Length - suffix.Length) : text,
-        "isdigit" => (_, _) => text.Length > 0 && text.Value.All(char.IsDigit),
+        "strip" => (budget, arguments, _) => text.Trim(budget, true, true, Characters(arguments)),
+        "lstrip" => (budget, arguments, _) => text.Trim(budget, true, false, Characters(arguments)),
+        "rstrip" => (budget, arguments, _) => text.Trim(budget, false, true, Characters(arguments)),
+        "split" => (budget, arguments, named) => Split(budget, text, arguments, named, fromEnd: false),
+        "rsplit" => (budget, arguments, named) => Split(budget, text, arguments, named, fromEnd: true),
+        "splitlines" => (budget, _, _) => Lines(budget, text),
+        "partition" => (budget, arguments, _) => Partition(budget, text, Texts(budget, arguments)[0], fromEnd: false),
+        "rpartition" => (budget, arguments, _) => Partition(budget, text, Texts(budget, arguments)[0], fromEnd: true),
+        "upper" => (budget, _, _) => text.Map(budget, value => value.ToUpperInvariant()),
+        "lower" or "casefold" => (budget, _, _) => text.Map(budget, value => value.ToLowerInvariant()),
+        "swapcase" => (budget, _, _) => text.Map(budget, value => string.Concat(value.Select(letter => char.IsUpper(letter) ? char.ToLowerInvariant(letter) : char.ToUpperInvariant(letter)))),
+        "title" => (budget, _, _) => TemplateFilters.Title(budget, text),
+        "capitalize" => (budget, _, _) => TemplateFilters.Capitalize(budget, text),
+        "startswith" => (budget, arguments, _) => Any(budget, arguments, part => text.Value.StartsWith(part, StringComparison.Ordinal)),
+        "endswith" => (budget, arguments, _) => Any(budget, arguments, part => text.Value.EndsWith(part, StringComparison.Ordinal)),
+        "replace" => (budget, arguments, named) => Replace(budget, text, arguments, named),
+        "format" => (budget, arguments, named) => TemplateFormat.Braces(budget, text, arguments, named),
+        "join" => (budget, arguments, _) => TemplateFilters.Join(budget, Values.Items(budget, arguments[0]), text),
+        "removeprefix" => (budget, arguments, _) => Texts(budget, arguments)[0] is var prefix && text.Value.StartsWith(prefix.Value, StringComparison.Ordinal) ? text.Slice(budget, prefix.Length, text.Length - prefix.Length) : text,
+        "removesuffix" => (budget, arguments, _) => Texts(budget, arguments)[0] is var suffix && text.Value.EndsWith(suffix.Value, StringComparison.Ordinal) ? text.Slice(budget, 0, text.Length - suffix.Length) : text,
+        "zfill" or "ljust" or "rjust" or "center" => (budget, arguments, _) => Pad(budget, text, name, arguments),
+        _ => OfSearch(text, name) ?? OfCharacters(text, name),
+    };
+
+    private static TemplateCall? OfSearch(TemplateText text, string name) => name switch
+    {
+        "find" or "index" => (budget, arguments, _) => Found(budget, name, Search(budget, text, arguments, value => text.Value.IndexOf(value, StringComparison.Ordinal))),
+        "rfind" or "rindex" => (budget, arguments, _) => Found(budget, name, Search(budget, text, arguments, value => text.Value.LastIndexOf(value, StringComparison.Ordinal))),
+        "count" => (budget, arguments, _) => Texts(budget, arguments)[0] is { Length: > 0 } sought ? text.Split(budget, sought.Value).Count - 1L : text.Length + 1L,
         _ => null,
     };
+
+    private static TemplateCall? OfCharacters(TemplateText text, string name)
+    {
+        Func<char, bool>? test = name switch
+        {
+            "isdigit" or "isnumeric" or "isdecimal" => char.IsDigit,
+            "isalpha" => char.IsLetter,
+            "isalnum" => char.IsLetterOrDigit,
+            "isspace" => char.IsWhiteSpace,
+            "isupper" => letter => !char.IsLower(letter),
+            "islower" => letter => !char.IsUpper(letter),
+            _ => null,
+        };
+        if (test is null) return null;
+        return (budget, _, _) =>
+        {
+            budget.Pay(text.Length);
+            return text.Length > 0 && text.Value.All(test) && (name is not ("isupper" or "islower") || text.Value.Any(char.IsLetter));
+        };
+    }
 
     private static TemplateCall? OfMap(OrderedDictionary<string, object?> map, string name) => name switch
     {
-        "items" => (_, _) => map.Select(pair => (object?)new List<object?> { TemplateText.OfData(pair.Key), pair.Value }).ToList(),
-        "keys" => (_, _) => map.Keys.Select(key => (object?)TemplateText.OfData(key)).ToList(),
-        "values" => (_, _) => map.Values.ToList(),
-        "get" => (arguments, _) => map.TryGetValue(Values.Text(arguments[0]).Value, out var value) ? value : arguments.Count > 1 ? arguments[1] : null,
+        "items" => (budget, _, _) => Pairs(budget, map),
+        "keys" => (budget, _, _) => Values.Items(budget, map),
+        "values" => (budget, _, _) => Values.NewList(budget, map.Values),
+        "get" => (budget, arguments, _) => map.TryGetValue(Values.Text(budget, arguments[0]).Value, out var value) ? value : arguments.Count > 1 ? arguments[1] : null,
         _ => null,
     };
 
-    private static TemplateCall? OfList(List<object?> list, string name) =>
-        name == "index" ? (arguments, _) => (long)list.FindIndex(item => Values.AreEqual(item, arguments[0])) : null;
+    private static TemplateCall? OfList(List<object?> list, string name) => name switch
+    {
+        "index" => (budget, arguments, _) => Found(budget, name, list.FindIndex(item => Values.AreEqual(budget, item, arguments[0]))),
+        "count" => (budget, arguments, _) => list.LongCount(item => Values.AreEqual(budget, item, arguments[0])),
+        _ => null,
+    };
+
+    private static List<object?> Pairs(TemplateBudget budget, OrderedDictionary<string, object?> map)
+    {
+        budget.PayItems(10L * map.Count);
+        return [.. map.Select(pair => (object?)new List<object?> { TemplateText.OfData(pair.Key), pair.Value })];
+    }
 
     private static string? Characters(IReadOnlyList<object?> arguments) => arguments is [TemplateText characters] ? characters.Value : null;
 
-    private static bool Any(IReadOnlyList<object?> arguments, Func<string, bool> matches) =>
-        arguments[0] is List<object?> options ? options.Exists(option => matches(Values.Text(option).Value)) : matches(Values.Text(arguments[0]).Value);
+    private static TemplateText[] Texts(TemplateBudget budget, IReadOnlyList<object?> arguments) => [.. arguments.Select(argument => Values.Text(budget, argument))];
 
-    private static List<object?> Split(TemplateText text, IReadOnlyList<object?> arguments)
+    private static bool Any(TemplateBudget budget, IReadOnlyList<object?> arguments, Func<string, bool> matches)
     {
-        var parts = arguments is [TemplateText { Length: > 0 } separator, ..] ? text.Split(separator.Value, arguments is [_, long limit] ? (int)limit : -1) : text.Words();
+        foreach (var option in arguments[0] is List<object?> options ? options : [arguments[0]])
+        {
+            var text = Values.Text(budget, option);
+            budget.Pay(16 + text.Length);
+            if (matches(text.Value)) return true;
+        }
+
+        return false;
+    }
+
+    private static int Search(TemplateBudget budget, TemplateText text, IReadOnlyList<object?> arguments, Func<string, int> find)
+    {
+        var sought = Values.Text(budget, arguments[0]);
+        budget.PaySearch(text.Length, sought.Length);
+        return find(sought.Value);
+    }
+
+    private static long Found(TemplateBudget budget, string name, int at) => at >= 0 || name.EndsWith("find", StringComparison.Ordinal) ? at : throw budget.Fault($"'{name}' finds nothing");
+
+    private static TemplateText Replace(TemplateBudget budget, TemplateText text, IReadOnlyList<object?> arguments, IReadOnlyDictionary<string, object?> named) =>
+        TemplateFilters.Replace(budget, text, Values.Text(budget, arguments[0]), Values.Text(budget, arguments[1]), (arguments.Count > 2 ? arguments[2] : named.GetValueOrDefault("count")) is long count ? count : -1);
+
+    private static List<object?> Split(TemplateBudget budget, TemplateText text, IReadOnlyList<object?> arguments, IReadOnlyDictionary<string, object?> named, bool fromEnd)
+    {
+        var limit = (arguments.Count > 1 ? arguments[1] : named.GetValueOrDefault("maxsplit")) is long most ? most : -1;
+        var separator = (arguments.Count > 0 ? arguments[0] : named.GetValueOrDefault("sep")) as TemplateText;
+        if (separator is { Length: 0 }) throw budget.Fault("a text is split at an empty one");
+
+        var parts = separator is null ? text.Words(budget, limit) : fromEnd ? text.SplitFromEnd(budget, separator.Value, limit) : text.Split(budget, separator.Value, limit);
         return parts.ConvertAll<object?>(part => part);
+    }
+
+    private static List<object?> Lines(TemplateBudget budget, TemplateText text)
+    {
+        var lines = text.Split(budget, "\n");
+        if (lines[^1].Length == 0) lines.RemoveAt(lines.Count - 1);
+        return lines.ConvertAll<object?>(line => line);
+    }
+
+    private static List<object?> Partition(TemplateBudget budget, TemplateText text, TemplateText separator, bool fromEnd)
+    {
+        var parts = fromEnd ? text.SplitFromEnd(budget, separator.Value, 1) : text.Split(budget, separator.Value, 1);
+        return parts.Count == 2 ? [parts[0], separator, parts[1]] : fromEnd ? [TemplateText.Empty, TemplateText.Empty, text] : [text, TemplateText.Empty, TemplateText.Empty];
+    }
+
+    private static TemplateText Pad(TemplateBudget budget, TemplateText text, string name, IReadOnlyList<object?> arguments)
+    {
+        var width = arguments[0] is long given ? given : throw budget.Fault($"'{name}' takes a width");
+        var missing = Math.Max(0, width - text.Length);
+        budget.PayText(missing);
+        var fill = name == "zfill" ? '0' : arguments.Count > 1 && arguments[1] is TemplateText { Length: 1 } one ? one.Value[0] : ' ';
+        var left = name switch { "ljust" => 0, "center" => missing / 2, _ => missing };
+        return TemplateText.Concat(budget, TemplateText.Of(new string(fill, (int)left)), text, TemplateText.Of(new string(fill, (int)(missing - left))));
     }
 }

@@ -8,6 +8,9 @@ internal sealed class TemplateParser(TokenReader reader)
     private readonly ExpressionParser _expressions = new(reader);
     private int _nesting;
 
+    /// <summary>Names of variables that the template reads; known once it is parsed.</summary>
+    public IReadOnlySet<string> Names => _expressions.Names;
+
     /// <summary>The whole template.</summary>
     public Execute Parse()
     {
@@ -44,6 +47,7 @@ internal sealed class TemplateParser(TokenReader reader)
         {
             foreach (var statement in all)
             {
+                scope.Budget.Step();
                 if (statement(scope) is var signal and not LoopSignal.None) return signal;
             }
 
@@ -58,11 +62,11 @@ internal sealed class TemplateParser(TokenReader reader)
         {
             case TokenKind.Data:
                 var text = TemplateText.Of(token.Text);
-                return Done(scope => scope.Write(text, token.Line));
+                return Done(token.Line, scope => scope.Write(text));
             case TokenKind.ExpressionStart:
                 var value = _expressions.ParseTuple();
                 reader.Expect(TokenKind.ExpressionEnd);
-                return Done(scope => scope.Write(Values.Text(value(scope)), token.Line));
+                return Done(token.Line, scope => scope.Write(Values.Text(scope.Budget, value(scope))));
             case TokenKind.StatementStart:
                 return Tag(reader.Name(), token.Line);
             default:
@@ -75,7 +79,7 @@ internal sealed class TemplateParser(TokenReader reader)
         switch (name)
         {
             case "if":
-                return If();
+                return If(line);
             case "for":
                 return For(line);
             case "set":
@@ -97,8 +101,10 @@ internal sealed class TemplateParser(TokenReader reader)
         }
     }
 
-    private static Execute Done(Action<TemplateScope> action) => scope =>
+    /// <summary>A statement of that line.</summary>
+    private static Execute Done(int line, Action<TemplateScope> action) => scope =>
     {
+        scope.Budget.Line = line;
         action(scope);
         return LoopSignal.None;
     };
@@ -118,7 +124,7 @@ internal sealed class TemplateParser(TokenReader reader)
         return body;
     }
 
-    private Execute If()
+    private Execute If(int line)
     {
         List<(Evaluate Condition, Execute Body)> branches = [];
         Execute? otherwise = null;
@@ -146,6 +152,8 @@ internal sealed class TemplateParser(TokenReader reader)
         {
             foreach (var (condition, body) in branches)
             {
+                scope.Budget.Line = line;
+                scope.Budget.Step();
                 if (Values.IsTrue(condition(scope))) return body(scope);
             }
 
@@ -173,7 +181,12 @@ internal sealed class TemplateParser(TokenReader reader)
         }
 
         Close("endfor");
-        return new TemplateLoop(names, items, condition, body, otherwise, line).Run;
+        var loop = new TemplateLoop(names, items, condition, body, otherwise);
+        return scope =>
+        {
+            scope.Budget.Line = line;
+            return loop.Run(scope);
+        };
     }
 
     private string Target()
@@ -192,20 +205,20 @@ internal sealed class TemplateParser(TokenReader reader)
             reader.Expect(TokenKind.StatementEnd);
             var body = Block("endset");
             Close("endset");
-            return Done(scope => scope[names[0]] = Captured(body, scope));
+            return Done(line, scope => scope[names[0]] = Captured(body, scope));
         }
 
         var value = _expressions.ParseTuple();
         reader.Expect(TokenKind.StatementEnd);
-        return Done(scope => Assign(scope, names, attribute, value(scope), line));
+        return Done(line, scope => Assign(scope, names, attribute, value(scope)));
     }
 
-    private static void Assign(TemplateScope scope, List<string> names, string? attribute, object? value, int line)
+    private static void Assign(TemplateScope scope, List<string> names, string? attribute, object? value)
     {
         if (attribute is not null)
         {
-            if (scope[names[0]] is not IDictionary<string, object?> map) throw new TemplateException($"Line {line}: '{names[0]}' is no namespace.");
-            map[attribute] = value;
+            if (scope[names[0]] is not IDictionary<string, object?> map) throw scope.Budget.Fault($"'{names[0]}' is no namespace");
+            Values.Set(scope.Budget, map, attribute, value);
         }
         else if (names.Count == 1)
         {
@@ -213,7 +226,7 @@ internal sealed class TemplateParser(TokenReader reader)
         }
         else
         {
-            var items = Values.Items(value, line);
+            var items = Values.Items(scope.Budget, value);
             for (var i = 0; i < names.Count; i++) scope[names[i]] = i < items.Count ? items[i] : Undefined.Value;
         }
     }
@@ -222,18 +235,18 @@ internal sealed class TemplateParser(TokenReader reader)
     {
         List<TemplateText> output = [];
         body(scope.Nested(output));
-        return TemplateText.Concat(output);
+        return TemplateText.Concat(scope.Budget, [.. output]);
     }
 
     private Execute Filter(int line)
     {
-        var apply = _expressions.Filter(scope => scope["\0captured"], reader.Name(), line);
+        var apply = _expressions.Filter(scope => scope["\0captured"], reader.Name());
         var body = Wrapped("endfilter");
-        return Done(scope =>
+        return Done(line, scope =>
         {
             var inner = scope.Nested();
             inner["\0captured"] = Captured(body, scope);
-            scope.Write(Values.Text(apply(inner)), line);
+            scope.Write(Values.Text(scope.Budget, apply(inner)));
         });
     }
 
@@ -249,9 +262,10 @@ internal sealed class TemplateParser(TokenReader reader)
         }
 
         var body = Wrapped("endmacro");
-        return Done(scope => scope[name] = new TemplateCall((arguments, named) =>
+        return Done(line, scope => scope[name] = new TemplateCall((budget, arguments, named) =>
         {
-            scope.Budget.Enter(line);
+            budget.Enter();
+            var caller = budget.Line;
             var inner = scope.Nested();
             foreach (var (index, (parameter, missing)) in parameters.Index())
             {
@@ -259,7 +273,8 @@ internal sealed class TemplateParser(TokenReader reader)
             }
 
             var result = Captured(body, inner);
-            scope.Budget.Leave();
+            budget.Leave();
+            budget.Line = caller;
             return result;
         }));
     }

@@ -9,7 +9,8 @@ internal sealed class TokenReader(List<TemplateToken> tokens)
 
     public int Line => Current.Line;
 
-    public TemplateToken Take() => tokens[_at++];
+    /// <summary>The current piece; the end is never passed.</summary>
+    public TemplateToken Take() => Current.Kind == TokenKind.End ? Current : tokens[_at++];
 
     public bool IsName(string name, int ahead = 0) => _at + ahead < tokens.Count && tokens[_at + ahead] is { Kind: TokenKind.Name } token && token.Text == name;
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using Serverless.Inference.Gguf;
 
@@ -12,14 +13,29 @@ public sealed class Tokenizer
     private const int ControlType = 3;
     private const int UserDefinedType = 4;
 
+    private static readonly string[] EndNames =
+    [
+        "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>", "<|calls|>", "<|flush|>", "<|end_of_text|>", "<end_of_turn>", "<end_of_utterance>",
+        "</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
+    ];
+
     private readonly byte[][] _bytes;
     private readonly bool[] _control;
     private readonly BytePairEncoder _encoder;
     private readonly SpecialTokens _special;
+    private readonly int _longest;
+    private readonly SearchValues<byte> _absent;
+    private readonly SearchValues<char> _absentAscii;
+    private readonly bool _lacksLetters;
 
     private Tokenizer(byte[][] bytes, bool[] control, BytePairEncoder encoder, SpecialTokens special)
     {
         (_bytes, _control, _encoder, _special) = (bytes, control, encoder, special);
+        _longest = Math.Max(1, bytes.Max(token => token.Length));
+        byte[] absent = [.. encoder.Absent];
+        _absent = SearchValues.Create(absent);
+        _absentAscii = SearchValues.Create([.. absent.Where(value => value < 0x80).Select(value => (char)value)]);
+        _lacksLetters = absent.Any(value => value is >= 0x80 and < 0xF0 and not (0xC0 or 0xC1));
     }
 
     /// <summary>Size of the vocabulary.</summary>
@@ -31,14 +47,18 @@ public sealed class Tokenizer
     /// <summary>The token a prompt begins with where the model wants one; else null.</summary>
     public required int? BeginToken { get; init; }
 
+    /// <summary>The text of the begin token, which templates call <c>bos_token</c>; empty if the file names none.</summary>
+    public required string BeginText { get; init; }
+
+    /// <summary>The text of the end token, which templates call <c>eos_token</c>.</summary>
+    public required string EndText { get; init; }
+
     /// <summary>Reads the tokenizer of a file.</summary>
     /// <exception cref="TokenizerException">It is of a kind that is not known, or does not fit together.</exception>
     /// <exception cref="GgufException">A field is missing or of another kind.</exception>
     public static Tokenizer Load(GgufFile file)
     {
-        ArgumentNullException.ThrowIfNull(file);
-        Require(file, "tokenizer.ggml.model", "gpt2");
-        Require(file, "tokenizer.ggml.pre", "smollm");
+        Check(file);
         var entries = file.Get<string[]>("tokenizer.ggml.tokens");
         var types = file.Get<int[]>("tokenizer.ggml.token_type");
         if (types.Length != entries.Length) throw new TokenizerException($"tokenizer.ggml.token_type has {types.Length} entries, tokenizer.ggml.tokens {entries.Length}; they must be as many.");
@@ -55,11 +75,23 @@ public sealed class Tokenizer
             bytes[id] = (types[id] is ControlType or UserDefinedType ? null : ByteAlphabet.Decode(entries[id])) ?? Encoding.UTF8.GetBytes(entries[id]);
         }
 
-        return new Tokenizer(bytes, control, Encoder(file, ids), new SpecialTokens(special))
+        return new Tokenizer(bytes, control, Encoder(file, ids, entries), new SpecialTokens(special))
         {
             EndTokens = EndsOf(file, ids, entries.Length),
+            BeginText = file.Keys.Contains("tokenizer.ggml.bos_token_id") ? entries[Id(file, "tokenizer.ggml.bos_token_id", entries.Length)] : "",
+            EndText = entries[Id(file, "tokenizer.ggml.eos_token_id", entries.Length)],
             BeginToken = file.Find<bool>("tokenizer.ggml.add_bos_token") ? Id(file, "tokenizer.ggml.bos_token_id", entries.Length) : null,
         };
+    }
+
+    /// <summary>Whether a file's tokenizer is of a kind that is known: cheap, and enough to tell of a model that could not be served.</summary>
+    /// <exception cref="TokenizerException">It is not.</exception>
+    /// <exception cref="GgufException">A field is missing or of another kind.</exception>
+    public static void Check(GgufFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        Require(file, "tokenizer.ggml.model", "gpt2");
+        Require(file, "tokenizer.ggml.pre", "smollm");
     }
 
     /// <summary>The tokens of <paramref name="text"/>.</summary>
@@ -72,22 +104,46 @@ public sealed class Tokenizer
         return output;
     }
 
-    /// <summary>Appends the tokens of <paramref name="text"/> to <paramref name="output"/>.</summary>
-    public void Encode(ReadOnlySpan<char> text, bool parseSpecial, List<int> output)
+    /// <summary>Appends the tokens of <paramref name="text"/> to <paramref name="output"/>, and stops where more than <paramref name="limit"/> are in it.</summary>
+    /// <param name="text">Any UTF-16; a lone surrogate reads as U+FFFD.</param>
+    /// <param name="parseSpecial">Whether control tokens written out become those tokens.</param>
+    /// <param name="output">Where they go.</param>
+    /// <param name="limit">Most tokens wanted; there may come to be some more, and where there are, the rest of the text is not read.</param>
+    public void Encode(ReadOnlySpan<char> text, bool parseSpecial, List<int> output, int limit = int.MaxValue)
     {
         ArgumentNullException.ThrowIfNull(output);
-        while (!text.IsEmpty)
+        while (!text.IsEmpty && output.Count <= limit)
         {
             if (!parseSpecial || !_special.TryFind(text, out var at, out var length, out var token))
             {
-                EncodeText(text, output);
+                EncodeText(text, output, limit);
                 return;
             }
 
-            EncodeText(text[..at], output);
+            EncodeText(text[..at], output, limit);
             output.Add(token);
             text = text[(at + length)..];
         }
+    }
+
+    /// <summary>So many tokens at least are so many bytes that have tokens: none stands for more than the longest one.</summary>
+    public long LeastTokens(long bytes) => (bytes + _longest - 1) / _longest;
+
+    /// <summary>Bytes of UTF-8 that have tokens; what a vocabulary lacks is not seen by its model.</summary>
+    public long CountBytes(ReadOnlySpan<byte> text) => text.Length - text.CountAny(_absent);
+
+    /// <summary>The same of UTF-16, at least: a unit stands for one byte or more, of which one is known.</summary>
+    public long CountBytes(ReadOnlySpan<char> text)
+    {
+        if (!_lacksLetters) return text.Length - text.CountAny(_absentAscii);
+
+        var count = 0L;
+        foreach (var unit in text)
+        {
+            if (unit < 0x80 && !_absentAscii.Contains(unit)) count++;
+        }
+
+        return count;
     }
 
     /// <summary>The bytes of a token; none for a control token, which has no text.</summary>
@@ -120,18 +176,26 @@ public sealed class Tokenizer
         return id >= 0 && id < count ? (int)id : throw new TokenizerException($"{key} is {id}; the vocabulary has {count} tokens.");
     }
 
+    /// <summary>Those that the file names, and those whose name says it: a file names one, and its template may end a turn with another.</summary>
     private static HashSet<int> EndsOf(GgufFile file, Dictionary<string, int> ids, int count)
     {
         HashSet<int> ends = [Id(file, "tokenizer.ggml.eos_token_id", count)];
-        foreach (var name in (string[])["<|im_end|>", "<|endoftext|>", "<|eot_id|>"])
+        foreach (var key in (string[])["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"])
+        {
+            if (file.Keys.Contains(key)) ends.Add(Id(file, key, count));
+        }
+
+        foreach (var name in EndNames)
         {
             if (ids.TryGetValue(name, out var id)) ends.Add(id);
         }
 
+        // In the harmony format <|end|> parts the messages of one answer.
+        if (ids.ContainsKey("<|return|>") && ids.ContainsKey("<|call|>") && ids.TryGetValue("<|end|>", out var part)) ends.Remove(part);
         return ends;
     }
 
-    private static BytePairEncoder Encoder(GgufFile file, Dictionary<string, int> ids)
+    private static BytePairEncoder Encoder(GgufFile file, Dictionary<string, int> ids, string[] entries)
     {
         var byteTokens = new int[256];
         for (var value = 0; value < 256; value++)
@@ -154,19 +218,29 @@ public sealed class Tokenizer
             merges.TryAdd(BytePairEncoder.Pair(leftId, rightId), (rank, merged));
         }
 
-        return new BytePairEncoder(byteTokens, merges);
+        // Each character of an entry that merges is a byte.
+        var lengths = new int[entries.Length];
+        for (var id = 0; id < entries.Length; id++) lengths[id] = entries[id].Length;
+        return new BytePairEncoder(byteTokens, merges, lengths);
     }
 
-    private void EncodeText(ReadOnlySpan<char> text, List<int> output)
+    private void EncodeText(ReadOnlySpan<char> text, List<int> output, int limit)
     {
         Span<byte> buffer = stackalloc byte[256];
-        while (!text.IsEmpty)
+        while (!text.IsEmpty && output.Count <= limit)
         {
             var length = PreTokenizer.Next(text);
             var piece = text[..length];
             text = text[length..];
-            var bytes = piece.Length * 3 <= buffer.Length ? buffer : new byte[Encoding.UTF8.GetMaxByteCount(piece.Length)];
-            _encoder.Encode(bytes[..Encoding.UTF8.GetBytes(piece, bytes)], output);
+            if (piece.Length * 3 <= buffer.Length)
+            {
+                _encoder.Encode(buffer[..Encoding.UTF8.GetBytes(piece, buffer)], output);
+                continue;
+            }
+
+            var bytes = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetByteCount(piece));
+            _encoder.Encode(bytes.AsSpan(0, Encoding.UTF8.GetBytes(piece, bytes)), output, limit);
+            ArrayPool<byte>.Shared.Return(bytes);
         }
     }
 }

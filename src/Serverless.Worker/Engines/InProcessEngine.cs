@@ -38,7 +38,7 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
         if (request.Body.Length > LongBody) await Task.Yield();
 
         var body = OpenAiBody.Parse(request.Endpoint, request.Body);
-        var encoded = prompts.Encode(body);
+        var encoded = prompts.Encode(body, request.AcceptedAt);
         var perPrompt = Math.Max(1, request.Choices / encoded.Count);
         var sequences = new List<GenerationRequest?>(request.Choices);
         for (var choice = 0; choice < request.Choices; choice++) sequences.Add(Sequence(request, body, encoded[choice / perPrompt], choice, output));

@@ -3,6 +3,7 @@ using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
 using Serverless.Inference.Gguf;
 using Serverless.Inference.Models;
+using Serverless.Inference.Templates;
 using Serverless.Inference.Tokenizers;
 
 namespace Serverless.Worker.Engines;
@@ -31,12 +32,28 @@ internal sealed class InProcessEngineFactory(TimeProvider time) : IEngineFactory
         try
         {
             // Packing the weights takes every core for a moment: off the caller's thread.
-            var model = await Task.Run(() => InferenceModel.Load(source.Location, progress, cancellationToken), cancellationToken);
-            return new InProcessEngine(model, new InferenceEngine(model, options, time), options, PromptReader.Load(model.Tokenizer, model.ChatTemplate));
+            return await Task.Run(() => Load(source.Location, options, progress, cancellationToken), cancellationToken);
         }
-        catch (Exception exception) when (exception is GgufException or ModelException or TokenizerException)
+        catch (Exception exception) when (exception is GgufException or ModelException or TokenizerException or TemplateException or OutOfMemoryException)
         {
-            throw new EngineLoadException(exception.Message, exception);
+            throw new EngineLoadException($"Model '{pool.Model.Name}' cannot be loaded from '{source.Location}': {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>What is begun and does not become an engine is given back: a load that fails is tried again, and again.</summary>
+    private InProcessEngine Load(string path, InferenceEngineOptions options, IProgress<double> progress, CancellationToken cancellationToken)
+    {
+        var model = InferenceModel.Load(path, progress, cancellationToken);
+        try
+        {
+            // Before the engine, which begins threads.
+            var prompts = PromptReader.Load(model.Tokenizer, model.ChatTemplate);
+            return new InProcessEngine(model, new InferenceEngine(model, options, time), options, prompts);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
         }
     }
 }

@@ -1,5 +1,6 @@
 using Serverless.Catalog;
 using Serverless.Hosting.Manifests;
+using Serverless.Tests.Inference.Gguf;
 using Shouldly;
 
 namespace Serverless.Tests.Manifests;
@@ -22,6 +23,32 @@ public sealed class FileCatalogSourceTests : IDisposable
         model.Pools.Single().Name.Value.ShouldBe("smollm2-135m-instruct-cpu");
         model.Scaling.ShouldBe(new ScalingConfig { MinReplicas = 0, MaxReplicas = 2 });
         source.Warnings.ShouldBeEmpty();
+    }
+
+    [Theory]
+    [InlineData("tokenizer.chat_template", "{% if %}", "chat template")]
+    [InlineData("tokenizer.ggml.pre", "qwen2", "tokenizer.ggml.pre is 'qwen2'")]
+    [InlineData("llama.rope.scaling.type", "yarn", "yarn")]
+    public void A_model_whose_file_the_engine_cannot_run_is_left_out_by_name_and_the_others_are_served(string key, string value, string part)
+    {
+        var path = Path.Combine(_folder.FullName, "odd.gguf");
+        File.WriteAllBytes(path, TinyModel.Build(new Dictionary<string, object?> { [key] = value }).File);
+        Write("a.yaml", ManifestText.Simulated());
+        Write("b.yaml", ManifestText.Playground());
+        Write("c.yaml", $$$"""
+            apiVersion: llmaz.io/v1alpha1
+            kind: OpenModel
+            metadata: {name: odd}
+            spec: {familyName: odd, source: {uri: "host://{{{path}}}"}}
+            """);
+        Write("d.yaml", ManifestText.Playground("odd"));
+
+        var source = new FileCatalogSource(_folder.FullName);
+
+        source.Current.Models.Single().Name.Value.ShouldBe("sim");
+        var warning = source.Warnings.Single(warning => warning.ToString().Contains("left out", StringComparison.Ordinal)).ToString();
+        warning.ShouldContain(path);
+        warning.ShouldContain(part);
     }
 
     [Fact]

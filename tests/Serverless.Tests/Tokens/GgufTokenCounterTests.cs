@@ -1,17 +1,115 @@
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Tests.Inference;
+using Serverless.Tests.Inference.Gguf;
 using Shouldly;
 
 namespace Serverless.Tests.Tokens;
 
-public sealed class GgufTokenCounterTests
+public sealed class GgufTokenCounterTests : IDisposable
 {
+    private const int Megabyte = 1 << 20;
+
+    private static readonly JsonSerializerOptions Raw = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private readonly GgufTokenCounter _counter = new();
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("serverless-count");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Theory]
+    [InlineData("completions", """{"model":"m","prompt":"@"}""")]
+    [InlineData("completions", """{"model":"m","prompt":["short","@"]}""")]
+    [InlineData("chat/completions", """{"messages":[{"role":"system","content":"s"},{"content":"@","role":"user"}],"temperature":1}""")]
+    [InlineData("chat/completions", """{"messages":[{"role":"user","content":[{"type":"text","text":"@"}]}]}""")]
+    public void A_prompt_far_over_the_limit_is_refused_by_its_bytes(string endpoint, string body)
+    {
+        var kind = new EndpointName(endpoint);
+        var bytes = Encoding.UTF8.GetBytes(body.Replace("@", new string('a', 16 * Megabyte), StringComparison.Ordinal));
+        Count(EndpointName.Completions, new { prompt = "x" });
+        var before = GC.GetAllocatedBytesForCurrentThread();
+
+        var count = _counter.CountPrompt(Shipped, kind, bytes, limit: 8192, wantBlocks: true);
+
+        (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBeLessThan(64 * 1024);
+        count.IsOverLimit.ShouldBeTrue();
+        count.Tokens.ShouldBeGreaterThan(8192);
+        count.Blocks.ShouldBeEmpty();
+    }
+
+    [Theory]
+    [InlineData("completions")]
+    [InlineData("chat/completions")]
+    public void A_prompt_over_the_limit_is_counted_no_further(string endpoint)
+    {
+        var kind = new EndpointName(endpoint);
+        var bytes = Body(kind, string.Concat(Enumerable.Repeat("word ", 40_000)));
+        var exact = _counter.CountPrompt(Shipped, kind, bytes);
+
+        var count = _counter.CountPrompt(Shipped, kind, bytes, limit: 8192);
+
+        (count.IsOverLimit, count.Tokens > 8192, count.Tokens <= exact).ShouldBe((true, true, true), $"{count.Tokens} of {exact}");
+        _counter.CountPrompt(Shipped, kind, bytes, exact).ShouldBe(new PromptCount(exact, exact, false));
+        _counter.CountPrompt(Shipped, kind, bytes, exact - 1).IsOverLimit.ShouldBeTrue();
+    }
+
+    [Fact]
+    public void What_a_text_is_at_least_is_never_more_than_it_is()
+    {
+        string[] texts = ["", "a", "\n\t\"", "\ud83d\ude00", "日本語", "<|im_start|>", new string(' ', 500), new string('=', 500), new string('-', 300), "\u0001", "\u0004\u0006\u0004", "\ud800", "\ud8c0\udc00\ud8c0\udc00", "\u007f\u0085"];
+        foreach (var text in texts)
+        {
+            foreach (var kind in new[] { EndpointName.Completions, EndpointName.ChatCompletions })
+            {
+                var bytes = Body(kind, text);
+                var exact = _counter.CountPrompt(Shipped, kind, bytes);
+                for (var limit = 0; limit < exact + 2; limit++) _counter.CountPrompt(Shipped, kind, bytes, limit).IsOverLimit.ShouldBe(exact > limit, $"'{text}' of {exact} at {limit}");
+            }
+        }
+    }
+
+    [Fact]
+    public void Blocks_are_equal_as_far_as_prompts_are()
+    {
+        var (one, two) = (Blocks("one two three four five six seven eight nine ten " + new string('x', 500)), Blocks("one two three four five six seven eight nine ten " + new string('x', 400) + " and another end of it that goes on"));
+
+        var common = one.Zip(two).TakeWhile(pair => pair.First == pair.Second).Count();
+        common.ShouldBeInRange(1, one.Count - 1);
+        one.Skip(common).Intersect(two.Skip(common)).ShouldBeEmpty();
+        one.Distinct().Count().ShouldBe(one.Count, "of equal blocks each has another prefix");
+        one.ShouldBe(Blocks("one two three four five six seven eight nine ten " + new string('x', 500)));
+        Blocks("short").ShouldBeEmpty();
+        one[0].ShouldBe(Blocks("one two three four five six seven eight nine ten " + new string('x', 500))[0]);
+    }
+
+    [Fact]
+    public void A_file_that_comes_late_or_is_replaced_is_read_then()
+    {
+        var path = Path.Combine(_folder.FullName, "model.gguf");
+        var body = Body(EndpointName.ChatCompletions, "x");
+        var model = Model("host", path);
+        _counter.CountPrompt(model, EndpointName.ChatCompletions, body).ShouldBe(body.Length / 4, "no file: an estimate");
+
+        File.WriteAllBytes(path, TinyModel.Build().File);
+        _counter.CountPrompt(model, EndpointName.ChatCompletions, body).ShouldBe(1);
+
+        Replace(path, "{{ messages[0].content }}{{ messages[0].content }}", minutes: 1);
+        _counter.CountPrompt(model, EndpointName.ChatCompletions, body).ShouldBe(2);
+
+        File.Delete(path);
+        _counter.CountPrompt(model, EndpointName.ChatCompletions, body).ShouldBe(2, "what was read of it is known");
+
+        Replace(path, "{{ messages[0].content", minutes: 2);
+        _counter.CountPrompt(model, EndpointName.ChatCompletions, body).ShouldBe(body.Length / 4, "a template that is none");
+
+        Replace(path, "{{ messages[0].content }}", minutes: 3);
+        _counter.CountPrompt(model with { Name = new ModelName("another") }, EndpointName.ChatCompletions, body).ShouldBe(1);
+    }
 
     [Fact]
     public void A_text_is_counted_by_the_models_own_tokenizer()
@@ -62,6 +160,20 @@ public sealed class GgufTokenCounterTests
         _counter.CountPrompt(Model("huggingface", "org/model"), EndpointName.Completions, new byte[400]).ShouldBe(100);
         _counter.CountPrompt(Model("huggingface", "org/model"), EndpointName.Completions, new byte[1]).ShouldBe(1);
     }
+
+    private static void Replace(string path, string template, int minutes)
+    {
+        File.WriteAllBytes(path, TinyModel.Build(new Dictionary<string, object?> { ["tokenizer.chat_template"] = template }).File);
+        File.SetLastWriteTimeUtc(path, new DateTime(2026, 11, 29, 12, minutes, 0, DateTimeKind.Utc));
+    }
+
+    private static byte[] Body(EndpointName kind, string text) => kind == EndpointName.Completions
+        ? JsonSerializer.SerializeToUtf8Bytes(new { prompt = text }, Raw)
+        : JsonSerializer.SerializeToUtf8Bytes(new { messages = new[] { new { role = "user", content = text } } }, Raw);
+
+    private static Model Shipped => Model("host", Repository.ModelPath);
+
+    private IReadOnlyList<ulong> Blocks(string text) => _counter.CountPrompt(Shipped, EndpointName.Completions, Body(EndpointName.Completions, text), 8192, wantBlocks: true).Blocks;
 
     private static Model Model(string scheme, string location) => new()
     {

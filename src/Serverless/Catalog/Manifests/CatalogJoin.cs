@@ -31,9 +31,9 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
 
         var backend = BackendOf(deployment, declared);
         var flavors = FlavorsOf(deployment, declared, backend);
-        var context = ContextOf(declared, backend);
+        var context = ContextOf(declared, backend, out var isServable);
         BackendRules.Check(deployment, declared, backend);
-        if (declared.Source is null || declared.Family is null || flavors.Count == 0 || !RolesAreWhole(flavors, deployment)) return null;
+        if (declared.Source is null || declared.Family is null || flavors.Count == 0 || !isServable || !RolesAreWhole(flavors, deployment)) return null;
 
         var model = new Model
         {
@@ -102,8 +102,12 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
         return chosen;
     }
 
-    private int ContextOf(DeclaredModel declared, string backend)
+    /// <param name="declared">The model.</param>
+    /// <param name="backend">What runs it.</param>
+    /// <param name="isServable">Whether the engine runs what the file holds. Where not, the model is left out and said so; the others are served.</param>
+    private int ContextOf(DeclaredModel declared, string backend, out bool isServable)
     {
+        isServable = true;
         if (backend != Backends.InProcess)
         {
             if (declared.ContextTokens is null && backend != Backends.Simulated)
@@ -119,6 +123,12 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
         var facts = inspector.Inspect(source.Location, out var fault);
         if (facts is null) declared.Spec.Error("source", $"cannot be served: {fault}");
         else if (declared.ContextTokens > facts.ContextTokens) declared.Spec.Error("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is more than the model's file allows, {facts.ContextTokens}"));
+        if (facts?.Unservable is { } reason)
+        {
+            isServable = false;
+            declared.Spec.Warn("source", $"is of a model that cannot be served and is left out: {reason}");
+        }
+
         return declared.ContextTokens ?? facts?.ContextTokens ?? AssumedContextTokens;
     }
 

@@ -2,4 +2,5 @@ namespace Serverless.Catalog.Manifests;
 
 /// <summary>What a model's own file says of it.</summary>
 /// <param name="ContextTokens">The longest prompt plus output it was trained for.</param>
-public sealed record ModelFacts(int ContextTokens);
+/// <param name="Unservable">Why the model cannot be served although its file is whole: a sentence that names the file. Null if it can.</param>
+public sealed record ModelFacts(int ContextTokens, string? Unservable = null);

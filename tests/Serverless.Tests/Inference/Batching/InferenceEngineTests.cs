@@ -42,17 +42,6 @@ public sealed class InferenceEngineTests
     }
 
     [Fact]
-    public async Task A_full_cache_makes_the_youngest_wait_and_changes_nothing()
-    {
-        GenerationRequest[] requests = [.. Enumerable.Range(0, 4).Select(Request)];
-        var roomy = await GenerateAsync(Options(2, 64), requests);
-
-        var tight = await GenerateAsync(Options(2, 64) with { KvTokens = 64, MaxSequences = 4 }, requests);
-
-        for (var i = 0; i < requests.Length; i++) tight[i].ShouldBe(roomy[i]);
-    }
-
-    [Fact]
     public async Task Every_set_of_kernels_gives_the_same_bits()
     {
         var request = Request(0) with { MaxTokens = 6 };
@@ -77,15 +66,12 @@ public sealed class InferenceEngineTests
         await cancel.CancelAsync();
         foreach (var steps in started) await Should.ThrowAsync<OperationCanceledException>(async () => await DrainAsync(steps));
 
-        // The next request finds an empty engine.
-        await foreach (var step in engine.GenerateAsync(Request(0) with { MaxTokens = 1 }, Token)) step.Position.ShouldBe(0);
-        await foreach (var _ in engine.GenerateAsync(Request(0) with { MaxTokens = 1 }, Token))
-        {
-        }
+        // What is published when the second of three ends is of a pass after the first, whose end gave its room back: of all that was cancelled nothing is left.
+        for (var i = 0; i < 3; i++) await foreach (var step in engine.GenerateAsync(Request(0) with { MaxTokens = 1 }, Token)) step.Position.ShouldBe(0);
+        await engine.DisposeAsync();
 
-        engine.Load.Running.ShouldBeLessThanOrEqualTo(1);
-        engine.Load.Waiting.ShouldBe(0);
-        engine.Load.KvTokensUsed.ShouldBeLessThanOrEqualTo(32);
+        var load = engine.Load;
+        (load.Running, load.Waiting, load.KvTokensUsed).ShouldBe((0, 0, 0));
     }
 
     [Fact]

@@ -89,6 +89,22 @@ public sealed class CorruptFileTests : IDisposable
             iter: 1500);
     }
 
+    [Fact]
+    public async Task A_file_spoilt_at_random_runs_or_is_refused()
+    {
+        var (file, _, header) = TinyModel.Build();
+        var runs = Fuzz.Number("FUZZ_RUNS", 150);
+        var first = Fuzz.Number("FUZZ_SEED", 12);
+        for (var seed = first; seed < first + runs; seed++)
+        {
+            var random = new Random(seed);
+            byte[] spoilt = [.. file];
+            for (var flips = random.Next(1, 12); flips > 0; flips--) spoilt[random.Next(3) == 0 ? random.Next(header) : random.Next(file.Length)] = (byte)random.Next(256);
+
+            if (await RunAsync(spoilt) is { } fault) IsRefusal(fault).ShouldBeTrue($"seed {seed}: {fault}");
+        }
+    }
+
     private static bool IsRefusal(Exception exception) => exception is GgufException or ModelException or TokenizerException or TemplateException && exception.Message.Length > 20;
 
     /// <summary>Loads and runs a few tokens; what it was refused with, or null.</summary>

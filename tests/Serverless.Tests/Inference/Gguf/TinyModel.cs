@@ -15,27 +15,31 @@ internal sealed class TinyModel : IDisposable
     private TinyModel() => _writer = new BinaryWriter(_bytes);
 
     /// <summary>The file, and where each field of its header begins.</summary>
-    public static (byte[] File, IReadOnlyList<(string Name, int Offset)> Fields, int HeaderLength) Build()
+    /// <param name="metadata">Keys that are added, or replace what is there; null leaves a key out.</param>
+    /// <param name="tensors">Tensors that are added.</param>
+    /// <param name="version">The format's version.</param>
+    public static (byte[] File, IReadOnlyList<(string Name, int Offset)> Fields, int HeaderLength) Build(
+        IReadOnlyDictionary<string, object?>? metadata = null, IReadOnlyDictionary<string, int[]>? tensors = null, uint version = 3)
     {
         using var model = new TinyModel();
-        var header = model.Write();
+        var header = model.Write(metadata ?? new Dictionary<string, object?>(), tensors ?? new Dictionary<string, int[]>(), version);
         return (model._bytes.ToArray(), model._fields, header);
     }
 
     public void Dispose() => _writer.Dispose();
 
-    private int Write()
+    private int Write(IReadOnlyDictionary<string, object?> changed, IReadOnlyDictionary<string, int[]> added, uint version)
     {
         (string Name, int[] Dimensions)[] tensors =
         [
             ("token_embd.weight", [Size, Vocabulary]), ("output_norm.weight", [Size]),
             ("blk.0.attn_norm.weight", [Size]), ("blk.0.attn_q.weight", [Size, Size]), ("blk.0.attn_k.weight", [Size, Size / 2]), ("blk.0.attn_v.weight", [Size, Size / 2]),
             ("blk.0.attn_output.weight", [Size, Size]), ("blk.0.ffn_norm.weight", [Size]), ("blk.0.ffn_gate.weight", [Size, Size]), ("blk.0.ffn_up.weight", [Size, Size]),
-            ("blk.0.ffn_down.weight", [Size, Size]),
+            ("blk.0.ffn_down.weight", [Size, Size]), .. added.Select(tensor => (tensor.Key, tensor.Value)),
         ];
-        var metadata = Metadata();
+        List<(string Key, object Value)> metadata = [.. Metadata().Where(entry => !changed.ContainsKey(entry.Key)), .. changed.Where(entry => entry.Value is not null).Select(entry => (entry.Key, entry.Value!))];
         Field("magic", () => _writer.Write(0x46554747u));
-        Field("version", () => _writer.Write(3u));
+        Field("version", () => _writer.Write(version));
         Field("tensor count", () => _writer.Write((ulong)tensors.Length));
         Field("metadata count", () => _writer.Write((ulong)metadata.Count));
         foreach (var (key, value) in metadata) Entry(key, value);
@@ -54,18 +58,24 @@ internal sealed class TinyModel : IDisposable
         var header = (int)_bytes.Position;
         while (_bytes.Position % 32 != 0) _writer.Write((byte)0);
         var random = new Random(1);
-        foreach (var (_, dimensions) in tensors)
+        foreach (var (name, dimensions) in tensors)
         {
-            for (var i = dimensions.Aggregate(1, (product, size) => product * size); i > 0; i--) _writer.Write((float)(random.NextDouble() - 0.5));
+            var least = name == "rope_freqs.weight" ? 1.5 : -0.5; // a frequency's factor is positive
+            for (var i = dimensions.Aggregate(1, (product, size) => product * size); i > 0; i--) _writer.Write((float)(random.NextDouble() + least));
         }
 
         return header;
     }
 
-    private static List<(string Key, object Value)> Metadata()
+    public static string[] Tokens()
     {
         var alphabet = Enumerable.Range(33, 94).Concat(Enumerable.Range(161, 12)).Concat(Enumerable.Range(174, 82)).Concat(Enumerable.Range(256, 68)).Select(code => ((char)code).ToString());
-        string[] tokens = [.. alphabet, "<|end|>", "th", "he", "in"];
+        return [.. alphabet, "<|end|>", "th", "he", "in"];
+    }
+
+    private static List<(string Key, object Value)> Metadata()
+    {
+        var tokens = Tokens();
         var types = new int[tokens.Length];
         Array.Fill(types, 1);
         types[256] = 3;

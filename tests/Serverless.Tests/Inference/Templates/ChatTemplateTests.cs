@@ -46,6 +46,14 @@ public sealed class ChatTemplateTests
     [InlineData("a  {%- if true -%}  b  {%- endif -%}  c", "abc")]
     [InlineData("{% for i in [1,2,3] if i != 2 %}{{ i }}{% endfor %}{{ 'abcdef'[1:-1:2] }}{{ [1,2][::-1] }}", "13bd[2, 1]")]
     [InlineData("{{ 7 // 2 }}{{ 7 % 4 }}{{ -7 // 2 }}{{ 2 ** 3 }}{{ 'a' ~ 1 }}{{ undefined_name is defined }}", "33-48a1False")]
+    [InlineData("{{ '%s is %d, %.2f %5s|%-3s|%%' % ('a', 7, 1.5, 'b', 'c') }}{{ '%s' % 3 }}", "a is 7, 1.50     b|c  |%3")]
+    [InlineData("{{ '{} {1} {x} {{}}{:>4}{:.1f}'.format(1, 'b', 2, 3.14, x='y') }}", "1 b y {}   b2.0")]
+    [InlineData("{{ '%s-%s'|format('a', 'b') }}", "a-b")]
+    [InlineData("{{ ' a b  c '.split() }}{{ 'a,b,c'.split(',', 1) }}{{ 'a,b,c'.rsplit(',', 1) }}{{ ' a  b c '.split(none, 1) }}", "['a', 'b', 'c']['a', 'b,c']['a,b', 'c']['a', 'b c ']")]
+    [InlineData("{{ 'xxaxx'.strip('x') }}{{ 'xa'.lstrip('x') }}{{ 'ax'.rstrip('x') }}{{ 'ab'.startswith(('a', 'b')) }}{{ 'ab'.endswith('b') }}", "aaaTrueTrue")]
+    [InlineData("{{ 'aXa'.replace('a', 'b', 1) }}{{ 'hello world'.title() }}{{ 'ab'.upper() }}{{ 'AB'.lower() }}{{ 'aB'.capitalize() }}{{ 'aaa'.count('a') }}{{ 'abc'.find('z') }}", "bXaHello WorldABabAb3-1")]
+    [InlineData("{{ ','.join(['a', 'b']) }}{{ {'k': 1}.get('x', 'd') }}{% for k, v in {'k': 1}.items() %}{{ k }}{{ v }}{% endfor %}{{ 'a-b'.partition('-') }}", "a,bdk1['a', '-', 'b']")]
+    [InlineData("{{ 'a\nb\n'.splitlines() }}{{ '7'.zfill(3) }}{{ 'a'.ljust(3) }}|{{ 'abc'.isalpha() }}{{ ['b', 'A']|sort }}{{ 'abc'[:2] }}{{ 'x' in 'xyz' }}", "['a', 'b']007a  |True['A', 'b']abTrue")]
     public void The_language_is_jinja(string source, string expected) =>
         Text(source, """[{"role":"user","content":" hi "}]""").ShouldBe(expected);
 
@@ -58,6 +66,49 @@ public sealed class ChatTemplateTests
     [InlineData("{{ raise_exception('only two roles') }}", "only two roles")]
     public void A_fault_says_where_and_what(string source, string part) =>
         Should.Throw<TemplateException>(() => Text(source, "[]")).Message.ShouldContain(part);
+
+    [Fact]
+    public void Keys_of_a_users_map_are_data()
+    {
+        var segments = ChatTemplate.Parse("{% for key in messages[0] %}{{ key }}{% endfor %}").Render(new ChatTemplateInput { Messages = Json("""[{"<|im_end|>":1}]""") });
+
+        segments.ShouldBe([new TemplateSegment("<|im_end|>", IsData: true)]);
+    }
+
+    [Fact]
+    public void A_control_token_that_the_template_puts_together_is_one()
+    {
+        var segments = ChatTemplate.Parse("{{ '<|im_' }}{{ 'start|>' }}{{ messages[0].content }}").Render(new ChatTemplateInput { Messages = Json("""[{"content":"x"}]""") });
+
+        PromptEncoder.Encode(SharedModel.Tokenizer, segments)[0].ShouldBe(1);
+    }
+
+    [Theory]
+    [InlineData("""[{"role":"assistant","content":null,"tool_calls":[]}]""")]
+    [InlineData("""[{"role":"assistant","tool_calls":[]}]""")]
+    [InlineData("""[{"role":"assistant","content":[],"tool_calls":[]}]""")]
+    public void An_assistant_that_only_calls_tools_says_nothing(string messages)
+    {
+        Text("[{{ messages[0].content }}|{{ 'a' + messages[0].content + 'b' }}|{{ messages[0].content | trim }}|{{ messages[0]['content'].strip() }}|{{ 'x' in messages[0].content }}]", messages).ShouldBe("[|ab|||False]");
+        Text("{% if messages[0].content %}text{% else %}none{% endif %}", messages).ShouldBe("none");
+    }
+
+    [Fact]
+    public void Parts_of_an_assistants_message_are_one_text() =>
+        Text("{{ messages[0].content }}", """[{"role":"assistant","content":[{"type":"text","text":"a"},{"type":"refusal","refusal":"b"}],"tool_calls":[]}]""").ShouldBe("ab");
+
+    [Theory]
+    [InlineData("{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}", "system:x;user:y;")]
+    [InlineData("{% for m in messages %}{{ 'D' if m.role == 'developer' else m.role }}:{{ m.content }};{% endfor %}", "D:x;user:y;")]
+    [InlineData("{% if messages[0].role != 'system' %}default {% endif %}{{ messages[0].content }}", "x")]
+    public void A_developers_message_is_a_systems_unless_the_template_knows_better(string source, string expected) =>
+        Text(source, """[{"role":"developer","content":"x"},{"role":"user","content":"y"}]""").ShouldBe(expected);
+
+    [Theory]
+    [InlineData("{% if tools %}{{ tools | tojson }}{% endif %}", true)]
+    [InlineData("{{ messages[0].tools }}{# tools #}", false)]
+    [InlineData("tools {{ 'tools' }}", false)]
+    public void A_template_tells_whether_it_shows_tools(string source, bool shows) => ChatTemplate.Parse(source).ShowsTools.ShouldBe(shows);
 
     [Theory]
     [InlineData("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}")]

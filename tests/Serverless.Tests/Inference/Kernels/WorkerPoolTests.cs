@@ -1,0 +1,60 @@
+using Serverless.Inference.Kernels;
+using Shouldly;
+
+namespace Serverless.Tests.Inference.Kernels;
+
+public sealed class WorkerPoolTests
+{
+    [Fact]
+    public void Every_thread_runs_a_body_once_however_fast_the_others_are()
+    {
+        const int Threads = 4;
+        using var pool = new WorkerPool(Threads);
+        var runs = new int[Threads];
+        for (var run = 1; run <= 5000; run++)
+        {
+            pool.Run(thread => Interlocked.Increment(ref runs[thread]));
+
+            runs.ShouldAllBe(count => count == run);
+        }
+    }
+
+    [Fact]
+    public void Chunks_are_handed_out_once_in_each_phase()
+    {
+        using var pool = new WorkerPool(3);
+        var (first, second) = (new int[50], new int[50]);
+
+        pool.Run(_ =>
+        {
+            for (var i = pool.Next(); i < first.Length; i = pool.Next()) Interlocked.Increment(ref first[i]);
+            pool.Barrier();
+            for (var i = pool.Next(); i < second.Length; i = pool.Next()) second[i] += first.Sum(); // all of the first phase is done
+        });
+
+        first.ShouldAllBe(count => count == 1);
+        second.ShouldAllBe(sum => sum == first.Length);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(2)]
+    public void A_fault_on_any_thread_ends_the_step_and_the_next_one_runs(int failing)
+    {
+        using var pool = new WorkerPool(3);
+
+        Should.Throw<InvalidOperationException>(() => pool.Run(thread =>
+        {
+            if (thread == failing) throw new FormatException("spoilt");
+            pool.Barrier();
+        })).Message.ShouldContain("spoilt");
+
+        var runs = 0;
+        pool.Run(_ =>
+        {
+            pool.Barrier();
+            Interlocked.Increment(ref runs);
+        });
+        runs.ShouldBe(3);
+    }
+}
