@@ -112,7 +112,7 @@ public sealed class HungRedisScalerTests : IAsyncDisposable
     }
 
     /// <summary>A dispatcher that lives stands by what it said.</summary>
-    private static async Task RenewAsync(IDemandFeed demand, CancellationToken stoppingToken)
+    private static async Task RenewAsync(RedisDemandFeed demand, CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1), TimeProvider.System);
         try

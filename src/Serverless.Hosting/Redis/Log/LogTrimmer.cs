@@ -1,4 +1,3 @@
-using Serverless.Errors;
 using Serverless.Hosting.Redis.Connection;
 using Serverless.Requests;
 using StackExchange.Redis;
@@ -38,9 +37,9 @@ internal sealed class LogTrimmer(RedisConnection redis)
                 RedisKey[] keys = [.. some.SelectMany(log => new[] { redis.Keys.Head(log.Id), redis.Keys.Events(log.Id) })];
                 await redis.EvaluateAsync(RedisLogScripts.Forget, keys, [.. some.Select(log => (RedisValue)log.Holder)], CancellationToken.None);
             }
-            catch (Exception exception) when (exception is ServingException or InvalidOperationException)
+            catch (Exception)
             {
-                // They expire by themselves. The second: the host is gone.
+                // Whatever it was: they expire by themselves, and the next ones are tried again.
             }
         }
     }
