@@ -97,9 +97,9 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         }
 
         var (lane, tier) = LaneOf(parsed.ServiceTier, call.HighestLane);
-        var (promptTokens, outputTokens) = FitTokens(model, endpoint, parsed, body);
-        BoundOutput(parsed, choices, outputTokens);
         var now = time.GetUtcNow();
+        var (promptTokens, outputTokens) = FitTokens(call, model, parsed, now);
+        BoundOutput(parsed, choices, outputTokens);
 
         var request = new InferenceRequest
         {
@@ -144,9 +144,10 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
     }
 
     /// <summary>Tokens of the prompts and of each choice's output: every prompt fits the context by itself, and all of them one replica, which runs them together.</summary>
-    private (int Prompt, int Output) FitTokens(Model model, EndpointName endpoint, ParsedBody parsed, byte[] body)
+    private (int Prompt, int Output) FitTokens(Call call, Model model, ParsedBody parsed, DateTimeOffset now)
     {
-        var field = endpoint == EndpointName.ChatCompletions ? "messages" : "prompt";
+        var isChat = call.Endpoint == EndpointName.ChatCompletions;
+        var field = isChat ? "messages" : "prompt";
         var least = parsed.PromptsAreTokens ? parsed.PromptBytes : parsed.PromptBytes / LongestToken;
         if (least >= model.ContextTokens)
         {
@@ -154,44 +155,43 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
             throw Refused(ServingError.ContextTooLong, $"The prompt is {size}: the context of '{model.Name}' is {model.ContextTokens} tokens. Shorten the prompt to at most {model.ContextTokens - 1}.", field);
         }
 
-        var (all, longest) = CountPrompts(model, endpoint, parsed, body);
-        var left = model.ContextTokens - longest;
-        if (left < 1)
+        var count = CountPrompts(call, model, parsed, now);
+        var left = model.ContextTokens - count.Longest;
+        if (count.IsOverLimit || left < 1)
         {
             var cap = parsed.OutputCap is { } asked ? $"{asked} tokens of output" : "its output";
             throw Refused(
                 ServingError.ContextTooLong,
-                $"The prompt is {longest} tokens and leaves no room for {cap}: the context of '{model.Name}' is {model.ContextTokens} tokens. Shorten the prompt to at most {model.ContextTokens - 1}.",
+                $"The prompt is at least {count.Longest} tokens and leaves no room for {cap}: the context of '{model.Name}' is {model.ContextTokens} tokens. Shorten the prompt to at most {model.ContextTokens - 1}.",
                 field);
         }
 
-        if (Capabilities.LargestReplica(model) is { } room && all >= room)
+        if (Capabilities.LargestReplica(model) is { } room && count.Tokens >= room)
         {
             var prompts = parsed.Prompts.Count == 1 ? "The prompt is" : $"The {parsed.Prompts.Count} prompts are together";
-            throw Refused(ServingError.ContextTooLong, $"{prompts} {all} tokens; the largest replica of '{model.Name}' holds {room} in its KV cache. Send fewer or shorter prompts in one request.", field);
+            throw Refused(ServingError.ContextTooLong, $"{prompts} {count.Tokens} tokens; the largest replica of '{model.Name}' holds {room} in its KV cache. Send fewer or shorter prompts in one request.", field);
         }
 
-        return (all, (int)Math.Min(left, parsed.OutputCap ?? (endpoint == EndpointName.ChatCompletions ? left : DefaultCompletionTokens)));
+        return (count.Tokens, (int)Math.Min(left, parsed.OutputCap ?? (isChat ? left : DefaultCompletionTokens)));
     }
 
-    /// <summary>Tokens of all prompts, and of the longest.</summary>
-    private (int All, int Longest) CountPrompts(Model model, EndpointName endpoint, ParsedBody parsed, byte[] body)
+    /// <summary>Tokens of all prompts, and of the longest; counting stops where one does not fit.</summary>
+    private PromptCount CountPrompts(Call call, Model model, ParsedBody parsed, DateTimeOffset now)
     {
-        if (parsed.Prompts.Count == 1)
-        {
-            var only = tokens.CountPrompt(model, endpoint, body);
-            return (only, only);
-        }
+        var limit = model.ContextTokens - 1;
+        if (parsed.Prompts.Count == 1) return tokens.CountPrompt(model, call.Endpoint, call.Body, limit, at: now);
 
         var (all, longest) = (0, 0);
         foreach (var prompt in parsed.Prompts)
         {
-            var count = tokens.CountPrompt(model, endpoint, (byte[])[.. "{\"prompt\":"u8, .. body.AsSpan(prompt), .. "}"u8]);
-            all = checked(all + count);
-            longest = Math.Max(longest, count);
+            var count = tokens.CountPrompt(model, call.Endpoint, (byte[])[.. "{\"prompt\":"u8, .. call.Body.AsSpan(prompt), .. "}"u8], limit, at: now);
+            if (count.IsOverLimit) return count;
+
+            all = checked(all + count.Tokens);
+            longest = Math.Max(longest, count.Tokens);
         }
 
-        return (all, longest);
+        return new PromptCount(all, longest, false);
     }
 
     /// <summary>All of it is kept in the log until the deadline, and for a result in a document.</summary>

@@ -116,6 +116,15 @@ public sealed class AdmitterTests
     }
 
     [Fact]
+    public async Task Each_prompt_must_fit_the_context_by_itself_and_the_bound_is_told_to_the_counter()
+    {
+        var fault = await RefuseAsync("completions", $"\"max_tokens\":5,\"prompt\":[\"a\",\"{new string('b', 500)}\"]", context: 500);
+
+        fault.Message.ShouldStartWith("The prompt is at least 500 tokens and leaves no room for 5 tokens of output: the context of 'm' is 500 tokens.");
+        (await AdmitAsync("completions", $"\"prompt\":[\"{new string('a', 400)}\",\"{new string('b', 499)}\"]", context: 500)).Request.MaxOutputTokens.ShouldBe(1);
+    }
+
+    [Fact]
     public async Task A_padded_body_goes_down_without_its_padding()
     {
         var admitted = await AdmitAsync("chat/completions", new string(' ', 1_000_000) + Messages("a  b"));
@@ -195,7 +204,9 @@ public sealed class AdmitterTests
 
         public SemaphoreSlim Began { get; } = new(0);
 
-        public int CountPrompt(Model model, EndpointName endpoint, ReadOnlyMemory<byte> body)
+        public int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body) => CountPrompt(model, kind, body, int.MaxValue).Tokens;
+
+        public PromptCount CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body, int limit, bool wantBlocks = false, DateTimeOffset at = default)
         {
             Interlocked.Increment(ref _counted);
             if (body.Length > 65_536)
@@ -203,12 +214,14 @@ public sealed class AdmitterTests
                 Interlocked.Increment(ref _large);
                 Began.Release();
                 Hold?.Wait(Token);
+                return new PromptCount(10, 10, false);
             }
 
             using var json = JsonDocument.Parse(body);
             var root = json.RootElement;
-            var text = root.TryGetProperty("prompt", out var prompt) ? prompt.ToString() : root.GetProperty("messages")[0].GetProperty("content").GetString()!;
-            return body.Length > 65_536 ? 10 : text.Length;
+            if (!root.TryGetProperty("prompt", out var prompt)) prompt = root.GetProperty("messages")[0].GetProperty("content");
+            int[] lengths = prompt.ValueKind == JsonValueKind.Array ? [.. prompt.EnumerateArray().Select(text => text.GetString()!.Length)] : [prompt.GetString()!.Length];
+            return new PromptCount(lengths.Sum(), lengths.Max(), lengths.Max() > limit);
         }
     }
 }
