@@ -122,7 +122,7 @@ internal sealed class DispatchLoop
         return _calls.DrainAsync();
     }
 
-    /// <summary>A model without work is free (ADR 20): when nothing has come for a while and the rates of its demand have faded, it says so once and sleeps.</summary>
+    /// <summary>A model without work is free (ADR 15): when nothing has come for a while and the rates of its demand have faded, it says so once and sleeps.</summary>
     private void Rest()
     {
         var now = _ports.Time.GetUtcNow();

@@ -15,7 +15,7 @@ namespace Serverless.Dispatching;
 ///  workers ─ messages ───▶ │                    └─▶ demand
 ///  answers to its calls ─▶ ┘
 /// </code>
-/// Without work it sleeps: no timer, no consumer, no watch of the log; the queue's arrivals and its workers wake it (ADR 20).
+/// Without work it sleeps: no timer, no consumer, no watch of the log; the queue's arrivals and its workers wake it (ADR 15).
 /// </remarks>
 internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts ports)
 {

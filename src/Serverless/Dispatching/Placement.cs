@@ -6,7 +6,7 @@ namespace Serverless.Dispatching;
 
 /// <summary>
 /// (d) Hands requests out in the backlog's order. A head that fits nowhere reserves the replica that can take it soonest, and a few behind it may use the others: small requests
-/// need not wait for a large one, and it waits no longer than if they did (ADR 21). Not thread-safe.
+/// need not wait for a large one, and it waits no longer than if they did (ADR 16). Not thread-safe.
 /// </summary>
 internal sealed class Placement(RequestTable table, AttemptTracker attempts, RequestEnder ender, DemandPublisher publisher, StoreGate gate, TimeProvider time)
 {

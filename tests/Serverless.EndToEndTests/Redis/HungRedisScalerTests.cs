@@ -11,6 +11,7 @@ using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.EndToEndTests.Parts;
+using Serverless.Hosting.Redis.Feeds;
 using Serverless.Scaler.Keda;
 using Serverless.Scaler.Listening;
 using Serverless.Scaler.Protos;
