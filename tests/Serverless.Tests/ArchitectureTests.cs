@@ -18,6 +18,8 @@ public sealed partial class ArchitectureTests
         ["Serverless.Cli"] = ["Serverless", "Serverless.Hosting", "Serverless.Inference", "Serverless.Gateway", "Serverless.Scaler", "Serverless.Worker"],
     };
 
+    private const int MostParameters = 8;
+
     /// <summary>Rooms of the domain from the bottom up: each may use those before it.</summary>
     private static readonly string[] DomainFloors = ["Errors", "Loops", "Feeds", "Documents", "Events", "Catalog", "Requests", "Tenancy", "Leases", "Sessions", "Demand", "Dispatching", "Scaling", "Simulation"];
 
@@ -91,6 +93,19 @@ public sealed partial class ArchitectureTests
                 declared.ShouldBe(expected, file);
             }
         }
+    }
+
+    [Fact]
+    public void No_class_needs_more_than_eight_others()
+    {
+        var assemblies = new[] { typeof(Catalog.Model), typeof(Inference.Gguf.GgufFile), typeof(Hosting.Tokens.GgufTokenCounter), typeof(Gateway.GatewayHost), typeof(Worker.Engines.IEngine), typeof(Scaler.Embedded.LocalScalerOptions), typeof(Cli.Embedded.EmbeddedHost) };
+        var needy = assemblies.SelectMany(type => type.Assembly.GetTypes())
+            .Where(type => type.IsClass && type.GetMethod("<Clone>$") is null && !type.IsDefined(typeof(System.Runtime.CompilerServices.CompilerGeneratedAttribute), false)) // records are data
+            .SelectMany(type => type.GetConstructors(System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.NonPublic))
+            .Where(constructor => constructor.GetParameters().Length > MostParameters)
+            .Select(constructor => $"{constructor.DeclaringType!.FullName} {constructor.GetParameters().Length}");
+
+        needy.ShouldBeEmpty();
     }
 
     private static bool Reaches(SortedDictionary<string, SortedSet<string>> uses, string from, string target, HashSet<string> seen) =>

@@ -40,6 +40,9 @@ internal sealed partial class RabbitMqLink : IDependency, IAsyncDisposable
     /// <summary>Those of the catalogue, if there is one.</summary>
     public IReadOnlyCollection<ModelName> Models => [.. _catalog?.Current.Models.Select(model => model.Name) ?? []];
 
+    /// <summary>How it was set up.</summary>
+    public RabbitMqOptions Options => _options;
+
     /// <summary>Whether the broker takes what is published, and since when (not).</summary>
     public QueueStatus Status => _status;
 

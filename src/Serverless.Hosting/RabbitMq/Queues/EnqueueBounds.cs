@@ -27,6 +27,9 @@ internal sealed class EnqueueBounds(QueueLimits limits, IDemandFeed demand, Time
         return model.Admit(request, demand.Latest(request.Model), now);
     }
 
+    /// <summary>What the model's dispatcher said last.</summary>
+    public ModelDemand? Latest(ModelName model) => demand.Latest(model);
+
     /// <summary>It is not in the queue, or no more: never enqueued, or completed here.</summary>
     public void Forget(InferenceRequest request)
     {

@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Errors;
@@ -27,7 +26,7 @@ namespace Serverless.Hosting.RabbitMq.Queues;
 /// </code>
 /// </remarks>
 internal sealed partial class RabbitMqRequestQueue(
-    RabbitMqLink link, RabbitMqPublisher publisher, DeadLetterQueue letters, EnqueueBounds bounds, Arrivals arrivals, OutstandingBytes budget, IDemandFeed demand, IOptions<RabbitMqOptions> options, TimeProvider time,
+    RabbitMqLink link, RabbitMqPublisher publisher, DeadLetterQueue letters, EnqueueBounds bounds, Arrivals arrivals, OutstandingBytes budget, TimeProvider time,
     ILogger<RabbitMqRequestQueue> logger)
     : IRequestQueue
 {
@@ -99,7 +98,7 @@ internal sealed partial class RabbitMqRequestQueue(
     /// <inheritdoc/>
     public async ValueTask<QueueDepth> DepthAsync(ModelName model, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(options.Value.PublishTimeout, time);
+        using var limit = new CancellationTokenSource(link.Options.PublishTimeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
@@ -118,7 +117,7 @@ internal sealed partial class RabbitMqRequestQueue(
 
     private async ValueTask<ServingFault?> PublishAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
-        using var message = Envelope.Wrap(request, options.Value.EnvelopeVersion, options.Value.MaxMessageBytes, time.GetUtcNow(), out var refused);
+        using var message = Envelope.Wrap(request, link.Options.EnvelopeVersion, link.Options.MaxMessageBytes, time.GetUtcNow(), out var refused);
         if (message is null) return refused;
 
         var queue = request.Promise == Promise.Id ? link.Topology.Durable(request.Model) : link.Topology.Transient(request.Model);
@@ -138,7 +137,7 @@ internal sealed partial class RabbitMqRequestQueue(
             return new QueueDepth(ready + load.Requests, load.Tokens, load.Bytes, dead);
         }
 
-        var latest = demand.Latest(model);
+        var latest = bounds.Latest(model);
         var tokens = latest is null ? 0 : latest.PendingPromptTokens + latest.PendingOutputTokens + latest.RunningTokens;
         return new QueueDepth(ready + (latest?.PendingRequests ?? 0) + (latest?.RunningRequests ?? 0), tokens, latest?.PendingBytes ?? 0, dead);
     }
@@ -216,7 +215,7 @@ internal sealed partial class RabbitMqRequestQueue(
     private Delivery? Take(RabbitMqMessage message, OutstandingDeliveries outstanding, out Task? leaving)
     {
         leaving = null;
-        var (request, fault, isLater) = Envelope.Unwrap(message.Properties, message.Body, options.Value.MaxMessageBytes);
+        var (request, fault, isLater) = Envelope.Unwrap(message.Properties, message.Body, link.Options.MaxMessageBytes);
         if (isLater)
         {
             leaving = ReturnLaterAsync(message, fault!);
