@@ -98,7 +98,7 @@ public sealed partial class ArchitectureTests
     [Fact]
     public void No_class_needs_more_than_eight_others()
     {
-        var assemblies = new[] { typeof(Catalog.Model), typeof(Inference.Gguf.GgufFile), typeof(Hosting.Tokens.GgufTokenCounter), typeof(Gateway.GatewayHost), typeof(Worker.Engines.IEngine), typeof(Scaler.Embedded.LocalScalerOptions), typeof(Cli.Embedded.EmbeddedHost) };
+        var assemblies = new[] { typeof(global::Serverless.Catalog.Model), typeof(global::Serverless.Inference.Gguf.GgufFile), typeof(global::Serverless.Hosting.Tokens.GgufTokenCounter), typeof(global::Serverless.Gateway.GatewayHost), typeof(global::Serverless.Worker.Engines.IEngine), typeof(global::Serverless.Scaler.Embedded.LocalScalerOptions), typeof(global::Serverless.Cli.Embedded.EmbeddedHost) };
         var needy = assemblies.SelectMany(type => type.Assembly.GetTypes())
             .Where(type => type.IsClass && type.GetMethod("<Clone>$") is null && !type.IsDefined(typeof(System.Runtime.CompilerServices.CompilerGeneratedAttribute), false)) // records are data
             .SelectMany(type => type.GetConstructors(System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.NonPublic))
