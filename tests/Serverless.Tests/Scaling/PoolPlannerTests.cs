@@ -10,6 +10,16 @@ namespace Serverless.Tests.Scaling;
 public sealed class PoolPlannerTests
 {
     [Fact]
+    public void Work_that_was_told_of_before_a_planner_could_believe_it_is_not_answered_with_zero()
+    {
+        var plan = Plan(Backlog(30), now: Start.AddSeconds(60));
+
+        plan.Decisions[0].Active.ShouldBeTrue();
+        plan.Decisions[0].Replicas.ShouldBe(1);
+        Plan(Idle(), now: Start.AddSeconds(60)).Decisions[0].Replicas.ShouldBe(0);
+    }
+
+    [Fact]
     public void Nothing_to_do_is_zero_and_inactive()
     {
         var decision = Plan(Idle()).Decisions.ShouldHaveSingleItem();

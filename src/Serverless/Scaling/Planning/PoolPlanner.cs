@@ -42,7 +42,12 @@ public sealed class PoolPlanner(PlannerOptions options)
     internal WeighedModel Weigh(Model model, ModelDemand? demand, IReadOnlyList<PoolCapacity> capacity, PlannerMemory memory, DateTimeOffset now)
     {
         var states = States(model, capacity);
-        if (demand is null || now - demand.At > options.StaleAfter) return new WeighedModel(model, demand, states, memory, memory, [], now);
+        if (demand is null || now - demand.At > options.StaleAfter)
+        {
+            // Work that was told of before this planner could believe it waits all the same: a planner that takes over from one that could not plan must not begin with zero.
+            var told = demand is { HasWork: true } && !memory.LastHadWork ? memory with { LastHadWork = true, LastWorkAt = demand.At } : memory;
+            return new WeighedModel(model, demand, states, told, told, [], now);
+        }
 
         var pools = memory.Pools;
         foreach (var (pool, state) in model.Pools.Zip(states))
