@@ -3,7 +3,6 @@ using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
-using Serverless.Demand;
 using Serverless.Errors;
 using Serverless.Hosting.RabbitMq.Connection;
 using Serverless.Hosting.RabbitMq.DeadLetters;
