@@ -77,6 +77,7 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
             builder.Services.AddSingleton<IDemandFeed, MemoryDemandFeed>();
             builder.Services.AddSingleton<ICapacityFeed, MemoryCapacityFeed>();
             builder.Services.AddSingleton<IScaleJournal, NoDecisions>();
+            builder.Services.AddSingleton<IDeadLetters, NoLetters>().AddSingleton<Redrive>();
             configure?.Invoke(builder.Services);
         });
         map?.Invoke(app);
@@ -130,6 +131,15 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
     private sealed class BytesAsTokens : ITokenCounter
     {
         public int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body) => body.Length / 10;
+    }
+
+    private sealed class NoLetters : IDeadLetters
+    {
+        public ValueTask<IReadOnlyList<DeadLetter>> ListAsync(int limit, CancellationToken cancellationToken) => new([]);
+
+        public ValueTask<DeadLetter?> GetAsync(string id, CancellationToken cancellationToken) => new((DeadLetter?)null);
+
+        public ValueTask<bool> RemoveAsync(string id, CancellationToken cancellationToken) => new(false);
     }
 
     private sealed class NoDecisions : IScaleJournal
