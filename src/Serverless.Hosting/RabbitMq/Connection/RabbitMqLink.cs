@@ -15,6 +15,7 @@ internal sealed partial class RabbitMqLink : IDependency, IAsyncDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RetryUnconfirmed = TimeSpan.FromSeconds(30);
 
     private readonly RabbitMqOptions _options;
     private readonly ICatalogSource? _catalog;
@@ -25,6 +26,7 @@ internal sealed partial class RabbitMqLink : IDependency, IAsyncDisposable
     private readonly Lock _lock = new();
     private TaskCompletionSource<BrokerSession> _current = New();
     private volatile QueueStatus _status;
+    private long _unconfirmedAt;
     private volatile BrokerSession? _session;
     private Task? _keeping;
 
@@ -50,7 +52,13 @@ internal sealed partial class RabbitMqLink : IDependency, IAsyncDisposable
     public string Name => "rabbitmq";
 
     /// <inheritdoc/>
-    public ValueTask<string?> FindFaultAsync(CancellationToken cancellationToken) => new(_status is { IsReachable: false } away ? $"cannot be reached since {away.Since:u} ({away.Reason})" : null);
+    /// <remarks>A connection that is there and did not confirm is trusted again after a while: a gateway that is not ready is given nothing to publish, and would never learn better.</remarks>
+    public ValueTask<string?> FindFaultAsync(CancellationToken cancellationToken)
+    {
+        if (_status is not { IsReachable: false } away) return new((string?)null);
+        var isTried = _current.Task.IsCompletedSuccessfully && _time.GetElapsedTime(Interlocked.Read(ref _unconfirmedAt)) >= RetryUnconfirmed;
+        return new(isTried ? null : string.Create(System.Globalization.CultureInfo.InvariantCulture, $"cannot be used since {away.Since:u}"));
+    }
 
     /// <summary>Whether this process needs it no longer.</summary>
     public bool IsClosed => _stop.IsCancellationRequested;
@@ -86,6 +94,7 @@ internal sealed partial class RabbitMqLink : IDependency, IAsyncDisposable
     /// <summary>The connection is there, and the broker does not confirm on it: it hangs, or blocks publishers.</summary>
     public void Unconfirmed()
     {
+        Interlocked.Exchange(ref _unconfirmedAt, _time.GetTimestamp());
         lock (_lock)
         {
             if (!_status.IsReachable || !_current.Task.IsCompletedSuccessfully) return;
