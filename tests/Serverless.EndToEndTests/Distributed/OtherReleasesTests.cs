@@ -35,6 +35,9 @@ public sealed class OtherReleasesTests(SimulatedRun run) : IClassFixture<Simulat
     public async Task A_gateway_of_another_release_has_its_requests_served(bool later)
     {
         await run.StartAsync();
+
+        // The queue is there, as a gateway of before declares it itself, and its model is consumed: its worker has been given work.
+        (await run.PostAsync("/v1/completions", """{"model":"sim","prompt":"Hello","max_tokens":1}""").WithinLimitAsync()).Status.ShouldBe(HttpStatusCode.OK, run.Output);
         var log = await LogAsync();
         var now = TimeProvider.System.GetUtcNow();
         var record = new RequestRecord
