@@ -243,7 +243,7 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
     private async Task SendWordAsync(CancellationToken stoppingToken)
     {
         _renewed = false;
-        await redis.EvaluateAsync(RedisLatestScripts.Renew, [_writers], [_writer], stoppingToken);
+        _ = (long)await redis.EvaluateAsync(RedisLatestScripts.Renew, [_writers], [_writer], stoppingToken);
     }
 
     private async Task SendAsync(string[] names, CancellationToken stoppingToken)
@@ -259,8 +259,9 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
 
         try
         {
-            if (published.Count > 1) await redis.EvaluateAsync(RedisLatestScripts.Publish, [hash, _writers], [.. published], stoppingToken);
-            if (withdrawn.Count > 2) await redis.EvaluateAsync(RedisLatestScripts.Withdraw, [hash, _writers], [.. withdrawn], stoppingToken);
+            // Only the script's own answer says that it was done; any other is a fault of this round.
+            if (published.Count > 1) _ = (long)await redis.EvaluateAsync(RedisLatestScripts.Publish, [hash, _writers], [.. published], stoppingToken);
+            if (withdrawn.Count > 2) _ = (long)await redis.EvaluateAsync(RedisLatestScripts.Withdraw, [hash, _writers], [.. withdrawn], stoppingToken);
         }
         catch
         {
