@@ -1,3 +1,4 @@
+using System.Net;
 using System.Threading.RateLimiting;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
@@ -77,9 +78,16 @@ internal static class Doors
     {
         protected override Task HandleRequirementAsync(AuthorizationHandlerContext context, ForOperators requirement)
         {
-            var isTheirPort = access.Value.AdminUrl is { } url && context.Resource is HttpContext http && http.Connection.LocalPort == url.Port;
+            var isTheirPort = access.Value.AdminUrl is { } url && context.Resource is HttpContext http && http.Connection.LocalPort == url.Port && IsTheirName(http.Request, url);
             if (isTheirPort || context.User.Identity is Caller { Key.Admin: true }) context.Succeed(requirement);
             return Task.CompletedTask;
+        }
+
+        /// <summary>Their port asks for no key, so no page of a browser may reach it: neither under a name that its owner points here (DNS rebinding), nor across sites.</summary>
+        private static bool IsTheirName(HttpRequest request, Uri url)
+        {
+            var isName = request.Host.Host is var host && (IPAddress.TryParse(host.Trim('[', ']'), out _) || host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.Equals(url.Host, StringComparison.OrdinalIgnoreCase));
+            return isName && request.Headers.Origin.Count == 0;
         }
     }
 }

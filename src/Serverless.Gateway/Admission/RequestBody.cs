@@ -93,8 +93,9 @@ internal sealed class RequestBody(IOptions<AdmissionOptions> options, TimeProvid
         {
             while (await request.BodyReader.ReadAsync(either.Token) is { IsCompleted: false } read) request.BodyReader.AdvanceTo(read.Buffer.End);
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (exception is IOException || !cancellationToken.IsCancellationRequested)
         {
+            // It sent too much, too slowly, or no more: it is told all the same.
         }
     }
 

@@ -31,7 +31,7 @@ internal sealed record EventPayload(ApiEndpoint Endpoint, byte[] Body, JsonEleme
 
             return new EventPayload(endpoint, Raw(body), ReadMetadata(root));
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // the second: a text that is no Unicode
         {
             throw new ServingException(new ServingFault(ServingError.InvalidRequest, "The event's data is not valid JSON."), e);
         }

@@ -92,7 +92,7 @@ internal sealed class ResultEcho(RequestRecords records) : IEventHandler
                 ? (new Owner(organization, team, ""), Text(data.RootElement, "proof"))
                 : null;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException) // the second: a text that is no Unicode
         {
             return null;
         }

@@ -29,7 +29,7 @@ internal static class CloudEventJson
                 Data = Data(root),
             };
         }
-        catch (Exception exception) when (exception is JsonException or FormatException)
+        catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException) // the last: a text that is no Unicode
         {
             throw new InvalidDataException($"The event is not JSON: {exception.Message}", exception);
         }

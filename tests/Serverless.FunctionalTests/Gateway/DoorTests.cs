@@ -60,6 +60,10 @@ public sealed class DoorTests
 
         (await operators.GetAsync("/metrics", Token)).StatusCode.ShouldBe(HttpStatusCode.OK);
         (await operators.GetAsync("/admin/pools", Token)).StatusCode.ShouldBe(HttpStatusCode.OK);
+        using var rebound = new HttpRequestMessage(HttpMethod.Get, "/admin/pools") { Headers = { Host = "evil.example" } };
+        (await operators.SendAsync(rebound, Token)).StatusCode.ShouldBe(HttpStatusCode.Unauthorized, "a page under its own name");
+        using var foreign = new HttpRequestMessage(HttpMethod.Get, "/admin/pools") { Headers = { { "Origin", "https://evil.example" } } };
+        (await operators.SendAsync(foreign, Token)).StatusCode.ShouldBe(HttpStatusCode.Unauthorized, "a page of another site");
         (await operators.GetAsync("/v1/models", Token)).StatusCode.ShouldBe(HttpStatusCode.Unauthorized, "whoever wants to be served needs a key there too");
         (await gateway.AskAsync(HttpMethod.Get, "/metrics")).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
     }

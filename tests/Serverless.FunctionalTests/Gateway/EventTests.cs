@@ -69,6 +69,7 @@ public sealed class EventTests
     [InlineData("no json", null)]
     [InlineData("[]", null)]
     [InlineData("\"a text\"", null)]
+    [InlineData("""{"endpoint":"\ud800","body":{}}""", null)]
     [InlineData("""{"endpoint":"/v1/embeddings","body":{}}""", "endpoint")]
     [InlineData("""{"endpoint":"/v1/completions"}""", "body")]
     [InlineData("""{"endpoint":"/v1/completions","body":{"model":"absent","prompt":"x"}}""", "model")]
@@ -116,10 +117,10 @@ public sealed class EventTests
 
         var told = await NextAsync(results);
         told.Type.ShouldBe("dev.serverless.request.failed");
-        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).ShouldBe(BrokerAnswer.DeadLetter);
-        lossy.Published.ShouldBe(2);
         var read = await gateway.AskAsync(HttpMethod.Get, $"/v1/requests/{told.Subject}");
         (await read.Content.ReadAsStringAsync(Token)).ShouldBe(WithoutProof(told));
+        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).ShouldBe(BrokerAnswer.DeadLetter);
+        lossy.Published.ShouldBe(2);
     }
 
     [Fact]
