@@ -89,7 +89,10 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
     private ScaleDecision? Latched(PoolName pool, ScaleDecision? planned)
     {
         if (catalog.Current.Find(pool)?.Model is not { } model || model.Pools[0].Name != pool) return null;
-        if (demand.Latest(model.Name) is not { HasWork: true } waiting || waiting.At <= TakenAt) return null;
+        if (demand.Latest(model.Name) is not { HasWork: true } waiting) return null;
+
+        // A plan without inputs was made without demand: whenever it came, it does not know of this work.
+        if (waiting.At <= TakenAt && planned is not { Inputs: null }) return null;
         if (model.Pools.Any(other => _slots.GetValueOrDefault(other.Name)?.Planned is { Active: true, Replicas: > 0 })) return null;
 
         var replicas = Math.Max(1, planned?.Replicas ?? 0);
