@@ -45,7 +45,7 @@ public sealed class ScalePlansTests
     {
         var (catalog, pool) = (new OneModel(), PoolOfModel);
         var plans = new ScalePlans(catalog, new BelievedDemand(_demand, catalog, Options, _time), _time);
-        var zero = new SharedPlan(Model().Name, [new ScaleDecision(pool, Start.AddHours(hours), 0, false, [])], PlannerMemory.Empty, RequestMean.Prior);
+        var zero = new SharedPlan(Model().Name, [new ScaleDecision(pool, Start.AddHours(hours), 0, false, []) { Inputs = Plan(Backlog(1)).Decisions[0].Inputs }], PlannerMemory.Empty, RequestMean.Prior);
         _demand.Publish(Backlog(1, _time.GetUtcNow()));
         _time.Advance(TimeSpan.FromSeconds(1));
         plans.Take(new PlanUpdate(1, 1, Start.AddHours(hours), [zero]));
