@@ -57,7 +57,7 @@ public abstract class RequestQueueContract
         var next = NextAsync(deliveries);
 
         var request = New();
-        await queue.EnqueueAsync(request, Token);
+        (await queue.EnqueueAsync(request, Token)).Fault.ShouldBeNull();
 
         (await next).Request.Id.ShouldBe(request.Id);
     }
@@ -70,7 +70,7 @@ public abstract class RequestQueueContract
         await using var second = queue.WatchArrivalsAsync(Token).Enumerate(Token);
         Task[] named = [NamedAsync(first), NamedAsync(second)];
 
-        await queue.EnqueueAsync(New(), Token);
+        (await queue.EnqueueAsync(New(), Token)).Fault.ShouldBeNull();
 
         await Task.WhenAll(named);
     }
@@ -79,7 +79,7 @@ public abstract class RequestQueueContract
     public async Task A_watch_that_begins_late_names_what_waits()
     {
         var queue = await CreateAsync(new QueueLimits());
-        await queue.EnqueueAsync(New(), Token);
+        (await queue.EnqueueAsync(New(), Token)).Fault.ShouldBeNull();
 
         await using var watch = queue.WatchArrivalsAsync(Token).Enumerate(Token);
 
@@ -91,13 +91,13 @@ public abstract class RequestQueueContract
     {
         var queue = await CreateAsync(new QueueLimits());
         await using var watch = queue.WatchArrivalsAsync(Token).Enumerate(Token);
-        await queue.EnqueueAsync(New(), Token);
+        (await queue.EnqueueAsync(New(), Token)).Fault.ShouldBeNull();
         await NamedAsync(watch);
         await using (var deliveries = Consume(queue)) await NextAsync(deliveries);
         await NamedAsync(watch);
         await using (var deliveries = Consume(queue)) await (await NextAsync(deliveries)).CompleteAsync(Token);
 
-        await queue.EnqueueAsync(New(), Token);
+        (await queue.EnqueueAsync(New(), Token)).Fault.ShouldBeNull();
 
         await NamedAsync(watch);
     }
@@ -107,7 +107,7 @@ public abstract class RequestQueueContract
     {
         var queue = await CreateAsync(new QueueLimits());
         var requests = Enumerable.Range(0, 50).Select(_ => New()).ToList();
-        foreach (var request in requests) await queue.EnqueueAsync(request, Token);
+        foreach (var request in requests) (await queue.EnqueueAsync(request, Token)).Fault.ShouldBeNull();
 
         await using var deliveries = Consume(queue);
 
@@ -119,8 +119,8 @@ public abstract class RequestQueueContract
     {
         var queue = await CreateAsync(new QueueLimits());
         var (mine, other) = (New(), New() with { Model = Fresh() });
-        await queue.EnqueueAsync(other, Token);
-        await queue.EnqueueAsync(mine, Token);
+        (await queue.EnqueueAsync(other, Token)).Fault.ShouldBeNull();
+        (await queue.EnqueueAsync(mine, Token)).Fault.ShouldBeNull();
 
         await using var mines = Consume(queue);
         await using var others = queue.ConsumeAsync(other.Model, Token).Enumerate(Token);
@@ -159,8 +159,8 @@ public abstract class RequestQueueContract
     {
         var queue = await CreateAsync(new QueueLimits());
         var (first, second) = (New(), New() with { PromptTokens = 100, Choices = 2 });
-        await queue.EnqueueAsync(first, Token);
-        await queue.EnqueueAsync(second, Token);
+        (await queue.EnqueueAsync(first, Token)).Fault.ShouldBeNull();
+        (await queue.EnqueueAsync(second, Token)).Fault.ShouldBeNull();
 
         await DepthAsync(queue, first, second);
 
@@ -180,7 +180,7 @@ public abstract class RequestQueueContract
 
         (await queue.EnqueueAsync(twice, Token)).Succeeded.ShouldBeTrue();
         (await queue.EnqueueAsync(twice, Token)).Succeeded.ShouldBeTrue();
-        await queue.EnqueueAsync(last, Token);
+        (await queue.EnqueueAsync(last, Token)).Fault.ShouldBeNull();
 
         await using var deliveries = Consume(queue);
         var seen = new List<RequestId>();
@@ -200,7 +200,7 @@ public abstract class RequestQueueContract
     {
         var queue = await CreateAsync(new QueueLimits());
         var request = New() with { Promise = Promise.Connection, Holder = "gateway-0" };
-        await queue.EnqueueAsync(request, Token);
+        (await queue.EnqueueAsync(request, Token)).Fault.ShouldBeNull();
         await using var deliveries = Consume(queue);
         var first = await NextAsync(deliveries);
         var next = NextAsync(deliveries);
@@ -219,7 +219,7 @@ public abstract class RequestQueueContract
     {
         var queue = await CreateAsync(new QueueLimits());
         var (answered, open, waiting) = (New(), New(), New());
-        foreach (var request in new[] { answered, open, waiting }) await queue.EnqueueAsync(request, Token);
+        foreach (var request in new[] { answered, open, waiting }) (await queue.EnqueueAsync(request, Token)).Fault.ShouldBeNull();
 
         using (var stop = CancellationTokenSource.CreateLinkedTokenSource(Token))
         {
@@ -248,7 +248,7 @@ public abstract class RequestQueueContract
     {
         var queue = await CreateAsync(new QueueLimits());
         var request = New();
-        await queue.EnqueueAsync(request, Token);
+        (await queue.EnqueueAsync(request, Token)).Fault.ShouldBeNull();
         await using var deliveries = Consume(queue);
 
         await (await NextAsync(deliveries)).ReturnAsync(Token);
@@ -263,8 +263,8 @@ public abstract class RequestQueueContract
     {
         var queue = await CreateAsync(new QueueLimits());
         var (poison, next) = (New(), New());
-        await queue.EnqueueAsync(poison, Token);
-        await queue.EnqueueAsync(next, Token);
+        (await queue.EnqueueAsync(poison, Token)).Fault.ShouldBeNull();
+        (await queue.EnqueueAsync(next, Token)).Fault.ShouldBeNull();
         await using var deliveries = Consume(queue);
 
         await (await NextAsync(deliveries)).DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, Token);

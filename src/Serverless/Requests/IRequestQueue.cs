@@ -21,7 +21,7 @@ public interface IRequestQueue
     /// <summary>
     /// Models that may have something to deliver, until cancelled: each with something that waits when this begins, each to which something is enqueued (a hint may be left out while
     /// somebody consumes it), and each of which something is left when a consumer ends. So a model without work needs no consumer. A model may be named for nothing, and twice; a hint
-    /// lost on its way is made good within ten seconds. Every reader is told of every model.
+    /// lost on its way is made good by looking, in rounds that begin every ten seconds. Every reader is told of every model.
     /// </summary>
     IAsyncEnumerable<ModelName> WatchArrivalsAsync(CancellationToken cancellationToken);
 

@@ -110,6 +110,10 @@ internal sealed class RabbitMqServer : IAsyncDisposable
         answer.EnsureSuccessStatusCode();
     }
 
+    /// <summary>What it says of its queues, for the message of a test that fails.</summary>
+    public Task<string> ListQueuesAsync(CancellationToken cancellationToken) =>
+        Http.GetStringAsync(new Uri($"http://127.0.0.1:{Text(_managementPort)}/api/queues?columns=name,type,state,messages_ready,messages_unacknowledged,consumers"), cancellationToken);
+
     public async ValueTask DisposeAsync()
     {
         if (_process is not null)

@@ -119,6 +119,24 @@ public sealed class BrokerOutageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Queues_that_were_deleted_while_their_model_slept_are_consumed_again()
+    {
+        await SubmitAsync(New(Promise.Id));
+        await using (var deliveries = _client.Queue.ConsumeAsync(_model, Token).Enumerate(Token)) await TakeAsync(deliveries, []);
+        foreach (var queue in new[] { _client.Link.Topology.Durable(_model), _client.Link.Topology.Transient(_model) }) await _server.DeleteQueueAsync(queue, Token);
+
+        await using var again = _client.Queue.ConsumeAsync(_model, Token).Enumerate(Token);
+        var taking = again.MoveNextAsync().WithinLimitAsync();
+        await _client.Log.WaitForAsync("Lost RabbitMQ"); // a consumer is told that there is no such queue, and whoever publishes next is another gateway
+        await using var other = new RabbitMqClient(_server, _client.Prefix);
+        var request = New(Promise.Id);
+        (await other.Queue.EnqueueAsync(request, Token)).Fault.ShouldBeNull();
+
+        (await taking).ShouldBeTrue();
+        again.Current.Request.Id.ShouldBe(request.Id);
+    }
+
+    [Fact]
     public async Task Without_the_right_to_declare_a_missing_queue_is_an_outage_and_no_promise()
     {
         await using var client = new RabbitMqClient(_server, settings: new Dictionary<string, string?> { ["RabbitMq:Declare"] = "false" });
@@ -185,9 +203,17 @@ public sealed class BrokerOutageTests : IAsyncLifetime
 
     private InferenceRequest New(Promise promise) => TestRequests.New(_model) with { Promise = promise };
 
-    private static async Task TakeAsync(IAsyncEnumerator<IRequestDelivery> deliveries, Dictionary<RequestId, IRequestDelivery> into)
+    private async Task TakeAsync(IAsyncEnumerator<IRequestDelivery> deliveries, Dictionary<RequestId, IRequestDelivery> into)
     {
-        (await deliveries.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue("the consumer ended");
+        try
+        {
+            (await deliveries.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue("the consumer ended");
+        }
+        catch (TimeoutException exception)
+        {
+            throw new TimeoutException($"Nothing was delivered. Our log:\n{string.Join('\n', _client.Log.All)}\nThe broker's queues: {await _server.ListQueuesAsync(Token)}\nThe broker's output:\n{_server.Process.Output}", exception);
+        }
+
         into[deliveries.Current.Request.Id] = deliveries.Current;
     }
 }

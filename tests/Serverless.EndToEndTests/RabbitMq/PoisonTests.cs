@@ -77,7 +77,7 @@ public sealed class PoisonTests(SharedRabbitMq broker) : IAsyncLifetime
             }
         }
 
-        foreach (var promise in new[] { Promise.Connection, Promise.Id }) await _client.Queue.EnqueueAsync(TestRequests.New(_model) with { Promise = promise }, Token);
+        foreach (var promise in new[] { Promise.Connection, Promise.Id }) (await _client.Queue.EnqueueAsync(TestRequests.New(_model) with { Promise = promise }, Token)).Fault.ShouldBeNull();
         await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).Enumerate(Token);
         for (var requests = 0; requests < 2; requests++)
         {
@@ -145,7 +145,7 @@ public sealed class PoisonTests(SharedRabbitMq broker) : IAsyncLifetime
         var (later, next) = (TestRequests.New(_model), TestRequests.New(_model));
         var (properties, body) = Wrap(later, 2, properties => properties.Headers![Envelope.VersionHeader] = 3);
         await _raw.PublishAsync(Durable, properties, body, Token);
-        await _client.Queue.EnqueueAsync(next with { Promise = Promise.Id }, Token);
+        (await _client.Queue.EnqueueAsync(next with { Promise = Promise.Id }, Token)).Fault.ShouldBeNull();
 
         await using (var deliveries = _client.Queue.ConsumeAsync(_model, Token).Enumerate(Token))
         {
@@ -225,7 +225,7 @@ public sealed class PoisonTests(SharedRabbitMq broker) : IAsyncLifetime
     public async Task A_dead_letter_is_shown_redriven_under_a_new_id_and_removed()
     {
         var request = TestRequests.New(_model);
-        await _client.Queue.EnqueueAsync(request, Token);
+        (await _client.Queue.EnqueueAsync(request, Token)).Fault.ShouldBeNull();
         await using var deliveries = _client.Queue.ConsumeAsync(_model, Token).Enumerate(Token);
         (await deliveries.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         await deliveries.Current.DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, Token);
@@ -248,10 +248,10 @@ public sealed class PoisonTests(SharedRabbitMq broker) : IAsyncLifetime
     public async Task What_a_connection_promised_is_not_on_disk_and_goes_with_its_deadline()
     {
         var now = TimeProvider.System.GetUtcNow();
-        await _client.Queue.EnqueueAsync(TestRequests.New(_model) with { Deadline = now.AddSeconds(-1) }, Token);
+        (await _client.Queue.EnqueueAsync(TestRequests.New(_model) with { Deadline = now.AddSeconds(-1) }, Token)).Fault.ShouldBeNull();
         var lives = TestRequests.New(_model) with { Deadline = now.AddMinutes(10) };
-        await _client.Queue.EnqueueAsync(lives, Token);
-        await _client.Queue.EnqueueAsync(TestRequests.New(_model) with { Promise = Promise.Id, Deadline = now.AddMinutes(10) }, Token);
+        (await _client.Queue.EnqueueAsync(lives, Token)).Fault.ShouldBeNull();
+        (await _client.Queue.EnqueueAsync(TestRequests.New(_model) with { Promise = Promise.Id, Deadline = now.AddMinutes(10) }, Token)).Fault.ShouldBeNull();
 
         var transient = (await _raw.PeekAsync(Transient, Token)).ShouldNotBeNull();
         transient.BasicProperties.MessageId.ShouldBe(lives.Id.Value); // the one before it has expired

@@ -14,7 +14,7 @@ internal sealed class RabbitMqClient : IAsyncDisposable
 {
     private readonly ServiceProvider _services;
 
-    public RabbitMqClient(RabbitMqServer server, string? prefix = null, QueueLimits? limits = null, IReadOnlyDictionary<string, string?>? settings = null, ICatalogSource? catalog = null)
+    public RabbitMqClient(RabbitMqServer server, string? prefix = null, QueueLimits? limits = null, IReadOnlyDictionary<string, string?>? settings = null, ICatalogSource? catalog = null, TimeProvider? time = null)
     {
         Prefix = prefix ?? $"test-{Guid.NewGuid():n}";
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
@@ -25,6 +25,7 @@ internal sealed class RabbitMqClient : IAsyncDisposable
         }).AddInMemoryCollection(settings ?? new Dictionary<string, string?>()).Build();
         var services = new ServiceCollection();
         if (catalog is not null) services.AddSingleton(catalog);
+        if (time is not null) services.AddSingleton(time);
         _services = services
             .AddSingleton<IConfiguration>(configuration)
             .AddSingleton(limits ?? new QueueLimits())

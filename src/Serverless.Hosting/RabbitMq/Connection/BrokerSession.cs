@@ -79,12 +79,13 @@ internal sealed class BrokerSession : IAsyncDisposable
         await channel.BasicPublishAsync("", queue, mandatory: true, properties, body, cancellationToken);
     }
 
-    /// <summary>Tells whoever listens to a fanout exchange, if anybody does: not confirmed, not kept.</summary>
-    public async Task TellAsync(string exchange, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    /// <summary>Tells whoever listens to a fanout exchange, if anybody does: not confirmed, not kept. Why the broker refused an earlier one, if it did: it says so later, by closing the channel.</summary>
+    public async Task<string?> TellAsync(string exchange, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         await DeclareExchangeAsync(exchange, cancellationToken);
         var channel = await _plain.GetAsync(cancellationToken);
         await channel.BasicPublishAsync(exchange, "", mandatory: false, body, cancellationToken);
+        return _plain.Refusal;
     }
 
     /// <summary>A channel of the caller's own; the caller closes it.</summary>
@@ -124,6 +125,12 @@ internal sealed class BrokerSession : IAsyncDisposable
         }
 
         async Task<bool> AskAsync() => await InspectAsync(queue, Lost) is not null;
+    }
+
+    /// <summary>A queue that was not there may be by now: it is asked for again.</summary>
+    public void ForgetMissing(string queue)
+    {
+        lock (_lock) _exists.Remove(queue);
     }
 
     /// <summary>
@@ -206,6 +213,9 @@ internal sealed class BrokerSession : IAsyncDisposable
         private readonly SemaphoreSlim _gate = new(1, 1);
         private volatile IChannel? _channel;
 
+        /// <summary>Why the broker closed the one before, if it was the broker.</summary>
+        public string? Refusal { get; private set; }
+
         public async ValueTask<IChannel> GetAsync(CancellationToken cancellationToken)
         {
             if (_channel is { IsOpen: true } open) return open;
@@ -214,7 +224,12 @@ internal sealed class BrokerSession : IAsyncDisposable
             try
             {
                 if (_channel is { IsOpen: true } opened) return opened;
-                if (_channel is { } closed) await closed.DisposeAsync();
+                if (_channel is { } closed)
+                {
+                    Refusal = closed.CloseReason is { Initiator: ShutdownInitiator.Peer } reason ? reason.ReplyText : null;
+                    await closed.DisposeAsync();
+                }
+
                 return _channel = await connection.CreateChannelAsync(options, cancellationToken);
             }
             finally

@@ -13,6 +13,7 @@ namespace Serverless.Hosting.RabbitMq.Connection;
 /// </remarks>
 internal sealed class RabbitMqSubscription : IAsyncDisposable
 {
+    private readonly BrokerSession _session;
     private readonly IChannel _channel;
     private readonly OutstandingBytes _budget;
     private readonly ChannelWriter<RabbitMqMessage> _into;
@@ -23,9 +24,9 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _widening = Task.CompletedTask;
 
-    private RabbitMqSubscription(IChannel channel, OutstandingBytes budget, ChannelWriter<RabbitMqMessage> into)
+    private RabbitMqSubscription(BrokerSession session, IChannel channel, OutstandingBytes budget, ChannelWriter<RabbitMqMessage> into)
     {
-        (_channel, _budget, _into) = (channel, budget, into);
+        (_session, _channel, _budget, _into) = (session, channel, budget, into);
         Over = _over.Token;
         channel.ChannelShutdownAsync += (_, _) => EndAsync();
     }
@@ -33,7 +34,11 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
     /// <summary>Completes when nothing comes any more: the channel closed, or the broker took a queue away.</summary>
     public Task Ended => _ended.Task;
 
-    public bool IsOpen => !_ended.Task.IsCompleted && _channel.IsOpen;
+    /// <summary>Not on a connection that is said to be lost, though its channels may close a moment later: what is answered then might arrive, and is expected to come again.</summary>
+    public bool IsOpen => !_ended.Task.IsCompleted && !_session.Ended.IsCompleted && _channel.IsOpen;
+
+    /// <summary>Whether it was delivered what is not answered.</summary>
+    public bool HasUnanswered => _consumers.Exists(consumer => consumer.HasUnanswered);
 
     /// <summary>Cancelled with the end.</summary>
     public CancellationToken Over { get; }
@@ -45,7 +50,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
     /// <param name="cancellationToken">Stops it half way.</param>
     public static async Task<RabbitMqSubscription> OpenAsync(BrokerSession session, IEnumerable<string> queues, OutstandingBytes budget, ChannelWriter<RabbitMqMessage> into, CancellationToken cancellationToken)
     {
-        var subscription = new RabbitMqSubscription(await session.OpenChannelAsync(cancellationToken), budget, into);
+        var subscription = new RabbitMqSubscription(session, await session.OpenChannelAsync(cancellationToken), budget, into);
         try
         {
             foreach (var queue in queues)
@@ -151,6 +156,7 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         private long _messages;
         private long _bytes;
         private long _outstandingBytes;
+        private int _outstanding;
         private bool _left;
 
         public string Queue => queue;
@@ -159,6 +165,8 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         public int Window { get; private set; }
 
         public bool IsFull => _reader is { } reader && Volatile.Read(ref reader.Outstanding) >= Window;
+
+        public bool HasUnanswered => Volatile.Read(ref _outstanding) > 0;
 
         /// <summary>Of what came so far.</summary>
         public long MeanBytes
@@ -198,12 +206,14 @@ internal sealed class RabbitMqSubscription : IAsyncDisposable
         public void Received(Reader reader, RabbitMqMessage message)
         {
             Count(message.Body.Length);
+            Interlocked.Increment(ref _outstanding);
             if (Interlocked.Increment(ref reader.Outstanding) >= Window) subscription._full.Writer.TryWrite(this);
             subscription._into.TryWrite(message);
         }
 
         public void Answered(Reader reader, int bytes)
         {
+            Interlocked.Decrement(ref _outstanding);
             Interlocked.Decrement(ref reader.Outstanding);
             Count(-bytes);
         }

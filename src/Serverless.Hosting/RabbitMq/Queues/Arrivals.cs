@@ -2,10 +2,14 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
+using RabbitMQ.Client.Exceptions;
 using Serverless.Catalog;
 using Serverless.Hosting.RabbitMq.Connection;
+using Serverless.Hosting.RabbitMq.Messages;
+using Serverless.Loops;
 
 namespace Serverless.Hosting.RabbitMq.Queues;
 
@@ -14,21 +18,33 @@ namespace Serverless.Hosting.RabbitMq.Queues;
 /// </summary>
 /// <remarks>
 /// A model is named before its message is published (a publisher that dies in between has left nothing unnamed) and once more afterwards, at most once a second, so that the last of a burst
-/// is followed by a name. A gateway that connects looks at all queues itself: what was said meanwhile it has not heard.
+/// is followed by a name. A gateway looks at all queues that it knows of when it connects (what was said meanwhile it has not heard) and every ten seconds beside that, whatever the exchange
+/// says: so what was never named (published by a release that names nothing, or by hand; the exchange is missing or forbidden) waits no longer than a round of looks.
 /// </remarks>
-internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
+internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILogger<Arrivals> logger)
 {
-    private const int MaxWaiting = 65_536;
+    private const int MaxNames = 65_536;
+    private const int MaxNameBytes = 255; // of a queue's name, so of a model's
+
+    /// <summary>A round of looks begins no more often.</summary>
+    public static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(10);
 
     /// <summary>A model is named no more often.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
+    /// <summary>From one model's look to the next of a round: twenty a second cost the broker next to nothing, however many models have a queue.</summary>
+    private static readonly TimeSpan LookPace = TimeSpan.FromMilliseconds(50);
+
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetryPause = TimeSpan.FromSeconds(30);
 
     private readonly ConcurrentDictionary<ModelName, DateTimeOffset> _named = new();
     private readonly ConcurrentDictionary<ModelName, bool> _due = new();
     private readonly ConcurrentDictionary<ModelName, TaskCompletionSource> _waiting = new();
     private readonly ConcurrentDictionary<ModelName, bool> _heard = new();
+    private readonly ConcurrentDictionary<ChannelWriter<ModelName>, bool> _watches = new();
+    private volatile bool _isListening;
+    private string? _refusal;
     private int _naming;
 
     /// <summary>Something is about to be enqueued; its queue is there when anybody hears of it.</summary>
@@ -37,7 +53,7 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         if (IsDue(model)) await TryNameAsync(model, queue, cancellationToken);
     }
 
-    /// <summary>Completes when the model is named, or at once when it was before.</summary>
+    /// <summary>Completes when the model is named or found to have something, or at once when it was before.</summary>
     public Task NamedAsync(ModelName model)
     {
         var waiting = _waiting.GetOrAdd(model, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
@@ -51,12 +67,23 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         if (Interlocked.CompareExchange(ref _naming, 1, 0) == 0) _ = Task.Run(NameDueAsync, CancellationToken.None);
     }
 
-    /// <summary>Every model that was named, or that has something waiting when a connection is made.</summary>
+    /// <summary>A consumer ended here: what it leaves is named. A model of which nothing is left wakes nobody.</summary>
+    /// <param name="model">Whose.</param>
+    /// <param name="hasUnanswered">Whether it was delivered what it did not answer, which the broker may not have taken back yet.</param>
+    public async Task ConfirmLeftAsync(ModelName model, bool hasUnanswered)
+    {
+        if (hasUnanswered || await MayWaitAsync(model)) Confirm(model);
+    }
+
+    /// <summary>Every model that was named, or that is found to have something waiting.</summary>
     public async IAsyncEnumerable<ModelName> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var names = Channel.CreateBounded<ModelName>(new BoundedChannelOptions(MaxWaiting) { SingleReader = true });
+        // When full, what does not go in is found by a look.
+        var names = Channel.CreateBounded<ModelName>(new BoundedChannelOptions(MaxNames) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var listening = ListenAgainAsync(names.Writer, stop.Token);
+        _watches[names.Writer] = true;
+        Task[] loops = [ListenAgainAsync(stop.Token), LookAgainAsync(stop.Token)];
+        var ended = Task.WhenAll(loops).ContinueWith(_ => names.Writer.TryComplete(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         try
         {
             await foreach (var model in names.Reader.ReadAllAsync(cancellationToken)) yield return model;
@@ -64,7 +91,8 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         finally
         {
             await stop.CancelAsync();
-            await listening;
+            _watches.TryRemove(names.Writer, out _);
+            await ended;
         }
     }
 
@@ -79,11 +107,17 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
             _named[model] = time.GetUtcNow();
             if (queue is not null) await session.DeclareAsync(queue, cancellationToken);
             Wake(model);
-            await session.TellAsync(link.Topology.Arrivals, Encoding.UTF8.GetBytes(model.Value), cancellationToken);
+            if (await session.TellAsync(link.Topology.Arrivals, Encoding.UTF8.GetBytes(model.Value), cancellationToken) is { } refusal) TellOf(session, refusal);
             return true;
         }
-        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        catch (OperationInterruptedException exception) when (exception.ShutdownReason is { ReplyCode: Constants.AccessRefused or Constants.NotFound or Constants.PreconditionFailed } reason)
         {
+            TellOf(session, reason.ReplyText);
+            return true; // saying it again changes nothing: who does not hear it looks
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            TellOf(session, exception.Message);
             return false; // said again later
         }
     }
@@ -91,8 +125,9 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
     /// <summary>Whoever in this process waits for its queues looks again.</summary>
     private void Wake(ModelName model)
     {
-        _heard[model] = true;
+        if (_heard.Count < MaxNames) _heard[model] = true;
         if (_waiting.TryRemove(model, out var waiting)) waiting.TrySetResult();
+        foreach (var (watch, _) in _watches) watch.TryWrite(model);
     }
 
     /// <summary>Runs for as long as there is something to name, and no longer.</summary>
@@ -115,26 +150,31 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         if (!_due.IsEmpty && Interlocked.CompareExchange(ref _naming, 1, 0) == 0) await NameDueAsync();
     }
 
-    private async Task ListenAgainAsync(ChannelWriter<ModelName> names, CancellationToken stoppingToken)
+    private async Task ListenAgainAsync(CancellationToken stoppingToken)
     {
+        var backoff = new Backoff(RetryPause, LongestRetryPause);
         while (!stoppingToken.IsCancellationRequested && !link.IsClosed)
         {
+            BrokerSession? session = null;
             try
             {
-                await ListenAsync(await link.SessionAsync(stoppingToken), names, stoppingToken);
+                session = await link.SessionAsync(stoppingToken);
+                await ListenAsync(session, backoff, stoppingToken);
             }
-            catch (Exception)
+            catch (Exception exception)
             {
-                // The link tells of what is lost.
-                await Task.Delay(RetryPause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (session is not null && !stoppingToken.IsCancellationRequested) TellOf(session, exception.Message);
+                await Task.Delay(backoff.Next(), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            finally
+            {
+                _isListening = false;
             }
         }
-
-        names.TryComplete();
     }
 
-    /// <summary>Returns when the connection is lost, or throws.</summary>
-    private async Task ListenAsync(BrokerSession session, ChannelWriter<ModelName> names, CancellationToken stoppingToken)
+    /// <summary>Returns when the channel is closed or the connection lost, or throws.</summary>
+    private async Task ListenAsync(BrokerSession session, Backoff backoff, CancellationToken stoppingToken)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, session.Lost);
         await session.DeclareExchangeAsync(link.Topology.Arrivals, over.Token);
@@ -150,35 +190,104 @@ internal sealed class Arrivals(RabbitMqLink link, TimeProvider time)
         var consumer = new AsyncEventingBasicConsumer(channel);
         consumer.ReceivedAsync += (_, named) =>
         {
-            var model = new ModelName(Encoding.UTF8.GetString(named.Body.Span));
-            Wake(model);
-            names.TryWrite(model);
+            if (named.Body.Length <= MaxNameBytes) Wake(new ModelName(Encoding.UTF8.GetString(named.Body.Span)));
             return Task.CompletedTask;
         };
         await channel.BasicConsumeAsync(queue.QueueName, autoAck: true, consumer, over.Token);
-        await LookAsync(session, names, over.Token);
+        (_isListening, _refusal) = (true, null);
+        backoff.Reset();
+        await LookAsync(session, TimeSpan.Zero, over.Token);
         await ended.Task.WaitAsync(over.Token);
+    }
+
+    /// <summary>Looks whether it hears anything or not.</summary>
+    private async Task LookAgainAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested && !link.IsClosed)
+        {
+            try
+            {
+                await Task.Delay(LookInterval, time, stoppingToken);
+                var session = await link.SessionAsync(stoppingToken);
+                using var over = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, session.Lost);
+                await LookAsync(session, LookPace, over.Token);
+            }
+            catch (Exception)
+            {
+                // The link tells of what is lost; the next round looks again.
+            }
+        }
     }
 
     /// <summary>
     /// Looks for what waits already. A model that was ever consumed has both queues; one that was not may have a transient one, but what waits in that is submitted again by its holders,
     /// and named then.
     /// </summary>
-    private async Task LookAsync(BrokerSession session, ChannelWriter<ModelName> names, CancellationToken cancellationToken)
+    private async Task LookAsync(BrokerSession session, TimeSpan pace, CancellationToken cancellationToken)
     {
-        foreach (var model in link.Models.Concat(_heard.Keys).Distinct())
+        var models = link.Models;
+        foreach (var model in models.Count > 0 ? models : [.. _heard.Keys])
         {
-            if (!await IsWaitingAsync(session, model, cancellationToken)) continue;
-            Wake(model);
-            await names.WriteAsync(model, cancellationToken);
+            var (isKnown, isWaiting) = await TryLookAsync(session, model, cancellationToken);
+            if (isWaiting) Wake(model);
+            if (isKnown && pace > TimeSpan.Zero) await Task.Delay(pace, time, cancellationToken);
         }
     }
 
-    private async Task<bool> IsWaitingAsync(BrokerSession session, ModelName model, CancellationToken cancellationToken)
+    /// <summary>What cannot be asked of one model (its name is too long, its queue has no leader) keeps nobody from asking of the next.</summary>
+    private async Task<(bool IsKnown, bool IsWaiting)> TryLookAsync(BrokerSession session, ModelName model, CancellationToken cancellationToken)
     {
-        var (transient, durable) = (link.Topology.Transient(model), link.Topology.Durable(model));
-        if (!_heard.ContainsKey(model) && !await session.ExistsAsync(durable, cancellationToken)) return false;
-
-        return await session.InspectAsync(durable, cancellationToken) is { MessageCount: > 0 } || await session.InspectAsync(transient, cancellationToken) is { MessageCount: > 0 };
+        try
+        {
+            return await IsKnownAsync(session, model, cancellationToken) ? (true, await IsWaitingAsync(session, model, cancellationToken)) : default;
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            return default;
+        }
     }
+
+    /// <summary>
+    /// Whether the model has a queue, as far as it is known. A "no" costs a channel, and the broker's operator a line, so it is not asked twice on a connection, but where a queue may
+    /// have been made that nobody names: by a release that does not, or while nothing is heard.
+    /// </summary>
+    private async Task<bool> IsKnownAsync(BrokerSession session, ModelName model, CancellationToken cancellationToken)
+    {
+        var durable = link.Topology.Durable(model);
+        if (_heard.ContainsKey(model) || await session.ExistsAsync(durable, cancellationToken)) return true;
+        if (_isListening && link.Options.EnvelopeVersion >= Envelope.Latest) return false;
+
+        session.ForgetMissing(durable);
+        return await session.ExistsAsync(durable, cancellationToken);
+    }
+
+    private async Task<bool> IsWaitingAsync(BrokerSession session, ModelName model, CancellationToken cancellationToken) =>
+        await session.InspectAsync(link.Topology.Durable(model), cancellationToken) is { MessageCount: > 0 }
+        || await session.InspectAsync(link.Topology.Transient(model), cancellationToken) is { MessageCount: > 0 };
+
+    /// <summary>Of a model whose consumer ended. Where it cannot be asked it may; without a connection, whoever makes one looks.</summary>
+    private async Task<bool> MayWaitAsync(ModelName model)
+    {
+        if (link.Current is not { } session) return false;
+
+        using var limit = new CancellationTokenSource(link.Options.PublishTimeout, time);
+        try
+        {
+            return (_heard.ContainsKey(model) || await session.ExistsAsync(link.Topology.Durable(model), limit.Token)) && await IsWaitingAsync(session, model, limit.Token);
+        }
+        catch (Exception)
+        {
+            return true;
+        }
+    }
+
+    /// <summary>Once, until it goes again. What is lost with its connection, the link tells.</summary>
+    private void TellOf(BrokerSession session, string reason)
+    {
+        if (session.Ended.IsCompleted || Interlocked.CompareExchange(ref _refusal, reason, null) is not null) return;
+        LogRefused(link.Topology.Arrivals, reason, LookInterval.TotalSeconds);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Models with work cannot be named to gateways over the exchange {Exchange} ({Reason}): one that sleeps wakes up to {Seconds} s late. Declare the exchange (serverless topology) and give the right to write to it and to bind queues to it.")]
+    private partial void LogRefused(string exchange, string reason, double seconds);
 }

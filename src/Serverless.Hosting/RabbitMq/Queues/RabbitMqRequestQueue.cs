@@ -2,6 +2,8 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
+using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Hosting.RabbitMq.Connection;
@@ -84,10 +86,10 @@ internal sealed partial class RabbitMqRequestQueue(
         {
             await stop.CancelAsync();
             inbox.Writer.TryComplete();
-            await subscribing;
+            var hasUnanswered = await subscribing;
             await Task.WhenAll(leaving).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             outstanding.Clear();
-            arrivals.Confirm(model); // what is left in its queues is no longer seen here
+            await arrivals.ConfirmLeftAsync(model, hasUnanswered);
         }
     }
 
@@ -141,12 +143,13 @@ internal sealed partial class RabbitMqRequestQueue(
         return new QueueDepth(ready + (latest?.PendingRequests ?? 0) + (latest?.RunningRequests ?? 0), tokens, latest?.PendingBytes ?? 0, dead);
     }
 
-    /// <summary>Keeps a subscription, on whichever connection there is, until stopped.</summary>
-    private async Task SubscribeAsync(ModelName model, OutstandingDeliveries outstanding, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
+    /// <summary>Keeps a subscription, on whichever connection there is, until stopped. Whether the last one leaves something unanswered.</summary>
+    private async Task<bool> SubscribeAsync(ModelName model, OutstandingDeliveries outstanding, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
     {
+        var hasUnanswered = false;
         try
         {
-            while (!stoppingToken.IsCancellationRequested && !link.IsClosed) await SubscribeOnceAsync(model, outstanding, into, stoppingToken);
+            while (!stoppingToken.IsCancellationRequested && !link.IsClosed) hasUnanswered = await SubscribeOnceAsync(model, outstanding, into, stoppingToken);
         }
         catch (Exception exception)
         {
@@ -156,18 +159,22 @@ internal sealed partial class RabbitMqRequestQueue(
         {
             into.TryComplete();
         }
+
+        return hasUnanswered;
     }
 
-    private async Task SubscribeOnceAsync(ModelName model, OutstandingDeliveries outstanding, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
+    private async Task<bool> SubscribeOnceAsync(ModelName model, OutstandingDeliveries outstanding, ChannelWriter<RabbitMqMessage> into, CancellationToken stoppingToken)
     {
         BrokerSession? session = null;
+        RabbitMqSubscription? subscription = null;
+        var hasUnanswered = false;
         try
         {
             session = await link.SessionAsync(stoppingToken);
             string[] queues = [link.Topology.Transient(model), link.Topology.Durable(model)];
             await AskedForAsync(model, session, stoppingToken);
             outstanding.IsConsuming = true; // before the first delivery can come
-            await using var subscription = await RabbitMqSubscription.OpenAsync(session, queues, budget, into, stoppingToken);
+            subscription = await RabbitMqSubscription.OpenAsync(session, queues, budget, into, stoppingToken);
             await WatchAsync(session, subscription, stoppingToken);
             if (!session.Ended.IsCompleted) session.Abandon($"it has lost a queue or consumer of '{model}'");
         }
@@ -175,16 +182,26 @@ internal sealed partial class RabbitMqRequestQueue(
         {
             // The loss of the connection is told by the link, once for all models.
             if (!stoppingToken.IsCancellationRequested && session is { Ended.IsCompleted: false }) LogNotConsuming(model, exception.Message, RetryPause.TotalSeconds);
+            if (link.Options.Declare && exception is OperationInterruptedException { ShutdownReason.ReplyCode: Constants.NotFound }) session?.Abandon($"it has lost a queue of '{model}'"); // declared on this connection once, and not again
             await Task.Delay(RetryPause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         finally
         {
+            if (subscription is not null)
+            {
+                hasUnanswered = subscription.HasUnanswered;
+                await subscription.DisposeAsync();
+                hasUnanswered |= subscription.HasUnanswered;
+            }
+
             outstanding.IsConsuming = false;
             outstanding.Clear(); // what that subscription delivered comes again
         }
+
+        return hasUnanswered;
     }
 
-    /// <summary>Returns when the model was asked for, ever: one that nobody asked for has no queue, and needs none to be consumed.</summary>
+    /// <summary>Returns when the model was asked for, ever, or is found to be (<see cref="Arrivals"/> looks): one that nobody asked for has no queue, and needs none to be consumed.</summary>
     private async Task AskedForAsync(ModelName model, BrokerSession session, CancellationToken stoppingToken)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, session.Lost);
