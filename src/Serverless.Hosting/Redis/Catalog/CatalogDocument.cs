@@ -18,11 +18,11 @@ internal sealed record CatalogDocument
     /// <summary>Context in tokens of each inspected model file, by path: readers need not have the files.</summary>
     public IReadOnlyDictionary<string, int> ContextTokens { get; init; } = new Dictionary<string, int>();
 
-    /// <summary>Reads a folder: the document of it, null if something in it is wrong.</summary>
-    public static (CatalogDocument? Document, IReadOnlyList<CatalogFinding> Errors) Read(string folder, IModelInspector inspector)
+    /// <summary>Reads the files of a folder: the document of them, null if something in them is wrong.</summary>
+    public static (CatalogDocument? Document, IReadOnlyList<CatalogFinding> Errors) Read(IEnumerable<(string Path, byte[] Bytes)> folder, IModelInspector inspector)
     {
         var (errors, manifests, files) = (new List<CatalogFinding>(), new List<Manifest>(), new List<ManifestFile>());
-        foreach (var (path, bytes) in ManifestFolder.Read(folder, errors))
+        foreach (var (path, bytes) in folder)
         {
             manifests.AddRange(YamlManifests.Read(path, bytes, errors));
             files.Add(new ManifestFile { Path = path, Text = Encoding.UTF8.GetString(bytes) });
