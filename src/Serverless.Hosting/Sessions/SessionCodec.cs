@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Threading.Channels;
 using Google.Protobuf;
 using Grpc.Core;
@@ -18,6 +19,13 @@ internal static class SessionCodec
 
     private const int LongestName = 256;
     private const int MostEndpoints = 64;
+    private const int MostSlots = 65_536;
+
+    /// <summary>No engine holds so many, and so many of all workers can be added up.</summary>
+    private const long MostTokens = 1L << 40;
+
+    private static readonly long LatestUnixMs = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
+
     private const double MostTokensPerSecond = 10_000_000;
 
     private static readonly WriteOptions Buffered = new(WriteFlags.BufferHint);
@@ -48,16 +56,25 @@ internal static class SessionCodec
     /// <exception cref="InvalidDataException">It is no worker's hello; the message says why.</exception>
     public static WorkerDescription FromRecord(Wire.Hello hello)
     {
-        Require(hello.Version >= 1, "version", hello.Version);
+        Require(hello.Version >= 1, "version", hello.Version, "1 or more");
         RequireName(hello.Worker, "worker");
         RequireName(hello.Pool, "pool");
         RequireName(hello.Model, "model");
-        Require(hello.Engine.Length <= LongestName, "engine", hello.Engine.Length);
-        Require(hello.Endpoints.Count <= MostEndpoints, "endpoints", hello.Endpoints.Count);
+        Require(hello.Engine.Length <= LongestName, "engine", $"{hello.Engine.Length} characters", $"at most {LongestName} characters");
+        Require(hello.Endpoints.Count <= MostEndpoints, "endpoints", $"{hello.Endpoints.Count} names", $"at most {MostEndpoints} names");
         foreach (var endpoint in hello.Endpoints) RequireName(endpoint, "endpoints");
-        Require(hello.Loading || hello.Slots is > 0 and <= 65536, "slots", hello.Slots);
-        Require(hello.Loading || hello.KvCapacityTokens > 0, "kv_capacity_tokens", hello.KvCapacityTokens);
-        foreach (var held in hello.Running) Require(held is { Attempt: > 0, Id.Length: > 0 and <= LongestName, StoreRun.Length: <= LongestName }, "running", held);
+        var least = hello.Loading ? 0 : 1; // a worker that loads may not know yet
+        RequireCount(hello.Slots, least, MostSlots, "slots");
+        RequireCount(hello.KvCapacityTokens, least, MostTokens, "kv_capacity_tokens");
+        RequireCount(hello.SinceUnixMs, 0, LatestUnixMs, "since_unix_ms");
+        RequireCount(hello.HighestEpoch, 0, long.MaxValue, "highest_epoch");
+        foreach (var held in hello.Running)
+        {
+            RequireName(held.Id, "running.id");
+            Require(held.StoreRun.Length <= LongestName, "running.store_run", $"{held.StoreRun.Length} characters", $"at most {LongestName} characters");
+            RequireCount(held.Attempt, 1, int.MaxValue - 1, "running.attempt");
+            RequireCount(held.LastSequence, 0, long.MaxValue - 1, "running.last_sequence");
+        }
 
         return new WorkerDescription
         {
@@ -65,8 +82,8 @@ internal static class SessionCodec
             Pool = new PoolName(hello.Pool),
             Model = new ModelName(hello.Model),
             Engine = hello.Engine,
-            KvCapacityTokens = Math.Max(0, hello.KvCapacityTokens),
-            Slots = Math.Max(0, hello.Slots),
+            KvCapacityTokens = hello.KvCapacityTokens,
+            Slots = hello.Slots,
             Loading = hello.Loading,
             Since = hello.SinceUnixMs > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(hello.SinceUnixMs) : null,
             Running = [.. hello.Running.Select(held => new AttemptClaim(new RequestId(held.Id), held.Attempt, held.LastSequence) { StoreRun = held.StoreRun })],
@@ -103,9 +120,9 @@ internal static class SessionCodec
     private static WorkerMessage? Read(Wire.FromWorker record) => record.KindCase switch
     {
         Wire.FromWorker.KindOneofCase.Report => new WorkerMessage.Report(FromRecord(record.Report)),
-        Wire.FromWorker.KindOneofCase.AttemptEnded => new WorkerMessage.AttemptEnded(new RequestId(record.AttemptEnded.Id), ToOutcome(record.AttemptEnded.Outcome), record.AttemptEnded.OutputTokens)
+        Wire.FromWorker.KindOneofCase.AttemptEnded => new WorkerMessage.AttemptEnded(new RequestId(record.AttemptEnded.Id), ToOutcome(record.AttemptEnded.Outcome), Math.Max(0, record.AttemptEnded.OutputTokens))
         {
-            Attempt = record.AttemptEnded.Attempt,
+            Attempt = Math.Max(0, record.AttemptEnded.Attempt),
             How = record.AttemptEnded.How is >= 1 and <= 3 ? (RequestOutcome)(record.AttemptEnded.How - 1) : null,
             CachedTokens = Math.Max(0, record.AttemptEnded.CachedTokens),
         },
@@ -148,11 +165,11 @@ internal static class SessionCodec
         Wire.FromDispatcher.KindOneofCase.Assign => new DispatcherMessage.Assign(new Assignment(
             RequestCodec.FromRecord(record.Assign.Request ?? throw new InvalidDataException("An assignment without its request."), record.Assign.Body.Memory),
             FromRecord(record.Assign.Fence),
-            record.Assign.LastSequence,
+            Sequence(record.Assign.LastSequence),
             [.. record.Assign.Output.Select(EventCodec.FromRecord)])),
         Wire.FromDispatcher.KindOneofCase.Cancel => new DispatcherMessage.Cancel(new RequestId(record.Cancel.Id)),
         Wire.FromDispatcher.KindOneofCase.Preempt => new DispatcherMessage.Preempt(new RequestId(record.Preempt.Id)),
-        Wire.FromDispatcher.KindOneofCase.Refence => new DispatcherMessage.Refence(new RequestId(record.Refence.Id), FromRecord(record.Refence.Fence), record.Refence.LastSequence),
+        Wire.FromDispatcher.KindOneofCase.Refence => new DispatcherMessage.Refence(new RequestId(record.Refence.Id), FromRecord(record.Refence.Fence), Sequence(record.Refence.LastSequence)),
         Wire.FromDispatcher.KindOneofCase.Drain => new DispatcherMessage.Drain(),
         _ => null,
     };
@@ -172,7 +189,13 @@ internal static class SessionCodec
 
     private static Wire.Fence ToRecord(Fence fence) => new() { StoreRun = fence.StoreRun, Attempt = fence.Attempt };
 
-    private static Fence FromRecord(Wire.Fence? record) => record is null ? throw new InvalidDataException("A message without its fence.") : new(record.StoreRun, record.Attempt);
+    private static Fence FromRecord(Wire.Fence? record) =>
+        record is null ? throw new InvalidDataException("A message without its fence.")
+        : record.Attempt is < 1 or int.MaxValue ? throw new InvalidDataException($"A fence of attempt {record.Attempt}; attempts count from 1.")
+        : new(record.StoreRun, record.Attempt);
+
+    /// <summary>The next one is appended: it must be there.</summary>
+    private static long Sequence(long last) => last is >= 0 and < long.MaxValue ? last : throw new InvalidDataException($"A log's last sequence of {last}; sequences count from 1, and 0 is none.");
 
     private static Wire.Report ToRecord(WorkerLoad load)
     {
@@ -190,10 +213,10 @@ internal static class SessionCodec
     }
 
     private static WorkerLoad FromRecord(Wire.Report report) =>
-        new(Math.Max(0, report.Running), Math.Max(0, report.KvUsedTokens), Rate(report.PrefillTokensPerSecond), Rate(report.DecodeTokensPerSecond))
+        new(Math.Clamp(report.Running, 0, MostSlots), Math.Clamp(report.KvUsedTokens, 0, MostTokens), Rate(report.PrefillTokensPerSecond), Rate(report.DecodeTokensPerSecond))
         {
             LoadingProgress = Math.Clamp(Finite(report.LoadingProgress), 0, 1),
-            WaitingPromptTokens = Math.Max(0, report.WaitingPromptTokens),
+            WaitingPromptTokens = Math.Clamp(report.WaitingPromptTokens, 0, MostTokens),
             CachedPromptShare = report.HasCachedPromptShare ? Math.Clamp(Finite(report.CachedPromptShare), 0, 1) : null,
         };
 
@@ -224,10 +247,13 @@ internal static class SessionCodec
 
     private static double Finite(double value) => double.IsFinite(value) && value > 0 ? value : 0;
 
-    private static void RequireName(string name, string field) => Require(name.Length is > 0 and <= LongestName && !name.Any(char.IsControl), field, name.Length <= LongestName ? name : $"{name.Length} characters");
+    private static void RequireName(string name, string field) =>
+        Require(name.Length is > 0 and <= LongestName && !name.Any(char.IsControl), field, name.Length <= LongestName ? name : $"{name.Length} characters", $"1 to {LongestName} characters without control characters");
 
-    private static void Require(bool holds, string field, object value)
+    private static void RequireCount(long value, long least, long most, string field) => Require(value >= least && value <= most, field, value, $"{least} to {most}");
+
+    private static void Require(bool holds, string field, object value, string allowed)
     {
-        if (!holds) throw new InvalidDataException($"The hello's '{field}' is '{value}', which no release says.");
+        if (!holds) throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture, $"The hello's '{field}' is '{value}'; it takes {allowed}."));
     }
 }

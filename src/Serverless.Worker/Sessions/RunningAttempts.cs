@@ -22,7 +22,7 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
     private readonly ConcurrentDictionary<RunningAttempt, bool> _untold = new();
 
     // An end that nobody is there to hear is in the log as well: the oldest may go.
-    private readonly Channel<WorkerMessage?> _news = Channel.CreateBounded<WorkerMessage?>(new BoundedChannelOptions(MaxUntold) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+    private readonly Channel<WorkerMessage> _news = Channel.CreateBounded<WorkerMessage>(new BoundedChannelOptions(MaxUntold) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
 
     private readonly TaskCompletionSource _hung = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
@@ -33,11 +33,8 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
     /// <summary>Completes when the engine has ignored a stop for too long; what ran on it is told to be lost, and nothing is begun any more.</summary>
     public Task Hung => _hung.Task;
 
-    /// <summary>What the dispatcher is to be told: ends, and questions; null where <see cref="MarkNews"/> was called. Read by one session at a time.</summary>
-    public ChannelReader<WorkerMessage?> News => _news.Reader;
-
-    /// <summary>Marks the end of what there is to tell now.</summary>
-    public void MarkNews() => _news.Writer.TryWrite(null);
+    /// <summary>What the dispatcher is to be told: ends, and questions. Read by one session at a time.</summary>
+    public ChannelReader<WorkerMessage> News => _news.Reader;
 
     /// <summary>What runs now, for whoever takes over.</summary>
     public IReadOnlyList<AttemptClaim> Held() => [.. _running.Select(entry => new AttemptClaim(entry.Key, entry.Value.Number, entry.Value.Log.LastSequence) { StoreRun = entry.Value.Log.StoreRun })];

@@ -59,8 +59,7 @@ internal sealed class WorkerLoop(WorkerDescription worker, IEngine engine, Runni
     {
         using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var connecting = connector.ConnectAsync(worker with { Running = attempts.Held(), HighestEpoch = _highestEpoch }, giveUp.Token).AsTask();
-        await Task.WhenAny(connecting, DoneAsync());
-        await giveUp.CancelAsync();
+        if (await Task.WhenAny(connecting, DoneAsync()) != connecting) await giveUp.CancelAsync();
         try
         {
             var link = await connecting;
@@ -86,19 +85,26 @@ internal sealed class WorkerLoop(WorkerDescription worker, IEngine engine, Runni
     private async Task ServeAsync(IDispatcherLink link, Task leaving, CancellationToken stop)
     {
         using var ended = new CancellationTokenSource();
+        using var parting = CancellationTokenSource.CreateLinkedTokenSource(ended.Token);
         var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var reading = ReadAsync(link, released, ended.Token);
-        var telling = TellAsync(link, ended.Token);
+        var telling = TellAsync(link, parting.Token, ended.Token);
         var reporting = ReportAsync(link, ended.Token);
 
         await Task.WhenAny(leaving, released.Task, reading, reporting);
-        if (leaving.IsCompleted && !reading.IsCompleted) await LeaveAsync(link, released.Task, reading, telling, stop);
+        if (leaving.IsCompleted && !reading.IsCompleted) await LeaveAsync(link, released.Task, reading, TellRestAsync, stop);
 
         await ended.CancelAsync();
         await Task.WhenAll(reading, telling, reporting);
+
+        async Task TellRestAsync()
+        {
+            await parting.CancelAsync();
+            await telling;
+        }
     }
 
-    private async Task LeaveAsync(IDispatcherLink link, Task released, Task reading, Task telling, CancellationToken stop)
+    private async Task LeaveAsync(IDispatcherLink link, Task released, Task reading, Func<Task> tellRestAsync, CancellationToken stop)
     {
         if (!stop.IsCancellationRequested && await link.SendAsync(new WorkerMessage.Draining(), CancellationToken.None))
         {
@@ -110,9 +116,8 @@ internal sealed class WorkerLoop(WorkerDescription worker, IEngine engine, Runni
         await Task.WhenAny(attempts.IdleAsync(), reading);
 
         // What is still to be told goes out before the session ends.
-        attempts.MarkNews();
         using var told = new CancellationTokenSource();
-        await Task.WhenAny(telling, reading, Task.Delay(FarewellLimit, time, told.Token));
+        await Task.WhenAny(tellRestAsync(), reading, Task.Delay(FarewellLimit, time, told.Token));
         await told.CancelAsync();
         await link.DisposeAsync(); // while it is still read: so it ends in good order
     }
@@ -132,16 +137,21 @@ internal sealed class WorkerLoop(WorkerDescription worker, IEngine engine, Runni
         }
     }
 
-    private async Task TellAsync(IDispatcherLink link, CancellationToken cancellationToken)
+    /// <summary>Tells what there is to tell as it comes; once the session parts, only what there is already.</summary>
+    private async Task TellAsync(IDispatcherLink link, CancellationToken parting, CancellationToken cancellationToken)
     {
         try
         {
-            await foreach (var news in attempts.News.ReadAllAsync(cancellationToken))
+            do
             {
-                if (news is null || !await link.SendAsync(news, cancellationToken)) return;
+                while (attempts.News.TryRead(out var news))
+                {
+                    if (!await link.SendAsync(news, cancellationToken)) return;
+                }
             }
+            while (await attempts.News.WaitToReadAsync(parting));
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (parting.IsCancellationRequested)
         {
         }
     }

@@ -58,7 +58,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
             if (_own is { Lost.IsCancellationRequested: false }) continue;
             if (_own is { } lost) await lost.DisposeAsync();
             _own = null;
-            await TryAsync("gateway-lease", async () => _own = (await _keeper.AcquireAsync([LeaseNames.Gateway(gateway.Instance)], stoppingToken)).SingleOrDefault(), stoppingToken);
+            await TryAsync("gateway-lease", async () => _own = (await _keeper.AcquireAsync([LeaseNames.Gateway(gateway.Instance)])).SingleOrDefault(), stoppingToken);
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
@@ -131,8 +131,14 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
             if (now - _freeSince[model] >= Math.Min(rank, 2) * 2 * Interval) wanted[LeaseNames.Dispatcher(model)] = model;
         }
 
-        foreach (var lease in await _keeper.AcquireAsync(wanted.Keys, stoppingToken))
+        foreach (var lease in await _keeper.AcquireAsync(wanted.Keys))
         {
+            if (stoppingToken.IsCancellationRequested)
+            {
+                await lease.DisposeAsync(); // granted while the process was told to stop
+                continue;
+            }
+
             var model = wanted[lease.Lease.Name];
             _freeSince.Remove(model);
             _models[model] = new DispatchedModel(model, lease, ports, loops);

@@ -14,13 +14,16 @@ internal sealed class LeaseKeeper(ILeases leases, string holder, TimeProvider ti
 
     private readonly ConcurrentDictionary<string, KeptLease> _kept = new(StringComparer.Ordinal);
 
-    /// <summary>Takes those of the leases that nobody else has.</summary>
-    public async ValueTask<IReadOnlyList<KeptLease>> AcquireAsync(IReadOnlyCollection<string> names, CancellationToken cancellationToken)
+    /// <summary>
+    /// Takes those of the leases that nobody else has. Not to be cancelled: what a store was asked for it may give all the same, and whoever asked must hear of it or nobody gives it back. The store answers
+    /// in bounded time.
+    /// </summary>
+    public async ValueTask<IReadOnlyList<KeptLease>> AcquireAsync(IReadOnlyCollection<string> names)
     {
         if (names.Count == 0) return [];
 
         var sent = time.GetTimestamp(); // the time counts from before the call
-        var got = await leases.AcquireAsync(names, holder, LeaseTimes.TimeToLive, cancellationToken);
+        var got = await leases.AcquireAsync(names, holder, LeaseTimes.TimeToLive, CancellationToken.None);
         return [.. got.Select(lease => _kept[lease.Name] = new KeptLease(this, lease, Left(sent), time))];
     }
 

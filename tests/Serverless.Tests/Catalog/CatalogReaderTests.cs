@@ -155,15 +155,20 @@ public sealed class CatalogReaderTests
         ShouldFail("spec.modelClaim.inferenceFlavors", "'a' of role prefill and none of role decode or both", Roles("{name: a, params: {role: prefill}}"), ManifestText.SeedFixed);
         ShouldFail("spec.inferenceConfig.flavors[0].params", "'simulated' does not take", ManifestText.Simulated(spec: "inferenceConfig: {flavors: [{name: a, params: {role: prefill}}]}"), ManifestText.Playground());
 
-        static string Roles(string flavors) => $$$"""
-            apiVersion: llmaz.io/v1alpha1
-            kind: OpenModel
-            metadata: {name: qwen}
-            spec:
-              familyName: qwen2.5
-              source: {modelHub: {modelID: Qwen/Qwen2.5-7B}}
-              inferenceConfig: {flavors: [{{{flavors}}}]}
-            """;
+    }
+
+    [Fact]
+    public void Roles_that_the_bounds_leave_without_a_replica_are_refused()
+    {
+        const string Halves = "{name: a, params: {role: prefill}}, {name: b, params: {role: decode}}";
+        var one = ManifestText.SeedFixed.Replace("replicas: 4", "replicas: 1", StringComparison.Ordinal);
+        string Elastic(int most) => ManifestText.SeedFixed.Replace("replicas: 4", $"elasticConfig: {{minReplicas: 0, maxReplicas: {most}}}", StringComparison.Ordinal);
+
+        ShouldFail("spec.replicas", "allows 1 in all (replicas), but the flavors have 2 roles (prefill, decode)", Roles(Halves), one);
+        ShouldFail("spec.elasticConfig", "allows 1 in all (maxReplicas), but the flavors have 2 roles (prefill, decode)", Roles(Halves), Elastic(1));
+        ShouldFail("spec.elasticConfig", "write 3 or more", Roles(Halves + ", {name: c}"), Elastic(2));
+        Model(Roles(Halves), Elastic(2)).Scaling.MaxReplicas.ShouldBe(2);
+        Model(Roles("{name: a}, {name: b}"), Elastic(1)).Flavors.Count.ShouldBe(2, "either does all of a request");
     }
 
     [Fact]
@@ -228,6 +233,16 @@ public sealed class CatalogReaderTests
         reading.Errors.ShouldBeEmpty();
         return reading.Catalog!.Models.Single();
     }
+
+    private static string Roles(string flavors) => $$$"""
+        apiVersion: llmaz.io/v1alpha1
+        kind: OpenModel
+        metadata: {name: qwen}
+        spec:
+          familyName: qwen2.5
+          source: {modelHub: {modelID: Qwen/Qwen2.5-7B}}
+          inferenceConfig: {flavors: [{{{flavors}}}]}
+        """;
 
     private static void ShouldFail(string field, string message, params string[] documents)
     {

@@ -30,6 +30,29 @@ public sealed class DispatcherSetTests
         (await world.Leases.ListAsync("", Token)).ShouldBeEmpty();
     }
 
+    /// <summary>The store has granted them, and its answer is still on its way: whoever stops waits for it, or they would be nobody's until they run out.</summary>
+    [Fact]
+    public async Task Leases_that_are_granted_while_it_stops_are_given_back()
+    {
+        var clock = new TestClock(TestRequests.Deadline.AddMinutes(-10));
+        var store = new MemoryLeases(clock);
+        var slow = new SlowLeases(store);
+        var loops = new RecordingLoops();
+        var ports = new DispatchPorts(new CountingQueue(), new MemoryRequestLog(clock), new MemoryWorkerSessions(), slow, new MemoryDemandFeed(), [], new SilentObserver(), clock);
+        using var stop = new CancellationTokenSource();
+        var running = new DispatcherSet(new GatewayIdentity("a", "a"), TestCatalog.Of(Models), ports, new Supervisor(clock, loops), loops).RunAsync(stop.Token);
+        await slow.GrantedAsync(LeaseNames.Gateway("a"));
+        await slow.GrantedAsync(LeaseNames.Dispatcher(Models[0]));
+        (await store.ListAsync("", Token)).Count.ShouldBe(Models.Length + 1);
+
+        await stop.CancelAsync();
+        slow.Answer();
+        await running.WithinLimitAsync();
+
+        (await store.ListAsync("", Token)).ShouldBeEmpty();
+        loops.Failures.ShouldBeEmpty();
+    }
+
     [Fact]
     public async Task Models_move_to_a_gateway_that_has_proved_to_stay_and_spread_by_rank()
     {

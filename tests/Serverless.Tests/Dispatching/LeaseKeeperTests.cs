@@ -13,7 +13,7 @@ public sealed class LeaseKeeperTests
     public async Task What_is_renewed_stays_and_what_another_took_is_lost_at_the_next_renewal()
     {
         await using var world = new World();
-        var kept = await world.Keeper.AcquireAsync(["a", "b"], Token);
+        var kept = await world.Keeper.AcquireAsync(["a", "b"]);
         await world.Store.ReleaseAsync(kept.Single(lease => lease.Lease.Name == "b").Lease, Token);
         await world.Store.AcquireAsync("b", "another", TimeSpan.FromDays(1), Token);
 
@@ -31,7 +31,7 @@ public sealed class LeaseKeeperTests
     {
         await using var world = new World();
         world.Faults.What = kind == typeof(ServingException) ? new ServingException(new ServingFault(ServingError.Internal, "NOPERM")) : (Exception)Activator.CreateInstance(kind)!;
-        var kept = (await world.Keeper.AcquireAsync(["a"], Token)).Single();
+        var kept = (await world.Keeper.AcquireAsync(["a"])).Single();
         world.Faults.Method = "ILeases.RenewAsync";
 
         await world.PassAsync(12);
@@ -41,7 +41,7 @@ public sealed class LeaseKeeperTests
         world.Loops.Failures.ShouldNotBeEmpty();
         world.Faults.Method = null;
         await kept.DisposeAsync();
-        var again = (await world.Keeper.AcquireAsync(["a"], Token)).Single();
+        var again = (await world.Keeper.AcquireAsync(["a"])).Single();
         await world.PassAsync(20);
         again.Lost.IsCancellationRequested.ShouldBeFalse();
     }
@@ -50,7 +50,7 @@ public sealed class LeaseKeeperTests
     public async Task One_that_is_given_back_is_free_at_once_and_one_that_cannot_be_given_back_bothers_nobody()
     {
         await using var world = new World();
-        var kept = await world.Keeper.AcquireAsync(["a", "b"], Token);
+        var kept = await world.Keeper.AcquireAsync(["a", "b"]);
 
         await kept.Single(lease => lease.Lease.Name == "a").DisposeAsync();
         world.Faults.Method = "ILeases.ReleaseAsync";

@@ -8,6 +8,7 @@ using Serverless.Requests;
 using Serverless.Scaling.Capacity;
 using Serverless.Scaling.Planning;
 using Serverless.Scaling.Plans;
+using Serverless.Tests.Dispatching;
 using Shouldly;
 
 namespace Serverless.Tests.Scaling;
@@ -64,6 +65,25 @@ public sealed class LeasedPlannerTests
         var plan = (await _plans.ReadAsync(Token))!.Plans.Single();
         plan.Decisions[0].Active.ShouldBeTrue("demand is stale by now, so the new planner holds by what the old one remembered");
         plan.Memory.LastWorkAt.ShouldBe(memory.LastWorkAt);
+    }
+
+    /// <summary>It stops, or has waited long enough, while the store's answer is on its way: the lease it got all the same is given back before it has ended.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_lease_that_comes_too_late_is_given_back(bool waited)
+    {
+        var slow = new SlowLeases(_leases);
+        using var stop = new CancellationTokenSource();
+        var running = new LeasedPlanner(_catalog, Believed(), slow, Writer(), _supervisor, "one", _time).RunAsync(stop.Token);
+        await slow.GrantedAsync(LeaseNames.Planner);
+
+        if (waited) _time.Advance(TimeSpan.FromSeconds(3));
+        await stop.CancelAsync();
+        slow.Answer();
+        await running.WithinLimitAsync();
+
+        (await _leases.ReadAsync(LeaseNames.Planner, Token)).ShouldBeNull();
     }
 
     [Fact]

@@ -19,6 +19,7 @@ public sealed class PlannerFaultTests
     private readonly MemoryDemandFeed _demand = new();
     private readonly MemoryPlanFeed _plans = new();
     private readonly MemoryLeases _leases;
+    private readonly Deeds _deeds = new();
     private readonly Supervisor _supervisor;
     private PlanUpdate _written = new(0, 0, DateTimeOffset.MinValue, []);
 
@@ -44,7 +45,7 @@ public sealed class PlannerFaultTests
     [MemberData(nameof(Faults))]
     public async Task Planning_goes_on_after_any_fault_of_any_port_here_or_elsewhere(string call, Type type)
     {
-        var (faulty, healthy) = (new Faulty(_plans, _demand, _leases), new Faulty(_plans, _demand, _leases) { Refuses = true });
+        var (faulty, healthy) = (new Faulty(_plans, _demand, _leases, _deeds), new Faulty(_plans, _demand, _leases, _deeds) { Refuses = true });
         await using var one = Scaler("one", faulty);
         await using var two = Scaler("two", healthy);
         _demand.Publish(Waiting());
@@ -65,19 +66,23 @@ public sealed class PlannerFaultTests
 
     private ModelDemand Waiting() => new() { Model = new ModelName("m"), At = _time.GetUtcNow(), PendingRequests = 1, PendingPromptTokens = 20 };
 
-    /// <summary>
-    /// Lets time pass until it is so. What each second sets going is given two hundred turns; threads that are slower than that lose their leases and take them again, and only more seconds pass.
-    /// </summary>
+    /// <summary>Lets time pass until it is so: a second, and then what a scaler does in it. In each second one of them asks for the lease, renews it, writes, or fails at one of these.</summary>
     private async Task UntilAsync(Func<bool> done, string why)
     {
         using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
-        while (!done())
+        try
         {
-            _time.Advance(TimeSpan.FromSeconds(1));
-            for (var turn = 0; turn < 200; turn++) await Task.Yield();
-            if (await _plans.ReadAsync(CancellationToken.None) is { } read) _written = read;
-            if (limit.IsCancellationRequested)
-                throw new TimeoutException($"{why}: {_written.At:HH:mm:ss} was written last, it is {_time.GetUtcNow():HH:mm:ss}; {string.Join(", ", _supervisor.Loops.Where(loop => loop.Failures > 0))}; lease {await _leases.ReadAsync(LeaseNames.Planner, CancellationToken.None)}");
+            while (!done())
+            {
+                var next = _deeds.Next;
+                _time.Advance(TimeSpan.FromSeconds(1));
+                await next.WaitAsync(limit.Token);
+                if (await _plans.ReadAsync(CancellationToken.None) is { } read) _written = read;
+            }
+        }
+        catch (OperationCanceledException exception)
+        {
+            throw new TimeoutException($"{why}: {_written.At:HH:mm:ss} was written last, it is {_time.GetUtcNow():HH:mm:ss}; {string.Join(", ", _supervisor.Loops.Where(loop => loop.Failures > 0))}; lease {await _leases.ReadAsync(LeaseNames.Planner, CancellationToken.None)}", exception);
         }
     }
 
@@ -90,8 +95,19 @@ public sealed class PlannerFaultTests
         return new RunningScaler(new LeasedPlanner(_catalog, believed, faulty, writer, _supervisor, name, _time), plans, new PlanFollower(faulty, plans, _catalog, _supervisor, _time));
     }
 
+    /// <summary>What scalers do to their stores. Thread-safe.</summary>
+    private sealed class Deeds
+    {
+        private TaskCompletionSource _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>Ends with the next one from now on.</summary>
+        public Task Next => Volatile.Read(ref _next).Task;
+
+        public void Add() => Interlocked.Exchange(ref _next, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+    }
+
     /// <summary>All ports of a scaler, one call of which fails while told to.</summary>
-    private sealed class Faulty(IPlanFeed plans, IDemandFeed demand, ILeases leases) : IPlanFeed, IDemandFeed, ICapacityFeed, ILeases
+    private sealed class Faulty(IPlanFeed plans, IDemandFeed demand, ILeases leases, Deeds deeds) : IPlanFeed, IDemandFeed, ICapacityFeed, ILeases
     {
         private readonly MemoryCapacityFeed _capacity = new();
 
@@ -103,8 +119,12 @@ public sealed class PlannerFaultTests
         /// <summary>The last lease it got.</summary>
         public Lease? Held { get; private set; }
 
-        public ValueTask<bool> WriteAsync(long epoch, DateTimeOffset at, IReadOnlyCollection<SharedPlan> written, CancellationToken cancellationToken) =>
-            Call("write", () => plans.WriteAsync(epoch, at, written, cancellationToken));
+        public async ValueTask<bool> WriteAsync(long epoch, DateTimeOffset at, IReadOnlyCollection<SharedPlan> written, CancellationToken cancellationToken)
+        {
+            var isLatest = await Call("write", () => plans.WriteAsync(epoch, at, written, cancellationToken));
+            deeds.Add();
+            return isLatest;
+        }
 
         public ValueTask<PlanUpdate?> ReadAsync(CancellationToken cancellationToken) => Call("read", () => plans.ReadAsync(cancellationToken));
 
@@ -128,15 +148,20 @@ public sealed class PlannerFaultTests
 
         public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
         {
-            if (Refuses) return [];
-            var got = await Call("acquire", () => leases.AcquireAsync(names, holder, timeToLive, cancellationToken));
+            var got = Refuses ? [] : await Call("acquire", () => leases.AcquireAsync(names, holder, timeToLive, cancellationToken));
             if (got.Count > 0) Held = got[0];
+            deeds.Add();
             return got;
         }
 
         public ValueTask<bool> RenewAsync(Lease lease, TimeSpan timeToLive, CancellationToken cancellationToken) => leases.RenewAsync(lease, timeToLive, cancellationToken);
 
-        public ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> held, TimeSpan timeToLive, CancellationToken cancellationToken) => Call("renew", () => leases.RenewAsync(held, timeToLive, cancellationToken));
+        public async ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> held, TimeSpan timeToLive, CancellationToken cancellationToken)
+        {
+            var still = await Call("renew", () => leases.RenewAsync(held, timeToLive, cancellationToken));
+            deeds.Add();
+            return still;
+        }
 
         public ValueTask ReleaseAsync(Lease lease, CancellationToken cancellationToken) => leases.ReleaseAsync(lease, cancellationToken);
 
@@ -151,6 +176,7 @@ public sealed class PlannerFaultTests
         private T Call<T>(string call, Func<T> answer)
         {
             if (Fails.Call != call) return answer();
+            deeds.Add();
             throw Fails.Type == typeof(ServingException) ? new ServingException(new ServingFault(ServingError.StoreUnavailable, "away"))
                 : Fails.Type == typeof(ObjectDisposedException) ? new ObjectDisposedException("store")
                 : (Exception)Activator.CreateInstance(Fails.Type, "NOPERM this user has no permissions")!;

@@ -53,7 +53,7 @@ internal static class PlannerScene
     public static int Replicas(ModelDemand demand, PoolCapacity? capacity = null, PlannerMemory? memory = null, PlannerOptions? options = null) =>
         Plan(demand, capacity, memory, options).Decisions[0].Replicas;
 
-    public static PlannerMemory Knowing(double coldStartSeconds) => PlannerMemory.Empty with { Classes = PlannerMemory.Empty.Classes.Add("cpu", LearnedRates.Nothing with { ColdStartSeconds = coldStartSeconds }) };
+    public static PlannerMemory Knowing(double coldStartSeconds) => PlannerMemory.Empty with { Pools = PlannerMemory.Empty.Pools.Add(PoolOfModel.Value, PoolMemory.Nothing with { Learned = LearnedRates.Nothing with { ColdStartSeconds = coldStartSeconds } }) };
 
     /// <summary>As if so many had been asked for a second ago.</summary>
     public static PlannerMemory Holding(int replicas, bool work = false) => PlannerMemory.Empty with

@@ -19,6 +19,9 @@ internal sealed class PoolSimulation(PlannerOptions options, double coldStart, d
 
     public int Pending => _waiting.Count;
 
+    /// <summary>What the planner remembers.</summary>
+    public PlannerMemory Memory => _memory;
+
     /// <summary>The last decision.</summary>
     public ScaleDecision? Decision { get; private set; }
 

@@ -62,6 +62,21 @@ public sealed class WarmReplicaTests
             return Plan(demand, memory: memory, options: Warm).Decisions[0].Replicas == 0 == (!work && later >= 300);
         });
 
+    /// <summary>A class that does four times what its prior says: the loads of the first seconds were no higher than those of now, though they were counted as four times as high.</summary>
+    [Fact]
+    public void Loads_that_came_before_it_was_known_what_a_replica_does_count_as_they_would_now()
+    {
+        var memory = PlannerMemory.Empty;
+        for (var second = 0; second < 60; second++)
+        {
+            var demand = Stream(second, 8000) with { Replicas = [new ReplicaDemand("r", PoolOfModel, false, 16, 16, 0, 32768, 4000, 400)] };
+            memory = Plan(demand, Capacity(2), memory, Warm).Memory;
+        }
+
+        memory.Of(PoolOfModel).Learned!.PrefillTokensPerSecond.ShouldBe(4000, 10);
+        memory.Of(PoolOfModel).Loads.Quantile(1).ShouldBe(2, 0.25);
+    }
+
     [Fact]
     public void No_load_is_remembered_before_it_is_known_what_a_replica_does()
     {

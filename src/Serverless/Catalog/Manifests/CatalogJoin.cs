@@ -33,7 +33,7 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
         var flavors = FlavorsOf(deployment, declared, backend);
         var context = ContextOf(declared, backend, out var isServable);
         BackendRules.Check(deployment, declared, backend);
-        if (declared.Source is null || declared.Family is null || flavors.Count == 0 || !isServable || !RolesAreWhole(flavors, deployment)) return null;
+        if (declared.Source is null || declared.Family is null || flavors.Count == 0 || !isServable || !RolesAreWhole(flavors, deployment) || !RolesFit(flavors, deployment)) return null;
 
         var model = new Model
         {
@@ -62,6 +62,18 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
         }
 
         return true;
+    }
+
+    /// <summary>A replica does one role, and a request needs every role: with fewer replicas than roles it would never end.</summary>
+    private static bool RolesFit(List<Flavor> flavors, Deployment deployment)
+    {
+        var roles = flavors.Select(flavor => flavor.Role).Distinct().Order().Select(role => role.ToString().ToLowerInvariant()).ToArray();
+        var most = deployment.Scaling.MaxReplicas;
+        if (roles.Length <= most) return true;
+
+        var (field, bound) = deployment.Spec.Has("elasticConfig") ? ("elasticConfig", "maxReplicas") : ("replicas", "replicas");
+        deployment.Spec.Error(field, string.Create(CultureInfo.InvariantCulture, $"allows {most} in all ({bound}), but the flavors have {roles.Length} roles ({string.Join(", ", roles)}) and each needs a replica of its own; write {roles.Length} or more, or choose flavors of one role"));
+        return false;
     }
 
     private string BackendOf(Deployment deployment, DeclaredModel declared)

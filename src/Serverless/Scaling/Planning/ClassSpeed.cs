@@ -22,7 +22,7 @@ internal readonly record struct ClassSpeed(double PrefillTokensPerSecond, double
         var slots = learned.Slots > 0 ? learned.Slots : prior.Slots;
         var kv = (learned.KvTokens > 0 ? learned.KvTokens : prior.KvTokens) * options.KvTarget;
         var batch = learned.TokensPerRequest > 0 ? Math.Clamp(kv / options.KvTarget / learned.TokensPerRequest, 1, slots) : slots;
-        var decode = learned.Steps.IsDefaultOrEmpty ? prior.DecodeTokensPerSecond : DecodeCurve.Fit(learned.Steps, prior).TokensPerSecond(batch);
+        var decode = DecodeCurve.Rate(learned.Steps, prior, batch);
         var coldStart = learned.ColdStartSeconds > 0 ? learned.ColdStartSeconds + (2 * learned.ColdStartDeviation) : prior.ColdStart.TotalSeconds;
         var prefill = learned.PrefillTokensPerSecond > 0 ? learned.PrefillTokensPerSecond : prior.PrefillTokensPerSecond;
         return new ClassSpeed(prefill, decode, slots, kv, Math.Max(coldStart, 1e-3))

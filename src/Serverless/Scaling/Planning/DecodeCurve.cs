@@ -16,11 +16,15 @@ internal readonly record struct DecodeCurve(double Base, double PerSequence)
     /// <summary>Half of the prior's step is the weights, half its sequences.</summary>
     public static DecodeCurve Of(ClassPrior prior) => new(0.5 * prior.Slots / prior.DecodeTokensPerSecond, 0.5 / prior.DecodeTokensPerSecond);
 
-    /// <summary>The line through what was learned, by least squares; the prior's shape, scaled to the samples, holds it where they do not.</summary>
+    /// <summary>
+    /// The line through what was learned, by least squares; the prior's shape, scaled to the samples, holds it where they do not. Once two sizes of batch are known they are the line: one that was seen a few
+    /// times holds what was guessed of it then, and a large one would turn the whole line.
+    /// </summary>
     public static DecodeCurve Fit(ImmutableArray<LearnedStep> steps, ClassPrior prior)
     {
         var shape = Of(prior);
         if (steps.IsEmpty) return shape;
+        if (steps.Count(step => step.IsKnown) >= 2) steps = [.. steps.Where(step => step.IsKnown)];
 
         var weight = steps.Sum(step => (double)step.Samples);
         var scale = Math.Exp(steps.Sum(step => step.Samples * Math.Log(step.Seconds / shape.Seconds(step.Sequences))) / weight);
@@ -40,6 +44,20 @@ internal readonly record struct DecodeCurve(double Base, double PerSequence)
         return new DecodeCurve(Math.Max(0, seconds - (slope * n)), slope);
     }
 
+    /// <summary>
+    /// Tokens per second at <paramref name="batch"/> sequences. A line from one point to a batch many times as large is a guess at a factor of ten, so it is followed beyond the largest batch that is known only
+    /// as far as those that are known lie apart, and to twice that; further on no more is claimed than the prior says: the rate is known to a factor of two, or it is the prior's word.
+    /// </summary>
+    public static double Rate(ImmutableArray<LearnedStep> steps, ClassPrior prior, double batch)
+    {
+        if (steps.IsDefaultOrEmpty) return prior.DecodeTokensPerSecond;
+
+        var line = Fit(steps, prior);
+        var known = steps.Where(step => step.IsKnown).Select(step => step.Sequences).DefaultIfEmpty(steps[^1].Sequences).ToArray();
+        var reach = 2 * known[^1] * (known[^1] / known[0]);
+        return batch <= reach ? line.TokensPerSecond(batch) : Math.Min(line.TokensPerSecond(batch), Math.Max(prior.DecodeTokensPerSecond, line.TokensPerSecond(reach)));
+    }
+
     /// <summary>Learns that a step of so many sequences took so long.</summary>
     public static ImmutableArray<LearnedStep> Learn(ImmutableArray<LearnedStep> steps, ClassPrior prior, double sequences, double seconds)
     {
@@ -57,7 +75,18 @@ internal readonly record struct DecodeCurve(double Base, double PerSequence)
         var old = steps[index];
         var line = Fit(steps, prior);
         var there = seconds * line.Seconds(old.Sequences) / line.Seconds(sequences);
-        return steps.SetItem(index, old with { Seconds = ClippedMean.Move(old.Seconds, there), Samples = Math.Min(old.Samples + 1, MostSamples) });
+        var moved = ClippedMean.Move(old.Seconds, there);
+
+        // What was seen a few times only is mostly what the line said of it then: it goes with the line.
+        var builder = steps.ToBuilder();
+        for (var other = 0; other < builder.Count; other++)
+        {
+            builder[other] = other == index
+                ? old with { Seconds = moved, Samples = Math.Min(old.Samples + 1, MostSamples) }
+                : builder[other] with { Seconds = builder[other].Seconds * Math.Pow(moved / old.Seconds, Math.Pow(1 - ClippedMean.Step, builder[other].Samples)) };
+        }
+
+        return builder.DrainToImmutable();
     }
 
     /// <summary>Seconds of a step of so many sequences.</summary>

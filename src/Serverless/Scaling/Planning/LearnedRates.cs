@@ -6,7 +6,7 @@ namespace Serverless.Scaling.Planning;
 /// <summary>What was learned of a pool's replicas. Immutable plain data: it is kept in state as JSON.</summary>
 public sealed record LearnedRates
 {
-    private const int Enough = 10;
+    internal const int Enough = 10;
 
     /// <summary>Nothing measured yet.</summary>
     public static LearnedRates Nothing { get; } = new();
@@ -24,7 +24,7 @@ public sealed record LearnedRates
     public ImmutableArray<LearnedStep> Steps { get; init; } = [];
 
     /// <summary>Whether steps of one size of batch were seen and of others none, or few.</summary>
-    internal bool SeesOneBatch => !Steps.IsDefaultOrEmpty && Steps.Count(step => step.Samples >= Enough) < 2;
+    internal bool SeesOneBatch => !Steps.IsDefaultOrEmpty && Steps.Count(step => step.IsKnown) < 2;
 
     /// <summary>Mean cold start in seconds; 0 before the first.</summary>
     public double ColdStartSeconds { get; init; }
@@ -71,7 +71,11 @@ public sealed record LearnedRates
 /// <param name="Sequences">Their number when first seen.</param>
 /// <param name="Seconds">Of one step, smoothed.</param>
 /// <param name="Samples">Seen; counted up to a bound.</param>
-public readonly record struct LearnedStep(double Sequences, double Seconds, int Samples);
+public readonly record struct LearnedStep(double Sequences, double Seconds, int Samples)
+{
+    /// <summary>Whether it rests on more than a few samples.</summary>
+    internal bool IsKnown => Samples >= LearnedRates.Enough;
+}
 
 /// <summary>A running mean, in logarithms, that one bad sample cannot move far.</summary>
 internal static class ClippedMean

@@ -29,23 +29,30 @@ public sealed record LoadHistory
     /// <summary>When it was last added to.</summary>
     public DateTimeOffset At { get; init; }
 
-    /// <summary>Weights of all bins, as releases before 0.3 wrote them: read, and not written.</summary>
-    public ImmutableArray<double>? Weights { get; init; }
+    /// <summary>
+    /// Logarithm of what the bins' loads and weights are multiplied by: loads are counted in replicas, and what a replica does is learned meanwhile. Stretched as a whole, bins stay apart as they were.
+    /// </summary>
+    public double LogScale { get; init; }
 
-    /// <summary>Weight times load of all bins, as they wrote it.</summary>
-    public ImmutableArray<double>? Sums { get; init; }
+    private double Scale => Math.Exp(LogScale);
 
-    /// <summary>Adds what arrives now: work at <paramref name="rate"/> (replica-seconds per second) under <paramref name="load"/>. At most once a second.</summary>
-    internal LoadHistory Add(double load, double rate, TimeSpan memory, DateTimeOffset now)
+    /// <summary>The same loads where a replica turned out to take <paramref name="ratio"/> times as long for the work that comes.</summary>
+    internal LoadHistory Rescaled(double ratio) => Bins.IsDefaultOrEmpty || ratio == 1 || !double.IsFinite(ratio) || ratio <= 0 ? this : this with { LogScale = LogScale + Math.Log(ratio) };
+
+    /// <summary>
+    /// Adds what arrives now: work at <paramref name="rate"/> (replica-seconds per second) under <paramref name="load"/>, which no more than <paramref name="most"/> replicas could share. At most once a second.
+    /// </summary>
+    internal LoadHistory Add(double load, double rate, TimeSpan memory, DateTimeOffset now, double most = PlannerWork.MostReplicas)
     {
-        var (bins, passed) = (Known(), now - At);
+        var (bins, passed) = (Bins.IsDefault ? [] : Bins, now - At);
         if (bins.IsEmpty && (rate <= 0 || !double.IsFinite(rate))) return this;
         if (!bins.IsEmpty && passed >= TimeSpan.Zero && passed < Interval) return this;
 
         var seconds = bins.IsEmpty ? 1 : Math.Clamp(passed.TotalSeconds, 0, 10); // a gap in the plans is not a long burst
         var fade = Math.Exp(-Math.Max(0, passed.TotalSeconds) / memory.TotalSeconds);
         var next = ImmutableArray.CreateBuilder<LoadBin>(bins.Length + 1);
-        var added = load > 0 && rate > 0 ? new LoadBin(BinOf(load), rate * seconds, Math.Min(load, Highest)) : default;
+        var scale = bins.IsEmpty ? 1 : Scale;
+        var added = load > 0 && rate > 0 ? new LoadBin(BinOf(Math.Min(load, most) / scale), rate * seconds / scale, Math.Min(load / scale, Highest), most) : default;
         var least = Faded * ((bins.Sum(bin => bin.Weight) * fade) + added.Weight);
         foreach (var bin in bins)
         {
@@ -53,7 +60,7 @@ public sealed record LoadHistory
             var faded = bin with { Weight = bin.Weight * fade, Load = Math.Min(bin.Load, Highest) };
             if (added.Weight > 0 && added.Bin == bin.Bin)
             {
-                faded = new LoadBin(bin.Bin, faded.Weight + added.Weight, ((faded.Load * faded.Weight) + (added.Load * added.Weight)) / (faded.Weight + added.Weight));
+                faded = faded.And(added);
                 added = default;
             }
 
@@ -61,7 +68,7 @@ public sealed record LoadHistory
         }
 
         if (added.Weight > 0) Take(ref added);
-        return new LoadHistory { Bins = next.DrainToImmutable(), At = now };
+        return new LoadHistory { Bins = next.DrainToImmutable(), LogScale = bins.IsEmpty ? 0 : LogScale, At = now };
 
         void Take(ref LoadBin one)
         {
@@ -73,38 +80,34 @@ public sealed record LoadHistory
     /// <summary>The load not exceeded for that share of the work; 0 when none was seen.</summary>
     internal double Quantile(double share)
     {
-        var bins = Known();
+        var bins = Bins.IsDefault ? [] : Bins;
         var sum = bins.Sum(bin => bin.Weight);
         if (!(sum > 1e-9) || share <= 0) return 0;
 
-        var left = share * sum;
-        foreach (var bin in bins)
+        var (left, highest) = (share * sum, 0.0);
+        foreach (var (weight, load) in bins.Select(bin => (bin.Weight, Load: Math.Min(bin.Load * Scale, bin.Most))).OrderBy(bin => bin.Load))
         {
-            left -= bin.Weight;
-            if (left <= 1e-9 * sum) return bin.Load;
+            (left, highest) = (left - weight, load);
+            if (left <= 1e-9 * sum) break;
         }
 
-        return bins[^1].Load;
+        return highest;
     }
 
     private static int BinOf(double load) => Math.Clamp((int)Math.Ceiling(Math.Log(load / Lowest) / Math.Log(Ratio)), 0, MostBins - 1);
-
-    /// <summary>The bins; from all of an earlier release's, whose load is their upper edge where even earlier ones kept no sums.</summary>
-    private ImmutableArray<LoadBin> Known()
-    {
-        if (!Bins.IsDefaultOrEmpty || Weights is not { IsDefaultOrEmpty: false } weights) return Bins.IsDefault ? [] : Bins;
-
-        var sums = Sums is { IsDefault: false } known ? known : [];
-        return
-        [
-            .. weights.Take(MostBins).Select((weight, bin) => new LoadBin(bin, weight, bin < sums.Length && weight > 0 ? sums[bin] / weight : Lowest * Math.Pow(Ratio, bin)))
-                .Where(bin => bin.Weight > 0 && double.IsFinite(bin.Weight) && double.IsFinite(bin.Load)),
-        ];
-    }
 }
 
 /// <summary>Loads of about one height.</summary>
 /// <param name="Bin">Which: each is 10 % higher than the one before.</param>
 /// <param name="Weight">Work that came at them, faded.</param>
-/// <param name="Load">Their mean.</param>
-public readonly record struct LoadBin(int Bin, double Weight, double Load);
+/// <param name="Load">Their mean, in replicas however many could share it.</param>
+/// <param name="Most">Replicas that could share them, on average: never more than there were requests.</param>
+public readonly record struct LoadBin(int Bin, double Weight, double Load, double Most)
+{
+    /// <summary>Both together.</summary>
+    internal LoadBin And(LoadBin other)
+    {
+        var weight = Weight + other.Weight;
+        return new LoadBin(Bin, weight, ((Load * Weight) + (other.Load * other.Weight)) / weight, ((Most * Weight) + (other.Most * other.Weight)) / weight);
+    }
+}

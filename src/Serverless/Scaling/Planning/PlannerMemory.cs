@@ -8,9 +8,6 @@ public sealed record PlannerMemory
     /// <summary>Nothing known.</summary>
     public static PlannerMemory Empty { get; } = new();
 
-    /// <summary>What releases before 0.3 learned, by accelerator class: read once into the pools of each class, and not written.</summary>
-    public ImmutableDictionary<string, LearnedRates> Classes { get; init; } = ImmutableDictionary<string, LearnedRates>.Empty;
-
     /// <summary>Pools by name.</summary>
     public ImmutableDictionary<string, PoolMemory> Pools { get; init; } = ImmutableDictionary<string, PoolMemory>.Empty;
 

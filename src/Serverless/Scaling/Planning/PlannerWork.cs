@@ -69,7 +69,10 @@ internal sealed class PlannerWork(ModelDemand demand, ClassSpeed speed, PoolRole
     /// That load as far as replicas can share it: each carries <paramref name="target"/> of itself, and there are never more of them at work than requests that came lately or are there.
     /// One large request looks like a stream to a smoothed rate; it is not.
     /// </summary>
-    public double Shared(double load, double target) => demand.RequestsPerSecond is { } rate ? Math.Min(load, target * Math.Max(Requests, Ceiling(Positive(rate) * ArrivalRate.DefaultTimeConstant))) : load;
+    public double Shared(double load, double target) => Math.Min(load, target * Sharers);
+
+    /// <summary>Replicas that can be at work at once: no more than there are requests, or came lately.</summary>
+    public double Sharers => demand.RequestsPerSecond is { } rate ? Math.Max(Requests, Ceiling(Positive(rate) * ArrivalRate.DefaultTimeConstant)) : MostReplicas;
 
     public static double Positive(double value) => double.IsFinite(value) && value > 0 ? value : 0;
 

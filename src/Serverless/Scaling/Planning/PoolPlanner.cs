@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Collections.Immutable;
 using System.Globalization;
 using Serverless.Catalog;
 using Serverless.Demand;
@@ -53,16 +52,16 @@ public sealed class PoolPlanner(PlannerOptions options)
         foreach (var (pool, state) in model.Pools.Zip(states))
         {
             var before = memory.Of(pool.Name);
-            var old = before.Learned ?? memory.Classes.GetValueOrDefault(pool.Flavor.AcceleratorClass, LearnedRates.Nothing);
+            var old = before.Learned ?? LearnedRates.Nothing;
             var (stock, learned) = (NodeStock.Update(before, state, options, now), Learning.Learn(old, pool, demand, state, options));
             if (!ReferenceEquals(before, stock) || !ReferenceEquals(learned, before.Learned)) pools = pools.SetItem(pool.Name.Value, stock with { Learned = learned });
         }
 
-        var known = memory with { Classes = memory.Classes.Clear(), Pools = pools, LastHadWork = demand.HasWork, LastWorkAt = demand.HasWork ? now : memory.LastWorkAt };
+        var known = memory with { Pools = pools, LastHadWork = demand.HasWork, LastWorkAt = demand.HasWork ? now : memory.LastWorkAt };
         PoolNeed[][] roles = model.Pools.Count == 1
             ? [Needs([(model.Pools[0], states[0])], demand, known, now)]
             : [.. model.Pools.Zip(states).GroupBy(entry => entry.First.Flavor.Role).Select(role => Needs(role, demand, known, now))];
-        return new WeighedModel(model, demand, states, known, Remember(model, demand, known, now), roles, now);
+        return new WeighedModel(model, demand, states, known, Remember(model, demand, memory, known, now), roles, now);
     }
 
     /// <summary>Replicas of each pool within nodes, budgets, window and bounds; for each role its pools in their ranking.</summary>
@@ -148,7 +147,7 @@ public sealed class PoolPlanner(PlannerOptions options)
     }
 
     /// <summary>The memory with the loads of now. A load is remembered in replicas: only once it is known what one does.</summary>
-    private PlannerMemory Remember(Model model, ModelDemand demand, PlannerMemory known, DateTimeOffset now)
+    private PlannerMemory Remember(Model model, ModelDemand demand, PlannerMemory before, PlannerMemory known, DateTimeOffset now)
     {
         var pools = known.Pools;
         foreach (var pool in model.Pools)
@@ -157,11 +156,16 @@ public sealed class PoolPlanner(PlannerOptions options)
             var work = new PlannerWork(demand, SpeedOf(pool, known), pool.Flavor.Role);
             if (memory.Learned?.IsMeasured(pool.Flavor.Role, work.Decodes) != true) continue;
 
-            var loads = memory.Loads.Add(work.Shared(work.Burst, 1), work.Load, options.WarmMemory, now);
+            var loads = Rescaled(pool, work, memory).Add(work.Burst, work.Load, options.WarmMemory, now, work.Sharers);
             if (!ReferenceEquals(loads, memory.Loads)) pools = pools.SetItem(pool.Name.Value, memory with { Loads = loads });
         }
 
         return known with { Pools = pools };
+
+        // What came while replicas were taken for slower than they are was no higher load: it counts as it would now.
+        LoadHistory Rescaled(Pool pool, PlannerWork work, PoolMemory memory) =>
+            ReferenceEquals(memory.Learned, before.Of(pool.Name).Learned) ? memory.Loads
+            : memory.Loads.Rescaled(work.Load / new PlannerWork(demand, SpeedOf(pool, before), pool.Flavor.Role).Load);
     }
 
     private ClassSpeed SpeedOf(Pool pool, PlannerMemory known) =>

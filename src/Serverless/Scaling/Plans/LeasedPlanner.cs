@@ -21,15 +21,20 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
 
     private readonly PendingChanges<ModelName, bool> _due = new();
     private readonly LeaseKeeper _keeper = new(leases, instance, time, supervisor.Observer);
+    private Task _givingBack = Task.CompletedTask;
 
     /// <summary>Whether this one plans now.</summary>
     public bool Leads { get; private set; }
 
-    /// <summary>Plans until stopped, whenever the lease can be had. Never throws.</summary>
-    public Task RunAsync(CancellationToken stoppingToken) => Task.WhenAll(
-        supervisor.RunAsync("planner-lease", _keeper.RunAsync, stoppingToken),
-        supervisor.RunAsync("planner", PlanAsync, stoppingToken),
-        supervisor.RunAsync("planner-demand", WatchAsync, stoppingToken));
+    /// <summary>Plans until stopped, whenever the lease can be had, and gives back whatever it may have got. Never throws.</summary>
+    public async Task RunAsync(CancellationToken stoppingToken)
+    {
+        await Task.WhenAll(
+            supervisor.RunAsync("planner-lease", _keeper.RunAsync, stoppingToken),
+            supervisor.RunAsync("planner", PlanAsync, stoppingToken),
+            supervisor.RunAsync("planner-demand", WatchAsync, stoppingToken));
+        await _givingBack;
+    }
 
     private async Task PlanAsync(CancellationToken stoppingToken)
     {
@@ -106,7 +111,7 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
     {
         using var limit = new CancellationTokenSource(Limit, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stoppingToken);
-        var acquiring = _keeper.AcquireAsync([LeaseNames.Planner], either.Token).AsTask();
+        var acquiring = _keeper.AcquireAsync([LeaseNames.Planner]).AsTask();
         try
         {
             return (await acquiring.WaitAsync(either.Token)).SingleOrDefault();
@@ -118,7 +123,7 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
         catch (OperationCanceledException) when (either.IsCancellationRequested)
         {
             // A store that answers after all must not leave a lease that is kept for nobody.
-            _ = GiveBackAsync(acquiring);
+            _givingBack = Task.WhenAll(_givingBack, GiveBackAsync(acquiring));
             stoppingToken.ThrowIfCancellationRequested();
             return null;
         }

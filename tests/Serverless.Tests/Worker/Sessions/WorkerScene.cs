@@ -23,7 +23,8 @@ internal sealed class WorkerScene : IAsyncDisposable
     /// <param name="clock">The worker's, where it is not the test that drives it.</param>
     /// <param name="firstSession">What the first session fails with; null: it does not.</param>
     /// <param name="maxOutputBytes">What the worker keeps of one output.</param>
-    public WorkerScene(TimeProvider? clock = null, long maxOutputBytes = LogLimits.MaxOutputBytes, Exception? firstSession = null)
+    /// <param name="wrap">What the worker has of its first session in place of the session.</param>
+    public WorkerScene(TimeProvider? clock = null, long maxOutputBytes = LogLimits.MaxOutputBytes, Exception? firstSession = null, Func<IDispatcherLink, IDispatcherLink>? wrap = null)
     {
         clock ??= Time;
         Log = new FlakyLog(clock);
@@ -38,7 +39,7 @@ internal sealed class WorkerScene : IAsyncDisposable
         };
         var metrics = new WorkerMetrics(_services.GetRequiredService<IMeterFactory>());
         var runner = new AttemptRunner(worker.Worker, Engine, () => FirstTokens++, maxOutputBytes, clock, NullLogger<AttemptRunner>.Instance);
-        Running = new WorkerLoop(worker, Engine, Attempts = new RunningAttempts(runner, Log, metrics, clock, _stop.Token), new Connector(_sessions, firstSession), Loops, clock).RunAsync(_drain.Token, _stop.Token);
+        Running = new WorkerLoop(worker, Engine, Attempts = new RunningAttempts(runner, Log, metrics, clock, _stop.Token), new Connector(_sessions, firstSession, wrap), Loops, clock).RunAsync(_drain.Token, _stop.Token);
     }
 
     public RecordingLoops Loops { get; } = new();
@@ -154,12 +155,17 @@ internal sealed class WorkerScene : IAsyncDisposable
         await _services.DisposeAsync();
     }
 
-    private sealed class Connector(IDispatcherConnector inner, Exception? first) : IDispatcherConnector
+    private sealed class Connector(IDispatcherConnector inner, Exception? first, Func<IDispatcherLink, IDispatcherLink>? wrap) : IDispatcherConnector
     {
         private Exception? _first = first;
+        private Func<IDispatcherLink, IDispatcherLink>? _wrap = wrap;
 
-        public ValueTask<IDispatcherLink> ConnectAsync(WorkerDescription worker, CancellationToken cancellationToken) =>
-            Interlocked.Exchange(ref _first, null) is { } failure ? throw failure : inner.ConnectAsync(worker, cancellationToken);
+        public async ValueTask<IDispatcherLink> ConnectAsync(WorkerDescription worker, CancellationToken cancellationToken)
+        {
+            if (Interlocked.Exchange(ref _first, null) is { } failure) throw failure;
+            var link = await inner.ConnectAsync(worker, cancellationToken);
+            return Interlocked.Exchange(ref _wrap, null) is { } wrapped ? wrapped(link) : link;
+        }
     }
 
     private IAsyncEnumerable<RequestEvent> Follow(Assignment assignment) => Log.FollowAsync(assignment.Request.Id, 0, Token).Select(logged => logged.Event);
