@@ -4,6 +4,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
+using Serverless.Hosting.Configuration;
 using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Telemetry;
 using Serverless.Scaler.Distributed;
@@ -19,7 +20,7 @@ public static class ScalerHost
     /// <summary>Builds it from configuration: sections <c>Distributed</c>, <c>Scaler</c> and <c>Redis</c>.</summary>
     public static WebApplication Build(string[] args)
     {
-        var builder = WebApplication.CreateSlimBuilder(args).AddDistributedHost();
+        var builder = ProcessBuilder.Create(args).AddDistributedHost();
         builder.Services.AddCheckedOptions<ScalerOptions, ScalerOptions.Validator>(ScalerOptions.Section);
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ScalerOptions>>((kestrel, options) => kestrel.ListenScaler(options.Value.Address, options.Value.Tls));
         builder.Services.AddHostedService<OpenScalerWarning>();

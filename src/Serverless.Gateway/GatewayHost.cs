@@ -5,6 +5,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Routes;
+using Serverless.Hosting.Configuration;
 using Serverless.Hosting.Dapr;
 using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Sessions;
@@ -20,7 +21,7 @@ public static class GatewayHost
     /// <summary>Builds it; <paramref name="configure"/> adds the ports (<see cref="GatewayServices.AddGateway"/> names them) and may set addresses, <paramref name="map"/> adds routes of other parts of the process, which guard themselves.</summary>
     public static WebApplication Build(string[] args, Action<WebApplicationBuilder> configure, Action<IEndpointRouteBuilder>? map = null)
     {
-        var builder = WebApplication.CreateSlimBuilder(args);
+        var builder = ProcessBuilder.Create(args);
         builder.Services.AddGateway().AddServerlessTelemetry();
         builder.Services.AddProbes(HealthStatus.Unhealthy);
         configure(builder);

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Serverless.Hosting.Configuration;
 using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Telemetry;
 using Serverless.Worker.Local;
@@ -14,7 +15,7 @@ public static class WorkerHost
     public static WebApplication Build(string[] args, Action<WebApplicationBuilder> configure)
     {
         ArgumentNullException.ThrowIfNull(configure);
-        var builder = WebApplication.CreateSlimBuilder(args);
+        var builder = ProcessBuilder.Create(args);
         builder.Services.AddWorker().AddServerlessTelemetry().AddClosedMetrics();
 
         // What runs goes on into its buffers while Redis is away: the replica serves, and is worth keeping.
