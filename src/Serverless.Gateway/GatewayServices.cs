@@ -43,6 +43,7 @@ public static class GatewayServices
         services.TryAddSingleton<IApiKeySource, NoApiKeys>();
         services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
         services.TryAddSingleton<GatewayMetrics>();
+        services.TryAddSingleton(provider => new ByteBudget(provider.GetRequiredService<IOptions<AdmissionOptions>>().Value.MaxTotalBytes));
         services.TryAddSingleton<RequestBody>();
         services.TryAddSingleton<Admitter>();
         services.TryAddSingleton<QueueView>();
@@ -87,6 +88,7 @@ public static class GatewayServices
         services.TryAddSingleton<PromisedRequests>();
         services.TryAddSingleton<ResultKeeper>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, ResultKeeper>(provider => provider.GetRequiredService<ResultKeeper>()));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, KeyedAnswers>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, UsageObserver>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, ResultEcho>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());

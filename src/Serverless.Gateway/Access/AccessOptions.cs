@@ -12,10 +12,10 @@ public sealed partial class AccessOptions
     /// <summary>Whether a gateway without keys serves callers of other machines too: everyone who reaches it uses it as one owner. Operators' routes stay closed to them. Default: no.</summary>
     public bool AllowAnonymous { get; set; }
 
-    /// <summary>An address of its own for operators' routes and metrics, which then ask for no key there, such as <c>http://127.0.0.1:9000</c>: bind it where only operators reach it. Default: none.</summary>
+    /// <summary>An address of its own for operators' routes and metrics, which then ask for no key there, such as <c>http://127.0.0.1:9000</c>: bind it where only operators reach it. The whole address counts, not its port alone. Default: none.</summary>
     public Uri? AdminUrl { get; set; }
 
-    /// <summary>Requests that one key may have open at a time; more are refused with 429. 0: no bound. Default: 0.</summary>
+    /// <summary>Requests that one key may have open at a time, streams that it follows by an id among them; more are refused with 429. 0: no bound. Default: 0.</summary>
     [Range(0, 1_000_000)]
     public int MaxOpenRequestsPerKey { get; set; }
 

@@ -12,6 +12,8 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Serverless.Errors;
 using Serverless.Gateway.OpenAI;
+using Serverless.Hosting.Configuration;
+using Serverless.Requests;
 using Serverless.Tenancy;
 
 namespace Serverless.Gateway.Access;
@@ -49,10 +51,10 @@ internal static class Doors
         app.UseRateLimiter();
     }
 
-    /// <summary>A gateway without keys trusts what comes from this machine; a page in a browser of this machine must not come in under a name that its owner points here (DNS rebinding). <c>AllowedHosts</c>, ASP.NET Core's own setting, names others. The web host filters by these options.</summary>
+    /// <summary>A gateway without keys trusts what comes from this machine; a page in a browser of this machine must not come in under a name that its owner points here (DNS rebinding). <c>AllowedHosts</c>, ASP.NET Core's own setting, names others; its <c>*</c>, which templates have, names none. The web host filters by these options.</summary>
     private static void Restrict(HostFilteringOptions hosts, IApiKeySource keys, IOptions<AccessOptions> access, IConfiguration configuration)
     {
-        if (configuration["AllowedHosts"] is null && keys.Current is null && !access.Value.AllowAnonymous) hosts.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"];
+        if (configuration["AllowedHosts"] is null or "*" && keys.Current is null && !access.Value.AllowAnonymous) hosts.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"];
     }
 
     private static RateLimitPartition<string> Partition(HttpContext http)
@@ -60,8 +62,11 @@ internal static class Doors
         var most = http.RequestServices.GetRequiredService<IOptions<AccessOptions>>().Value.MaxOpenRequestsPerKey;
         return most == 0
             ? RateLimitPartition.GetNoLimiter("")
-            : RateLimitPartition.GetConcurrencyLimiter(Caller.KeyOf(http).Owner.Key, _ => new ConcurrencyLimiterOptions { PermitLimit = most });
+            : RateLimitPartition.GetConcurrencyLimiter(PartitionOf(Caller.KeyOf(http).Owner), _ => new ConcurrencyLimiterOptions { PermitLimit = most });
     }
+
+    /// <summary>An organization's key ids are its own affair.</summary>
+    private static string PartitionOf(Owner owner) => $"{owner.Scope}/{owner.Key}";
 
     private static async ValueTask RejectAsync(OnRejectedContext rejected, CancellationToken cancellationToken)
     {
@@ -78,9 +83,18 @@ internal static class Doors
     {
         protected override Task HandleRequirementAsync(AuthorizationHandlerContext context, ForOperators requirement)
         {
-            var isTheirPort = access.Value.AdminUrl is { } url && context.Resource is HttpContext http && http.Connection.LocalPort == url.Port && IsTheirName(http.Request, url);
+            var isTheirPort = access.Value.AdminUrl is { } url && context.Resource is HttpContext http && IsTheirAddress(http.Connection, url) && IsTheirName(http.Request, url);
             if (isTheirPort || context.User.Identity is Caller { Key.Admin: true }) context.Succeed(requirement);
             return Task.CompletedTask;
+        }
+
+        /// <summary>Another address may have the same port and be everybody's.</summary>
+        private static bool IsTheirAddress(ConnectionInfo connection, Uri url)
+        {
+            if (connection.LocalPort != url.Port || connection.LocalIpAddress is not { } local) return false;
+
+            var bound = LocalCalls.Plain(IPAddress.Parse(url.DnsSafeHost));
+            return bound.Equals(IPAddress.Any) || bound.Equals(IPAddress.IPv6Any) || bound.Equals(LocalCalls.Plain(local));
         }
 
         /// <summary>Their port asks for no key, so no page of a browser may reach it: neither under a name that its owner points here (DNS rebinding), nor across sites.</summary>

@@ -1,12 +1,13 @@
-using System.Net;
 using System.Security.Claims;
 using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.HostFiltering;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Errors;
 using Serverless.Gateway.OpenAI;
+using Serverless.Hosting.Configuration;
 using Serverless.Tenancy;
 
 namespace Serverless.Gateway.Access;
@@ -16,7 +17,7 @@ namespace Serverless.Gateway.Access;
 /// only where <see cref="AccessOptions.AllowAnonymous"/> says it.
 /// </summary>
 internal sealed class KeyAuthentication(
-    IApiKeySource keys, IOptions<AccessOptions> access, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder)
+    IApiKeySource keys, IOptions<AccessOptions> access, IOptions<HostFilteringOptions> hosts, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "Bearer";
@@ -44,12 +45,13 @@ internal sealed class KeyAuthentication(
         key = null;
         if (keys.Current is not { } table)
         {
-            if (!IsLocal(Context) && !access.Value.AllowAnonymous)
+            var isLocal = IsLocal(Context);
+            if (!isLocal && !access.Value.AllowAnonymous)
             {
                 return $"This gateway asks for no keys and so serves its own machine alone. Its operator gives it keys (Keys:File), or lets everyone in who reaches it ({AccessOptions.Section}:{nameof(AccessOptions.AllowAnonymous)}).";
             }
 
-            key = ApiKey.Local with { Admin = IsLocal(Context) };
+            key = ApiKey.Local with { Admin = isLocal };
             return null;
         }
 
@@ -61,10 +63,9 @@ internal sealed class KeyAuthentication(
         return key is null ? "Incorrect API key provided: it is unknown or was revoked." : null;
     }
 
-    /// <summary>Whether the call comes from this machine, and not through a proxy on it.</summary>
-    public static bool IsLocal(HttpContext http) =>
-        http.Connection.RemoteIpAddress is { } address && IPAddress.IsLoopback(address)
-        && !http.Request.Headers.ContainsKey("X-Forwarded-For") && !http.Request.Headers.ContainsKey("Forwarded");
+    /// <summary>Whether the call comes from this machine, not through a proxy on it, and under a name of its own or one that its operator gave it.</summary>
+    private bool IsLocal(HttpContext http) =>
+        LocalCalls.IsLocal(http) && (LocalCalls.IsLocalName(http.Request.Host) || hosts.Value.AllowedHosts.Contains(http.Request.Host.Host, StringComparer.OrdinalIgnoreCase));
 }
 
 /// <summary>Who asks, once that is known.</summary>

@@ -130,6 +130,7 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
             TopLogProbs = parsed.TopLogProbs,
             IncludeUsage = parsed.IncludeUsage,
             Stream = parsed.Stream,
+            Keyed = call.IdempotencyKey is not null,
             Resume = call.Resume ?? (call.IdempotencyKey is null ? TimeSpan.Zero : KeyedResume),
             Echo = parsed.Echo ? [.. parsed.Prompts.Select(prompt => JsonSerializer.Deserialize(body.AsSpan(prompt), EchoJson.Default.String)!)] : [],
         };

@@ -11,7 +11,7 @@ namespace Serverless.Gateway.Admission;
 /// Reads JSON bodies, each once, whole, into an array of its exact size, and no further than the limit. Their bytes are taken from the process's budget before they are read, or as they
 /// come where no length is told, and given back when the answer has ended: whoever sends the most and the longest fills its own share, not the memory. Thread-safe.
 /// </summary>
-internal sealed class RequestBody(IOptions<AdmissionOptions> options, TimeProvider time)
+internal sealed class RequestBody(IOptions<AdmissionOptions> options, ByteBudget budget, TimeProvider time)
 {
     private const int FirstStep = 16 * 1024;
 
@@ -19,10 +19,9 @@ internal sealed class RequestBody(IOptions<AdmissionOptions> options, TimeProvid
     private static readonly TimeSpan LongestDrain = TimeSpan.FromSeconds(30);
 
     private readonly long _maxBytes = options.Value.MaxBodyBytes;
-    private readonly ByteBudget _budget = new(options.Value.MaxTotalBytes);
 
     /// <summary>Bytes of bodies that are held.</summary>
-    public long Held => _budget.Held;
+    public long Held => budget.Held;
 
     /// <exception cref="ServingException">The body is no JSON by its type, too long, or there is no room for it now.</exception>
     public async ValueTask<byte[]> ReadAsync(HttpRequest request, Owner owner, CancellationToken cancellationToken)
@@ -30,7 +29,7 @@ internal sealed class RequestBody(IOptions<AdmissionOptions> options, TimeProvid
         RequireJson(request);
         if (request.ContentLength > _maxBytes) throw TooLarge(request, $"{request.ContentLength} bytes");
 
-        var taken = new Taken(_budget, owner.Organization);
+        var taken = new Taken(budget, owner.Organization);
         request.HttpContext.Response.RegisterForDispose(taken);
         try
         {

@@ -41,6 +41,9 @@ internal sealed record AnswerShape
     /// <summary>Whether its client asked for it part by part.</summary>
     public bool Stream { get; init; }
 
+    /// <summary>Whether it was asked for under an idempotency key.</summary>
+    public bool Keyed { get; init; }
+
     /// <summary>How long it runs on after its client went, whole seconds; zero: it is cancelled at once.</summary>
     public TimeSpan Resume { get; init; }
 

@@ -17,6 +17,7 @@ internal static class ShapeCodec
         LogProbs = 2,
         IncludeUsage = 4,
         Stream = 8,
+        Keyed = 16,
     }
 
     public static byte[] Encode(AnswerShape shape)
@@ -55,6 +56,7 @@ internal static class ShapeCodec
                 LogProbs = flags.HasFlag(Flag.LogProbs),
                 IncludeUsage = flags.HasFlag(Flag.IncludeUsage),
                 Stream = flags.HasFlag(Flag.Stream),
+                Keyed = flags.HasFlag(Flag.Keyed),
                 Model = reader.ReadString(),
                 Created = reader.Read7BitEncodedInt64(),
                 ServiceTier = reader.ReadString(),
@@ -75,9 +77,13 @@ internal static class ShapeCodec
         }
     }
 
+    /// <summary>Whether the encoded shape is of an answer in one piece that was asked for under an idempotency key. Reads two bytes: every end of a request asks.</summary>
+    public static bool IsKeyedWhole(ReadOnlySpan<byte> encoded) => encoded.Length > 1 && ((Flag)encoded[1] & (Flag.Keyed | Flag.Stream)) == Flag.Keyed;
+
     private static Flag Flags(AnswerShape shape) =>
         (shape.Endpoint == EndpointName.Completions ? Flag.Completion : Flag.None)
         | (shape.LogProbs ? Flag.LogProbs : Flag.None)
         | (shape.IncludeUsage ? Flag.IncludeUsage : Flag.None)
-        | (shape.Stream ? Flag.Stream : Flag.None);
+        | (shape.Stream ? Flag.Stream : Flag.None)
+        | (shape.Keyed ? Flag.Keyed : Flag.None);
 }

@@ -9,12 +9,16 @@ namespace Serverless.Gateway.Requests;
 
 /// <summary>
 /// The requests that connections to this gateway hold. When the last of a request's connections has gone it runs on for its grace, and is then ended, unless another gateway
-/// has taken it over. Thread-safe.
+/// has taken it over. What this one took over from another is never ended here: it goes back to that one, whose client may still be there. Thread-safe.
 /// </summary>
 internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gateway, TimeProvider time, ILogger<HeldRequests> logger) : IHostedService, IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+
+    /// <summary>What cannot be given back for so long at a stop is left: the process ends before.</summary>
+    private static readonly TimeSpan LongestStop = TimeSpan.FromMinutes(1);
+
     private static readonly RequestEvent ClientGone = new RequestEvent.Cancelled("The client went away.");
 
     private readonly Lock _lock = new();
@@ -69,15 +73,17 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
         switch (ticket)
         {
             case { Ended: true }:
-                Drop(ticket.Id);
-                log.Forget(ticket.Id, Holder); // the answer was given; only its holder may let it go
+                if (Drop(ticket.Id) is { From: null }) log.Forget(ticket.Id, Holder); // the answer was given; only its holder may let it go
                 break;
             case { HandedOn: true }:
+                if (Drop(ticket.Id) is { From: { } before }) Track(ReturnAsync(ticket.Id, before, ticket.Head.Deadline));
+                break;
+            case { Refused: true, Fault: { Error: not ServingError.Cancelled } refusal }:
                 Drop(ticket.Id);
+                await EndAsync(ticket.Id, new RequestEvent.Failed(refusal)); // it is nobody's: nothing was accepted
                 break;
             case { Fault: { Error: not ServingError.Cancelled } fault }:
-                Drop(ticket.Id);
-                await EndAsync(ticket.Id, new RequestEvent.Failed(fault));
+                await FailAsync(ticket, fault);
                 break;
             default:
                 LetGo(ticket.Id, ticket.Shape.Resume, ticket.Head.Deadline);
@@ -93,12 +99,33 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
         await EndAsync(ticket.Id, end);
     }
 
-    /// <summary>Done with it: it has ended, or is promised by an id, or is left to the client to take up elsewhere.</summary>
-    private void Drop(RequestId id)
+    /// <summary>Done with it: it has ended, or is promised by an id, or is left to the client to take up elsewhere. The hold, where that was its last connection; else null.</summary>
+    private Held? Drop(RequestId id)
     {
         lock (_lock)
         {
-            if (_held.TryGetValue(id, out var hold) && --hold.Connections == 0) _held.Remove(id);
+            return _held.TryGetValue(id, out var hold) && --hold.Connections == 0 && _held.Remove(id) ? hold : null;
+        }
+    }
+
+    /// <summary>It failed for this connection. It ends with it where it is this one's alone; others that wait for it, here or at another gateway, go on.</summary>
+    private async Task FailAsync(Ticket ticket, ServingFault fault)
+    {
+        if (Drop(ticket.Id) is not { } hold) return;
+
+        if (hold.From is { } from)
+        {
+            Track(ReturnAsync(ticket.Id, from, ticket.Head.Deadline));
+            return;
+        }
+
+        try
+        {
+            await log.LapseAsync(ticket.Id, Holder, new RequestEvent.Failed(fault), CancellationToken.None);
+        }
+        catch (Exception e)
+        {
+            LogFailed(e, ticket.Id);
         }
     }
 
@@ -110,11 +137,17 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
             if (!_held.TryGetValue(id, out var hold) || --hold.Connections > 0) return;
 
             hold.Grace = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-            var ending = EndAfterAsync(id, hold, grace, deadline, hold.Grace);
-            if (ending.IsCompleted) return;
-            _ending.Add(ending);
-            _ = ending.ContinueWith(done => Forget(done), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            Track(EndAfterAsync(id, hold, grace, deadline, hold.Grace));
         }
+    }
+
+    /// <summary>A stop waits for it.</summary>
+    private void Track(Task ending)
+    {
+        if (ending.IsCompleted) return;
+
+        lock (_lock) _ending.Add(ending);
+        _ = ending.ContinueWith(done => Forget(done), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
     private async Task EndAsync(RequestId id, RequestEvent end)
@@ -131,16 +164,28 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <summary>What is in its grace is left to its client and the next gateway: this one's lease runs out.</summary>
+    /// <summary>
+    /// What was taken over goes back to whom it was taken from: with this process's lease it would end, though its first client is there. What is in its grace is left to its client and
+    /// the next gateway: this one's lease runs out.
+    /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        (RequestId Id, string From)[] taken;
+        lock (_lock) taken = [.. _held.Where(held => held.Value is { From: not null, Connections: > 0 }).Select(held => (held.Key, held.Value.From!))];
         await _stopping.CancelAsync();
-        Task[] ending;
-        lock (_lock) ending = [.. _ending];
-        await Task.WhenAll(ending).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var (id, from) in taken) Track(ReturnAsync(id, from, time.GetUtcNow() + LongestStop));
+        while (Ending() is { Length: > 0 } ending && !cancellationToken.IsCancellationRequested)
+        {
+            await Task.WhenAll(ending).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     public void Dispose() => _stopping.Dispose();
+
+    private Task[] Ending()
+    {
+        lock (_lock) return [.. _ending.Where(ending => !ending.IsCompleted)];
+    }
 
     private void Forget(Task ending)
     {
@@ -161,6 +206,7 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
         catch (OperationCanceledException) when (returned.IsCancellationRequested)
         {
             // Its client is back, or this process ends.
+            if (_stopping.IsCancellationRequested && hold.From is { } from) await ReturnAsync(id, from, time.GetUtcNow() + LongestStop);
         }
         finally
         {
@@ -189,12 +235,7 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
     {
         try
         {
-            if (from is not null && (await log.ReadHeadAsync(id, cancellationToken))?.Holder == Holder)
-            {
-                await log.HoldAsync(id, Promise.Connection, from, cancellationToken);
-                LogElsewhere(id, from);
-                return true;
-            }
+            if (from is not null && await GiveBackAsync(id, from, cancellationToken)) return true;
 
             var lapsed = await log.LapseAsync(id, Holder, ClientGone, cancellationToken);
             if (lapsed.Holder is not { Length: > 0 } holder) return true;
@@ -211,6 +252,41 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
             LogFailed(e, id);
             return true;
         }
+    }
+
+    /// <summary>Gives it back to whom it was taken from, as soon as the log can be told.</summary>
+    private async Task ReturnAsync(RequestId id, string from, DateTimeOffset deadline)
+    {
+        var backoff = new Backoff(FirstPause, LongestPause);
+        while (true)
+        {
+            try
+            {
+                await GiveBackAsync(id, from, CancellationToken.None);
+                return;
+            }
+            catch (ServingException e) when (e.Fault.Error == ServingError.StoreUnavailable && time.GetUtcNow() < deadline)
+            {
+                LogNotEnded(id, e.Message);
+            }
+            catch (Exception e)
+            {
+                LogFailed(e, id);
+                return;
+            }
+
+            await Task.Delay(backoff.Next(), time, CancellationToken.None);
+        }
+    }
+
+    /// <summary>False: it is not this gateway's to give, for it has ended or another took it over.</summary>
+    private async Task<bool> GiveBackAsync(RequestId id, string from, CancellationToken cancellationToken)
+    {
+        if ((await log.ReadHeadAsync(id, cancellationToken))?.Holder != Holder) return false;
+
+        await log.HoldAsync(id, Promise.Connection, from, cancellationToken);
+        LogElsewhere(id, from);
+        return true;
     }
 
     [LoggerMessage(LogLevel.Debug, "The client of {Request} has gone; it runs on, held by '{Holder}'.")]

@@ -49,29 +49,13 @@ internal sealed partial class IdempotentCalls(
         }
     }
 
-    /// <summary>Keeps a whole answer for whoever asks again after its log is gone, whether or not its first client has stayed for it. As well as can be: it was given.</summary>
-    public async Task RememberAsync(Ticket ticket)
-    {
-        if (ticket.Shape.Stream) return;
-
-        try
-        {
-            var record = RequestRecord.Of(ticket.Id, ticket.Head, ticket.Shape);
-            if (await reader.UpdateAsync(record, CancellationToken.None) is { HasEnded: true } ended) await records.CreateAsync(ended with { Published = true }, CancellationToken.None);
-        }
-        catch (Exception e)
-        {
-            LogNotRemembered(ticket.Id, e.Message);
-        }
-    }
-
     /// <summary>The result of the request that has the key, or its log to follow; null: there is neither, or none worth keeping.</summary>
     private async Task<Submitted?> TryUseAsync(RequestId id, Ticket own, CancellationToken cancellationToken)
     {
         var record = (await records.FindAsync(own.Request!.Owner, id, cancellationToken))?.Record;
         if (record is { HasEnded: true })
         {
-            if (!IsFinal(record)) return null;
+            if (!record.IsFinal) return null;
             if (!own.Shape.Stream || record.Error is not null)
             {
                 await held.DropAsync(own, Joining);
@@ -80,7 +64,7 @@ internal sealed partial class IdempotentCalls(
         }
 
         if (await reader.FindAsync(id, cancellationToken) is not { } log) return null;
-        if (log.Head.Ended && (await reader.UpdateAsync(RequestRecord.Of(id, log.Head, log.Shape), cancellationToken) is not { } end || !IsFinal(end))) return null;
+        if (log.Head.Ended && (await reader.UpdateAsync(RequestRecord.Of(id, log.Head, log.Shape), cancellationToken) is not { IsFinal: true })) return null;
 
         return await JoinAsync(id, log, own, cancellationToken) is { } joined ? new Submitted.Taken(joined) : null;
     }
@@ -109,14 +93,6 @@ internal sealed partial class IdempotentCalls(
         };
     }
 
-    /// <summary>A result that stays the same however often it is asked for.</summary>
-    private static bool IsFinal(RequestRecord record) => record.Status switch
-    {
-        RequestStatus.Completed => true,
-        RequestStatus.Failed => !record.MayPass,
-        _ => false,
-    };
-
     /// <summary>A streamed answer is replayed from its log, so its key lives no longer than that.</summary>
     private TimeSpan Keep(Ticket ticket)
     {
@@ -128,7 +104,4 @@ internal sealed partial class IdempotentCalls(
 
     [LoggerMessage(LogLevel.Warning, "{Request} was refused, but its idempotency key could not be given back; under the key it is refused until that expires or the request is found ended: {Reason}")]
     private partial void LogNotReleased(RequestId request, string reason);
-
-    [LoggerMessage(LogLevel.Warning, "The answer of {Request} could not be kept under its idempotency key; it is replayed only while its log is kept: {Reason}")]
-    private partial void LogNotRemembered(RequestId request, string reason);
 }

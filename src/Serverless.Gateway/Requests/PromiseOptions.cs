@@ -16,7 +16,7 @@ public sealed partial class PromiseOptions
     [Range(typeof(TimeSpan), "00:01:00", "365.00:00:00")]
     public TimeSpan KeepResults { get; set; } = TimeSpan.FromDays(3);
 
-    /// <summary>How long an <c>Idempotency-Key</c> stands for the same request. Default: 1 day.</summary>
+    /// <summary>How long an <c>Idempotency-Key</c> stands for the same request; its answer is kept no longer than <see cref="KeepResults"/>. Default: 1 day.</summary>
     [Range(typeof(TimeSpan), "00:01:00", "30.00:00:00")]
     public TimeSpan KeepKeys { get; set; } = TimeSpan.FromDays(1);
 

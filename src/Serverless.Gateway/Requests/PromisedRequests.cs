@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Serverless.Errors;
@@ -11,6 +12,28 @@ namespace Serverless.Gateway.Requests;
 /// </summary>
 internal sealed partial class PromisedRequests(RequestRecords records, IRequestLog log, IRequestQueue queue, ILogger<PromisedRequests> logger)
 {
+    /// <summary>What a record has of an output token, about: its text, as JSON escapes it.</summary>
+    private const int TokenBytes = 8;
+
+    /// <summary>And of each log-probability: token, its bytes in digits, the number.</summary>
+    private const int LogProbBytes = 96;
+
+    /// <summary>Why no id can promise its answer, or null: as long as it may become, by its choices, its cap of tokens and its log-probabilities, the store would not take it.</summary>
+    public ServingFault? WhyNotKept(Admitted admitted)
+    {
+        var (request, shape) = (admitted.Request, admitted.Shape);
+        var perToken = TokenBytes + (shape.LogProbs ? LogProbBytes * (1 + shape.TopLogProbs) : 0);
+        var bytes = (long)request.Choices * request.MaxOutputTokens * perToken;
+        if (bytes <= records.MostBytes) return null;
+
+        return new ServingFault(
+            ServingError.InvalidRequest,
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{request.Choices} choices of {request.MaxOutputTokens} tokens{(shape.LogProbs ? $" with {1 + shape.TopLogProbs} log-probabilities each" : "")} may be a result of {bytes} bytes; {records.MostBytes} are kept under an id. Give a 'max_tokens' of at most {records.MostBytes / ((long)request.Choices * perToken)}, lower 'n' or 'top_logprobs', or ask without an id."),
+            "max_tokens");
+    }
+
     /// <summary>A request's record before its end.</summary>
     public static RequestRecord RecordOf(InferenceRequest request, EventOrigin? origin, JsonElement? metadata) => new()
     {

@@ -59,6 +59,10 @@ internal sealed record RequestRecord
     [JsonIgnore]
     public bool MayPass => FailedAs is not { } row || row.RetryAfter is not null || row.HttpStatus >= 500;
 
+    /// <summary>Whether it is a result that stays the same however often it is asked for.</summary>
+    [JsonIgnore]
+    public bool IsFinal => Status == RequestStatus.Completed || (Status == RequestStatus.Failed && !MayPass);
+
     /// <summary>Of a failed one: its row in the table of errors, if it has one there.</summary>
     [JsonIgnore]
     public ErrorRow? FailedAs => Error?.GetProperty("code").GetString() is { } code ? ServingErrors.All.FirstOrDefault(row => row.Code == code) : null;

@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Options;
 using Serverless.Documents;
+using Serverless.Errors;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Requests;
@@ -12,6 +14,9 @@ internal sealed class RequestRecords(IDocumentStore documents, IOptions<PromiseO
 
     /// <summary>What lists show of those whose records have become large: beside them, so that a list reads no answers.</summary>
     private const string Summaries = "request-summaries";
+
+    /// <summary>Bytes of the largest record that the store takes.</summary>
+    public long MostBytes => documents.MaxDocumentBytes;
 
     public async ValueTask<StoredRecord?> FindAsync(Owner owner, RequestId id, CancellationToken cancellationToken)
     {
@@ -47,6 +52,14 @@ internal sealed class RequestRecords(IDocumentStore documents, IOptions<PromiseO
     public ValueTask<IReadOnlyList<string>> ListAsync(Owner owner, string? after, int limit, CancellationToken cancellationToken) =>
         documents.ListAsync(Collection, owner.Scope, after, limit, cancellationToken);
 
+    /// <summary>Bytes of a record as it is stored.</summary>
+    public static int SizeOf(RequestRecord record) => JsonSerializer.SerializeToUtf8Bytes(record, RecordJson.Default.RequestRecord).Length;
+
+    /// <summary>Why a record is not kept.</summary>
+    public static ServingFault TooLarge(string id, int bytes, string why) => new(
+        ServingError.OutputTooLarge,
+        string.Create(CultureInfo.InvariantCulture, $"The result of request '{id}' is {bytes} bytes, and {why}, so it is not kept. Ask for fewer choices ('n'), tokens or 'top_logprobs', or read it as a stream; an operator raises what the store takes (Dapr:MaxMessageBytes and the sidecar's max-body-size)."));
+
     private static DocumentKey SummaryKey(Owner owner, string id) => new(Summaries, owner.Scope, id) { IsUnlisted = true };
 
     private static DocumentKey Key(Owner owner, string id) => new(Collection, owner.Scope, id);
@@ -56,6 +69,7 @@ internal sealed class RequestRecords(IDocumentStore documents, IOptions<PromiseO
         var left = record.HasEnded ? TimeSpan.Zero : record.Deadline - time.GetUtcNow();
         var keep = options.Value.KeepResults + (left > TimeSpan.Zero ? left : TimeSpan.Zero);
         var json = JsonSerializer.SerializeToUtf8Bytes(record, RecordJson.Default.RequestRecord);
+        if (json.Length > documents.MaxDocumentBytes) throw new ServingException(TooLarge(record.Id, json.Length, $"the document store takes {documents.MaxDocumentBytes} at most"));
         if (await documents.SaveAsync(Key(record.Owner, record.Id), json, condition, keep, cancellationToken) is null) return false;
 
         if (record.Response is not null)

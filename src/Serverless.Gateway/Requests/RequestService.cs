@@ -58,11 +58,7 @@ internal sealed class RequestService(
     public IAsyncEnumerable<FollowStep> FollowAsync(Ticket ticket, CancellationToken cancellationToken) => follower.FollowAsync(ticket, cancellationToken); // (g)
 
     /// <summary>The caller has its answer, or will not have it from here: a request that it held and nobody else answers for is ended.</summary>
-    public async Task LeaveAsync(Ticket ticket, string? idempotencyKey = null)
-    {
-        if (idempotencyKey is not null && ticket is { Ended: true, Fault: null }) await idempotent.RememberAsync(ticket); // before its log may go
-        await submitter.LeaveAsync(ticket);
-    }
+    public Task LeaveAsync(Ticket ticket) => submitter.LeaveAsync(ticket);
 
     private Ticket TicketOf(Call call, Admitted admitted)
     {
@@ -74,8 +70,11 @@ internal sealed class RequestService(
                 ServingError.InvalidRequest, $"'echo' would repeat {encoded.Length} bytes of prompts; the limit is {LongestShape}. Leave it out: you have the prompts.", "echo"));
         }
 
-        var promiseAfter = call.PromiseAfter ?? (shape.Stream ? null : options.Value.LongestSynchronous);
-        var request = admitted.Request with { Holder = submitter.Holder, Resumable = shape.Resume > TimeSpan.Zero || promiseAfter is not null, Shape = encoded };
+        var promiseAfter = PromiseAfter(call, admitted);
+
+        // Twins of a key follow one log, each as long as it likes: it is kept to its deadline though one of them has read its end.
+        var isKept = shape.Resume > TimeSpan.Zero || shape.Keyed || promiseAfter is not null;
+        var request = admitted.Request with { Holder = submitter.Holder, Resumable = isKept, Shape = encoded };
         return new Ticket
         {
             Id = request.Id,
@@ -86,6 +85,14 @@ internal sealed class RequestService(
             PromoteAt = request.AcceptedAt + promiseAfter,
             ArrivedAt = call.ArrivedAt,
         };
+    }
+
+    /// <summary>After how long an id takes over. One is not asked for where its answer could not be kept, nor given where nobody asked for it.</summary>
+    private TimeSpan? PromiseAfter(Call call, Admitted admitted)
+    {
+        var after = call.PromiseAfter ?? (admitted.Shape.Stream ? null : options.Value.LongestSynchronous);
+        if (after is null || promises.WhyNotKept(admitted) is not { } fault) return after;
+        return call.PromiseAfter is null ? null : throw new ServingException(fault);
     }
 
     private async Task<Submitted> OpenAndSubmitAsync(Call call, Ticket ticket, Admitted admitted, CancellationToken cancellationToken)
@@ -117,6 +124,7 @@ internal sealed class RequestService(
         catch (Exception e)
         {
             if (e is ServingException && call.IdempotencyKey is { } key && current == ticket) await idempotent.ReleaseAsync(key, ticket.Request!); // nothing was accepted under it
+            current.Refused = current == ticket;
             current.Fault = (e as ServingException)?.Fault ?? (cancellationToken.IsCancellationRequested ? RequestFaults.ClientGone : RequestFaults.Internal);
             await submitter.LeaveAsync(current);
             throw;

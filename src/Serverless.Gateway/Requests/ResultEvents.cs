@@ -23,7 +23,10 @@ internal sealed partial class ResultEvents(IEventBus bus, RequestRecords records
     /// Publishes a saved record's end and waits until it has come back (<see cref="ResultEcho"/>): the bus may say that it has an event which it has not.
     /// False: it did not come back in a few seconds and is to be published again; a result may so come twice, under the same id.
     /// </summary>
-    public async Task<bool> PublishAsync(RequestRecord record, CancellationToken cancellationToken)
+    /// <param name="record">The record.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="withResponse">Off: it goes without its response, which is larger than the bus takes and can be asked for.</param>
+    public async Task<bool> PublishAsync(RequestRecord record, CancellationToken cancellationToken, bool withResponse = true)
     {
         await bus.PublishAsync(
             EventTopics.Results,
@@ -35,7 +38,7 @@ internal sealed partial class ResultEvents(IEventBus bus, RequestRecords records
                 Subject = record.Id,
                 Time = record.EndedAt ?? time.GetUtcNow(),
                 TraceParent = record.Origin?.TraceParent,
-                Data = RequestObject.EncodeResult(record),
+                Data = RequestObject.EncodeResult(withResponse ? record : record with { Response = null }),
             },
             cancellationToken);
         for (var pause = FirstPause; pause < LongestPause; pause *= 2) // ADR 13

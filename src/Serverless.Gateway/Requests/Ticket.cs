@@ -46,6 +46,9 @@ internal sealed class Ticket
     /// <summary>Whether it goes on without this one: an id promises it, or its client may come back for it.</summary>
     public bool HandedOn { get; set; }
 
+    /// <summary>Whether it was refused before anybody had it, so that nobody else may wait for it. Written where it is submitted.</summary>
+    public bool Refused { get; set; }
+
     /// <summary>Why it failed; null while it has not. Written by the follower, and by the face that cannot send it on.</summary>
     public ServingFault? Fault { get; set; }
 

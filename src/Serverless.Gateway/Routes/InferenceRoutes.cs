@@ -120,7 +120,7 @@ internal sealed partial class InferenceRoutes(
         }
         finally
         {
-            await requests.LeaveAsync(ticket, call.IdempotencyKey);
+            await requests.LeaveAsync(ticket);
         }
 
         return (ticket.Shape.Model, ticket.Error);

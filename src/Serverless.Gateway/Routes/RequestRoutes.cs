@@ -28,7 +28,7 @@ internal static class RequestRoutes
         routes.MapMethods(prefix + "/requests", GatewayRoutes.Read, ListAsync);
         routes.MapMethods(prefix + "/requests/{id}", GatewayRoutes.Read, GetAsync);
         routes.MapDelete(prefix + "/requests/{id}", CancelAsync);
-        routes.MapGet(prefix + "/requests/{id}/events", FollowAsync);
+        routes.MapGet(prefix + "/requests/{id}/events", FollowAsync).RequireRateLimiting(Doors.PerKey);
     }
 
     private static async Task ListAsync(HttpContext http, RequestDirectory directory)

@@ -8,6 +8,11 @@ internal sealed class DaprDocumentStore(DaprState state, TimeProvider time) : ID
 {
     private readonly ConcurrentDictionary<(string Collection, string Tenant), DocumentIndex> _indexes = new();
 
+    /// <summary>What is stored beside a document's content.</summary>
+    private const int AroundDocument = 512;
+
+    public long MaxDocumentBytes => state.MaxValueBytes - AroundDocument;
+
     public async ValueTask<Document?> GetAsync(DocumentKey key, CancellationToken cancellationToken) =>
         await ReadAsync(StateKey(key), cancellationToken) is { Live: true } found ? new Document(key, found.Stored.Json, found.Stored.Tag) : null;
 

@@ -1,19 +1,42 @@
+using System.Buffers;
 using System.Collections.Frozen;
-using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Primitives;
 using Serverless.Errors;
 using Serverless.Events;
+using Serverless.Hosting.Configuration;
+using Serverless.Requests;
 
 namespace Serverless.Hosting.Dapr;
 
-/// <summary>Takes the events that daprd delivers to <c>POST /events/{topic}</c>, hands each to the topic's handler, and answers SUCCESS, RETRY or DROP (which daprd dead-letters).</summary>
-internal sealed partial class DaprEventReceiver(IEnumerable<IEventHandler> handlers, IConfiguration configuration, ILogger<DaprEventReceiver> logger)
+/// <summary>
+/// Takes the events that daprd delivers to <c>POST /events/{topic}</c>, hands each to the topic's handler, and answers SUCCESS, RETRY or DROP (which daprd dead-letters). Their bytes are
+/// taken from the process's budget, where it has one, before they are read.
+/// </summary>
+internal sealed partial class DaprEventReceiver(
+    IEnumerable<IEventHandler> handlers, IConfiguration configuration, IOptions<DaprOptions> options, ILogger<DaprEventReceiver> logger, ByteBudget? budget = null, TimeProvider? time = null)
 {
+    /// <summary>Whose bytes those of events are: no organization is called so. Their own are known only once they are read.</summary>
+    private const string Events = "events from the broker";
+
+    private const int FirstStep = 16 * 1024;
+
+    /// <summary>What an envelope has beside its data.</summary>
+    private const int AroundData = 64 * 1024;
+
+    /// <summary>An event that finds no room goes back to the broker, which sends it again at once: it is held for so long before.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
+    /// <summary>Data may be bytes, which JSON has in base 64.</summary>
+    private readonly long _most = (options.Value.MaxMessageBytes / 3 * 4L) + AroundData;
+
+
     private readonly FrozenDictionary<string, IEventHandler> _handlers = handlers.ToFrozenDictionary(handler => handler.Topic, StringComparer.Ordinal);
     private readonly byte[]? _token = configuration["APP_API_TOKEN"] is { Length: > 0 } token ? Hash(token) : null;
 
@@ -26,7 +49,16 @@ internal sealed partial class DaprEventReceiver(IEnumerable<IEventHandler> handl
             return;
         }
 
-        var answer = await AnswerAsync((string)http.Request.RouteValues["topic"]!, http);
+        var isRefused = IsInvoked(http.Request) && !options.Value.AllowInvokedEvents;
+        if (isRefused) InvocationRefused(http.Request.Path, http.Request.Headers[DaprNames.CallerHeader].ToString());
+        if (isRefused && !http.Request.Headers.ContainsKey(DaprNames.ComponentHeader))
+        {
+            http.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return;
+        }
+
+        // Some components bring a message's metadata as headers: an event that names a caller may be from the broker, which would send it again for ever if it were only refused.
+        var answer = isRefused ? BrokerAnswer.DeadLetter : await AnswerAsync((string)http.Request.RouteValues["topic"]!, http);
         http.Response.ContentType = "application/json";
         await http.Response.WriteAsync(answer switch
         {
@@ -44,11 +76,12 @@ internal sealed partial class DaprEventReceiver(IEnumerable<IEventHandler> handl
     /// </summary>
     private bool IsSidecar(HttpContext http)
     {
-        if (_token is null) return http.Connection.RemoteIpAddress is { } address && IPAddress.IsLoopback(address) && !IsForwarded(http.Request.Headers) && IsCloudEvent(http.Request);
+        if (_token is null) return LocalCalls.IsLocal(http) && IsCloudEvent(http.Request);
         return http.Request.Headers.TryGetValue(DaprNames.TokenHeader, out var given) && !StringValues.IsNullOrEmpty(given) && CryptographicOperations.FixedTimeEquals(Hash(given.ToString()), _token);
     }
 
-    private static bool IsForwarded(IHeaderDictionary headers) => headers.ContainsKey("X-Forwarded-For") || headers.ContainsKey("Forwarded");
+    /// <summary>daprd gives the app's token with what another app asks by service invocation too, and says who asked. What the broker delivers has no caller.</summary>
+    private static bool IsInvoked(HttpRequest request) => request.Headers.ContainsKey(DaprNames.CallerHeader) || request.Headers.ContainsKey(DaprNames.CalleeHeader);
 
     private static bool IsCloudEvent(HttpRequest request) =>
         request.ContentType?.StartsWith(CloudEventJson.ContentType, StringComparison.OrdinalIgnoreCase) == true || request.Headers.ContainsKey("ce-id");
@@ -61,12 +94,25 @@ internal sealed partial class DaprEventReceiver(IEnumerable<IEventHandler> handl
             return BrokerAnswer.DeadLetter;
         }
 
+        // Kestrel's own limit is that of clients' bodies; what it cuts off the broker would send again for ever.
+        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = null;
+        using var taken = new Taken(budget);
         CloudEvent cloudEvent;
         try
         {
-            using var body = new MemoryStream();
-            await http.Request.Body.CopyToAsync(body, http.RequestAborted);
-            cloudEvent = CloudEventJson.Decode(body.GetBuffer().AsMemory(0, (int)body.Length));
+            switch (await ReadAsync(http.Request, taken, http.RequestAborted))
+            {
+                case { Length: var length } when length > _most:
+                    EventTooLarge(topic, length, _most);
+                    return BrokerAnswer.DeadLetter;
+                case { Body: { } body }:
+                    cloudEvent = CloudEventJson.Decode(body);
+                    break;
+                default:
+                    NoRoom(topic, budget!.Limit);
+                    await Task.Delay(Pause, time ?? TimeProvider.System, http.RequestAborted);
+                    return BrokerAnswer.Retry;
+            }
         }
         catch (InvalidDataException exception)
         {
@@ -75,6 +121,27 @@ internal sealed partial class DaprEventReceiver(IEnumerable<IEventHandler> handl
         }
 
         return await HandleAsync(handler, cloudEvent, http.RequestAborted);
+    }
+
+    /// <summary>
+    /// The event and its length. One that is too long, or finds no room, is received to its end all the same, and not kept: a sidecar that is cut off while it sends hears no answer.
+    /// </summary>
+    private async Task<(ReadOnlyMemory<byte>? Body, long Length)> ReadAsync(HttpRequest request, Taken taken, CancellationToken cancellationToken)
+    {
+        var body = Array.Empty<byte>();
+        var isKept = !(request.ContentLength is { } told) || (told <= _most && taken.TryGrow(ref body, (int)told));
+        var length = 0L;
+        while (true)
+        {
+            var read = await request.BodyReader.ReadAsync(cancellationToken);
+            var end = length + read.Buffer.Length;
+            isKept = isKept && end <= _most && (end <= body.Length || taken.TryGrow(ref body, (int)Math.Min(_most, Math.Max(end, Math.Max(FirstStep, 2L * body.Length)))));
+            if (isKept) read.Buffer.CopyTo(body.AsSpan((int)length));
+            else body = [];
+            length = end;
+            request.BodyReader.AdvanceTo(read.Buffer.End);
+            if (read.IsCompleted) return (isKept ? body.AsMemory(0, (int)length) : (ReadOnlyMemory<byte>?)null, length);
+        }
     }
 
     private async Task<BrokerAnswer> HandleAsync(IEventHandler handler, CloudEvent cloudEvent, CancellationToken cancellationToken)
@@ -96,6 +163,15 @@ internal sealed partial class DaprEventReceiver(IEnumerable<IEventHandler> handl
         }
     }
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Refused a call to {Path} that app '{Caller}' made by service invocation: events come from the broker. Dapr:AllowInvokedEvents lets every app post them that may invoke this one.")]
+    private partial void InvocationRefused(PathString path, string caller);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "An event of topic {Topic} is {Bytes} bytes; {Most} are read (Dapr:MaxMessageBytes), so it is dead-lettered and whoever sent it is not told: send less, or raise the limit.")]
+    private partial void EventTooLarge(string topic, long bytes, long most);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "An event of topic {Topic} finds no room among the {Limit} bytes of bodies that this process holds (Gateway:Admission:MaxTotalBytes); the broker keeps it and sends it again.")]
+    private partial void NoRoom(string topic, long limit);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Refused a delivery to {Path} that does not come from the sidecar: its dapr-api-token is missing or wrong, or, where no APP_API_TOKEN is set, it comes from elsewhere or is no CloudEvent.")]
     private partial void CallerRefused(PathString path);
 
@@ -110,4 +186,22 @@ internal sealed partial class DaprEventReceiver(IEnumerable<IEventHandler> handl
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The handler of topic {Topic} failed on event {Event}; it is delivered again.")]
     private partial void HandlerFailed(Exception exception, string topic, string @event);
+
+    /// <summary>What one event has taken of the budget; given back when it has been handled.</summary>
+    private sealed class Taken(ByteBudget? budget) : IDisposable
+    {
+        private long _bytes;
+
+        public bool TryGrow(ref byte[] body, int length)
+        {
+            var more = length - body.Length;
+            if (budget?.TryTake(Events, more) == false) return false;
+
+            _bytes += more;
+            Array.Resize(ref body, length);
+            return true;
+        }
+
+        public void Dispose() => budget?.Return(Events, _bytes);
+    }
 }

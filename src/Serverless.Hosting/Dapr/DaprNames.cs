@@ -23,6 +23,15 @@ public static class DaprNames
     /// <summary>Where daprd delivers the events of a topic: this and the topic's name.</summary>
     public const string EventsPath = "/events/";
 
+    /// <summary>The header by which daprd says who called by service invocation; what comes from the broker has none.</summary>
+    public const string CallerHeader = "dapr-caller-app-id";
+
+    /// <summary>The same, of who was called.</summary>
+    public const string CalleeHeader = "dapr-callee-app-id";
+
+    /// <summary>The header that names the component which delivers an event. Who calls by service invocation may write it too.</summary>
+    public const string ComponentHeader = "pubsubname";
+
     /// <summary>The header that both tokens travel in: the app's to daprd and daprd's to the app.</summary>
     public const string TokenHeader = "dapr-api-token";
 }

@@ -28,6 +28,12 @@ public sealed partial class DaprOptions
     [Range(64 * 1024, 256 * 1024 * 1024)]
     public int MaxMessageBytes { get; set; } = 16 * 1024 * 1024;
 
+    /// <summary>
+    /// Whether other apps may post events here by service invocation too. Off, only what the sidecar delivers from the broker is taken: daprd gives its token with both. Whoever may then
+    /// invoke this app asks for requests as <c>Gateway:Events:Organization</c>. Default: no.
+    /// </summary>
+    public bool AllowInvokedEvents { get; set; }
+
     [OptionsValidator]
     internal sealed partial class Validator : IValidateOptions<DaprOptions>;
 }

@@ -14,6 +14,12 @@ internal sealed class DaprState(DaprClient client, DaprCalls calls, IOptions<Dap
 
     private readonly string _store = options.Value.StateStore;
 
+    /// <summary>What a message has beside the value: the store's name, the key, its tag and metadata.</summary>
+    private const int AroundValue = 4 * 1024;
+
+    /// <summary>Bytes of the longest value.</summary>
+    public int MaxValueBytes { get; } = options.Value.MaxMessageBytes - AroundValue;
+
     /// <summary>The value and its tag; null where there is none.</summary>
     public async Task<(ReadOnlyMemory<byte> Value, string Tag)?> GetAsync(string key, CancellationToken cancellationToken)
     {

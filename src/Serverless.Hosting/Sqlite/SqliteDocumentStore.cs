@@ -9,6 +9,9 @@ public sealed class SqliteDocumentStore(SqliteFile file, TimeProvider time) : ID
     /// <summary>Expired ones cleared with each save: more than one, so that saves that expire cannot outgrow it.</summary>
     private const int ClearedPerSave = 16;
 
+    /// <summary>Half of what SQLite keeps in a row: a document beyond it is a mistake.</summary>
+    public long MaxDocumentBytes => 500_000_000;
+
     /// <inheritdoc/>
     public ValueTask<Document?> GetAsync(DocumentKey key, CancellationToken cancellationToken)
     {

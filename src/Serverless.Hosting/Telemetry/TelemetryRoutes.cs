@@ -1,9 +1,9 @@
-using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using Serverless.Hosting.Configuration;
 
 namespace Serverless.Hosting.Telemetry;
 
@@ -25,7 +25,7 @@ public static class TelemetryRoutes
         app.Use((http, next) =>
         {
             var (isMetrics, isTheirs) = (http.Request.Path.Equals("/metrics", StringComparison.OrdinalIgnoreCase), http.Connection.LocalPort == port);
-            if (isMetrics ? isTheirs || IsThisMachine(http.Connection.RemoteIpAddress) : !isTheirs) return next(http);
+            if (isMetrics ? isTheirs || LocalCalls.IsLocal(http) : !isTheirs) return next(http);
 
             http.Response.StatusCode = isMetrics ? StatusCodes.Status403Forbidden : StatusCodes.Status404NotFound;
             return isMetrics ? http.Response.WriteAsync($"Metrics are read on this machine; set {MetricsOptions.Section}:{nameof(MetricsOptions.Url)} for others.\n", http.RequestAborted) : Task.CompletedTask;
@@ -33,6 +33,4 @@ public static class TelemetryRoutes
         app.MapServerlessMetrics();
         return app;
     }
-
-    private static bool IsThisMachine(IPAddress? remote) => remote is not null && IPAddress.IsLoopback(remote.IsIPv4MappedToIPv6 ? remote.MapToIPv4() : remote);
 }

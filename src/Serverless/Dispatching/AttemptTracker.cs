@@ -255,7 +255,7 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
         if (begun.Status != BeginStatus.Begun)
         {
             if (begun.Status == BeginStatus.Unknown) ender.Drop(request);
-            else ender.Complete(request);
+            else ender.CompleteEnded(request);
             return;
         }
 
@@ -332,7 +332,7 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
                 replica.Session.TrySend(new DispatcherMessage.Cancel(request.Id));
                 break;
             default:
-                ender.Complete(request);
+                ender.CompleteEnded(request);
                 replica.Session.TrySend(new DispatcherMessage.Cancel(request.Id));
                 break;
         }

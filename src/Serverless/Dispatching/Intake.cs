@@ -86,8 +86,7 @@ internal sealed class Intake(RequestTable table, AttemptTracker attempts, Reques
 
         if (acceptance is Acceptance.Ended or Acceptance.Unknown)
         {
-            if (acceptance == Acceptance.Ended && request.Entry.Delivery.Redelivered) ender.CompleteAgain(request, head!.Attempts);
-            else if (acceptance == Acceptance.Ended) ender.Complete(request);
+            if (acceptance == Acceptance.Ended) ender.CompleteEnded(request);
             else ender.Drop(request);
             return;
         }

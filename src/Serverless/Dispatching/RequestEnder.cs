@@ -36,8 +36,11 @@ internal sealed class RequestEnder(RequestTable table, DispatchPorts ports, Loop
         Acknowledge(delivery);
     }
 
-    /// <summary>It had ended when it was delivered again: whoever ended it may have been lost before its message was answered, and it is answered as that one would have.</summary>
-    public void CompleteAgain(TrackedRequest request, int attempts)
+    /// <summary>
+    /// The log has its end, which was not written here: whoever ended it may have been lost before its message was answered, or have been its gateway. It is answered as the log says;
+    /// one whose end is not kept any more was told of long ago, unless an id promised it.
+    /// </summary>
+    public void CompleteEnded(TrackedRequest request)
     {
         var delivery = request.Entry.Delivery;
         table.Forget(request, 0);
@@ -45,15 +48,28 @@ internal sealed class RequestEnder(RequestTable table, DispatchPorts ports, Loop
         {
             RequestEvent? end = null;
             await RetryAsync(delivery.Request, async () => end = await ReadEndAsync(delivery.Request.Id, cancellationToken), cancellationToken);
+            if (end is null && delivery.Request.Promise != Promise.Id)
+            {
+                await RetryAsync(delivery.Request, () => delivery.CompleteAsync(cancellationToken).AsTask(), cancellationToken);
+                return;
+            }
+
             var (outcome, usage) = end switch
             {
                 RequestEvent.Finished finished => (RequestOutcome.Finished, finished.Usage),
                 RequestEvent.Failed failed => (RequestOutcome.Failed, failed.Usage ?? Nothing),
                 RequestEvent.Cancelled cancelled => (RequestOutcome.Cancelled, cancelled.Usage ?? Nothing),
-                _ => (RequestOutcome.Cancelled, Nothing), // what there was to say of it has been said long ago
+                _ => (RequestOutcome.Failed, Nothing), // nothing is kept of it
             };
-            if (end is RequestEvent.Failed { Fault: { Error: ServingError.Poisoned } fault }) await BuryAsync(delivery, fault, attempts, cancellationToken);
-            else await CompleteAsync(delivery, outcome, usage, cancellationToken);
+            if (delivery.Redelivered && end is RequestEvent.Failed { Fault: { Error: ServingError.Poisoned } fault }) // another message of it is its dead letter already
+            {
+                var attempts = 0;
+                await RetryAsync(delivery.Request, async () => attempts = (await ports.Log.ReadHeadAsync(delivery.Request.Id, cancellationToken))?.Attempts ?? 0, cancellationToken);
+                await BuryAsync(delivery, fault, attempts, cancellationToken);
+                return;
+            }
+
+            await CompleteAsync(delivery, outcome, usage, cancellationToken);
         });
     }
 

@@ -4,6 +4,9 @@ namespace Serverless.Documents;
 /// <remarks>A store that cannot be reached: every call throws <see cref="Errors.ServingException"/> with <see cref="Errors.ServingError.StoreUnavailable"/> after a bounded time.</remarks>
 public interface IDocumentStore
 {
+    /// <summary>Bytes of the largest document that it takes, as far as it knows.</summary>
+    long MaxDocumentBytes => long.MaxValue;
+
     /// <summary>The document, or null when there is none (or it has outlived its time).</summary>
     ValueTask<Document?> GetAsync(DocumentKey key, CancellationToken cancellationToken);
 

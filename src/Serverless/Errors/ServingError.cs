@@ -36,7 +36,7 @@ public enum ServingError
     /// <summary>The engine failed this request while running it.</summary>
     EngineFailed,
 
-    /// <summary>The request's output is larger than is kept of one request. Found by the log while it runs.</summary>
+    /// <summary>The request's output is larger than is kept of one request. Found by the log while it runs, or by the store that was to keep its result.</summary>
     OutputTooLarge,
 
     /// <summary>Three attempts in a row were lost with their worker without a token: the request is taken to be the cause.</summary>

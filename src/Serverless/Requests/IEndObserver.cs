@@ -2,7 +2,7 @@ namespace Serverless.Requests;
 
 /// <summary>
 /// Port: told of every end, by whatever face the request came and however it ended. The ledger, results and counters hang here. A dispatcher calls it after the terminal event
-/// and before the request's message is acknowledged: once, and again only where it was lost between the two, so that it must be idempotent by the request's id.
+/// and before the request's message is acknowledged: once, and again where it was lost between the two or the message came twice, so that it must be idempotent by the request's id.
 /// </summary>
 public interface IEndObserver
 {

@@ -35,6 +35,7 @@ public sealed class ApiKeyTable
     {
         ArgumentNullException.ThrowIfNull(text);
         var keys = new Dictionary<string, ApiKey>(StringComparer.Ordinal);
+        var owners = new Dictionary<string, Owner>(StringComparer.Ordinal);
         var faults = new List<string>();
         var number = 0;
         foreach (var line in text.EnumerateLines())
@@ -42,7 +43,7 @@ public sealed class ApiKeyTable
             number++;
             var content = line.IndexOf('#') is >= 0 and var comment ? line[..comment] : line;
             if (content.IsWhiteSpace()) continue;
-            if (Read(content.ToString().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries), keys) is { } fault) faults.Add($"line {number}: {fault}");
+            if (Read(content.ToString().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries), keys, owners) is { } fault) faults.Add($"line {number}: {fault}");
         }
 
         if (faults.Count == 0) return new ApiKeyTable(keys);
@@ -80,7 +81,7 @@ public sealed class ApiKeyTable
 
     private static string LaneNames => string.Join(", ", Enum.GetValues<Lane>().Select(lane => lane.Name()));
 
-    private static string? Read(string[] fields, Dictionary<string, ApiKey> keys)
+    private static string? Read(string[] fields, Dictionary<string, ApiKey> keys, Dictionary<string, Owner> owners)
     {
         if (fields.Length < 4) return $"it has {fields.Length} fields; write '{Form}'";
         if (fields[0].Length != 64 || !fields[0].All(char.IsAsciiHexDigit)) return "its first field is no SHA-256 of 64 hex digits; make a line with 'serverless keys create'";
@@ -88,6 +89,9 @@ public sealed class ApiKeyTable
 
         var key = new ApiKey(new Owner(fields[2], fields[3], fields[1]), Admin: false);
         if (ReadRights(fields.AsSpan(4), ref key) is { } fault) return fault;
+
+        // A team may have an old and a new key under one id; another's is counted and shown as if it were theirs.
+        if (!owners.TryAdd(fields[1], key.Owner) && owners[fields[1]] != key.Owner) return $"its key id '{fields[1]}' is another organization's or team's too; give it one of its own";
         return keys.TryAdd(fields[0].ToLowerInvariant(), key) ? null : "its key is there twice; keep one of the lines";
     }
 

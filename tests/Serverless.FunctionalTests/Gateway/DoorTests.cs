@@ -3,9 +3,11 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using Serverless.Hosting.Dapr;
 using Serverless.Tenancy;
 using Shouldly;
@@ -138,6 +140,77 @@ public sealed class DoorTests
         (await other).StatusCode.ShouldBe(HttpStatusCode.OK);
     }
 
+    [Fact]
+    public async Task A_stream_that_is_followed_by_its_id_is_open_like_any_other()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(new() { ["Gateway:Access:MaxOpenRequestsPerKey"] = "1" }, WithKeys);
+        var first = gateway.PostAsync(Chat, Whole, Bearer(Key));
+        var held = await gateway.TakeAsync();
+
+        var refused = await gateway.AskAsync(HttpMethod.Get, ResumeTests.EventsOf(held), Bearer(Key));
+
+        refused.StatusCode.ShouldBe(HttpStatusCode.TooManyRequests);
+        (await refused.Content.ReadAsStringAsync(Token)).ShouldContain("too_many_open_requests");
+        await held.BeginAsync();
+        await held.FinishAsync();
+        (await first).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Theory]
+    [InlineData("Via", "1.1 edge")]
+    [InlineData("Forwarded", "for=203.0.113.7")]
+    [InlineData("X-Real-IP", "203.0.113.7")]
+    [InlineData("x-forwarded-host", "gateway.example")]
+    [InlineData("X-Forwarded-Proto", "https")]
+    [InlineData("CF-Connecting-IP", "203.0.113.7")]
+    public async Task Whatever_a_proxy_on_this_machine_says_of_itself_shows_that_it_is_one(string header, string value)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+
+        (await gateway.AskAsync(HttpMethod.Get, "/v1/models", (header, value))).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+        (await gateway.AskAsync(HttpMethod.Get, "/admin/pools", (header, value))).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+    }
+
+    [Fact]
+    public async Task A_proxy_that_says_nothing_is_known_by_the_http_of_old_that_it_speaks()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        using var old = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Version = HttpVersion.Version10, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+
+        (await gateway.Client.SendAsync(old, Token)).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+    }
+
+    [Fact]
+    public async Task A_host_of_any_name_is_none_that_makes_a_call_local()
+    {
+        await using var closed = await GatewayUnderTest.StartAsync(new() { ["AllowedHosts"] = "*" });
+        (await closed.AskAsync(HttpMethod.Get, "/v1/models", ("Host", "evil.example"))).StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+
+        await using var named = await GatewayUnderTest.StartAsync(new() { ["AllowedHosts"] = "gpu-box;localhost" });
+        (await named.AskAsync(HttpMethod.Get, "/v1/models", ("Host", "gpu-box:8080"))).StatusCode.ShouldBe(HttpStatusCode.OK);
+
+        await using var open = await GatewayUnderTest.StartAsync(new() { ["Gateway:Access:AllowAnonymous"] = "true" });
+        (await open.AskAsync(HttpMethod.Get, "/v1/models", ("Host", "evil.example"))).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await open.AskAsync(HttpMethod.Get, "/admin/pools", ("Host", "evil.example"))).StatusCode.ShouldBe(HttpStatusCode.Forbidden);
+        (await open.AskAsync(HttpMethod.Get, "/admin/pools")).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task The_operators_address_is_more_than_its_port()
+    {
+        using var free = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        free.Start();
+        var port = ((IPEndPoint)free.LocalEndpoint).Port;
+        free.Stop();
+        await using var gateway = await GatewayUnderTest.StartAsync(
+            new() { ["Gateway:Access:AdminUrl"] = $"http://127.0.0.2:{port}" },
+            services => WithKeys(services.Configure<KestrelServerOptions>(kestrel => kestrel.Listen(IPAddress.Loopback, port))));
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+
+        (await http.GetAsync(new Uri($"http://127.0.0.2:{port}/metrics"), Token)).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await http.GetAsync(new Uri($"http://127.0.0.1:{port}/metrics"), Token)).StatusCode.ShouldBe(HttpStatusCode.Unauthorized, "clients come in there");
+    }
+
     [Theory]
     [InlineData("127.0.0.1", "application/cloudevents+json", null, true)]
     [InlineData("127.0.0.1", "application/cloudevents+json; charset=utf-8", null, true)]
@@ -147,7 +220,7 @@ public sealed class DoorTests
     [InlineData("203.0.113.7", "application/cloudevents+json", null, false)]
     public async Task Without_a_token_only_the_sidecar_of_this_machine_delivers_events(string from, string contentType, string? forwardedFor, bool taken)
     {
-        var receiver = new DaprEventReceiver([], new ConfigurationBuilder().Build(), NullLogger<DaprEventReceiver>.Instance);
+        var receiver = new DaprEventReceiver([], new ConfigurationBuilder().Build(), Options.Create(new DaprOptions()), NullLogger<DaprEventReceiver>.Instance);
         var http = new DefaultHttpContext();
         http.Connection.RemoteIpAddress = IPAddress.Parse(from);
         http.Request.ContentType = contentType;

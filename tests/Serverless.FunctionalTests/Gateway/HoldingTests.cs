@@ -188,6 +188,32 @@ public sealed class HoldingTests
         ResumeTests.TextOf(await ResumeTests.ReadAllAsync(back)).ShouldBe(" day");
     }
 
+    [Theory]
+    [InlineData("resume=30")]
+    [InlineData("resume=0")]
+    public async Task A_stopping_gateway_gives_a_twins_request_back_to_the_gateway_of_its_first_client(string resume)
+    {
+        var backend = new Backend(TimeProvider.System);
+        await using var first = await GatewayUnderTest.StartAsync(Fast, backend: backend);
+        await using var second = await GatewayUnderTest.StartAsync(new(Fast) { ["Gateway:Streaming:DrainTimeout"] = "00:00:00" }, backend: backend);
+        (string, string)[] headers = [("Idempotency-Key", "once"), ("Prefer", resume)];
+        var response = await first.PostAsync(Chat, Streamed, headers);
+        var held = await backend.TakeAsync();
+        await held.BeginAsync();
+        await held.SayAsync("Good");
+        using var twin = new SseReader(await (await second.PostAsync(Chat, Streamed, headers)).Content.ReadAsStreamAsync(Token));
+        await twin.ReadDataAsync();
+
+        await second.StopAsync();
+
+        var head = (await backend.Log.ReadHeadAsync(held.Request.Id, Token))!;
+        head.Ended.ShouldBeFalse("its first client is there");
+        head.Holder.ShouldBe(held.Request.Holder);
+        await held.SayAsync(" day", finish: FinishReason.Stop);
+        await held.FinishAsync();
+        ResumeTests.TextOf(await ResumeTests.ReadAllAsync(response)).ShouldBe("Good day");
+    }
+
     private static async Task AnswerAsync(HeldRequest held)
     {
         await held.BeginAsync();

@@ -3,6 +3,7 @@ using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Serverless.Errors;
+using Serverless.Gateway.Requests;
 using Serverless.Requests;
 using Shouldly;
 
@@ -62,6 +63,70 @@ public sealed class IdempotencyTests
         }
 
         backend.Queue.Requests.TryRead(out _).ShouldBeFalse();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_log_of_a_key_stays_for_its_twins_though_the_first_has_read_its_end_and_may_not_come_back(bool elsewhere)
+    {
+        var backend = new Backend(TimeProvider.System);
+        await using var gateway = await GatewayUnderTest.StartAsync(backend: backend);
+        await using var other = await GatewayUnderTest.StartAsync(backend: backend);
+        var first = gateway.PostAsync(Chat, Streamed, Key, ("Prefer", "resume=0"));
+        var held = await backend.TakeAsync();
+        var twin = (elsewhere ? other : gateway).PostAsync(Chat, Streamed, Key, ("Prefer", "resume=0"));
+        await AnswerAsync(held);
+        ResumeTests.TextOf(await ResumeTests.ReadAllAsync(await first)).ShouldBe("Good day");
+
+        ResumeTests.TextOf(await ResumeTests.ReadAllAsync(await twin)).ShouldBe("Good day");
+        ResumeTests.TextOf(await ResumeTests.ReadAllAsync(await other.PostAsync(Chat, Streamed, Key))).ShouldBe("Good day");
+        (await backend.Log.ReadHeadAsync(held.Request.Id, Token)).ShouldNotBeNull();
+        backend.Queue.Requests.TryRead(out _).ShouldBeFalse();
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_answer_is_remembered_under_its_key_though_its_client_did_not_stay_for_it(bool succeeds)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        using var gone = new CancellationTokenSource();
+        var broken = gateway.PostAsync(Chat, Whole, gone.Token, headers: Key);
+        var held = await gateway.TakeAsync();
+        await held.BeginAsync();
+        await held.SayAsync("Good day", finish: FinishReason.Stop);
+        await gone.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(() => broken);
+        if (succeeds) await held.FinishAsync();
+        else await held.FailAsync(ServingError.OutputTooLarge, "Too much.");
+
+        // As its dispatcher does, wherever that is.
+        var end = new RequestEnd(held.Request, succeeds ? RequestOutcome.Finished : RequestOutcome.Failed, new TokenUsage(5, 2));
+        foreach (var observer in gateway.Services.GetServices<IEndObserver>()) (await observer.EndedAsync(end, Token)).ShouldBeTrue();
+
+        var kept = (await gateway.Services.GetRequiredService<RequestRecords>().FindAsync(held.Request.Owner, held.Request.Id, Token))!.Value.Record;
+        kept.Status.ShouldBe(succeeds ? RequestStatus.Completed : RequestStatus.Failed);
+        (kept.Response?.GetRawText().Contains("Good day", StringComparison.Ordinal) == true).ShouldBe(succeeds);
+        (await gateway.PostAsync(Chat, Whole, Key)).StatusCode.ShouldBe(succeeds ? HttpStatusCode.OK : HttpStatusCode.BadRequest);
+        gateway.Queue.Requests.TryRead(out _).ShouldBeFalse();
+    }
+
+    [Theory]
+    [InlineData(null, RequestOutcome.Finished)]
+    [InlineData("once", RequestOutcome.Cancelled)]
+    public async Task What_has_no_key_or_came_to_nothing_is_not_remembered(string? key, RequestOutcome outcome)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        var answer = gateway.PostAsync(Chat, Whole, key is null ? [] : [("Idempotency-Key", key)]);
+        var held = await gateway.TakeAsync();
+        if (outcome == RequestOutcome.Finished) await AnswerAsync(held);
+        else await gateway.Log.EndAsync(held.Request.Id, new RequestEvent.Cancelled("gone"), Token);
+        (await answer).Dispose();
+
+        foreach (var observer in gateway.Services.GetServices<IEndObserver>()) await observer.EndedAsync(new RequestEnd(held.Request, outcome, new TokenUsage(5, 2)), Token);
+
+        (await gateway.Services.GetRequiredService<RequestRecords>().FindAsync(held.Request.Owner, held.Request.Id, Token)).ShouldBeNull();
     }
 
     [Fact]
@@ -205,5 +270,6 @@ public sealed class IdempotencyTests
         (await (await answer).Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).ShouldContain("Good day");
         await closed.WaitForMeasurementsAsync(1, TestTimeouts.Default);
         closed.LastMeasurement!.Tags.ContainsKey("error.type").ShouldBeFalse("it was answered");
+        foreach (var observer in gateway.Services.GetServices<IEndObserver>()) (await observer.EndedAsync(new RequestEnd(held.Request, RequestOutcome.Finished, new TokenUsage(5, 2)), Token)).ShouldBeTrue("its message is acknowledged");
     }
 }

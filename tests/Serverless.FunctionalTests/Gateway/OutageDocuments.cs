@@ -10,11 +10,18 @@ internal sealed class OutageDocuments(MemoryDocumentStore documents) : IDocument
     /// <summary>Runs before each save.</summary>
     public Func<DocumentKey, Task> BeforeSave { get; set; } = _ => Task.CompletedTask;
 
+    /// <summary>The largest document it says that it takes.</summary>
+    public long MaxDocumentBytes { get; set; } = long.MaxValue;
+
+    /// <summary>The largest it takes: a larger one fails as if it were away.</summary>
+    public int LargestTaken { get; set; } = int.MaxValue;
+
     public ValueTask<Document?> GetAsync(DocumentKey key, CancellationToken cancellationToken) => Here().GetAsync(key, cancellationToken);
 
     public async ValueTask<string?> SaveAsync(DocumentKey key, ReadOnlyMemory<byte> json, SaveCondition condition, TimeSpan? timeToLive, CancellationToken cancellationToken)
     {
         await BeforeSave(key);
+        if (json.Length > LargestTaken) throw Backend.Away("document store");
         return await Here().SaveAsync(key, json, condition, timeToLive, cancellationToken);
     }
 

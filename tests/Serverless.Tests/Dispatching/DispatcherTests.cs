@@ -298,6 +298,38 @@ public sealed class DispatcherTests
     }
 
     [Fact]
+    public async Task A_request_that_is_found_ended_when_it_is_begun_is_told_as_its_log_has_it()
+    {
+        await using var scene = new DispatcherScene();
+        await scene.ConnectAsync();
+        var request = TestRequests.New();
+        await scene.Log.OpenAsync(request.Id, DispatcherScene.HeadOf(request), Token);
+        var begun = await scene.Log.BeginAsync(request.Id, 1, Guid.NewGuid(), Token);
+        await scene.Log.AppendAsync(request.Id, begun.Fence, begun.LastSequence + 1, [TestRequests.Chunk(0), new RequestEvent.Finished(new TokenUsage(10, 1))], Token);
+
+        await scene.Queue.EnqueueAsync(request, Token);
+        await scene.QueueHoldsAsync(0);
+
+        scene.Promises.Ends.ShouldBe([new RequestEnd(request, RequestOutcome.Finished, new TokenUsage(10, 1))]);
+    }
+
+    [Fact]
+    public async Task A_request_that_is_found_ended_when_it_is_asserted_is_told_as_its_log_has_it()
+    {
+        await using var scene = new DispatcherScene();
+        var worker = await scene.ConnectAsync();
+        var request = await scene.SubmitAsync();
+        var assignment = await worker.AssignedAsync();
+        await scene.Log.AppendAsync(request.Id, assignment.Fence, assignment.LastSequence + 1, [TestRequests.Chunk(0), new RequestEvent.Finished(new TokenUsage(10, 1))], Token);
+
+        await worker.SayAsync(new WorkerMessage.StoreChanged(request.Id, assignment.Fence.Attempt));
+        await worker.HearAsync<DispatcherMessage.Cancel>();
+        await scene.QueueHoldsAsync(0);
+
+        scene.Promises.Ends.Select(end => (end.Outcome, end.Usage)).ShouldBe([(RequestOutcome.Finished, new TokenUsage(10, 1))]);
+    }
+
+    [Fact]
     public async Task A_request_that_was_delivered_twice_runs_once()
     {
         await using var scene = new DispatcherScene();

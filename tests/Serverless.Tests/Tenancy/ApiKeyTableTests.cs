@@ -63,6 +63,18 @@ public sealed class ApiKeyTableTests
         Should.Throw<FormatException>(() => ApiKeyTable.Parse($"{ApiKeyTable.Create("acme", "research", admin: false).Line} {words}")).Message.ShouldContain(fault);
 
     [Fact]
+    public void A_key_id_is_one_teams_alone()
+    {
+        string Line(string id, string organization, string team) => ApiKeyTable.Create(organization, team, admin: false).Line.Split(' ')[0] + $" {id} {organization} {team}";
+
+        ApiKeyTable.Parse($"{Line("ci", "acme", "research")}\n{Line("ci", "acme", "research")}").Count.ShouldBe(2, "an old and a new one");
+        foreach (var other in new[] { Line("ci", "globex", "research"), Line("ci", "acme", "sales") })
+        {
+            Should.Throw<FormatException>(() => ApiKeyTable.Parse($"{Line("ci", "acme", "research")}\n{other}")).Message.ShouldContain("line 2: its key id 'ci' is another");
+        }
+    }
+
+    [Fact]
     public void A_key_is_made_with_its_highest_lane()
     {
         var (key, line) = ApiKeyTable.Create("acme", "research", admin: true, "realtime");

@@ -64,6 +64,18 @@ public sealed class GatewayMetricsTests : IDisposable
     }
 
     [Fact]
+    public async Task An_end_that_is_told_again_is_counted_once()
+    {
+        using var tokens = new MetricCollector<long>(_meters, GatewayMetrics.MeterName, "serverless.gateway.tokens");
+        var (observer, end) = (new UsageObserver(_metrics), new RequestEnd(TestRequests.New(), RequestOutcome.Finished, new TokenUsage(7, 11)));
+
+        await observer.EndedAsync(end, CancellationToken.None);
+        await observer.EndedAsync(end, CancellationToken.None);
+
+        tokens.GetMeasurementSnapshot().Sum(one => one.Value).ShouldBe(18);
+    }
+
+    [Fact]
     public void What_opens_and_waits_also_closes()
     {
         using var open = new MetricCollector<long>(_meters, GatewayMetrics.MeterName, "serverless.gateway.open_requests");
