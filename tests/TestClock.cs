@@ -6,7 +6,8 @@ namespace Serverless;
 /// <remarks>
 /// <see cref="FakeTimeProvider"/> fires what is due on whichever thread reads it or sets a timer first. Where that thread is held up after the callback of a periodic timer,
 /// the timer is put off by whatever the test has advanced since: a tick is lost, and with it the test that waits for what the tick does. Timers of this clock set their next tick before their callback,
-/// and a test that advances in a loop waits for what other threads fire: it would keep them at it for ever.
+/// and a test that advances in a loop waits for what other threads fire: it would keep them at it for ever. Theirs are not thread-safe either: one that is disposed of while it is changed
+/// has a waiter without a callback, which throws in whoever advances the time. Those below are never disposed of, and know themselves whether they are due.
 /// </remarks>
 internal sealed class TestClock(DateTimeOffset start) : FakeTimeProvider(start)
 {
@@ -44,6 +45,7 @@ internal sealed class TestClock(DateTimeOffset start) : FakeTimeProvider(start)
         private readonly ITimer _next;
         private DateTimeOffset _due;
         private TimeSpan _period;
+        private bool _disposed;
 
         public TestTimer(TestClock clock, TimerCallback callback, object? state)
         {
@@ -53,14 +55,32 @@ internal sealed class TestClock(DateTimeOffset start) : FakeTimeProvider(start)
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
-            var due = dueTime < TimeSpan.Zero ? DateTimeOffset.MaxValue : _clock.GetUtcNow() + dueTime;
-            lock (_lock) (_due, _period) = (due, period);
-            return _next.Change(dueTime, Timeout.InfiniteTimeSpan);
+            lock (_lock)
+            {
+                if (_disposed) return false;
+                (_due, _period) = (dueTime < TimeSpan.Zero ? DateTimeOffset.MaxValue : _clock.GetUtcNow() + dueTime, period);
+            }
+
+            _next.Change(dueTime, Timeout.InfiniteTimeSpan);
+            return true;
         }
 
-        public void Dispose() => _next.Dispose();
+        public void Dispose()
+        {
+            lock (_lock)
+            {
+                if (_disposed) return;
+                (_disposed, _due) = (true, DateTimeOffset.MaxValue);
+            }
 
-        public ValueTask DisposeAsync() => _next.DisposeAsync();
+            _next.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            Dispose();
+            return ValueTask.CompletedTask;
+        }
 
         private void Fire()
         {
@@ -68,7 +88,8 @@ internal sealed class TestClock(DateTimeOffset start) : FakeTimeProvider(start)
             _firingHere++;
             try
             {
-                if (TakeNext() is { } wait) _next.Change(wait, Timeout.InfiniteTimeSpan);
+                if (!TryTake(out var wait)) return;
+                if (wait is { } next) _next.Change(next, Timeout.InfiniteTimeSpan);
                 _callback(_state);
             }
             finally
@@ -78,16 +99,17 @@ internal sealed class TestClock(DateTimeOffset start) : FakeTimeProvider(start)
             }
         }
 
-        /// <summary>How long it is to the tick after this one, of a periodic timer.</summary>
-        private TimeSpan? TakeNext()
+        /// <summary>Whether it is due, and how long it is to the tick after this one, of a periodic timer. A timer that was changed or disposed of meanwhile is not.</summary>
+        private bool TryTake(out TimeSpan? wait)
         {
             var now = _clock.GetUtcNow();
             lock (_lock)
             {
-                if (_period <= TimeSpan.Zero || _due == DateTimeOffset.MaxValue) return null;
-                _due += _period;
-                var wait = _due - now;
-                return wait > TimeSpan.Zero ? wait : TimeSpan.Zero;
+                wait = null;
+                if (now < _due) return false;
+                _due = _period > TimeSpan.Zero ? _due + _period : DateTimeOffset.MaxValue;
+                if (_period > TimeSpan.Zero) wait = _due > now ? _due - now : TimeSpan.Zero;
+                return true;
             }
         }
     }
