@@ -211,7 +211,13 @@ public abstract class RequestLogFollowContract : RequestLogContract
         var fence = (await BeginAsync(log, id)).Fence;
         await log.AppendAsync(id, fence, 1, [TestRequests.Chunk(0)], Token);
 
+        var ended = Fresh();
+        await log.OpenAsync(ended, Head() with { Promise = Promise.Connection }, Token);
+        await log.AppendAsync(ended, (await BeginAsync(log, ended)).Fence, 1, [Finished()], Token);
+
         log.Forget(id, "gateway-0");
+        log.Forget(ended, "gateway-0");
+        await GoneAsync(log, ended); // what was to be forgotten before it has been looked at
 
         (await log.AppendAsync(id, fence, 2, [Finished()], Token)).ShouldBe(AppendStatus.Accepted);
         (await ReadAsync(log, id, 0)).Count.ShouldBe(2);

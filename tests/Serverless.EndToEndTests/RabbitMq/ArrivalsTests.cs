@@ -56,6 +56,23 @@ public sealed class ArrivalsTests(SharedRabbitMq broker)
     }
 
     [Fact]
+    public async Task A_queue_that_is_made_by_hand_is_found_by_a_look()
+    {
+        var server = await broker.GetAsync();
+        await using var raw = await RawBroker.ConnectAsync(server, Token);
+        await using var client = new RabbitMqClient(server, catalog: TestCatalog.Of(_model, _marker));
+        (await client.Queue.EnqueueAsync(New(_marker), Token)).Fault.ShouldBeNull();
+        await using var watch = Watch(client);
+        await NamedAsync(watch, _marker);
+
+        await DeclareAsync(raw, client);
+        await PublishAsync(raw, client, New(_model), Envelope.Latest);
+        _clock.Advance(Arrivals.LookInterval);
+
+        await NamedAsync(watch, _model);
+    }
+
+    [Fact]
     public async Task A_queue_that_an_earlier_release_made_is_found_while_such_are_expected()
     {
         var server = await broker.GetAsync();

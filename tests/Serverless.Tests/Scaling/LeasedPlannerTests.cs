@@ -43,7 +43,9 @@ public sealed class LeasedPlannerTests
         await two.UntilAsync(decision => decision.Active);
 
         (one.Leads, two.Leads).ShouldBeOneOf((true, false), (false, true));
-        one.Plans.Latest(Pool).ShouldBe(two.Plans.Latest(Pool));
+        Answer(one).ShouldBe(Answer(two)); // one may have it from the plan, and the other from the work itself
+
+        static (int, bool) Answer(RunningScaler scaler) => scaler.Plans.Latest(Pool) is { } decision ? (decision.Replicas, decision.Active) : default;
     }
 
     [Fact]

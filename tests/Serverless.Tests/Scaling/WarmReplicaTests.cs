@@ -78,6 +78,36 @@ public sealed class WarmReplicaTests
     }
 
     [Fact]
+    public void A_few_large_requests_among_many_small_ones_are_no_load_of_both()
+    {
+        var (history, now) = (LoadHistory.Nothing, Start);
+        for (var second = 0; second < 100; second++) history = history.Add(second % 10 == 0 ? 20 : 1, 1, TimeSpan.FromDays(3650), now = now.AddSeconds(1), second % 10 == 0 ? 1 : 100);
+
+        history.Quantile(0.99).ShouldBe(1, 0.1);
+    }
+
+    [Fact]
+    public void A_bin_that_does_not_say_how_many_could_share_its_load_is_shared_by_all() =>
+        new LoadHistory { Bins = [new LoadBin(55, 1, 9.2, 0, false)], At = Start }.Quantile(1).ShouldBe(9.2, 0.01);
+
+    /// <summary>Rates that are learned again and again stretch the bins; where the stretch is large it goes into them, and nothing is lost of what they hold.</summary>
+    [Fact]
+    public void A_scale_that_grows_moves_no_quantile_but_by_itself() =>
+        Gen.Double[0.1, 100].Array[1, 20].Select(Gen.Double[0.2, 5].Array[1, 8]).Sample((loads, ratios) =>
+        {
+            var (history, now) = (LoadHistory.Nothing, Start);
+            foreach (var load in loads) history = history.Add(load, 1, TimeSpan.FromDays(3650), now = now.AddSeconds(1));
+            var (before, scale) = (history.Quantile(1), 1.0);
+            foreach (var ratio in ratios.Concat(ratios.Select(ratio => 1 / ratio)))
+            {
+                history = history.Rescaled(ratio);
+                scale *= ratio;
+                Math.Abs(history.LogScale).ShouldBeLessThanOrEqualTo(1);
+                if (before * scale is > 0.1 and < 1000) history.Quantile(1).ShouldBeInRange(before * scale * 0.9 * 0.9, before * scale * 1.1 * 1.1);
+            }
+        });
+
+    [Fact]
     public void No_load_is_remembered_before_it_is_known_what_a_replica_does()
     {
         var memory = PlannerMemory.Empty;

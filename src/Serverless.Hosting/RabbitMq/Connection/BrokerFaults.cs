@@ -1,5 +1,6 @@
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
+using RabbitMQ.Client.Exceptions;
 using Serverless.Errors;
 
 namespace Serverless.Hosting.RabbitMq.Connection;
@@ -25,6 +26,10 @@ internal static class BrokerFaults
 
     /// <summary>Whether the broker closed for a mistake of ours: all that was on the connection suffers, and it is lost again when the same is sent again.</summary>
     public static bool IsOurs(ShutdownEventArgs reason) => Array.IndexOf(OursByCode, reason.ReplyCode) >= 0;
+
+    /// <summary>Whether it says that there is no such queue. The same code is given for one whose node is down, which is there and comes back.</summary>
+    public static bool IsNoQueue(Exception exception) =>
+        exception is OperationInterruptedException { ShutdownReason: { ReplyCode: Constants.NotFound } reason } && reason.ReplyText.Contains("no queue '", StringComparison.Ordinal);
 
     public static ServingFault Unavailable(string why) =>
         new(ServingError.StoreUnavailable, $"The request queue cannot be reached now ({why}). Nothing was promised; try again later.");

@@ -25,6 +25,7 @@ internal sealed class BrokerSession : IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Task> _declared = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Task<bool>> _exists = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _missing = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _lost = new();
     private readonly TaskCompletionSource<(string Reason, bool IsOurs)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -85,7 +86,9 @@ internal sealed class BrokerSession : IAsyncDisposable
         await DeclareExchangeAsync(exchange, cancellationToken);
         var channel = await _plain.GetAsync(cancellationToken);
         await channel.BasicPublishAsync(exchange, "", mandatory: false, body, cancellationToken);
-        return _plain.Refusal;
+        var refusal = _plain.TakeRefusal();
+        if (refusal is not null) Forget(exchange); // it may be gone
+        return refusal;
     }
 
     /// <summary>A channel of the caller's own; the caller closes it.</summary>
@@ -124,13 +127,33 @@ internal sealed class BrokerSession : IAsyncDisposable
             return asked.IsCompletedSuccessfully ? asked : asked.WaitAsync(cancellationToken);
         }
 
-        async Task<bool> AskAsync() => await InspectAsync(queue, Lost) is not null;
+        async Task<bool> AskAsync()
+        {
+            var exists = await InspectAsync(queue, Lost) is not null;
+            lock (_lock)
+            {
+                if (!exists) _missing.Add(queue);
+            }
+
+            return exists;
+        }
     }
 
-    /// <summary>A queue that was not there may be by now: it is asked for again.</summary>
-    public void ForgetMissing(string queue)
+    /// <summary>What was asked of this queue or exchange, or declared of it, is asked and declared again: it may have come or gone.</summary>
+    public void Forget(string name)
     {
-        lock (_lock) _exists.Remove(queue);
+        lock (_lock)
+        {
+            _exists.Remove(name);
+            _missing.Remove(name);
+            _declared.Remove(name);
+        }
+    }
+
+    /// <summary>Whether there was no such queue when that was last asked on this connection.</summary>
+    public bool IsMissing(string queue)
+    {
+        lock (_lock) return _missing.Contains(queue);
     }
 
     /// <summary>
@@ -181,7 +204,12 @@ internal sealed class BrokerSession : IAsyncDisposable
             _differs(queue.Name, exception.ShutdownReason.ReplyText);
         }
 
-        lock (_lock) _exists[queue.Name] = Task.FromResult(true);
+        lock (_lock)
+        {
+            _exists[queue.Name] = Task.FromResult(true);
+            _missing.Remove(queue.Name);
+        }
+
         if (queue.Exchange is not { } exchange) return;
 
         await AskAsync(channel => channel.ExchangeDeclareAsync(exchange, ExchangeType.Fanout, durable: true, autoDelete: false, cancellationToken: Lost), Lost);
@@ -212,9 +240,10 @@ internal sealed class BrokerSession : IAsyncDisposable
     {
         private readonly SemaphoreSlim _gate = new(1, 1);
         private volatile IChannel? _channel;
+        private string? _refusal;
 
-        /// <summary>Why the broker closed the one before, if it was the broker.</summary>
-        public string? Refusal { get; private set; }
+        /// <summary>Why the broker closed the one before, if it was the broker: said once.</summary>
+        public string? TakeRefusal() => Interlocked.Exchange(ref _refusal, null);
 
         public async ValueTask<IChannel> GetAsync(CancellationToken cancellationToken)
         {
@@ -226,7 +255,7 @@ internal sealed class BrokerSession : IAsyncDisposable
                 if (_channel is { IsOpen: true } opened) return opened;
                 if (_channel is { } closed)
                 {
-                    Refusal = closed.CloseReason is { Initiator: ShutdownInitiator.Peer } reason ? reason.ReplyText : null;
+                    _refusal = closed.CloseReason is { Initiator: ShutdownInitiator.Peer } reason ? reason.ReplyText : null;
                     await closed.DisposeAsync();
                 }
 

@@ -63,6 +63,9 @@ public sealed class Topology(string prefix)
 
     private string Of(string kind) => $"{prefix}.{kind}.";
 
+    /// <summary>Whether the model's queues can have names: RabbitMQ bounds them.</summary>
+    public bool CanName(ModelName model) => Encoding.UTF8.GetByteCount(Of(TransientKind)) + Encoding.UTF8.GetByteCount(model.Value) <= MaxNameBytes;
+
     private string Name(string kind, ModelName model)
     {
         var name = Of(kind) + model.Value;

@@ -18,8 +18,9 @@ namespace Serverless.Hosting.RabbitMq.Queues;
 /// </summary>
 /// <remarks>
 /// A model is named before its message is published (a publisher that dies in between has left nothing unnamed) and once more afterwards, at most once a second, so that the last of a burst
-/// is followed by a name. A gateway looks at all queues that it knows of when it connects (what was said meanwhile it has not heard) and every ten seconds beside that, whatever the exchange
-/// says: so what was never named (published by a release that names nothing, or by hand; the exchange is missing or forbidden) waits no longer than a round of looks.
+/// is followed by a name. A gateway looks at all queues when it begins to hear (what was said before it has not heard), and beside that, whatever the exchange says, at the queues that it
+/// knows of in rounds that begin every ten seconds: so what was never named (published by a release that names nothing, or by hand; the exchange is missing or forbidden) waits no longer
+/// than a round of looks. Queues that were not there are asked for again a few in each round, all of them while nothing is heard or earlier releases run.
 /// </remarks>
 internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILogger<Arrivals> logger)
 {
@@ -35,6 +36,12 @@ internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILo
     /// <summary>From one model's look to the next of a round: twenty a second cost the broker next to nothing, however many models have a queue.</summary>
     private static readonly TimeSpan LookPace = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>How long one model's answer is waited for.</summary>
+    private static readonly TimeSpan LookLimit = TimeSpan.FromSeconds(2);
+
+    /// <summary>Queues that were not there and are asked for again in a round: each costs a channel, and the broker's operator a line.</summary>
+    private const int MissingPerRound = 2;
+
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetryPause = TimeSpan.FromSeconds(30);
 
@@ -45,6 +52,8 @@ internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILo
     private readonly ConcurrentDictionary<ChannelWriter<ModelName>, bool> _watches = new();
     private volatile bool _isListening;
     private string? _refusal;
+    private TaskCompletionSource _missed = New();
+    private int _turn;
     private int _naming;
 
     /// <summary>Something is about to be enqueued; its queue is there when anybody hears of it.</summary>
@@ -96,6 +105,8 @@ internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILo
         }
     }
 
+    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     private bool IsDue(ModelName model) => !_named.TryGetValue(model, out var at) || time.GetUtcNow() - at >= Interval;
 
     private async Task<bool> TryNameAsync(ModelName model, string? queue, CancellationToken cancellationToken)
@@ -105,7 +116,12 @@ internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILo
         try
         {
             _named[model] = time.GetUtcNow();
-            if (queue is not null) await session.DeclareAsync(queue, cancellationToken);
+            if (queue is not null)
+            {
+                await session.DeclareAsync(link.Topology.Durable(model), cancellationToken); // by this one a model is known to have been asked for
+                await session.DeclareAsync(queue, cancellationToken);
+            }
+
             Wake(model);
             if (await session.TellAsync(link.Topology.Arrivals, Encoding.UTF8.GetBytes(model.Value), cancellationToken) is { } refusal) TellOf(session, refusal);
             return true;
@@ -160,10 +176,12 @@ internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILo
             {
                 session = await link.SessionAsync(stoppingToken);
                 await ListenAsync(session, backoff, stoppingToken);
+                session.Forget(link.Topology.Arrivals); // it may be gone
             }
             catch (Exception exception)
             {
                 if (session is not null && !stoppingToken.IsCancellationRequested) TellOf(session, exception.Message);
+                session?.Forget(link.Topology.Arrivals);
                 await Task.Delay(backoff.Next(), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             finally
@@ -173,44 +191,54 @@ internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILo
         }
     }
 
-    /// <summary>Returns when the channel is closed or the connection lost, or throws.</summary>
+    /// <summary>Returns when the channel is closed, its queue gone or the connection lost, or throws.</summary>
     private async Task ListenAsync(BrokerSession session, Backoff backoff, CancellationToken stoppingToken)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, session.Lost);
         await session.DeclareExchangeAsync(link.Topology.Arrivals, over.Token);
         await using var channel = await session.OpenChannelAsync(over.Token);
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        channel.ChannelShutdownAsync += (_, _) =>
-        {
-            ended.TrySetResult();
-            return Task.CompletedTask;
-        };
-        var queue = await channel.QueueDeclareAsync("", durable: false, exclusive: true, autoDelete: true, cancellationToken: over.Token);
-        await channel.QueueBindAsync(queue.QueueName, link.Topology.Arrivals, "", cancellationToken: over.Token);
         var consumer = new AsyncEventingBasicConsumer(channel);
+        channel.ChannelShutdownAsync += (_, _) => EndAsync();
+        consumer.UnregisteredAsync += (_, _) => EndAsync();
         consumer.ReceivedAsync += (_, named) =>
         {
             if (named.Body.Length <= MaxNameBytes) Wake(new ModelName(Encoding.UTF8.GetString(named.Body.Span)));
             return Task.CompletedTask;
         };
+        var queue = await channel.QueueDeclareAsync("", durable: false, exclusive: true, autoDelete: true, cancellationToken: over.Token);
+        await channel.QueueBindAsync(queue.QueueName, link.Topology.Arrivals, "", cancellationToken: over.Token);
         await channel.BasicConsumeAsync(queue.QueueName, autoAck: true, consumer, over.Token);
         (_isListening, _refusal) = (true, null);
         backoff.Reset();
-        await LookAsync(session, TimeSpan.Zero, over.Token);
-        await ended.Task.WaitAsync(over.Token);
+        _missed.TrySetResult(); // what was said before it was heard
+        while (await Task.WhenAny(ended.Task, Task.Delay(LookInterval, time, over.Token)) != ended.Task)
+        {
+            over.Token.ThrowIfCancellationRequested();
+            await channel.QueueBindAsync(queue.QueueName, link.Topology.Arrivals, "", cancellationToken: over.Token); // an exchange that was deleted and made again has forgotten it
+        }
+
+        Task EndAsync()
+        {
+            ended.TrySetResult();
+            return Task.CompletedTask;
+        }
     }
 
-    /// <summary>Looks whether it hears anything or not.</summary>
+    /// <summary>Looks whether it hears anything or not: at once at what may have been missed, then in rounds.</summary>
     private async Task LookAgainAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested && !link.IsClosed)
         {
             try
             {
-                await Task.Delay(LookInterval, time, stoppingToken);
+                var missed = Volatile.Read(ref _missed);
+                var isWhole = await Task.WhenAny(missed.Task, Task.Delay(LookInterval, time, stoppingToken)) == missed.Task;
+                if (isWhole) Volatile.Write(ref _missed, New());
+                stoppingToken.ThrowIfCancellationRequested();
                 var session = await link.SessionAsync(stoppingToken);
                 using var over = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, session.Lost);
-                await LookAsync(session, LookPace, over.Token);
+                await LookAsync(session, isWhole, over.Token);
             }
             catch (Exception)
             {
@@ -219,51 +247,56 @@ internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILo
         }
     }
 
-    /// <summary>
-    /// Looks for what waits already. A model that was ever consumed has both queues; one that was not may have a transient one, but what waits in that is submitted again by its holders,
-    /// and named then.
-    /// </summary>
-    private async Task LookAsync(BrokerSession session, TimeSpan pace, CancellationToken cancellationToken)
+    /// <summary>Looks for what waits already: whoever enqueues declares a model's durable queue first, so without that nothing waits.</summary>
+    /// <param name="session">Whose queues.</param>
+    /// <param name="isWhole">Whether names may have been missed: all queues are asked for, without a pause.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    private async Task LookAsync(BrokerSession session, bool isWhole, CancellationToken cancellationToken)
     {
-        var models = link.Models;
-        foreach (var model in models.Count > 0 ? models : [.. _heard.Keys])
+        var asksAll = isWhole || !_isListening || link.Options.EnvelopeVersion < Envelope.Latest;
+        var missing = 0;
+        foreach (var model in (link.Models is { Count: > 0 } models ? models : [.. _heard.Keys]).Where(link.Topology.CanName))
         {
-            var (isKnown, isWaiting) = await TryLookAsync(session, model, cancellationToken);
-            if (isWaiting) Wake(model);
-            if (isKnown && pace > TimeSpan.Zero) await Task.Delay(pace, time, cancellationToken);
+            if (session.IsMissing(link.Topology.Durable(model)))
+            {
+                if (!asksAll && missing++ / MissingPerRound != _turn) continue;
+                session.Forget(link.Topology.Durable(model));
+            }
+
+            if (await TryAskAsync(token => IsWaitingAsync(session, model, token), cancellationToken)) Wake(model);
+            if (!isWhole) await Task.Delay(LookPace, time, cancellationToken);
         }
+
+        _turn = (_turn + 1) * MissingPerRound < missing ? _turn + 1 : 0;
     }
 
-    /// <summary>What cannot be asked of one model (its name is too long, its queue has no leader) keeps nobody from asking of the next.</summary>
-    private async Task<(bool IsKnown, bool IsWaiting)> TryLookAsync(BrokerSession session, ModelName model, CancellationToken cancellationToken)
+    /// <summary>What cannot be asked of one model (its queue has no leader) keeps nobody from asking of the next.</summary>
+    private async Task<bool> TryAskAsync(Func<CancellationToken, Task<bool>> question, CancellationToken cancellationToken)
     {
+        using var limit = new CancellationTokenSource(LookLimit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            return await IsKnownAsync(session, model, cancellationToken) ? (true, await IsWaitingAsync(session, model, cancellationToken)) : default;
+            return await question(either.Token);
         }
         catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
-            return default;
+            return false;
         }
     }
 
-    /// <summary>
-    /// Whether the model has a queue, as far as it is known. A "no" costs a channel, and the broker's operator a line, so it is not asked twice on a connection, but where a queue may
-    /// have been made that nobody names: by a release that does not, or while nothing is heard.
-    /// </summary>
-    private async Task<bool> IsKnownAsync(BrokerSession session, ModelName model, CancellationToken cancellationToken)
+    private async Task<bool> IsWaitingAsync(BrokerSession session, ModelName model, CancellationToken cancellationToken)
     {
         var durable = link.Topology.Durable(model);
-        if (_heard.ContainsKey(model) || await session.ExistsAsync(durable, cancellationToken)) return true;
-        if (_isListening && link.Options.EnvelopeVersion >= Envelope.Latest) return false;
+        if (!await session.ExistsAsync(durable, cancellationToken)) return false;
+        if (await session.InspectAsync(durable, cancellationToken) is not { } queue)
+        {
+            session.Forget(durable); // it was there
+            return false;
+        }
 
-        session.ForgetMissing(durable);
-        return await session.ExistsAsync(durable, cancellationToken);
+        return queue.MessageCount > 0 || await session.InspectAsync(link.Topology.Transient(model), cancellationToken) is { MessageCount: > 0 };
     }
-
-    private async Task<bool> IsWaitingAsync(BrokerSession session, ModelName model, CancellationToken cancellationToken) =>
-        await session.InspectAsync(link.Topology.Durable(model), cancellationToken) is { MessageCount: > 0 }
-        || await session.InspectAsync(link.Topology.Transient(model), cancellationToken) is { MessageCount: > 0 };
 
     /// <summary>Of a model whose consumer ended. Where it cannot be asked it may; without a connection, whoever makes one looks.</summary>
     private async Task<bool> MayWaitAsync(ModelName model)
@@ -273,7 +306,7 @@ internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILo
         using var limit = new CancellationTokenSource(link.Options.PublishTimeout, time);
         try
         {
-            return (_heard.ContainsKey(model) || await session.ExistsAsync(link.Topology.Durable(model), limit.Token)) && await IsWaitingAsync(session, model, limit.Token);
+            return await IsWaitingAsync(session, model, limit.Token);
         }
         catch (Exception)
         {
@@ -285,9 +318,9 @@ internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILo
     private void TellOf(BrokerSession session, string reason)
     {
         if (session.Ended.IsCompleted || Interlocked.CompareExchange(ref _refusal, reason, null) is not null) return;
-        LogRefused(link.Topology.Arrivals, reason, LookInterval.TotalSeconds);
+        LogRefused(link.Topology.Arrivals, reason);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Models with work cannot be named to gateways over the exchange {Exchange} ({Reason}): one that sleeps wakes up to {Seconds} s late. Declare the exchange (serverless topology) and give the right to write to it and to bind queues to it.")]
-    private partial void LogRefused(string exchange, string reason, double seconds);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Models with work cannot be named to gateways over the exchange {Exchange} ({Reason}): one that sleeps wakes late, by a round of looks. Declare the exchange (serverless topology) and give the right to write to it and to bind queues to it.")]
+    private partial void LogRefused(string exchange, string reason);
 }

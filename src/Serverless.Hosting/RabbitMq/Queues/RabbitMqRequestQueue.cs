@@ -2,8 +2,6 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
-using RabbitMQ.Client;
-using RabbitMQ.Client.Exceptions;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Hosting.RabbitMq.Connection;
@@ -37,7 +35,11 @@ internal sealed partial class RabbitMqRequestQueue(
     /// <summary>A message of a later release is handed to nobody else while its consumer is here; it is offered again so often.</summary>
     private static readonly TimeSpan LaterPause = TimeSpan.FromSeconds(30);
 
+    /// <summary>A connection is given up for a lost queue no more often: all that is on it suffers.</summary>
+    private static readonly TimeSpan AbandonPause = TimeSpan.FromSeconds(30);
+
     private readonly ConcurrentDictionary<ModelName, OutstandingDeliveries> _outstanding = new();
+    private long _abandonedAt;
 
     /// <inheritdoc/>
     public QueueStatus Status => link.Status;
@@ -167,7 +169,7 @@ internal sealed partial class RabbitMqRequestQueue(
     {
         BrokerSession? session = null;
         RabbitMqSubscription? subscription = null;
-        var hasUnanswered = false;
+        var (hasUnanswered, hasFailed) = (false, false);
         try
         {
             session = await link.SessionAsync(stoppingToken);
@@ -176,14 +178,14 @@ internal sealed partial class RabbitMqRequestQueue(
             outstanding.IsConsuming = true; // before the first delivery can come
             subscription = await RabbitMqSubscription.OpenAsync(session, queues, budget, into, stoppingToken);
             await WatchAsync(session, subscription, stoppingToken);
-            if (!session.Ended.IsCompleted) session.Abandon($"it has lost a queue or consumer of '{model}'");
+            if (!session.Ended.IsCompleted) Abandon(session, $"it has lost a queue or consumer of '{model}'");
         }
         catch (Exception exception) when (BrokerFaults.IsOutage(exception))
         {
             // The loss of the connection is told by the link, once for all models.
             if (!stoppingToken.IsCancellationRequested && session is { Ended.IsCompleted: false }) LogNotConsuming(model, exception.Message, RetryPause.TotalSeconds);
-            if (link.Options.Declare && exception is OperationInterruptedException { ShutdownReason.ReplyCode: Constants.NotFound }) session?.Abandon($"it has lost a queue of '{model}'"); // declared on this connection once, and not again
-            await Task.Delay(RetryPause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (link.Options.Declare && session is not null && BrokerFaults.IsNoQueue(exception)) Abandon(session, $"it has lost a queue of '{model}'"); // declared on this connection once, and not again
+            hasFailed = true;
         }
         finally
         {
@@ -198,7 +200,14 @@ internal sealed partial class RabbitMqRequestQueue(
             outstanding.Clear(); // what that subscription delivered comes again
         }
 
+        if (hasFailed) await Task.Delay(RetryPause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return hasUnanswered;
+    }
+
+    private void Abandon(BrokerSession session, string reason)
+    {
+        var (now, last) = (time.GetTimestamp(), Interlocked.Read(ref _abandonedAt));
+        if ((last == 0 || time.GetElapsedTime(last, now) >= AbandonPause) && Interlocked.CompareExchange(ref _abandonedAt, now, last) == last) session.Abandon(reason);
     }
 
     /// <summary>Returns when the model was asked for, ever, or is found to be (<see cref="Arrivals"/> looks): one that nobody asked for has no queue, and needs none to be consumed.</summary>
@@ -209,10 +218,10 @@ internal sealed partial class RabbitMqRequestQueue(
         if (!named.IsCompleted && !await session.ExistsAsync(link.Topology.Durable(model), over.Token)) await named.WaitAsync(over.Token);
     }
 
-    /// <summary>Returns when the subscription is over, be it that its queue is gone.</summary>
+    /// <summary>Returns when the subscription is over, be it that its queue is gone. What is missing once may be a leader that was slow to answer, or is elected.</summary>
     private async Task WatchAsync(BrokerSession session, RabbitMqSubscription subscription, CancellationToken stoppingToken)
     {
-        while (true)
+        for (var missing = 0; missing < 2;)
         {
             using var wait = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
             var timer = Task.Delay(CheckInterval, time, wait.Token);
@@ -223,7 +232,7 @@ internal sealed partial class RabbitMqRequestQueue(
             }
 
             stoppingToken.ThrowIfCancellationRequested();
-            if (!await subscription.IsConsumedAsync(session, stoppingToken)) return;
+            missing = await subscription.IsConsumedAsync(session, stoppingToken) ? 0 : missing + 1;
         }
     }
 

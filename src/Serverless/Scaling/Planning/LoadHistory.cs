@@ -13,6 +13,9 @@ public sealed record LoadHistory
     private const double Lowest = 0.05;
     private const int MostBins = 110;
 
+    /// <summary>Beyond it the scale goes into the bins: far from 1 they would end where loads still come.</summary>
+    private const double MostLogScale = 1;
+
     /// <summary>What has faded to this share of all moves no quantile.</summary>
     private const double Faded = 1e-6;
 
@@ -37,7 +40,12 @@ public sealed record LoadHistory
     private double Scale => Math.Exp(LogScale);
 
     /// <summary>The same loads where a replica turned out to take <paramref name="ratio"/> times as long for the work that comes.</summary>
-    internal LoadHistory Rescaled(double ratio) => Bins.IsDefaultOrEmpty || ratio == 1 || !double.IsFinite(ratio) || ratio <= 0 ? this : this with { LogScale = LogScale + Math.Log(ratio) };
+    internal LoadHistory Rescaled(double ratio)
+    {
+        if (Bins.IsDefaultOrEmpty || ratio == 1 || !double.IsFinite(ratio) || ratio <= 0) return this;
+        var scaled = this with { LogScale = LogScale + Math.Log(ratio) };
+        return Math.Abs(scaled.LogScale) > MostLogScale ? scaled.Folded() : scaled;
+    }
 
     /// <summary>
     /// Adds what arrives now: work at <paramref name="rate"/> (replica-seconds per second) under <paramref name="load"/>, which no more than <paramref name="most"/> replicas could share. At most once a second.
@@ -52,13 +60,13 @@ public sealed record LoadHistory
         var fade = Math.Exp(-Math.Max(0, passed.TotalSeconds) / memory.TotalSeconds);
         var next = ImmutableArray.CreateBuilder<LoadBin>(bins.Length + 1);
         var scale = bins.IsEmpty ? 1 : Scale;
-        var added = load > 0 && rate > 0 ? new LoadBin(BinOf(Math.Min(load, most) / scale), rate * seconds / scale, Math.Min(load / scale, Highest), most) : default;
+        var added = load > 0 && rate > 0 ? new LoadBin(BinOf(Math.Min(load, most) / scale), rate * seconds / scale, Math.Min(load / scale, Highest), most, load > most) : default;
         var least = Faded * ((bins.Sum(bin => bin.Weight) * fade) + added.Weight);
         foreach (var bin in bins)
         {
-            if (added.Weight > 0 && added.Bin < bin.Bin) Take(ref added);
+            if (added.Weight > 0 && added.IsBefore(bin)) Take(ref added);
             var faded = bin with { Weight = bin.Weight * fade, Load = Math.Min(bin.Load, Highest) };
-            if (added.Weight > 0 && added.Bin == bin.Bin)
+            if (added.Weight > 0 && added.IsLike(bin))
             {
                 faded = faded.And(added);
                 added = default;
@@ -94,6 +102,14 @@ public sealed record LoadHistory
         return highest;
     }
 
+    /// <summary>The same with a scale of one.</summary>
+    private LoadHistory Folded()
+    {
+        var bins = Bins.Select(bin => bin with { Bin = BinOf(Math.Min(bin.Load * Scale, bin.Most)), Weight = bin.Weight * Scale, Load = Math.Min(bin.Load * Scale, Highest), IsCapped = bin.Load * Scale > bin.Most })
+            .GroupBy(bin => (bin.Bin, bin.IsCapped)).OrderBy(like => like.Key).Select(like => like.Aggregate((one, other) => one.And(other)));
+        return this with { Bins = [.. bins], LogScale = 0 };
+    }
+
     private static int BinOf(double load) => Math.Clamp((int)Math.Ceiling(Math.Log(load / Lowest) / Math.Log(Ratio)), 0, MostBins - 1);
 }
 
@@ -101,13 +117,21 @@ public sealed record LoadHistory
 /// <param name="Bin">Which: each is 10 % higher than the one before.</param>
 /// <param name="Weight">Work that came at them, faded.</param>
 /// <param name="Load">Their mean, in replicas however many could share it.</param>
-/// <param name="Most">Replicas that could share them, on average: never more than there were requests.</param>
-public readonly record struct LoadBin(int Bin, double Weight, double Load, double Most)
+/// <param name="Most">Replicas that could share them, on average: never more than there were requests. 0: not known, as many as there are.</param>
+/// <param name="IsCapped">Whether that was fewer than the load: a few large requests and many small ones are no load of both.</param>
+public readonly record struct LoadBin(int Bin, double Weight, double Load, double Most, bool IsCapped)
 {
+    /// <inheritdoc cref="LoadBin(int, double, double, double, bool)"/>
+    public double Most { get; init; } = Most > 0 ? Most : PlannerWork.MostReplicas;
+
     /// <summary>Both together.</summary>
     internal LoadBin And(LoadBin other)
     {
         var weight = Weight + other.Weight;
-        return new LoadBin(Bin, weight, ((Load * Weight) + (other.Load * other.Weight)) / weight, ((Most * Weight) + (other.Most * other.Weight)) / weight);
+        return new LoadBin(Bin, weight, ((Load * Weight) + (other.Load * other.Weight)) / weight, ((Most * Weight) + (other.Most * other.Weight)) / weight, IsCapped);
     }
+
+    internal bool IsLike(LoadBin other) => (Bin, IsCapped) == (other.Bin, other.IsCapped);
+
+    internal bool IsBefore(LoadBin other) => (Bin, IsCapped).CompareTo((other.Bin, other.IsCapped)) < 0;
 }
