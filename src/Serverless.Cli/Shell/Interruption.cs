@@ -1,12 +1,10 @@
 using System.Runtime.InteropServices;
 
-namespace Serverless.Cli.Commands;
+namespace Serverless.Cli.Shell;
 
 /// <summary>Ctrl+C: the first ends a command in good order (a server lets running answers end within <c>Gateway:Streaming:DrainTimeout</c>), the second cuts. Dispose to end it.</summary>
 internal sealed class Interruption : IDisposable
 {
-    private const int CutExitCode = 130;
-
     private readonly CancellationTokenSource _first = new();
     private readonly PosixSignalRegistration[] _signals;
 
@@ -18,6 +16,9 @@ internal sealed class Interruption : IDisposable
     /// <summary>Cancelled by the first.</summary>
     public CancellationToken Token => _first.Token;
 
+    /// <summary>What a command that it ended ends with.</summary>
+    public int ExitCode { get; private set; } = Shell.ExitCode.Interrupted;
+
     public void Dispose()
     {
         foreach (var signal in _signals) signal.Dispose();
@@ -27,7 +28,13 @@ internal sealed class Interruption : IDisposable
     private void OnSignal(PosixSignalContext context)
     {
         context.Cancel = true;
-        if (_first.IsCancellationRequested) Environment.Exit(CutExitCode);
+        ExitCode = context.Signal == PosixSignal.SIGTERM ? Shell.ExitCode.Terminated : Shell.ExitCode.Interrupted;
+        if (_first.IsCancellationRequested)
+        {
+            Console.Error.WriteLine("Cut.");
+            Environment.Exit(ExitCode);
+        }
+
         _first.Cancel();
     }
 }
