@@ -24,7 +24,7 @@ internal static class ChatCommand
             "Talk to a model of a running gateway. An empty line or /bye ends it, /new starts over.",
             "serverless chat",
             "serverless chat --model smollm2-135m-instruct --temperature 0",
-            "echo 'What is the opposite of hot?' | serverless chat --url https://models.example.com/llm") { model, temperature };
+            "echo 'Hello!' | serverless chat --url https://models.example.com/llm") { model, temperature };
         var gateway = GatewayOptions.AddTo(command, terminal);
         command.SetAction(async (parsed, cancellationToken) =>
         {

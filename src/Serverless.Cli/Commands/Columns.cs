@@ -19,7 +19,7 @@ internal static class Columns
         var left = (width ?? int.MaxValue) - widths.Sum(column => column + Gap.Length);
         return [.. lines.Select(line =>
         {
-            var end = line[last];
+            var end = firstNumber + count > last ? line[last].PadLeft(lines.Max(each => each[last].Length)) : line[last];
             if (end.Length > left) end = left > 1 ? $"{end[..(left - 1)]}…" : "";
             var cells = widths.Select((column, index) => index >= firstNumber && index < firstNumber + count ? line[index].PadLeft(column) : line[index].PadRight(column));
             return string.Join(Gap, [.. cells, end]).TrimEnd();

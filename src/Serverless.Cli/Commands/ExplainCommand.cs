@@ -50,14 +50,18 @@ internal static class ExplainCommand
 
     private static void Show(Terminal terminal, string pool, DecisionRow[] decisions, bool withInputs)
     {
-        var console = terminal.Output;
-        if (decisions.Length == 0) console.MarkupLineInterpolated($"[bold]{pool}[/]: no decision yet");
+        if (decisions.Length == 0) terminal.Write($"{pool}: no decision yet");
         foreach (var decision in decisions)
         {
             var active = decision.Active ? "active" : "idle";
-            console.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[bold]{terminal.Local(decision.At)} {pool} → {decision.Replicas}[/] ({active})");
-            foreach (var reason in decision.Reasons) console.MarkupLineInterpolated($"  {reason}");
-            if (withInputs && decision.Inputs.Count > 0) console.MarkupLineInterpolated($"  [dim]{string.Join(", ", decision.Inputs.Select(input => $"{input.Key} {input.Value}"))}[/]");
+            terminal.Write(string.Create(CultureInfo.InvariantCulture, $"{terminal.Local(decision.At)} {pool} → {decision.Replicas} ({active})"), new Style(decoration: Decoration.Bold));
+            foreach (var reason in decision.Reasons) WriteIndented(terminal, reason, Style.Plain);
+            if (withInputs && decision.Inputs.Count > 0) WriteIndented(terminal, string.Join(", ", decision.Inputs.Select(input => $"{input.Key} {input.Value}")), new Style(decoration: Decoration.Dim));
         }
+    }
+
+    private static void WriteIndented(Terminal terminal, string text, Style style)
+    {
+        foreach (var line in Wrapping.Lines(text, terminal.Output.Profile.Width - 2)) terminal.Write($"  {line}", style);
     }
 }

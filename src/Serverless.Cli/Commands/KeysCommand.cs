@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Serverless.Cli.Parsing;
 using Serverless.Cli.Shell;
+using Serverless.Requests;
 using Serverless.Tenancy;
 
 namespace Serverless.Cli.Commands;
@@ -22,9 +23,10 @@ internal static class KeysCommand
             "Make an API key: prints it, and the line for the file of keys.",
             "serverless keys create --org acme --team research",
             "serverless keys create --org acme --team ops --admin --file .data/keys") { organization, team, admin, lane, file };
+        lane.AcceptOnlyFromAmong([.. Enum.GetValues<Lane>().Select(each => each.Name())]);
         create.SetAction(parsed =>
         {
-            var (key, line) = ApiKeyTable.Create(parsed.GetValue(organization)!, parsed.GetValue(team)!, parsed.GetValue(admin), parsed.GetValue(lane));
+            var (key, line) = Make(parsed.GetValue(organization)!, parsed.GetValue(team)!, parsed.GetValue(admin), parsed.GetValue(lane));
             if (parsed.GetValue(file) is { } path) Add(path, line);
             var output = terminal.Output.Profile.Out.Writer;
             output.WriteLine($"key, shown this once: {key}");
@@ -32,6 +34,18 @@ internal static class KeysCommand
             return ExitCode.Done;
         });
         return new ToolCommand("keys", "Make API keys.", "serverless keys create --org acme --team research") { create };
+    }
+
+    private static (string Key, string Line) Make(string organization, string team, bool admin, string? lane)
+    {
+        try
+        {
+            return ApiKeyTable.Create(organization, team, admin, lane);
+        }
+        catch (FormatException exception)
+        {
+            throw new ToolException($"--org or --team will not do: {exception.Message}", exception) { ExitCode = ExitCode.Usage };
+        }
     }
 
     private static void Add(string path, string line)

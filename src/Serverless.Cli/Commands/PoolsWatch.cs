@@ -46,9 +46,12 @@ internal sealed class PoolsWatch(Terminal terminal, ServingClient client, bool a
         var lines = PoolsTable.Lines(_pools!, profile.Width).Select(line => Cut(line, profile.Width - 1)).ToList();
         if (lines.Count > most) lines = [.. lines.Take(most - 1), $"… and {lines.Count - most + 1} more"];
 
-        if (_drawn > 0) terminal.Output.Write(new ControlCode(string.Create(CultureInfo.InvariantCulture, $"\e[{_drawn}A\e[J")));
-        terminal.WriteTable(lines);
-        terminal.Output.WriteLine(Cut(_lostAt is null ? $"at {Now()}; Ctrl+C ends" : Loss(), profile.Width - 1), new Style(_lostAt is null ? Color.Grey : Color.Yellow));
+        terminal.WriteWhole(console =>
+        {
+            if (_drawn > 0) console.Write(new ControlCode(string.Create(CultureInfo.InvariantCulture, $"\e[{_drawn}A\e[J")));
+            Terminal.WriteTable(console, lines);
+            console.WriteLine(Cut(_lostAt is null ? $"at {Now()}; Ctrl+C ends" : Loss(), profile.Width - 1), new Style(_lostAt is null ? Color.Grey : Color.Yellow));
+        });
         _drawn = lines.Count + 1;
     }
 

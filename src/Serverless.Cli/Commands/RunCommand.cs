@@ -20,7 +20,7 @@ internal static class RunCommand
             "run",
             "Start the platform, answer one prompt, and exit.",
             "serverless run 'What is the opposite of hot?'",
-            "serverless run 'Tell me a story.' --max-tokens 200 --temperature 0.7 > story.txt") { prompt, model, manifests, temperature, limit };
+            "serverless run 'Tell me a story.' --max-tokens 200 > story.txt") { prompt, model, manifests, temperature, limit };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var options = new EmbeddedOptions { Port = 0, Manifests = ModelsFolder.Of(parsed.GetValue(manifests)), Quiet = true };

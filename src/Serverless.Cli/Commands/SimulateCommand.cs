@@ -31,7 +31,7 @@ internal static class SimulateCommand
             "Replay a trace in virtual time: GPU-hours, time to first token and scale events of a scaling policy.",
             "serverless simulate",
             "serverless simulate --policy planner --profile h100 --svg .data/replay.svg",
-            "serverless simulate --trace AzureLLMInferenceTrace_conv.csv --sweep --output json") { trace, policy, profile, setting, sweep, coldStart, max, seed, csv, svg, output };
+            "serverless simulate --trace azure-conv.csv --sweep --output json") { trace, policy, profile, setting, sweep, coldStart, max, seed, csv, svg, output };
         policy.AcceptOnlyFromAmong([.. ReplayPolicies.Names, All]);
         profile.AcceptOnlyFromAmong([.. EngineProfiles.All.Select(known => known.Name)]);
         command.SetAction(async (parsed, cancellationToken) =>
@@ -104,7 +104,7 @@ internal static class SimulateCommand
                 result.ScaleEvents.ToString(CultureInfo.InvariantCulture),
                 result.PeakReplicas.ToString(CultureInfo.InvariantCulture),
             }),
-            1..6,
+            1..7,
             width: null));
     }
 

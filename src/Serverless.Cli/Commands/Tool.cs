@@ -59,7 +59,7 @@ internal static class Tool
             CompletionCommand.Create(terminal),
         };
         root.Options.Clear();
-        root.Options.Add(new HelpOption("--help", "-h", "-?") { Description = "Show help.", Action = help });
+        root.Options.Add(new HelpOption("--help", "-h") { Description = "Show help.", Action = help });
         root.Options.Add(new VersionOption("--version", "-v") { Description = "Show the version.", Action = new VersionPrinter(terminal) });
         root.Options.Add(debug);
         if (!root.Directives.OfType<SuggestDirective>().Any()) root.Add(new SuggestDirective());

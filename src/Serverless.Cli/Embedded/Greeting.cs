@@ -17,7 +17,7 @@ internal static class Greeting
         var address = Shown(EmbeddedHost.Address(host));
         var catalog = host.Services.GetRequiredService<ICatalogSource>();
         var models = catalog.Current.Models;
-        console.MarkupLineInterpolated($"[bold]Serverless[/] {ToolVersion.Text} serves on [link]{address}/v1[/]{(IPAddress.IsLoopback(options.Host) ? "" : $", and on {(IsAny(options.Host) ? "all addresses" : options.Host)} for other machines")}");
+        console.MarkupLineInterpolated($"[bold]Serverless[/] {ToolVersion.Text} serves on {address}/v1{(IPAddress.IsLoopback(options.Host) ? "" : $", and on {(IsAny(options.Host) ? "all addresses" : options.Host)} for other machines")}");
         if (EmbeddedHost.ScalerAddress(host, options) is { } keda) console.MarkupLineInterpolated($"  KEDA's contract on {Shown(keda)}");
         console.MarkupLineInterpolated($"  data in {options.Data ?? "a temporary folder"}; {(options.Keys is { } keys ? $"API keys of {keys}" : "no API key is asked for")}");
         foreach (var model in models) console.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"  {model.Name.Value}  [grey]{model.Scaling.MinReplicas} to {model.Scaling.MaxReplicas} replicas, {model.ContextTokens:N0} tokens of context[/]");

@@ -31,7 +31,7 @@ internal sealed class HelpPrinter(Terminal terminal) : SynchronousCommandLineAct
     internal static string Write(Command command, int width)
     {
         var text = new StringBuilder();
-        foreach (var line in Wrap(command.Description ?? "", width)) text.Append(line).Append('\n');
+        foreach (var line in Wrapping.Lines(command.Description ?? "", width)) text.Append(line).Append('\n');
         text.Append("\nUsage: ").Append(Usage(command)).Append('\n');
         Section(text, "Commands", [.. command.Subcommands.Where(sub => !sub.Hidden).Select(sub => (sub.Name, sub.Description ?? ""))], width);
         Section(text, "Arguments", [.. command.Arguments.Select(argument => (Placeholder(argument), argument.Description ?? ""))], width);
@@ -97,32 +97,12 @@ internal sealed class HelpPrinter(Terminal terminal) : SynchronousCommandLineAct
         var column = Math.Min(WidestFirstColumn, rows.Max(row => row.First.Length)) + 4;
         foreach (var (first, second) in rows)
         {
-            var lines = Wrap(second, Math.Max(20, width - column));
+            var lines = Wrapping.Lines(second, Math.Max(20, width - column));
             text.Append("  ").Append(first.PadRight(column - 2));
             if (first.Length > column - 4) text.Append('\n').Append(' ', column);
             text.AppendJoin($"\n{new string(' ', column)}", lines).Append('\n');
         }
 
         text.Replace(" \n", "\n");
-    }
-
-    private static List<string> Wrap(string text, int width)
-    {
-        var lines = new List<string>();
-        var line = new StringBuilder();
-        foreach (var word in text.Split(' '))
-        {
-            if (line.Length > 0 && line.Length + 1 + word.Length > width)
-            {
-                lines.Add(line.ToString());
-                line.Clear();
-            }
-
-            if (line.Length > 0) line.Append(' ');
-            line.Append(word);
-        }
-
-        lines.Add(line.ToString());
-        return lines;
     }
 }

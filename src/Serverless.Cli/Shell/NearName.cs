@@ -17,28 +17,31 @@ internal static class NearName
     /// <summary>What follows a sentence that says there is no such name: the near one, and those that there are.</summary>
     public static string Hint(string written, IReadOnlyList<string> names)
     {
-        if (names.Count == 0) return "There are none.";
+        if (names.Count == 0) return "There is none.";
 
         var more = names.Count > MostListed ? $" and {names.Count - MostListed} more" : "";
-        var all = $"There {(names.Count == 1 ? "is" : "are")} {string.Join(", ", names.Take(MostListed))}{more}.";
+        var all = $"Known: {string.Join(", ", names.Take(MostListed))}{more}.";
         return Find(written, names) is { } near ? $"Did you mean '{near}'? {all}" : all;
     }
 
-    /// <summary>Levenshtein's, letter case aside.</summary>
+    /// <summary>Letters to put in, leave out, change, or swap with the next; their case aside.</summary>
     private static int Distance(string left, string right)
     {
-        int[] row = [.. Enumerable.Range(0, right.Length + 1)];
-        for (var i = 1; i <= left.Length; i++)
+        var (a, b) = (left.ToUpperInvariant(), right.ToUpperInvariant());
+        int[] before = [], previous = [.. Enumerable.Range(0, b.Length + 1)];
+        for (var i = 1; i <= a.Length; i++)
         {
-            var diagonal = row[0];
+            var row = new int[b.Length + 1];
             row[0] = i;
-            for (var j = 1; j <= right.Length; j++)
+            for (var j = 1; j <= b.Length; j++)
             {
-                var cost = char.ToUpperInvariant(left[i - 1]) == char.ToUpperInvariant(right[j - 1]) ? 0 : 1;
-                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + cost));
+                row[j] = Math.Min(Math.Min(row[j - 1], previous[j]) + 1, previous[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
+                if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = Math.Min(row[j], before[j - 2] + 1);
             }
+
+            (before, previous) = (previous, row);
         }
 
-        return row[^1];
+        return previous[^1];
     }
 }

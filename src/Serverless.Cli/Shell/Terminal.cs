@@ -73,6 +73,7 @@ internal sealed record Terminal
             Out = new AnsiConsoleOutput(text),
             Ansi = capabilities.Ansi ? AnsiSupport.Yes : AnsiSupport.No,
             ColorSystem = (ColorSystemSupport)capabilities.ColorSystem,
+            Enrichment = new ProfileEnrichment { UseDefaultEnrichers = false },
         });
         whole.Profile.Width = Unwrapped;
         compose(Prepare(whole, Variable(NoColorVariable) is not null));
@@ -81,9 +82,12 @@ internal sealed record Terminal
     }
 
     /// <summary>Lines of which the first is the head.</summary>
-    public void WriteTable(IReadOnlyList<string> lines)
+    public void WriteTable(IReadOnlyList<string> lines) => WriteWhole(console => WriteTable(console, lines));
+
+    /// <summary>The same, as a part of something whole.</summary>
+    public static void WriteTable(IAnsiConsole console, IReadOnlyList<string> lines)
     {
-        for (var line = 0; line < lines.Count; line++) Write(lines[line], line == 0 ? new Style(Color.Grey) : Style.Plain);
+        for (var line = 0; line < lines.Count; line++) console.WriteLine(lines[line], line == 0 ? new Style(Color.Grey) : Style.Plain);
     }
 
     /// <summary>A line as it is: neither wrapped nor read as markup.</summary>
