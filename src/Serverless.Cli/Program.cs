@@ -1,5 +1,5 @@
 using Serverless.Cli.Commands;
 using Serverless.Cli.Shell;
 
-using var interruption = new Interruption();
+using var interruption = new Interruption(TimeProvider.System);
 return await Tool.RunAsync(args, Terminal.OfProcess(), interruption.Token, () => interruption.ExitCode);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
@@ -56,7 +57,8 @@ public sealed partial class PageTests
     private static bool Understands(string line)
     {
         var words = WordPattern().Matches(line).Select(word => word.Value.Trim('"', '\'')).ToArray();
-        return Root.Parse(words[1..]).Errors.Count == 0;
+        var parsed = Root.Parse(words[1..]);
+        return parsed.Errors.Count == 0 || (parsed.UnmatchedTokens.Count == 0 && parsed.Tokens.All(token => token.Type == TokenType.Command)); // text may name a command alone
     }
 
     /// <summary>Lines of blocks, and code within text, that begin with the tool; a synopsis with brackets, bars or dots is none.</summary>
