@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Net;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
@@ -71,18 +70,18 @@ internal static class UpCommand
         await using var host = EmbeddedHost.Build(options);
         await EmbeddedHost.StartAsync(host, options, cancellationToken);
         terminal.WriteWhole(console => Greeting.Print(console, host, options));
-        using var stopping = cancellationToken.Register(() => Say(terminal, Stopping(host)));
+        using var stopping = cancellationToken.Register(() => Say(terminal, Stopping(host.Services)));
         await host.WaitForShutdownAsync(cancellationToken);
         Say(terminal, "Stopped.");
         return ExitCode.Done;
     }
 
     /// <summary>What is waited for, as the dispatchers last said it.</summary>
-    private static string Stopping(WebApplication host)
+    internal static string Stopping(IServiceProvider services)
     {
-        var demand = host.Services.GetRequiredService<IDemandFeed>();
-        var open = host.Services.GetRequiredService<ICatalogSource>().Current.Models.Select(model => demand.Latest(model.Name)).Sum(work => work is null ? 0 : work.RunningRequests + work.PendingRequests);
-        var limit = host.Services.GetRequiredService<IOptions<StreamingOptions>>().Value.DrainTimeout;
+        var demand = services.GetRequiredService<IDemandFeed>();
+        var open = services.GetRequiredService<ICatalogSource>().Current.Models.Select(model => demand.Latest(model.Name)).Sum(work => work is null ? 0 : work.RunningRequests + work.PendingRequests);
+        var limit = services.GetRequiredService<IOptions<StreamingOptions>>().Value.DrainTimeout;
         return string.Create(CultureInfo.InvariantCulture, $"Stopping: {(open == 0 ? "what still runs" : open == 1 ? "1 request" : $"{open} requests")} may end, within {limit.TotalSeconds:0.#} s; Ctrl+C again cuts.");
     }
 

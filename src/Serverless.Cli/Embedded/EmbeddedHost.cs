@@ -2,13 +2,16 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.HostFiltering;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Options;
 using Serverless.Catalog;
 using Serverless.Cli.Shell;
 using Serverless.Demand;
@@ -32,7 +35,32 @@ internal static class EmbeddedHost
 
     /// <summary>Builds it; start it to serve.</summary>
     /// <exception cref="Hosting.Manifests.CatalogException">The manifests are faulty.</exception>
-    public static WebApplication Build(EmbeddedOptions options, Action<WebApplicationBuilder>? configure = null) => GatewayHost.Build([NoFileWatch], builder =>
+    /// <exception cref="ToolException">Settings are faulty; the message tells them all, each with its key and value.</exception>
+    public static WebApplication Build(EmbeddedOptions options, Action<WebApplicationBuilder>? configure = null)
+    {
+        IConfiguration? settings = null;
+        try
+        {
+            return GatewayHost.Build(
+                [NoFileWatch],
+                builder =>
+                {
+                    settings = builder.Configuration;
+                    AddParts(builder, options);
+                    configure?.Invoke(builder);
+                },
+                app =>
+                {
+                    if (options.KedaPort is not null) app.MapScaler();
+                });
+        }
+        catch (Exception exception) when (exception is OptionsValidationException or AggregateException)
+        {
+            throw new ToolException(string.Join('\n', Faults.Sentences(exception, settings)), exception);
+        }
+    }
+
+    private static void AddParts(WebApplicationBuilder builder, EmbeddedOptions options)
     {
         var catalog = new FileCatalogSource(options.Manifests ?? ModelsFolder.Of(null));
         builder.Services
@@ -59,12 +87,12 @@ internal static class EmbeddedHost
         }
 
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
+        builder.Services.PostConfigure<HostFilteringOptions>(hosts =>
+        {
+            if (hosts.AllowedHosts.Count > 0) hosts.AllowedHosts = [.. hosts.AllowedHosts, options.Host.ToString()]; // such as 127.0.0.2: it was asked for
+        });
         AddLogging(builder.Logging, options);
-        configure?.Invoke(builder);
-    }, app =>
-    {
-        if (options.KedaPort is not null) app.MapScaler();
-    });
+    }
 
     /// <summary>Starts it.</summary>
     /// <exception cref="ToolException">A port cannot be had; the message names the option that gave it.</exception>

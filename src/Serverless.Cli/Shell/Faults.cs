@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Reflection;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 using Serverless.Cli.Client;
 using Serverless.Hosting.Manifests;
@@ -14,20 +15,22 @@ internal static partial class Faults
     public const string DebugVariable = "SERVERLESS_DEBUG";
 
     /// <summary>Each fault in a sentence or two, whatever the exception.</summary>
-    public static IReadOnlyList<string> Sentences(Exception exception) => exception switch
+    /// <param name="exception">What was thrown.</param>
+    /// <param name="settings">What is set, where that is known: faults of it are then told with the value.</param>
+    public static IReadOnlyList<string> Sentences(Exception exception, IConfiguration? settings = null) => exception switch
     {
         ToolException or ServingClientException or CatalogException or BrokerException => [exception.Message],
-        OptionsValidationException faulty => [.. faulty.Failures.Select(failure => Setting(faulty.OptionsType, failure))],
-        AggregateException { InnerExceptions.Count: > 0 } several => [.. several.InnerExceptions.SelectMany(Sentences).Distinct(StringComparer.Ordinal)],
+        OptionsValidationException faulty => [.. faulty.Failures.Select(failure => Setting(faulty.OptionsType, failure, settings))],
+        AggregateException { InnerExceptions.Count: > 0 } several => [.. several.InnerExceptions.SelectMany(inner => Sentences(inner, settings)).Distinct(StringComparer.Ordinal)],
         InvalidDataException when exception.Message.Contains("configuration", StringComparison.Ordinal) => [ConfigurationFile(exception)],
         InvalidOperationException when ConversionFault().Match(exception.Message) is { Success: true } match => [Conversion(match, exception)],
         UnauthorizedAccessException or IOException or FormatException or SocketException => [Ended(exception.Message)],
-        TargetInvocationException { InnerException: { } inner } => Sentences(inner),
+        TargetInvocationException { InnerException: { } inner } => Sentences(inner, settings),
         _ => [$"{Ended(exception.Message)} This is a fault of serverless itself ({exception.GetType().Name}): {DebugVariable}=1 shows where, for a report."],
     };
 
     /// <summary>A fault of a bound option: under the key that it is set by, not under the class that holds it.</summary>
-    private static string Setting(Type options, string failure)
+    private static string Setting(Type options, string failure, IConfiguration? settings)
     {
         if (options.GetField("Section", BindingFlags.Public | BindingFlags.Static)?.GetRawConstantValue() is not string section) return failure;
 
@@ -35,7 +38,8 @@ internal static partial class Faults
         if (!match.Success) return failure;
 
         var key = $"{section}:{match.Groups["name"].Value}";
-        return $"{key} {match.Groups["rest"].Value.TrimEnd('.')}. It comes from the environment ({Variable(key)}) or appsettings.json.";
+        var value = settings?[key] is { } set ? $" is '{set}'; it" : "";
+        return $"{key}{value} {match.Groups["rest"].Value.TrimEnd('.')}. It comes from the environment ({Variable(key)}) or appsettings.json.";
     }
 
     private static string Conversion(Match match, Exception exception)
