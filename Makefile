@@ -24,7 +24,7 @@ fuzz: ## 10,000 random model files, templates and mixes each (FUZZ_RUNS, FUZZ_SE
 	FUZZ_RUNS=$$runs FUZZ_SEED=$$seed dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION) -- --filter-class '*GgufBoundsTests' --filter-class '*TemplateBoundsTests' --filter-class '*CorruptFileTests' --filter-class '*ExactnessTests'
 
 run: ## serve the default model on http://127.0.0.1:8080
-	dotnet run -c Release --project src/Serverless.Cli -- up
+	./serverless up
 
 chaos: ## 10,000 requests while parts are killed, stopped for up to a minute, cut off and robbed of data (needs the rig; CHAOS_SEED, CHAOS_FAULTS)
 	CHAOS_REQUESTS=$${CHAOS_REQUESTS:-10000} CHAOS_LONG=1 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*Chaos.ChaosTests'

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
@@ -8,48 +9,37 @@ namespace Serverless.Cli.Client;
 /// <summary>The few calls the tool makes to a gateway; any OpenAI client can make the same.</summary>
 internal sealed class ServingClient : IDisposable
 {
+    private const int LongestReason = 300;
+
     private readonly HttpClient _http;
 
-    public ServingClient(Uri server, string? apiKey = null)
+    public ServingClient(Uri server, string? apiKey, HttpMessageHandler handler)
     {
         // A cold model may take minutes to its first token; the caller's cancellation is the limit.
-        _http = new HttpClient { BaseAddress = server, Timeout = Timeout.InfiniteTimeSpan };
+        _http = new HttpClient(handler) { BaseAddress = server, Timeout = Timeout.InfiniteTimeSpan };
         if (apiKey is { Length: > 0 }) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", apiKey);
     }
 
     public void Dispose() => _http.Dispose();
 
-    public async Task<string> FirstModelAsync(CancellationToken cancellationToken)
-    {
-        using var document = await GetAsync("v1/models", cancellationToken);
-        return document.RootElement.GetProperty("data").EnumerateArray().Select(model => model.GetProperty("id").GetString()!).FirstOrDefault()
-            ?? throw new ServingClientException("The gateway serves no model; give it manifests with --manifests.");
-    }
+    /// <summary>Where it is.</summary>
+    public Uri Server => _http.BaseAddress!;
 
-    public async Task<IReadOnlyList<PoolRow>> PoolsAsync(CancellationToken cancellationToken)
-    {
-        using var document = await GetAsync("admin/pools", cancellationToken);
-        return [.. document.RootElement.GetProperty("pools").EnumerateArray().Select(Row)];
-    }
+    /// <summary>The names of what is served.</summary>
+    public Task<IReadOnlyList<string>> ModelsAsync(CancellationToken cancellationToken) =>
+        ReadAsync<IReadOnlyList<string>>("v1/models", root => [.. root.GetProperty("data").EnumerateArray().Select(model => model.GetProperty("id").GetString()!)], cancellationToken);
 
-    public async Task<IReadOnlyList<DecisionRow>> DecisionsAsync(string pool, CancellationToken cancellationToken)
-    {
-        using var document = await GetAsync($"admin/pools/{Uri.EscapeDataString(pool)}/decisions", cancellationToken);
-        return [.. document.RootElement.GetProperty("decisions").EnumerateArray().Select(Decision)];
-    }
+    public Task<IReadOnlyList<PoolRow>> PoolsAsync(CancellationToken cancellationToken) =>
+        ReadAsync<IReadOnlyList<PoolRow>>("admin/pools", root => [.. root.GetProperty("pools").EnumerateArray().Select(Row)], cancellationToken);
 
-    public async Task<IReadOnlyList<DeadLetterRow>> DeadLettersAsync(int limit, CancellationToken cancellationToken)
-    {
-        using var document = await GetAsync(string.Create(CultureInfo.InvariantCulture, $"admin/dead-letters?limit={limit}"), cancellationToken);
-        return [.. document.RootElement.GetProperty("data").EnumerateArray().Select(letter => Letter(letter))];
-    }
+    public Task<IReadOnlyList<DecisionRow>> DecisionsAsync(string pool, CancellationToken cancellationToken) =>
+        ReadAsync<IReadOnlyList<DecisionRow>>($"admin/pools/{Uri.EscapeDataString(pool)}/decisions", root => [.. root.GetProperty("decisions").EnumerateArray().Select(Decision)], cancellationToken);
+
+    public Task<IReadOnlyList<DeadLetterRow>> DeadLettersAsync(int limit, CancellationToken cancellationToken) =>
+        ReadAsync<IReadOnlyList<DeadLetterRow>>(string.Create(CultureInfo.InvariantCulture, $"admin/dead-letters?limit={limit}"), root => [.. root.GetProperty("data").EnumerateArray().Select(Letter)], cancellationToken);
 
     /// <summary>One dead letter with its body.</summary>
-    public async Task<DeadLetterRow> DeadLetterAsync(string id, CancellationToken cancellationToken)
-    {
-        using var document = await GetAsync($"admin/dead-letters/{Uri.EscapeDataString(id)}", cancellationToken);
-        return Letter(document.RootElement);
-    }
+    public Task<DeadLetterRow> DeadLetterAsync(string id, CancellationToken cancellationToken) => ReadAsync($"admin/dead-letters/{Uri.EscapeDataString(id)}", Letter, cancellationToken);
 
     /// <summary>Sends a dead letter through again; the new request's id.</summary>
     public async Task<string> RedriveAsync(string id, CancellationToken cancellationToken)
@@ -109,7 +99,8 @@ internal sealed class ServingClient : IDisposable
         letter.GetProperty("attempts").GetInt32(),
         DateTimeOffset.FromUnixTimeSeconds(letter.GetProperty("created_at").GetInt64()),
         letter.GetProperty("bytes").GetInt64(),
-        letter.TryGetProperty("body", out var body) ? body.GetString() : null);
+        letter.TryGetProperty("body", out var body) ? body.GetString() : null,
+        letter.Clone());
 
     private static PoolRow Row(JsonElement pool)
     {
@@ -119,13 +110,15 @@ internal sealed class ServingClient : IDisposable
 
         return new PoolRow(
             pool.GetProperty("name").GetString()!,
+            pool.GetProperty("model").GetString()!,
             pool.GetProperty("state").GetString()!,
             pool.GetProperty("desired").GetInt32(),
             pool.GetProperty("ready").GetInt32(),
             pool.GetProperty("pendingTokens").GetInt64(),
             pool.GetProperty("runningTokens").GetInt64(),
             pool.GetProperty("kvUsed").GetDouble(),
-            reason);
+            reason,
+            pool.Clone());
     }
 
     private static ByteArrayContent Body(IReadOnlyList<ChatTurn> conversation, ChatSettings settings)
@@ -163,14 +156,29 @@ internal sealed class ServingClient : IDisposable
         decision.GetProperty("active").GetBoolean(),
         [.. decision.GetProperty("reasons").EnumerateArray().Select(reason => reason.GetString()!)],
         decision.TryGetProperty("inputs", out var inputs)
-            ? inputs.EnumerateObject().ToDictionary(input => input.Name, input => input.Value.GetDouble().ToString("0.###", CultureInfo.InvariantCulture), StringComparer.Ordinal)
-            : []);
+            ? inputs.EnumerateObject().ToDictionary(input => input.Name, input => Number(input.Value), StringComparer.Ordinal)
+            : [],
+        decision.Clone());
 
-    private async Task<JsonDocument> GetAsync(string path, CancellationToken cancellationToken)
+    private static string Number(JsonElement value) => value.ValueKind == JsonValueKind.Number ? value.GetDouble().ToString("0.###", CultureInfo.InvariantCulture) : value.ToString();
+
+    private async Task<T> ReadAsync<T>(string path, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
         using var response = await SendAsync(request, cancellationToken);
-        return await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken);
+        try
+        {
+            using var document = await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken);
+            return read(document.RootElement);
+        }
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new ServingClientException($"{Server}{path} answers, but not as a gateway does. Give the address of a gateway with --url.", exception);
+        }
+        catch (Exception exception) when (exception is IOException or HttpRequestException)
+        {
+            throw new ServingClientException($"The answer of {Server} broke off: {exception.Message} Try again.", exception) { IsUnreachable = true };
+        }
     }
 
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -182,7 +190,7 @@ internal sealed class ServingClient : IDisposable
         }
         catch (HttpRequestException exception)
         {
-            throw new ServingClientException($"No answer from {_http.BaseAddress}: {exception.Message}. Is `serverless up` running there? Give another address with --url.", exception);
+            throw new ServingClientException($"No answer from {Server}: {exception.Message.TrimEnd('.')}. Is 'serverless up' running there? Give another address with --url or SERVERLESS_URL.", exception) { IsUnreachable = true };
         }
 
         if (response.IsSuccessStatusCode) return response;
@@ -190,18 +198,22 @@ internal sealed class ServingClient : IDisposable
         using (response)
         {
             var body = await response.Content.ReadAsStringAsync(cancellationToken);
-            throw new ServingClientException($"{(int)response.StatusCode}: {ErrorMessage(body) ?? body}");
+            var hint = response.StatusCode == HttpStatusCode.Unauthorized ? " Give a key with --api-key or SERVERLESS_API_KEY." : "";
+            throw new ServingClientException($"{(int)response.StatusCode}: {ErrorMessage(body) ?? NotOurs(body)}{hint}");
         }
     }
+
+    /// <summary>Of a proxy's page, say, the beginning.</summary>
+    private static string NotOurs(string body) => body.Length == 0 ? "no reason was given." : body.Length <= LongestReason ? body : $"{body[..LongestReason]}…";
 
     private static string? ErrorMessage(string body)
     {
         try
         {
             using var document = JsonDocument.Parse(body);
-            return document.RootElement.TryGetProperty("error", out var error) ? error.GetProperty("message").GetString() : null;
+            return document.RootElement.GetProperty("error").GetProperty("message").GetString();
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
         {
             return null;
         }

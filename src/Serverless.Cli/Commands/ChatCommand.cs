@@ -1,5 +1,7 @@
 using System.CommandLine;
 using Serverless.Cli.Client;
+using Serverless.Cli.Parsing;
+using Serverless.Cli.Shell;
 using Spectre.Console;
 
 namespace Serverless.Cli.Commands;
@@ -7,27 +9,37 @@ namespace Serverless.Cli.Commands;
 /// <summary><c>serverless chat</c>: a conversation with a model of a running gateway.</summary>
 internal static class ChatCommand
 {
-    public static Command Create(IAnsiConsole console, TimeProvider time)
+    public static Command Create(Terminal terminal)
     {
-        var url = ServerOption.Create();
-        var key = ApiKeyOption.Create();
         var model = new Option<string?>("--model") { Description = "The model to talk to; the first one served if not given." };
-        var temperature = new Option<double>("--temperature") { Description = "0 is greedy, 1 as the model was trained.", DefaultValueFactory = _ => 0.7 };
-        var command = new Command("chat", "Talk to a model of a running gateway. An empty line or /bye ends it, /new starts over.") { url, key, model, temperature };
+        var temperature = new Option<double>("--temperature")
+        {
+            Description = "0 is greedy, 1 as the model was trained.",
+            HelpName = "T",
+            DefaultValueFactory = _ => 0.7,
+            CustomParser = Numbers.Between(0.0, 2.0),
+        };
+        var command = new ToolCommand(
+            "chat",
+            "Talk to a model of a running gateway. An empty line or /bye ends it, /new starts over.",
+            "serverless chat",
+            "serverless chat --model smollm2-135m-instruct --temperature 0",
+            "echo 'Hello!' | serverless chat --url https://models.example.com/llm") { model, temperature };
+        var gateway = GatewayOptions.AddTo(command, terminal);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var client = new ServingClient(parsed.GetValue(url)!, parsed.GetValue(key));
-            var name = parsed.GetValue(model) ?? await client.FirstModelAsync(cancellationToken);
-            return await TalkAsync(console, time, client, new ChatSettings(name, parsed.GetValue(temperature), null), cancellationToken);
+            using var client = gateway.Connect(parsed);
+            var name = await ModelChoice.OfAsync(client, parsed.GetValue(model), cancellationToken);
+            return await TalkAsync(terminal, client, new ChatSettings(name, parsed.GetValue(temperature), null), cancellationToken);
         });
         return command;
     }
 
-    private static async Task<int> TalkAsync(IAnsiConsole console, TimeProvider time, ServingClient client, ChatSettings settings, CancellationToken cancellationToken)
+    private static async Task<int> TalkAsync(Terminal terminal, ServingClient client, ChatSettings settings, CancellationToken cancellationToken)
     {
-        console.MarkupLine($"[grey]talking to {Markup.Escape(settings.Model)}; /new starts over, /bye ends[/]");
+        if (terminal.IsInputTyped) terminal.Output.MarkupLine($"[grey]talking to {Markup.Escape(settings.Model)}; /new starts over, /bye ends[/]");
         List<ChatTurn> conversation = [];
-        while (await AskAsync(console, cancellationToken) is { Length: > 0 } line && line != "/bye")
+        while (await AskAsync(terminal, cancellationToken) is { Length: > 0 } line && line != "/bye")
         {
             if (line == "/new")
             {
@@ -38,23 +50,24 @@ internal static class ChatCommand
             conversation.Add(new ChatTurn("user", line));
             try
             {
-                var answer = await new AnswerPrinter(console, time).PrintAsync(client.ChatAsync(conversation, settings, cancellationToken), cancellationToken);
+                var answer = await new AnswerPrinter(terminal).PrintAsync(client.ChatAsync(conversation, settings, cancellationToken), cancellationToken);
                 conversation.Add(new ChatTurn("assistant", answer));
             }
-            catch (ServingClientException exception)
+            catch (ServingClientException exception) when (terminal.IsInputTyped)
             {
-                console.MarkupLine($"[red]{Markup.Escape(exception.Message)}[/]");
+                // A person may ask again; a script is to stop.
+                terminal.Output.MarkupLine($"[red]{Markup.Escape(exception.Message)}[/]");
                 conversation.RemoveAt(conversation.Count - 1);
             }
         }
 
-        return 0;
+        return ExitCode.Done;
     }
 
-    private static async Task<string?> AskAsync(IAnsiConsole console, CancellationToken cancellationToken)
+    private static async Task<string?> AskAsync(Terminal terminal, CancellationToken cancellationToken)
     {
-        if (!console.Profile.Capabilities.Interactive || Console.IsInputRedirected) return await Console.In.ReadLineAsync(cancellationToken);
+        if (!terminal.IsInputTyped || !terminal.Output.Profile.Capabilities.Interactive) return await terminal.Input.ReadLineAsync(cancellationToken);
 
-        return await console.PromptAsync(new TextPrompt<string>("[bold]>[/]").AllowEmpty(), cancellationToken);
+        return await terminal.Output.PromptAsync(new TextPrompt<string>("[bold]>[/]").AllowEmpty(), cancellationToken);
     }
 }

@@ -1,89 +1,109 @@
 using System.CommandLine;
 using System.Globalization;
 using Serverless.Cli.Client;
-using Spectre.Console;
+using Serverless.Cli.Parsing;
+using Serverless.Cli.Shell;
 
 namespace Serverless.Cli.Commands;
 
 /// <summary><c>serverless dead-letters list | show | redrive | remove</c>: what was given up, and what to do with it. Through a gateway, which has the queue and the log that a redrive needs.</summary>
 internal static class DeadLettersCommand
 {
-    public static Command Create(IAnsiConsole console) => new("dead-letters", "What a running gateway gave up, with the reason: list, show, send again, or remove.")
+    private const int MostListed = 1000;
+
+    public static Command Create(Terminal terminal) => new ToolCommand("dead-letters", "What a running gateway gave up, with the reason: list, show, send again, or remove.", "serverless dead-letters list")
     {
-        List(console),
-        OfOne("show", "Show one with its body, prompt and all.", (client, id, cancellationToken) => ShowAsync(console, client, id, cancellationToken)),
-        OfMany("redrive", "Send them again, each as a new request.", async (client, id, cancellationToken) =>
-            console.WriteLine($"{id} runs again as {await client.RedriveAsync(id, cancellationToken)}")),
-        OfMany("remove", "Remove them for good.", async (client, id, cancellationToken) =>
+        List(terminal),
+        ShowOne(terminal),
+        OfMany(terminal, "redrive", "Send them again, each as a new request.", async (client, id, cancellationToken) => $"{id} runs again as {await client.RedriveAsync(id, cancellationToken)}"),
+        OfMany(terminal, "remove", "Remove them for good.", async (client, id, cancellationToken) =>
         {
             await client.RemoveDeadLetterAsync(id, cancellationToken);
-            console.WriteLine($"{id} is removed");
+            return $"{id} is removed";
         }),
     };
 
-    private static Command List(IAnsiConsole console)
+    private static ToolCommand List(Terminal terminal)
     {
-        var (url, key) = (ServerOption.Create(), ApiKeyOption.Create());
-        var limit = new Option<int>("--limit") { Description = "At most so many, the oldest first.", DefaultValueFactory = _ => 100 };
-        var command = new Command("list", "List them, the oldest first.") { url, key, limit };
+        var limit = new Option<int>("--limit") { Description = "At most so many, the oldest first.", HelpName = "N", DefaultValueFactory = _ => 100, CustomParser = Numbers.Between(1, MostListed) };
+        var output = OutputOption.Create();
+        var command = new ToolCommand("list", "List them, the oldest first.", "serverless dead-letters list", "serverless dead-letters list --output json | jq -r '.data[].id'") { limit, output };
+        var gateway = GatewayOptions.AddTo(command, terminal);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var client = new ServingClient(parsed.GetValue(url)!, parsed.GetValue(key));
-            var table = new Table().Border(TableBorder.Simple).AddColumns("id", "model", "when", "attempts", "bytes", "error", "last error");
-            foreach (var letter in await client.DeadLettersAsync(parsed.GetValue(limit), cancellationToken))
-            {
-                table.AddRow(
-                    Markup.Escape(letter.Id),
-                    Markup.Escape(letter.Model),
-                    When(letter),
-                    letter.Attempts.ToString(CultureInfo.InvariantCulture),
-                    letter.Bytes.ToString("N0", CultureInfo.InvariantCulture),
-                    Markup.Escape(letter.Error),
-                    Markup.Escape(letter.Message));
-            }
-
-            console.Write(table);
+            using var client = gateway.Connect(parsed);
+            var letters = await client.DeadLettersAsync(parsed.GetValue(limit), cancellationToken);
+            if (parsed.IsJson(output)) JsonText.Write(terminal, new { data = letters.Select(letter => letter.Json) });
+            else Print(terminal, letters);
+            return ExitCode.Done;
         });
         return command;
     }
 
-    private static Command OfOne(string name, string description, Func<ServingClient, string, CancellationToken, Task> act)
+    private static ToolCommand ShowOne(Terminal terminal)
     {
-        var (url, key) = (ServerOption.Create(), ApiKeyOption.Create());
         var id = new Argument<string>("id") { Description = "As list shows it." };
-        var command = new Command(name, description) { id, url, key };
+        var output = OutputOption.Create();
+        var command = new ToolCommand("show", "Show one with its body, prompt and all.", "serverless dead-letters show chatcmpl-0123") { id, output };
+        var gateway = GatewayOptions.AddTo(command, terminal);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var client = new ServingClient(parsed.GetValue(url)!, parsed.GetValue(key));
-            await act(client, parsed.GetValue(id)!, cancellationToken);
+            using var client = gateway.Connect(parsed);
+            var letter = await client.DeadLetterAsync(parsed.GetValue(id)!, cancellationToken);
+            if (parsed.IsJson(output)) JsonText.Write(terminal, letter.Json);
+            else Print(terminal, letter);
+            return ExitCode.Done;
         });
         return command;
     }
 
-    private static Command OfMany(string name, string description, Func<ServingClient, string, CancellationToken, Task> act)
+    private static ToolCommand OfMany(Terminal terminal, string name, string description, Func<ServingClient, string, CancellationToken, Task<string>> act)
     {
-        var (url, key) = (ServerOption.Create(), ApiKeyOption.Create());
         var ids = new Argument<string[]>("id") { Description = "As list shows them.", Arity = ArgumentArity.OneOrMore };
-        var command = new Command(name, description) { ids, url, key };
+        var command = new ToolCommand(name, description, $"serverless dead-letters {name} chatcmpl-0123 chatcmpl-4567") { ids };
+        var gateway = GatewayOptions.AddTo(command, terminal);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var client = new ServingClient(parsed.GetValue(url)!, parsed.GetValue(key));
-            foreach (var id in parsed.GetValue(ids)!) await act(client, id, cancellationToken);
+            using var client = gateway.Connect(parsed);
+            foreach (var id in parsed.GetValue(ids)!) terminal.Output.Profile.Out.Writer.WriteLine(await act(client, id, cancellationToken));
+            return ExitCode.Done;
         });
         return command;
     }
 
-    private static async Task ShowAsync(IAnsiConsole console, ServingClient client, string id, CancellationToken cancellationToken)
+    private static void Print(Terminal terminal, IReadOnlyList<DeadLetterRow> letters)
     {
-        var letter = await client.DeadLetterAsync(id, cancellationToken);
-        console.WriteLine($"id:         {letter.Id}");
-        if (letter.Model.Length > 0) console.WriteLine($"model:      {letter.Model}");
-        console.WriteLine($"given up:   {When(letter)}, after {letter.Attempts} attempts");
-        console.WriteLine($"error:      {letter.Error}");
-        console.WriteLine($"last error: {letter.Message}");
-        console.WriteLine();
-        console.WriteLine(letter.Body ?? "");
+        if (letters.Count == 0)
+        {
+            terminal.Write("No dead letters: nothing was given up.");
+            return;
+        }
+
+        terminal.WriteTable(Columns.Lines(
+            ["id", "model", "when", "attempts", "bytes", "error", "last error"],
+            letters.Select(letter => new[]
+            {
+                letter.Id,
+                letter.Model,
+                terminal.Local(letter.At),
+                letter.Attempts.ToString(CultureInfo.InvariantCulture),
+                letter.Bytes.ToString("N0", CultureInfo.InvariantCulture),
+                letter.Error,
+                letter.Message.ReplaceLineEndings(" "),
+            }),
+            3..5,
+            terminal.Output.Profile.Width));
     }
 
-    private static string When(DeadLetterRow letter) => letter.At.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+    private static void Print(Terminal terminal, DeadLetterRow letter)
+    {
+        var output = terminal.Output.Profile.Out.Writer;
+        output.WriteLine($"id:         {letter.Id}");
+        if (letter.Model.Length > 0) output.WriteLine($"model:      {letter.Model}");
+        output.WriteLine($"given up:   {terminal.Local(letter.At)}, after {letter.Attempts} attempts");
+        output.WriteLine($"error:      {letter.Error}");
+        output.WriteLine($"last error: {letter.Message}");
+        output.WriteLine();
+        output.WriteLine(letter.Body ?? "");
+    }
 }

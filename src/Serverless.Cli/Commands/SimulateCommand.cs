@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using Serverless.Cli.Parsing;
+using Serverless.Cli.Shell;
 using Serverless.Simulation;
 using Spectre.Console;
 
@@ -9,40 +11,55 @@ namespace Serverless.Cli.Commands;
 internal static class SimulateCommand
 {
     private const string All = "all";
+    private const string OwnTrace = "bursts";
 
-    public static Command Create(IAnsiConsole console)
+    public static Command Create(Terminal terminal)
     {
-        var trace = new Option<FileInfo>("--trace") { Description = "A trace: Azure's CSV (TIMESTAMP,ContextTokens,GeneratedTokens) or Mooncake's JSON lines.", Required = true };
-        var policy = new Option<string>("--policy") { Description = $"One of {string.Join(", ", ReplayPolicies.Names)}, or {All}.", DefaultValueFactory = _ => All };
-        var profile = new Option<string>("--profile") { Description = $"The replicas' class: {string.Join(", ", EngineProfiles.All.Select(known => known.Name))}.", DefaultValueFactory = _ => EngineProfiles.A10.Name };
-        var setting = new Option<double?>("--setting") { Description = "The policy's target, in its own unit; else what its makers ship." };
+        var trace = new Option<string?>("--trace") { Description = "A trace: Azure's CSV (TIMESTAMP,ContextTokens,GeneratedTokens) or Mooncake's JSON lines; an hour of waves and bursts that the tool carries if not given.", HelpName = "FILE" };
+        var policy = new Option<string>("--policy") { Description = $"One of {string.Join(", ", ReplayPolicies.Names)}, or {All}.", HelpName = "NAME", DefaultValueFactory = _ => All };
+        var profile = new Option<string>("--profile") { Description = $"The replicas' class: {string.Join(", ", EngineProfiles.All.Select(known => known.Name))}.", HelpName = "NAME", DefaultValueFactory = _ => EngineProfiles.A10.Name };
+        var setting = new Option<double?>("--setting") { Description = "The policy's target, in its own unit; what its makers ship if not given.", HelpName = "X", CustomParser = Numbers.MaybeBetween(0.000001, 1_000_000) };
         var sweep = new Option<bool>("--sweep") { Description = "Try each policy's settings and show the cheapest that serves 95 % of first tokens in time." };
-        var coldStart = new Option<double?>("--cold-start") { Description = "Seconds of a cold start; else the profile's." };
-        var max = new Option<int>("--max-replicas") { Description = "Replicas that are never exceeded.", DefaultValueFactory = _ => 64 };
-        var seed = new Option<int>("--seed") { Description = "Seed of what is drawn (the spread of cold starts).", DefaultValueFactory = _ => 1 };
-        var csv = new Option<FileInfo?>("--csv") { Description = "Write the table to this file." };
-        var svg = new Option<FileInfo?>("--svg") { Description = "Plot load and replicas to this file." };
-        var command = new Command("simulate", "Replay a trace in virtual time: GPU-hours, time to first token and scale events of a scaling policy.") { trace, policy, profile, setting, sweep, coldStart, max, seed, csv, svg };
+        var coldStart = new Option<double?>("--cold-start") { Description = "Seconds of a cold start; the profile's if not given.", HelpName = "SECONDS", CustomParser = Numbers.MaybeBetween(0.0, 86_400) };
+        var max = new Option<int>("--max-replicas") { Description = "Replicas that are never exceeded.", HelpName = "N", DefaultValueFactory = _ => 64, CustomParser = Numbers.Between(1, 10_000) };
+        var seed = new Option<int>("--seed") { Description = "Seed of what is drawn (the spread of cold starts).", HelpName = "N", DefaultValueFactory = _ => 1, CustomParser = Numbers.Between(0, int.MaxValue) };
+        var csv = new Option<string?>("--csv") { Description = "Write the table to this file.", HelpName = "FILE" };
+        var svg = new Option<string?>("--svg") { Description = "Plot load and replicas to this file.", HelpName = "FILE" };
+        var output = OutputOption.Create();
+        var command = new ToolCommand(
+            "simulate",
+            "Replay a trace in virtual time: GPU-hours, time to first token and scale events of a scaling policy.",
+            "serverless simulate",
+            "serverless simulate --policy planner --profile h100 --svg .data/replay.svg",
+            "serverless simulate --trace azure-conv.csv --sweep --output json") { trace, policy, profile, setting, sweep, coldStart, max, seed, csv, svg, output };
         policy.AcceptOnlyFromAmong([.. ReplayPolicies.Names, All]);
         profile.AcceptOnlyFromAmong([.. EngineProfiles.All.Select(known => known.Name)]);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var options = new ReplayOptions { Profile = Profile(parsed.GetValue(profile)!, parsed.GetValue(coldStart)), MaxReplicas = parsed.GetValue(max), Seed = parsed.GetValue(seed) };
-            var load = Read(parsed.GetValue(trace)!);
+            var load = Read(parsed.GetValue(trace));
             var results = Run(load, parsed.GetValue(policy)!, parsed.GetValue(setting), parsed.GetValue(sweep), options);
-            console.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"[bold]{load.Name}[/]: {load.Requests.Count:N0} requests in {load.Seconds:N0} s on {options.Profile.Name}");
-            Show(console, results);
-            if (parsed.GetValue(csv) is { } table) await File.WriteAllTextAsync(table.FullName, ReplayCsv.Results(results), cancellationToken);
-            if (parsed.GetValue(svg) is { } plot) await File.WriteAllTextAsync(plot.FullName, ReplayPlot.Draw(results), cancellationToken);
-            return 0;
+            if (parsed.IsJson(output)) WriteJson(terminal, load, options, results);
+            else Show(terminal, load, options, results);
+            if (parsed.GetValue(csv) is { } table) await WriteAsync("--csv", table, ReplayCsv.Results(results), cancellationToken);
+            if (parsed.GetValue(svg) is { } plot) await WriteAsync("--svg", plot, ReplayPlot.Draw(results), cancellationToken);
+            return ExitCode.Done;
         });
         return command;
     }
 
-    private static Trace Read(FileInfo file)
+    private static Trace Read(string? path)
     {
-        using var reader = file.OpenText();
-        return Trace.Read(Path.GetFileNameWithoutExtension(file.Name), reader);
+        try
+        {
+            using var reader = path is null ? new StreamReader(typeof(SimulateCommand).Assembly.GetManifestResourceStream($"{OwnTrace}.csv")!) : new StreamReader(path);
+            var trace = Trace.Read(path is null ? OwnTrace : Path.GetFileNameWithoutExtension(path), reader);
+            return trace.Requests.Count > 0 ? trace : throw new ToolException($"--trace {path} holds no request; give one with a line per request: TIMESTAMP,ContextTokens,GeneratedTokens.");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException)
+        {
+            throw new ToolException($"--trace {path} cannot be read: {exception.Message}", exception);
+        }
     }
 
     private static EngineProfile Profile(string name, double? coldStart)
@@ -59,21 +76,53 @@ internal static class SimulateCommand
             : Replay.Run(trace, ReplayPolicies.Create(name, setting ?? ReplayPolicies.Default(name), options), options))];
     }
 
-    private static void Show(IAnsiConsole console, IEnumerable<ReplayResult> results)
+    private static async Task WriteAsync(string option, string path, string text, CancellationToken cancellationToken)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumns("policy", "GPU-hours", "in time", "TTFT p50", "p99", "scale events", "peak");
-        foreach (var result in results)
+        try
         {
-            table.AddRow(
-                Markup.Escape(result.Policy),
+            if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder) Directory.CreateDirectory(folder);
+            await File.WriteAllTextAsync(path, text, cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new ToolException($"{option} {path} cannot be written: {exception.Message} Give another.", exception);
+        }
+    }
+
+    private static void Show(Terminal terminal, Trace load, ReplayOptions options, IEnumerable<ReplayResult> results)
+    {
+        terminal.Write(string.Create(CultureInfo.InvariantCulture, $"{load.Name}: {load.Requests.Count:N0} requests in {load.Seconds:N0} s on {options.Profile.Name}"), new Style(decoration: Decoration.Bold));
+        terminal.WriteTable(Columns.Lines(
+            ["policy", "GPU-hours", "in time", "TTFT p50", "p99", "scale events", "peak"],
+            results.Select(result => new[]
+            {
+                result.Policy,
                 result.GpuHours.ToString("F2", CultureInfo.InvariantCulture),
                 result.Attainment.ToString("P1", CultureInfo.InvariantCulture),
                 string.Create(CultureInfo.InvariantCulture, $"{result.FirstTokenP50:F2} s"),
                 string.Create(CultureInfo.InvariantCulture, $"{result.FirstTokenP99:F1} s"),
                 result.ScaleEvents.ToString(CultureInfo.InvariantCulture),
-                result.PeakReplicas.ToString(CultureInfo.InvariantCulture));
-        }
-
-        console.Write(table);
+                result.PeakReplicas.ToString(CultureInfo.InvariantCulture),
+            }),
+            1..7,
+            width: null));
     }
+
+    private static void WriteJson(Terminal terminal, Trace load, ReplayOptions options, IEnumerable<ReplayResult> results) => JsonText.Write(terminal, new
+    {
+        trace = load.Name,
+        requests = load.Requests.Count,
+        seconds = load.Seconds,
+        profile = options.Profile.Name,
+        results = results.Select(result => new
+        {
+            result.Policy,
+            result.GpuHours,
+            result.Attainment,
+            FirstTokenP50Seconds = result.FirstTokenP50,
+            FirstTokenP99Seconds = result.FirstTokenP99,
+            result.ScaleEvents,
+            result.PeakReplicas,
+        }),
+    });
 }

@@ -1,44 +1,93 @@
 using System.CommandLine;
+using System.Globalization;
+using System.Net;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using Serverless.Catalog;
 using Serverless.Cli.Embedded;
-using Spectre.Console;
+using Serverless.Cli.Parsing;
+using Serverless.Cli.Shell;
+using Serverless.Demand;
+using Serverless.Gateway.Requests;
 
 namespace Serverless.Cli.Commands;
 
 /// <summary><c>serverless up</c>: gateway, dispatchers, scaler and replicas in this process, until it is stopped.</summary>
 internal static class UpCommand
 {
-    public static Option<string?> ManifestsOption() => new("--manifests") { Description = "Folder of OpenModel and Playground manifests; the clone's models/ if not given." };
+    private const int LastPort = 65_535;
 
-    public static Command Create(IAnsiConsole console)
+    public static Option<string?> ManifestsOption() => new("--manifests") { Description = "Folder of OpenModel and Playground manifests; models/ here, or the clone's, if not given.", HelpName = "DIR" };
+
+    public static Command Create(Terminal terminal)
     {
-        var port = new Option<int>("--port") { Description = "Port on 127.0.0.1; 0 takes a free one.", DefaultValueFactory = _ => 8080 };
-        var manifests = ManifestsOption();
-        var cooldown = new Option<TimeSpan>("--cooldown")
+        var port = new Option<int>("--port") { Description = "HTTP port; 0 takes a free one.", HelpName = "PORT", DefaultValueFactory = _ => 8080, CustomParser = Numbers.Between(0, LastPort, ", 0 for a free one") };
+        var host = new Option<IPAddress>("--host")
         {
-            Description = "How long a pool stays up after its last work: 90s, 5m, 1h.",
-            DefaultValueFactory = _ => TimeSpan.FromMinutes(5),
-            CustomParser = DurationText.Parse,
+            Description = "Address to listen on: 0.0.0.0 for all of this machine's. Anything but this machine itself wants --keys.",
+            HelpName = "ADDRESS",
+            DefaultValueFactory = _ => IPAddress.Loopback,
+            CustomParser = result =>
+            {
+                if (Addresses.Listen(result.Tokens[^1].Value) is { } address) return address;
+
+                result.AddError($"--host is '{result.Tokens[^1].Value}', which is no IP address; give one of this machine's, or 0.0.0.0 for all of them.");
+                return null;
+            },
         };
-        var data = new Option<string>("--data") { Description = "Folder of what outlives this process: promised requests, results, dead letters.", DefaultValueFactory = _ => DataFolder.OfUser };
-        var keys = new Option<string?>("--keys") { Description = "File of API keys, made with 'serverless keys create'; without it no key is asked for." };
-        var command = new Command("up", "Serve the models of a folder on this machine, each from zero.") { port, manifests, cooldown, data, keys };
-        command.SetAction(async (parsed, cancellationToken) =>
-        {
-            await using var host = EmbeddedHost.Build(new EmbeddedOptions
+        var manifests = ManifestsOption();
+        var cooldown = new Option<TimeSpan>("--cooldown") { Description = "How long a pool stays up after its last work: 90s, 5m, 1h.", HelpName = "TIME", DefaultValueFactory = _ => TimeSpan.FromMinutes(5), CustomParser = DurationText.Parse };
+        var data = new Option<string?>("--data") { Description = "Folder of what outlives this process: promised requests, results, dead letters; .data of the clone, or of the user, if not given.", HelpName = "DIR" };
+        var keys = new Option<string?>("--keys") { Description = "File of API keys, made with 'serverless keys create'; without it no key is asked for.", HelpName = "FILE" };
+        var keda = new Option<int?>("--keda-port") { Description = "Port of KEDA's contract (gRPC) on 127.0.0.1; 0 takes a free one, off if not given.", HelpName = "PORT", CustomParser = Numbers.MaybeBetween(0, LastPort, ", 0 for a free one") };
+        var command = new ToolCommand(
+            "up",
+            "Serve the models of a folder on this machine, each from zero.",
+            "serverless up",
+            "serverless up --port 9000 --cooldown 30s --manifests ./my-models",
+            "serverless up --host 0.0.0.0 --keys .data/keys") { port, host, manifests, cooldown, data, keys, keda };
+        command.SetAction((parsed, cancellationToken) => ServeAsync(
+            terminal,
+            new EmbeddedOptions
             {
                 Port = parsed.GetValue(port),
-                Manifests = parsed.GetValue(manifests),
+                Host = parsed.GetValue(host)!,
+                KedaPort = parsed.GetValue(keda),
+                Manifests = ModelsFolder.Of(parsed.GetValue(manifests)),
                 Cooldown = parsed.GetValue(cooldown),
-                Data = parsed.GetValue(data),
+                Data = parsed.GetValue(data) ?? DataFolder.Default,
                 Keys = parsed.GetValue(keys),
-            });
-            await host.StartAsync(cancellationToken);
-            Greeting.Print(console, host);
-            using var stopping = cancellationToken.Register(() => console.WriteLine("Stopping: answers that run are let end; Ctrl+C again cuts them."));
-            await host.WaitForShutdownAsync(cancellationToken);
-            return 0;
-        });
+                IsPlain = terminal.Variable(Terminal.NoColorVariable) is not null,
+            },
+            cancellationToken));
         return command;
+    }
+
+    private static async Task<int> ServeAsync(Terminal terminal, EmbeddedOptions options, CancellationToken cancellationToken)
+    {
+        StartChecks.Check(options);
+        await using var host = EmbeddedHost.Build(options);
+        await EmbeddedHost.StartAsync(host, options, cancellationToken);
+        terminal.WriteWhole(console => Greeting.Print(console, host, options));
+        using var stopping = cancellationToken.Register(() => Say(terminal, Stopping(host.Services)));
+        await host.WaitForShutdownAsync(cancellationToken);
+        Say(terminal, "Stopped.");
+        return ExitCode.Done;
+    }
+
+    /// <summary>What is waited for, as the dispatchers last said it.</summary>
+    internal static string Stopping(IServiceProvider services)
+    {
+        var demand = services.GetRequiredService<IDemandFeed>();
+        var open = services.GetRequiredService<ICatalogSource>().Current.Models.Select(model => demand.Latest(model.Name)).Sum(work => work is null ? 0 : work.RunningRequests + work.PendingRequests);
+        var limit = services.GetRequiredService<IOptions<StreamingOptions>>().Value.DrainTimeout;
+        return string.Create(CultureInfo.InvariantCulture, $"Stopping: {(open == 0 ? "what still runs" : open == 1 ? "1 request" : $"{open} requests")} may end, within {limit.TotalSeconds:0.#} s; Ctrl+C again cuts.");
+    }
+
+    private static void Say(Terminal terminal, string line)
+    {
+        terminal.Output.Profile.Out.Writer.WriteLine(line);
+        terminal.Output.Profile.Out.Writer.Flush();
     }
 }

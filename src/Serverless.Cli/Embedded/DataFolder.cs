@@ -5,8 +5,12 @@ internal sealed class DataFolder(string? named) : IDisposable
 {
     private readonly string? _temporary = named is null ? Directory.CreateTempSubdirectory("serverless-").FullName : null;
 
-    /// <summary>Where <c>serverless up</c> keeps it when nobody says: a folder of this user.</summary>
-    public static string OfUser
+    /// <summary>Where <c>serverless up</c> keeps it when nobody says: with the clone, so that two clones share nothing; of a tool, with the user.</summary>
+    public static string Default => Clone.Root is { } clone ? System.IO.Path.Combine(clone, ".data") : OfUser;
+
+    public string Path => named ?? _temporary!;
+
+    private static string OfUser
     {
         get
         {
@@ -14,8 +18,6 @@ internal sealed class DataFolder(string? named) : IDisposable
             return data.Length > 0 ? System.IO.Path.Combine(data, "serverless") : System.IO.Path.GetFullPath("serverless-data");
         }
     }
-
-    public string Path => named ?? _temporary!;
 
     public void Dispose()
     {

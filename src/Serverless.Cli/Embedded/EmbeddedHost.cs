@@ -1,12 +1,19 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.HostFiltering;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Options;
 using Serverless.Catalog;
+using Serverless.Cli.Shell;
 using Serverless.Demand;
 using Serverless.Gateway;
 using Serverless.Hosting.Keys;
@@ -23,11 +30,39 @@ namespace Serverless.Cli.Embedded;
 /// <summary>The embedded shape: every part of the platform in one process, over memory and one SQLite file.</summary>
 internal static class EmbeddedHost
 {
+    /// <summary>Settings are read at the start. Watching their file would watch all folders below: thousands, from a home folder.</summary>
+    private const string NoFileWatch = "--hostBuilder:reloadConfigOnChange=false";
+
     /// <summary>Builds it; start it to serve.</summary>
     /// <exception cref="Hosting.Manifests.CatalogException">The manifests are faulty.</exception>
-    public static WebApplication Build(EmbeddedOptions options, Action<WebApplicationBuilder>? configure = null) => GatewayHost.Build([], builder =>
+    /// <exception cref="ToolException">Settings are faulty; the message tells them all, each with its key and value.</exception>
+    public static WebApplication Build(EmbeddedOptions options, Action<WebApplicationBuilder>? configure = null)
     {
-        var catalog = new FileCatalogSource(options.Manifests ?? ModelsFolder.Find());
+        IConfiguration? settings = null;
+        try
+        {
+            return GatewayHost.Build(
+                [NoFileWatch],
+                builder =>
+                {
+                    settings = builder.Configuration;
+                    AddParts(builder, options);
+                    configure?.Invoke(builder);
+                },
+                app =>
+                {
+                    if (options.KedaPort is not null) app.MapScaler();
+                });
+        }
+        catch (Exception exception) when (exception is OptionsValidationException or AggregateException)
+        {
+            throw new ToolException(string.Join('\n', Faults.Sentences(exception, settings)), exception);
+        }
+    }
+
+    private static void AddParts(WebApplicationBuilder builder, EmbeddedOptions options)
+    {
+        var catalog = new FileCatalogSource(options.Manifests ?? ModelsFolder.Of(null));
         builder.Services
             .AddSingleton<ICatalogSource>(catalog)
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
@@ -51,36 +86,69 @@ internal static class EmbeddedHost
                 new FileApiKeySource(keys, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<FileApiKeySource>>()));
         }
 
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options.Port));
-        AddLogging(builder.Logging, options.Quiet);
-        configure?.Invoke(builder);
-    }, app => app.MapScaler());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
+        builder.Services.PostConfigure<HostFilteringOptions>(hosts =>
+        {
+            if (hosts.AllowedHosts.Count > 0) hosts.AllowedHosts = [.. hosts.AllowedHosts, options.Host.ToString()]; // such as 127.0.0.2: it was asked for
+        });
+        AddLogging(builder.Logging, options);
+    }
+
+    /// <summary>Starts it.</summary>
+    /// <exception cref="ToolException">A port cannot be had; the message names the option that gave it.</exception>
+    public static async Task StartAsync(WebApplication host, EmbeddedOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await host.StartAsync(cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException { InnerException: AddressInUseException } or SocketException)
+        {
+            throw new ToolException(Sentence(exception, options), exception);
+        }
+    }
 
     /// <summary>Where a started host serves HTTP.</summary>
     public static Uri Address(WebApplication host) => Addresses(host)[0];
 
-    /// <summary>Where a started host serves KEDA's contract.</summary>
-    public static Uri ScalerAddress(WebApplication host) => Addresses(host)[1];
+    /// <summary>Where a started host serves KEDA's contract; null if it does not.</summary>
+    public static Uri? ScalerAddress(WebApplication host, EmbeddedOptions options) => options.KedaPort is null ? null : Addresses(host)[1];
 
     private static Uri[] Addresses(WebApplication host) =>
         [.. host.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address))];
 
-    private static void Listen(KestrelServerOptions kestrel, int port)
+    private static void Listen(KestrelServerOptions kestrel, EmbeddedOptions options)
     {
-        kestrel.Listen(IPAddress.Loopback, port);
-        kestrel.Listen(IPAddress.Loopback, port == 0 ? 0 : port + 1, endpoint => endpoint.Protocols = HttpProtocols.Http2);
+        kestrel.Listen(options.Host, options.Port);
+        // To this machine alone, whatever --host says: it asks for no key.
+        if (options.KedaPort is { } keda) kestrel.Listen(IPAddress.Loopback, keda, endpoint => endpoint.Protocols = HttpProtocols.Http2);
     }
 
-    private static void AddLogging(ILoggingBuilder logging, bool quiet)
+    private static string Sentence(Exception exception, EmbeddedOptions options)
+    {
+        var keda = options.KedaPort is > 0 and { } port && exception.Message.Contains($":{port}:", StringComparison.Ordinal);
+        var (option, number) = keda ? ("--keda-port", options.KedaPort!.Value) : ("--port", options.Port);
+        return exception switch
+        {
+            SocketException { SocketErrorCode: SocketError.AddressNotAvailable } => $"--host {options.Host} is no address of this machine; give one that is, or 0.0.0.0 for all of them.",
+            SocketException { SocketErrorCode: SocketError.AccessDenied } => $"{option} {number} is not open to this user; give one from 1024 up.",
+            SocketException => $"{option} {number} of {options.Host} cannot be listened on: {exception.Message}.",
+            _ when exception.Message.Contains($":{number}:", StringComparison.Ordinal) || number == 0 => $"{option} {number} is taken by another process; stop that one, or give another with {option}.",
+            _ => exception.Message,
+        };
+    }
+
+    private static void AddLogging(ILoggingBuilder logging, EmbeddedOptions options)
     {
         logging.ClearProviders();
         logging.AddSimpleConsole(console =>
         {
             console.SingleLine = true;
             console.TimestampFormat = "HH:mm:ss ";
+            if (options.IsPlain) console.ColorBehavior = LoggerColorBehavior.Disabled;
         });
-        logging.SetMinimumLevel(quiet ? LogLevel.Error : LogLevel.Warning);
+        logging.SetMinimumLevel(options.Quiet ? LogLevel.Error : LogLevel.Warning);
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None); // what stops the start is thrown, and told once
-        if (!quiet) logging.AddFilter("Serverless", LogLevel.Information);
+        if (!options.Quiet) logging.AddFilter("Serverless", LogLevel.Information);
     }
 }

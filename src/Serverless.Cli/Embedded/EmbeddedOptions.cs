@@ -1,12 +1,20 @@
+using System.Net;
+
 namespace Serverless.Cli.Embedded;
 
 /// <summary>How the platform runs in this process.</summary>
 internal sealed record EmbeddedOptions
 {
-    /// <summary>HTTP port on 127.0.0.1; KEDA's contract is on the next one. 0: two free ones.</summary>
+    /// <summary>HTTP port. 0: a free one.</summary>
     public int Port { get; init; }
 
-    /// <summary>Folder of manifests; null: the clone's <c>models</c>.</summary>
+    /// <summary>Address of it.</summary>
+    public IPAddress Host { get; init; } = IPAddress.Loopback;
+
+    /// <summary>Port of KEDA's contract on 127.0.0.1; null: it is not served. 0: a free one.</summary>
+    public int? KedaPort { get; init; }
+
+    /// <summary>Folder of manifests; null: <c>models</c> here, or the clone's.</summary>
     public string? Manifests { get; init; }
 
     /// <summary>Folder of what outlives the process; null: a temporary one.</summary>
@@ -20,4 +28,7 @@ internal sealed record EmbeddedOptions
 
     /// <summary>Whether only warnings are logged.</summary>
     public bool Quiet { get; init; }
+
+    /// <summary>Whether the log has no colours, terminal or not.</summary>
+    public bool IsPlain { get; init; }
 }

@@ -32,7 +32,7 @@ public sealed class DeadLetterTests : IAsyncLifetime
         _host.UseMiddleware<FaultAnswer>();
         _host.MapDeadLetters();
         await _host.StartAsync(Token);
-        _client = new ServingClient(new Uri(_host.Urls.Single()));
+        _client = new ServingClient(new Uri(_host.Urls.Single()), apiKey: null, new SocketsHttpHandler { UseProxy = false });
     }
 
     public async ValueTask DisposeAsync()

@@ -4,8 +4,8 @@ using System.Reflection;
 using Serverless.Cli.Commands;
 using Serverless.Gateway;
 using Serverless.Requests;
+using Serverless.Tests.Cli;
 using Shouldly;
-using Spectre.Console;
 
 namespace Serverless.Tests.Documentation;
 
@@ -26,8 +26,7 @@ public sealed class ConfigurationPageTests
     [Fact]
     public void Every_option_of_every_command_is_on_the_page()
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(TextWriter.Null) });
-        Command[] commands = [UpCommand.Create(console), RunCommand.Create(console, TimeProvider.System), ChatCommand.Create(console, TimeProvider.System), PoolsCommand.Create(console), KeysCommand.Create(TextWriter.Null), ExplainCommand.Create(console), SimulateCommand.Create(console), TopologyCommand.Create(console), DeadLettersCommand.Create(console)];
+        var root = Tool.Create(new TestTerminal(isTerminal: false, 80).Terminal);
 
         var command = "";
         var documented = new List<string>();
@@ -37,7 +36,7 @@ public sealed class ConfigurationPageTests
             documented.Add($"{command} {row[1].Trim('`')}");
         }
 
-        documented.ShouldBe(commands.SelectMany(each => OptionsOf("serverless", each)), ignoreOrder: true);
+        documented.ShouldBe(root.Subcommands.SelectMany(each => OptionsOf("serverless", each)), ignoreOrder: true);
     }
 
     private static IEnumerable<string> OptionsOf(string path, Command command) =>

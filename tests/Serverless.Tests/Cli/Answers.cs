@@ -1,0 +1,61 @@
+using System.Net;
+
+namespace Serverless.Tests.Cli;
+
+/// <summary>What gateways answered, shortened.</summary>
+internal static class Answers
+{
+    public const string Key = "sk-good";
+
+    private const string Pools = """
+        {"pools": [
+          {"name": "tiny-cpu", "model": "tiny", "class": "cpu", "state": "zero", "desired": 0, "ready": 0, "pendingTokens": 0, "runningTokens": 0, "kvUsed": 0, "lastDecision": null},
+          {"name": "llama-3-8b-a10", "model": "llama-3-8b", "class": "a10", "state": "ready", "desired": 2, "ready": 2, "pendingTokens": 0, "runningTokens": 512, "kvUsed": 0.02,
+           "lastDecision": {"at": "2026-01-01T12:30:05Z", "replicas": 2, "active": true, "reasons": ["512 tokens running on 2 replicas → stays 2"]}},
+          {"name": "llama-3-8b-a100", "model": "llama-3-8b", "class": "a100", "state": "starting", "desired": 12, "ready": 3, "pendingTokens": 1234567, "runningTokens": 45678, "kvUsed": 0.87,
+           "lastDecision": {"at": "2026-01-01T12:30:06Z", "replicas": 12, "active": true, "reasons": ["12,400 prompt and 0 output tokens pending, 0 requests running = 9.3 replica-seconds; target 5 s → 12"]}}
+        ]}
+        """;
+
+    private const string LargeDecisions = """
+        {"pool": "llama-3-8b-a100", "decisions": [
+          {"at": "2025-12-31T09:00:00Z", "replicas": 0, "active": false, "reasons": ["no work pending or running → 0"]},
+          {"at": "2026-01-01T12:30:06Z", "replicas": 12, "active": true,
+           "reasons": ["12,400 prompt and 0 output tokens pending, 0 requests running = 9.3 replica-seconds; target 5 s; cold start 14.0 s; 0 up or loading → 12", "at most 12"],
+           "inputs": {"workSeconds": 9.3, "targetSeconds": 5, "coldStartSeconds": 14}}
+        ]}
+        """;
+
+    private const string SmallDecisions = """{"pool": "llama-3-8b-a10", "decisions": [{"at": "2026-01-01T12:30:05Z", "replicas": 2, "active": true, "reasons": ["512 tokens running on 2 replicas → stays 2"], "inputs": {"runningTokens": 512}}]}""";
+
+    private const string Letter = """{"id": "chatcmpl-1", "model": "tiny", "error": "replica_failed", "message": "given up after 3 attempts: the engine ended", "attempts": 3, "created_at": 1767270600, "bytes": 1234, "body": "{\"model\": \"tiny\"}"}""";
+
+    private const string Stream = """
+        : waiting: pool tiny-cpu loads, 40 %
+        data: {"choices": [{"delta": {"content": "Hot's opposite"}}]}
+
+        data: {"choices": [{"delta": {"content": " is cold."}, "finish_reason": "stop"}]}
+
+        data: {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 5}}
+
+        data: [DONE]
+
+        """;
+
+    /// <summary>A gateway with two models.</summary>
+    public static CannedGateway Gateway() => new(
+        ("GET /v1/models", HttpStatusCode.OK, """{"data": [{"id": "tiny"}, {"id": "llama-3-8b"}]}"""),
+        ("POST /v1/chat/completions", HttpStatusCode.OK, Stream),
+        ("GET /admin/pools", HttpStatusCode.OK, Pools),
+        ("GET /admin/pools/tiny-cpu/decisions", HttpStatusCode.OK, """{"pool": "tiny-cpu", "decisions": []}"""),
+        ("GET /admin/pools/llama-3-8b-a10/decisions", HttpStatusCode.OK, SmallDecisions),
+        ("GET /admin/pools/llama-3-8b-a100/decisions", HttpStatusCode.OK, LargeDecisions),
+        ("GET /admin/dead-letters?limit=100", HttpStatusCode.OK, $$"""{"data": [{{Letter}}]}"""),
+        ("GET /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, Letter),
+        ("POST /admin/dead-letters/chatcmpl-1/redrive", HttpStatusCode.OK, """{"request": "chatcmpl-2"}"""),
+        ("DELETE /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, "{}"));
+
+    /// <summary>A gateway that says the same to everything that is asked.</summary>
+    public static CannedGateway Refusing(HttpStatusCode status, string message, params string[] routes) =>
+        new([.. routes.Select(route => (route, (HttpStatusCode?)status, $$$"""{"error": {"message": "{{{message}}}"}}"""))]);
+}
