@@ -103,7 +103,8 @@ public sealed class WarmReplicaTests
                 history = history.Rescaled(ratio);
                 scale *= ratio;
                 Math.Abs(history.LogScale).ShouldBeLessThanOrEqualTo(1);
-                if (before * scale is > 0.1 and < 1000) history.Quantile(1).ShouldBeInRange(before * scale * 0.9 * 0.9, before * scale * 1.1 * 1.1);
+                if (before * scale is < 0.1 or > 500) return; // beyond the bins
+                history.Quantile(1).ShouldBeInRange(before * scale * 0.9 * 0.9, before * scale * 1.1 * 1.1);
             }
         });
 
