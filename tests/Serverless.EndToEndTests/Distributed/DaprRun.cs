@@ -24,6 +24,10 @@ public class DaprRun : IEventHandler, IAsyncDisposable
 
     internal Uri Broker => _rabbitMq!.Url;
 
+    internal RabbitMqServer RabbitMq => _rabbitMq!;
+
+    internal RedisServer Redis => _redis!;
+
     /// <summary>Redis in its client's words.</summary>
     internal string Store => _redis!.Configuration;
 
