@@ -1,13 +1,13 @@
 namespace Serverless.Benchmarks;
 
-/// <summary>The rig's programs; null where there is no rig.</summary>
+/// <summary>The rig's programs, by <c>RIG</c>; null where there is no rig.</summary>
 internal static class Rig
 {
     public static string Root { get; } = FindRoot();
 
     public static async Task<string?> PathAsync(string program)
     {
-        var rig = Environment.GetEnvironmentVariable("RIG") ?? Path.Combine(Root, "..", "shared", "rig", "rig");
+        var rig = Environment.GetEnvironmentVariable("RIG");
         return File.Exists(rig) ? (await Rounds.RunProgramAsync(rig, "path", program)).Trim() : null;
     }
 

@@ -5,12 +5,12 @@ using Serverless.EndToEndTests.Parts;
 
 namespace Serverless.EndToEndTests;
 
-/// <summary>The script that starts real foreign programs: <c>RIG</c>, else <c>../shared/rig/rig</c> beside the clone. A single program may be in <c>RIG_BIN</c> or on the PATH as well. Tests that find none are skipped.</summary>
+/// <summary>The script that starts real foreign programs: <c>RIG</c>, which the Makefile and .ci/run set where one is beside the clone. A single program may be in <c>RIG_BIN</c> or on the PATH as well. Tests that find none are skipped.</summary>
 internal static class Rig
 {
     public static string? Script { get; } = Find();
 
-    public static string Absent => "No rig: set RIG to the script that starts a control plane with KEDA, or put it at ../shared/rig/rig beside the clone; it takes kube-apiserver, etcd and KEDA from RIG_BIN where that has them.";
+    public static string Absent => "No rig: set RIG to the script that starts a control plane with KEDA; it takes kube-apiserver, etcd and KEDA from RIG_BIN where that has them.";
 
     /// <summary>Why tests of a foreign program are skipped; null where it is to be had. <paramref name="name"/> is the rig's, <paramref name="program"/> that on a PATH.</summary>
     public static string? AbsenceOf(string name, string program) =>
@@ -82,16 +82,7 @@ internal static class Rig
     private static string? Find()
     {
         var named = Environment.GetEnvironmentVariable("RIG");
-        if (!string.IsNullOrEmpty(named)) return File.Exists(named) ? named : throw new FileNotFoundException($"RIG is '{named}', where no file is.", named);
-
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (!File.Exists(Path.Combine(folder.FullName, "Serverless.sln"))) continue;
-
-            var beside = Path.Combine(folder.FullName, "..", "shared", "rig", "rig");
-            return File.Exists(beside) ? Path.GetFullPath(beside) : null;
-        }
-
-        return null;
+        if (string.IsNullOrEmpty(named)) return null;
+        return File.Exists(named) ? named : throw new FileNotFoundException($"RIG is '{named}', where no file is.", named);
     }
 }
