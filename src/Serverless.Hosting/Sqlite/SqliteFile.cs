@@ -50,7 +50,7 @@ public sealed class SqliteFile : IAsyncDisposable
         SqliteConnection? writer = null;
         try
         {
-            var connectionString = new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 5 }.ToString();
+            var connectionString = new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 5, Pooling = false /* a pool may keep the file open after it was cleared, if it was being pruned */ }.ToString();
             writer = Connect(connectionString);
             Execute(writer, "PRAGMA journal_mode = WAL");
             SqliteSchema.Create(writer, path);
@@ -110,7 +110,6 @@ public sealed class SqliteFile : IAsyncDisposable
 
         await _writing;
         await _writer.DisposeAsync();
-        using (var pool = new SqliteConnection(_connectionString)) SqliteConnection.ClearPool(pool);
         await _lock.DisposeAsync();
     }
 
