@@ -11,6 +11,7 @@ using Serverless.Demand;
 using Serverless.Gateway;
 using Serverless.Hosting.Keys;
 using Serverless.Hosting.Manifests;
+using Serverless.Hosting.Telemetry;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Scaler.Embedded;
@@ -52,7 +53,7 @@ internal static class EmbeddedHost
         }
 
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options.Port));
-        AddLogging(builder.Logging, options.Quiet);
+        builder.AddServerlessLogging(options.Quiet);
         configure?.Invoke(builder);
     }, app => app.MapScaler());
 
@@ -69,18 +70,5 @@ internal static class EmbeddedHost
     {
         kestrel.Listen(IPAddress.Loopback, port);
         kestrel.Listen(IPAddress.Loopback, port == 0 ? 0 : port + 1, endpoint => endpoint.Protocols = HttpProtocols.Http2);
-    }
-
-    private static void AddLogging(ILoggingBuilder logging, bool quiet)
-    {
-        logging.ClearProviders();
-        logging.AddSimpleConsole(console =>
-        {
-            console.SingleLine = true;
-            console.TimestampFormat = "HH:mm:ss ";
-        });
-        logging.SetMinimumLevel(quiet ? LogLevel.Error : LogLevel.Warning);
-        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None); // what stops the start is thrown, and told once
-        if (!quiet) logging.AddFilter("Serverless", LogLevel.Information);
     }
 }
