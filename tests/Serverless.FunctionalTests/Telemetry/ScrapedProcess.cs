@@ -10,7 +10,6 @@ using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Documents;
-using Serverless.Events;
 using Serverless.FunctionalTests.Gateway;
 using Serverless.Gateway;
 using Serverless.Hosting.Configuration;

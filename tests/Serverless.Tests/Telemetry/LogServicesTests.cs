@@ -8,7 +8,7 @@ using Serverless.Hosting.Configuration;
 using Serverless.Hosting.Telemetry;
 using Shouldly;
 
-namespace Serverless.Tests.Hosting.Telemetry;
+namespace Serverless.Tests.Telemetry;
 
 public sealed class LogServicesTests
 {

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Options;
 using Serverless.Hosting.Telemetry;
 using Shouldly;
 
-namespace Serverless.Tests.Hosting.Telemetry;
+namespace Serverless.Tests.Telemetry;
 
 public sealed class LineFormatterTests
 {
