@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Hosting.Configuration;
+using Serverless.Hosting.Distributed;
 using Serverless.Hosting.Telemetry;
 using Shouldly;
 
@@ -32,11 +33,12 @@ public sealed class LogServicesTests
     }
 
     [Fact]
-    public async Task What_cannot_be_meant_is_refused_with_the_setting_and_what_it_takes()
+    public void What_cannot_be_meant_is_refused_with_the_setting_and_what_it_takes()
     {
-        await using var app = Build(new() { ["Logging:Format"] = "xml", ["Logging:Level"] = "3", ["Logging:LogLevel:dispatch"] = "Loud" }, quiet: false);
+        var builder = ProcessBuilder.Create([]);
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>(StringComparer.Ordinal) { ["Logging:Format"] = "xml", ["Logging:Level"] = "3", ["Logging:LogLevel:dispatch"] = "Loud" });
 
-        var faults = Should.Throw<OptionsValidationException>(() => app.Services.GetRequiredService<IOptions<LogOptions>>().Value).Failures.ToList();
+        var faults = Should.Throw<OptionsValidationException>(() => builder.AddServerlessLogging().CheckOptions()).Failures.ToList();
 
         faults.ShouldBe(
         [
