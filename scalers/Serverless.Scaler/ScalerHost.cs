@@ -20,7 +20,7 @@ public static class ScalerHost
     /// <summary>Builds it from configuration: sections <c>Distributed</c>, <c>Scaler</c> and <c>Redis</c>.</summary>
     public static WebApplication Build(string[] args)
     {
-        var builder = ProcessBuilder.Create(args).AddDistributedHost();
+        var builder = ProcessBuilder.Create(args).AddDistributedHost("scaler");
         builder.Services.AddCheckedOptions<ScalerOptions, ScalerOptions.Validator>(ScalerOptions.Section);
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<ScalerOptions>>((kestrel, options) => kestrel.ListenScaler(options.Value.Address, options.Value.Tls));
         builder.Services.AddHostedService<OpenScalerWarning>();

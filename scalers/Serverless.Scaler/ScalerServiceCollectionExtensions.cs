@@ -35,6 +35,7 @@ public static class ScalerServiceCollectionExtensions
         services.TryAddSingleton<BelievedDemand>();
         services.TryAddSingleton<PlanWriter>();
         services.TryAddSingleton(provider => ActivatorUtilities.CreateInstance<LeasedPlanner>(provider, $"{Environment.MachineName}/{Guid.NewGuid():N}"));
+        services.TryAddSingleton<IScaleObserver, ScaleLog>();
         services.TryAddSingleton<ScalePlans>();
         services.TryAddSingleton<PlanFollower>();
         services.TryAddSingleton<IScaleJournal>(provider => provider.GetRequiredService<ScalePlans>());

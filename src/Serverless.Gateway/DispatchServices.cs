@@ -20,7 +20,10 @@ public static class DispatchServices
         services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
         services.TryAddSingleton<DispatchPorts>();
         services.TryAddSingleton<DispatcherSet>();
+        services.TryAddSingleton<ModelMetrics>();
+        services.TryAddSingleton<DeadLetterMetrics>();
         services.AddHostedService<DispatchService>();
+        services.AddHostedService<DeadLetterWatch>();
         services.AddHealthChecks().AddCheck<LeaseCheck>("lease", tags: [ProbeServices.Ready]);
         return services;
     }

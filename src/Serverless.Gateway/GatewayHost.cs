@@ -40,7 +40,7 @@ public static class GatewayHost
     /// </summary>
     public static WebApplication BuildDistributed(string[] args) => Build(
         args,
-        builder => builder.AddDistributedHost().Services
+        builder => builder.AddDistributedHost("gateway").Services
             .AddDistributedCatalog(builder.Configuration)
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
             .AddApiKeys(builder.Configuration)

@@ -74,6 +74,7 @@ public static class GatewayServices
         services.TryAddSingleton<IdempotentCalls>();
         services.TryAddSingleton<RequestService>();
         services.TryAddSingleton<AnswerSender>();
+        services.TryAddSingleton<RefusalLog>();
         services.TryAddSingleton<InferenceRoutes>();
         return services;
     }

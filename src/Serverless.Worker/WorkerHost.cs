@@ -29,7 +29,7 @@ public static class WorkerHost
     }
 
     /// <summary>The worker of the distributed shape, from configuration: it finds its dispatcher by the lease in Redis, and appends to the log there.</summary>
-    public static WebApplication BuildDistributed(string[] args) => Build(args, builder => builder.AddDistributedHost().Services
+    public static WebApplication BuildDistributed(string[] args) => Build(args, builder => builder.AddDistributedHost("worker").Services
         .AddDistributedCatalog(builder.Configuration)
         .AddRedisRequestLog()
         .AddRedisLeases()

@@ -23,7 +23,7 @@ internal sealed class DecisionPublisher(ScalePlans plans, RedisScaleJournal jour
         {
             foreach (var pool in catalog.Current.Pools)
             {
-                if (plans.Watch(pool.Name).Decision is not { } latest || ReferenceEquals(_told.GetValueOrDefault(pool.Name), latest)) continue;
+                if (plans.Newest(pool.Name) is not { } latest || ReferenceEquals(_told.GetValueOrDefault(pool.Name), latest)) continue;
 
                 journal.Publish(pool.Name, plans.History(pool.Name));
                 _told[pool.Name] = latest;

@@ -1,5 +1,7 @@
 using System.Diagnostics.Metrics;
 using Serverless.Catalog;
+using Serverless.Demand;
+using Serverless.Scaling.Capacity;
 using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Keda;
@@ -16,7 +18,7 @@ internal sealed class ScalerMetrics
     private readonly UpDownCounter<long> _streams;
     private readonly Counter<long> _pushes;
 
-    public ScalerMetrics(IMeterFactory meters, ICatalogSource catalog, ScalePlans plans, LeasedPlanner planner, TimeProvider time)
+    public ScalerMetrics(IMeterFactory meters, ICatalogSource catalog, ScalePlans plans, LeasedPlanner planner, IDemandFeed demand, ICapacityFeed capacity, TimeProvider time)
     {
         _time = time;
         var meter = meters.Create(MeterName);
@@ -27,16 +29,31 @@ internal sealed class ScalerMetrics
         meter.CreateObservableGauge("serverless.scaler.planner", () => planner.Leads ? 1 : 0, "{planner}", "1 while this scaler is the planner.");
         meter.CreateObservableGauge(
             "serverless.scaler.desired_replicas",
-            () => catalog.Current.Pools.Select(pool => new Measurement<int>(plans.Latest(pool.Name)?.Replicas ?? 0, new KeyValuePair<string, object?>("pool", pool.Name.Value))),
+            () => catalog.Current.Pools.Select(pool => new Measurement<int>(plans.Latest(pool.Name)?.Replicas ?? 0, Tags(pool))),
             "{replica}",
             "Replicas each pool should have.");
+        meter.CreateObservableGauge(
+            "serverless.scaler.active_pools",
+            () => catalog.Current.Pools.Count(pool => plans.Latest(pool.Name) is { Active: true }),
+            "{pool}",
+            "Pools that must not be scaled to zero now.");
+        meter.CreateObservableGauge(
+            "serverless.scaler.stock",
+            () => from pool in catalog.Current.Pools let available = capacity.Latest(pool.Name).Available where available is not null select new Measurement<int>(available.Value, Tags(pool)),
+            "{replica}",
+            "Replicas that nodes have room for beyond those there are, where that is known.");
+        meter.CreateObservableGauge(
+            "serverless.scaler.demand.age",
+            () => from model in catalog.Current.Models let latest = demand.Latest(model.Name) where latest is not null select new Measurement<double>(latest.Age(time.GetUtcNow()).TotalSeconds, new KeyValuePair<string, object?>("model", model.Name.Value)),
+            "s",
+            "Time since a model's dispatcher was last heard of, where it ever was.");
     }
 
     /// <summary>A call begins.</summary>
     public MeasuredCall Call(string method)
     {
         var began = _time.GetTimestamp();
-        return new MeasuredCall(answered => _duration.Record(_time.GetElapsedTime(began).TotalSeconds, Method(method), new KeyValuePair<string, object?>("outcome", answered ? "answered" : "error")));
+        return new MeasuredCall(answered => _duration.Record(_time.GetElapsedTime(began).TotalSeconds, Method(method), new KeyValuePair<string, object?>("outcome", answered ? "ended" : "failed")));
     }
 
     /// <summary>A stream opens.</summary>
@@ -47,6 +64,8 @@ internal sealed class ScalerMetrics
     }
 
     public void Pushed(bool active) => _pushes.Add(1, new KeyValuePair<string, object?>("active", active));
+
+    private static KeyValuePair<string, object?>[] Tags(Pool pool) => [new("model", pool.Model.Name.Value), new("pool", pool.Name.Value)];
 
     private static KeyValuePair<string, object?> Method(string method) => new("rpc.method", method);
 }

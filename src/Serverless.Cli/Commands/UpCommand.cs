@@ -58,7 +58,6 @@ internal static class UpCommand
                 Cooldown = parsed.GetValue(cooldown),
                 Data = parsed.GetValue(data) ?? DataFolder.Default,
                 Keys = parsed.GetValue(keys),
-                IsPlain = terminal.Variable(Terminal.NoColorVariable) is not null,
             },
             cancellationToken));
         return command;

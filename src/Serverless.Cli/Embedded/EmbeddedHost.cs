@@ -18,6 +18,7 @@ using Serverless.Demand;
 using Serverless.Gateway;
 using Serverless.Hosting.Keys;
 using Serverless.Hosting.Manifests;
+using Serverless.Hosting.Telemetry;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Scaler.Embedded;
@@ -91,7 +92,7 @@ internal static class EmbeddedHost
         {
             if (hosts.AllowedHosts.Count > 0) hosts.AllowedHosts = [.. hosts.AllowedHosts, options.Host.ToString()]; // such as 127.0.0.2: it was asked for
         });
-        AddLogging(builder.Logging, options);
+        builder.AddServerlessLogging(options.Quiet);
     }
 
     /// <summary>Starts it.</summary>
@@ -136,19 +137,5 @@ internal static class EmbeddedHost
             _ when exception.Message.Contains($":{number}:", StringComparison.Ordinal) || number == 0 => $"{option} {number} is taken by another process; stop that one, or give another with {option}.",
             _ => exception.Message,
         };
-    }
-
-    private static void AddLogging(ILoggingBuilder logging, EmbeddedOptions options)
-    {
-        logging.ClearProviders();
-        logging.AddSimpleConsole(console =>
-        {
-            console.SingleLine = true;
-            console.TimestampFormat = "HH:mm:ss ";
-            if (options.IsPlain) console.ColorBehavior = LoggerColorBehavior.Disabled;
-        });
-        logging.SetMinimumLevel(options.Quiet ? LogLevel.Error : LogLevel.Warning);
-        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None); // what stops the start is thrown, and told once
-        if (!options.Quiet) logging.AddFilter("Serverless", LogLevel.Information);
     }
 }

@@ -29,6 +29,4 @@ internal sealed record EmbeddedOptions
     /// <summary>Whether only warnings are logged.</summary>
     public bool Quiet { get; init; }
 
-    /// <summary>Whether the log has no colours, terminal or not.</summary>
-    public bool IsPlain { get; init; }
 }

@@ -38,6 +38,7 @@ internal static class Doors
             .AddPolicy(Operators, policy => policy.AddRequirements(new ForOperators()));
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IAuthorizationHandler, ForOperatorsHandler>());
         services.AddOptions<HostFilteringOptions>().Configure<IApiKeySource, IOptions<AccessOptions>, IConfiguration>(Restrict);
+        services.AddBrowsers();
         services.AddRateLimiter(limiter => limiter.AddPolicy(PerKey, Partition).OnRejected = RejectAsync);
         return services;
     }
@@ -46,6 +47,7 @@ internal static class Doors
     public static void UseDoors(this WebApplication app)
     {
         app.UseRouting();
+        app.UseBrowsers();
         app.UseAuthentication();
         app.UseAuthorization();
         app.UseRateLimiter();

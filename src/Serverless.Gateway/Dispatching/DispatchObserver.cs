@@ -41,7 +41,11 @@ internal sealed partial class DispatchObserver(DispatchMetrics metrics, ILogger<
         AttemptAdopted(request.Id, replica, attempt);
     }
 
-    public void Held(ModelName model, long epoch) => ModelHeld(model, epoch);
+    public void Held(ModelName model, long epoch)
+    {
+        ModelHeld(model);
+        ModelEpoch(model, epoch);
+    }
 
     public void GaveUp(ModelName model, string reason) => ModelGivenUp(model, reason);
 
@@ -65,9 +69,9 @@ internal sealed partial class DispatchObserver(DispatchMetrics metrics, ILogger<
 
     public void Woke(ModelName model) => ModelWakes(model);
 
-    public void EndDelayed(InferenceRequest request, Exception exception, TimeSpan pause) => RequestEndDelayed(exception, request.Id, pause);
+    public void EndDelayed(InferenceRequest request, Exception exception, TimeSpan pause) => RequestEndDelayed(exception, request.Id, pause.TotalSeconds);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Request {Request} goes to {Replica} as attempt {Attempt} after {Seconds:F3} s.")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Request} goes to {Replica} as attempt {Attempt} after {Seconds:0.000} s")]
     private partial void RequestAssigned(RequestId request, string replica, int attempt, double seconds);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Request {Request} lost its worker {Replica}; another attempt continues it.")]
@@ -85,10 +89,13 @@ internal sealed partial class DispatchObserver(DispatchMetrics metrics, ILogger<
     [LoggerMessage(Level = LogLevel.Information, Message = "Request {Request} goes on at {Replica} as attempt {Attempt}; nothing of it is repeated.")]
     private partial void AttemptAdopted(RequestId request, string replica, int attempt);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "This gateway dispatches {Model} with epoch {Epoch}.")]
-    private partial void ModelHeld(ModelName model, long epoch);
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Model} is dispatched here")]
+    private partial void ModelHeld(ModelName model);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "This gateway dispatches {Model} no longer: {Reason}.")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "{Model} is dispatched with epoch {Epoch}")]
+    private partial void ModelEpoch(ModelName model, long epoch);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Model} is dispatched here no longer: {Reason}")]
     private partial void ModelGivenUp(ModelName model, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The log's store is away: of {Model} nothing new begins until it is back; what runs goes on.")]
@@ -115,8 +122,8 @@ internal sealed partial class DispatchObserver(DispatchMetrics metrics, ILogger<
     [LoggerMessage(Level = LogLevel.Debug, Message = "The dispatcher of {Model} wakes.")]
     private partial void ModelWakes(ModelName model);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "What follows the end of request {Request} could not be done; it is tried again after {Pause}.")]
-    private partial void RequestEndDelayed(Exception exception, RequestId request, TimeSpan pause);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "What follows the end of request {Request} could not be done; it is tried again after {Seconds:0.0} s.")]
+    private partial void RequestEndDelayed(Exception exception, RequestId request, double seconds);
 }
 
 /// <summary>What dispatchers do, in figures.</summary>

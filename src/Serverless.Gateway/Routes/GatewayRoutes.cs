@@ -21,12 +21,13 @@ internal static class GatewayRoutes
     /// <summary>Maps all routes of the gateway. Those of OpenAI's are there without <c>/v1</c> too: some clients leave it out.</summary>
     public static void MapGateway(this IEndpointRouteBuilder routes)
     {
+        var api = routes.MapGroup("").AllowBrowsers(routes.ServiceProvider);
         foreach (var prefix in (string[])["/v1", ""])
         {
-            InferenceRoutes.Map(routes, prefix);
-            RequestRoutes.Map(routes, prefix);
-            routes.MapMethods(prefix + "/models", Read, static (HttpContext http, ICatalogSource catalog) => SendAsync(http, ModelsBody.Encode(catalog.Current)));
-            routes.MapMethods(prefix + "/models/{**id}", Read, SendModelAsync);
+            InferenceRoutes.Map(api, prefix);
+            RequestRoutes.Map(api, prefix);
+            api.MapMethods(prefix + "/models", Read, static (HttpContext http, ICatalogSource catalog) => SendAsync(http, ModelsBody.Encode(catalog.Current)));
+            api.MapMethods(prefix + "/models/{**id}", Read, SendModelAsync);
         }
 
         var operators = routes.MapGroup("").RequireAuthorization(Doors.Operators);

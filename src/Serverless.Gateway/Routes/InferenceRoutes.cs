@@ -18,7 +18,7 @@ namespace Serverless.Gateway.Routes;
 
 /// <summary>The face of OpenAI's APIs over HTTP: makes a call of a request, and of what comes back an answer. Thread-safe.</summary>
 internal sealed partial class InferenceRoutes(
-    RequestService requests, AnswerSender answers, RequestBody bodies, GatewayMetrics metrics, TimeProvider time, ILogger<InferenceRoutes> logger)
+    RequestService requests, AnswerSender answers, RequestBody bodies, GatewayMetrics metrics, RefusalLog refusals, TimeProvider time, ILogger<InferenceRoutes> logger)
 {
     private const double LongestRetryAfter = 60;
 
@@ -34,7 +34,7 @@ internal sealed partial class InferenceRoutes(
     {
         var id = api.NewId();
         var arrivedAt = time.GetTimestamp();
-        var (model, error) = (GatewayMetrics.OtherModel, (ServingError?)null);
+        var (model, error, told) = (GatewayMetrics.OtherModel, (ServingError?)null, false);
         metrics.Opened(api.Name);
         if (http.Request.Headers.TryGetValue("X-Stainless-Retry-Count", out var retries) && retries is not ["0"]) metrics.Retried(api.Name);
 
@@ -49,7 +49,8 @@ internal sealed partial class InferenceRoutes(
         catch (ServingException e)
         {
             error = e.Fault.Error;
-            LogRefused(id, e.Fault.Error, e.Fault.Param);
+            refusals.Refused(id, e.Fault);
+            told = true;
             await FaultAnswer.SendAsync(http, e.Fault);
         }
         catch (Exception e) when (e is IOException || http.RequestAborted.IsCancellationRequested)
@@ -60,12 +61,15 @@ internal sealed partial class InferenceRoutes(
         {
             error = ServingError.Internal;
             LogFailed(e, id);
+            told = true;
             await FaultAnswer.SendAsync(http, RequestFaults.Internal);
         }
         finally
         {
-            metrics.Closed(api.Name, model, error, time.GetElapsedTime(arrivedAt));
-            LogServed(id, model, error);
+            var took = time.GetElapsedTime(arrivedAt);
+            metrics.Closed(api.Name, model, error, took);
+            if (error is { } fault and not ServingError.Cancelled && !told) refusals.Failed(id, model, fault, took);
+            LogServed(id, model, error, took.TotalSeconds);
         }
     }
 
@@ -138,11 +142,8 @@ internal sealed partial class InferenceRoutes(
         return JsonAnswer.SendAsync(http, RequestObject.Encode(record), http.RequestAborted);
     }
 
-    [LoggerMessage(LogLevel.Debug, "Refused {Request}: {Error} in {Param}.")]
-    private partial void LogRefused(RequestId request, ServingError error, string? param);
-
-    [LoggerMessage(LogLevel.Debug, "Served {Request} of {Model}; its error: {Error}.")]
-    private partial void LogServed(RequestId request, string model, ServingError? error);
+    [LoggerMessage(LogLevel.Debug, "{Request} of {Model} took {Seconds:0.00} s; its error: {Error}")]
+    private partial void LogServed(RequestId request, string model, ServingError? error, double seconds);
 
     [LoggerMessage(LogLevel.Error, "Failed to serve {Request}; its client is told to send it again.")]
     private partial void LogFailed(Exception exception, RequestId request);

@@ -62,21 +62,21 @@ internal sealed class GatewayMetrics
     }
 
     public void Refused(EndpointName endpoint, string model, ServingError error) =>
-        _refusals.Add(1, Operation(endpoint), ModelTag(model), new("error.type", ErrorTag(error)));
+        _refusals.Add(1, Operation(endpoint), Ours(model), new("error.type", ErrorTag(error)));
 
     public void Retried(EndpointName endpoint) => _retries.Add(1, Operation(endpoint));
 
     public void Resumed(EndpointName endpoint) => _resumed.Add(1, Operation(endpoint));
 
-    public void Promised(EndpointName endpoint, string model) => _promoted.Add(1, Operation(endpoint), ModelTag(model));
+    public void Promised(EndpointName endpoint, string model) => _promoted.Add(1, Operation(endpoint), Ours(model));
 
     public void Repeated(EndpointName endpoint) => _replayed.Add(1, Operation(endpoint));
 
-    public void ResultUnseen(EndpointName endpoint, string model) => _unseen.Add(1, Operation(endpoint), ModelTag(model));
+    public void ResultUnseen(EndpointName endpoint, string model) => _unseen.Add(1, Operation(endpoint), Ours(model));
 
-    public void WaitBegan(string model) => _waiting.Add(1, ModelTag(model));
+    public void WaitBegan(string model) => _waiting.Add(1, Ours(model));
 
-    public void WaitEnded(string model) => _waiting.Add(-1, ModelTag(model));
+    public void WaitEnded(string model) => _waiting.Add(-1, Ours(model));
 
     public void FirstOutput(EndpointName endpoint, string model, TimeSpan sinceArrival) => _firstToken.Record(sinceArrival.TotalSeconds, Operation(endpoint), ModelTag(model));
 
@@ -89,10 +89,14 @@ internal sealed class GatewayMetrics
     /// <summary>What a request used that has ended, however it ended and whoever followed it.</summary>
     public void Used(EndpointName endpoint, string model, TokenUsage usage)
     {
-        _tokens.Add(usage.PromptTokens, Operation(endpoint), ModelTag(model), new("gen_ai.token.type", "input"));
-        _tokens.Add(usage.CompletionTokens, Operation(endpoint), ModelTag(model), new("gen_ai.token.type", "output"));
+        _tokens.Add(usage.PromptTokens, Operation(endpoint), Ours(model), new("gen_ai.token.type", "input"));
+        _tokens.Add(usage.CompletionTokens, Operation(endpoint), Ours(model), new("gen_ai.token.type", "output"));
     }
 
+    /// <summary>The label of the model on every figure of ours.</summary>
+    private static KeyValuePair<string, object?> Ours(string model) => new("model", model);
+
+    /// <summary>The same as OpenTelemetry's conventions call it, on the figures that are theirs.</summary>
     private static KeyValuePair<string, object?> ModelTag(string model) => new("gen_ai.request.model", model);
 
     private static KeyValuePair<string, object?> Operation(EndpointName endpoint) => new("gen_ai.operation.name", ApiEndpoint.TryFind(endpoint, out var known) ? known.Operation : ApiEndpoint.OtherOperation);

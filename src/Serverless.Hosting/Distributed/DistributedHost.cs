@@ -6,20 +6,20 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Serverless.Hosting.Telemetry;
 
 namespace Serverless.Hosting.Distributed;
 
 /// <summary>What the processes of the distributed shape have in common: options that are all checked before anything starts, a listener, a log, and how they stop.</summary>
 public static class DistributedHost
 {
-    /// <summary>Prepares a process: its own parts are added by the caller.</summary>
+    /// <summary>Prepares a process that is called after its <paramref name="part"/> of the platform: what it is made of is added by the caller.</summary>
     /// <remarks>
     /// Stopping: whoever takes work in stops at once and side by side, because a process that drains must not keep its leases meanwhile; Redis, the broker and the sidecar's client are
     /// closed with the container, after everything that uses them.
     /// </remarks>
-    public static WebApplicationBuilder AddDistributedHost(this WebApplicationBuilder builder)
+    public static WebApplicationBuilder AddDistributedHost(this WebApplicationBuilder builder, string part)
     {
         ArgumentNullException.ThrowIfNull(builder);
         builder.Services.AddCheckedOptions<DistributedOptions, DistributedOptions.Validator, DistributedOptions.ValueValidator>(DistributedOptions.Section);
@@ -36,7 +36,8 @@ public static class DistributedHost
         });
         builder.WebHost.UseKestrelCore();
         builder.Host.UseDefaultServiceProvider(container => (container.ValidateScopes, container.ValidateOnBuild) = (true, true));
-        return builder.AddLog();
+        builder.Services.AddSingleton(new ProcessIdentity($"serverless-{part}")).AddHostedService<ProcessNews>();
+        return builder.AddServerlessLogging();
     }
 
     /// <summary>Builds and runs a process to its end. What stops its start is said in a line each, not in a stack trace.</summary>
@@ -80,17 +81,4 @@ public static class DistributedHost
         (InvalidOperationException and not ObjectDisposedException) or IOException => [exception.Message],
         _ => [],
     };
-
-    private static WebApplicationBuilder AddLog(this WebApplicationBuilder builder)
-    {
-        builder.Logging.ClearProviders();
-        builder.Logging.AddSimpleConsole(console =>
-        {
-            console.SingleLine = true;
-            console.TimestampFormat = "HH:mm:ss.fff ";
-        });
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
-        builder.Logging.AddFilter("Serverless", builder.Configuration.GetValue($"{DistributedOptions.Section}:{nameof(DistributedOptions.Log)}", LogLevel.Information));
-        return builder;
-    }
 }

@@ -20,9 +20,6 @@ public sealed partial class DistributedOptions
     [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The lowest level that is logged of our own parts. Default: Information.</summary>
-    public Microsoft.Extensions.Logging.LogLevel Log { get; set; } = Microsoft.Extensions.Logging.LogLevel.Information;
-
     [OptionsValidator]
     internal sealed partial class Validator : IValidateOptions<DistributedOptions>;
 

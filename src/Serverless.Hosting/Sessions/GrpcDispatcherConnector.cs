@@ -20,6 +20,8 @@ public sealed partial class GrpcDispatcherConnector : IDispatcherConnector, IDis
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(150);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1.5);
 
+    /// <summary>A hand-over takes less; after so many tries it is told, once, that there is no dispatcher.</summary>
+    private const int PatientTries = 5;
 
     /// <summary>Of bytes that a dispatcher may send before they are read: a long prompt comes in one go, not in turns of 64 KB.</summary>
     private const int ReceiveWindow = 4 * 1024 * 1024;
@@ -44,10 +46,12 @@ public sealed partial class GrpcDispatcherConnector : IDispatcherConnector, IDis
     public async ValueTask<IDispatcherLink> ConnectAsync(WorkerDescription worker, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(worker);
-        var backoff = new Backoff(FirstPause, LongestPause);
+        var (backoff, tries) = (new Backoff(FirstPause, LongestPause), 0);
         while (true)
         {
             if (await FindAsync(worker.Model, cancellationToken) is { } lease && lease.Epoch >= worker.HighestEpoch && await TryConnectAsync(worker, lease, cancellationToken) is { } link) return link;
+
+            if (++tries == PatientTries) Waiting(worker.Model, worker.Worker);
 
             await Task.Delay(backoff.Next(), _time, cancellationToken);
         }
@@ -80,7 +84,11 @@ public sealed partial class GrpcDispatcherConnector : IDispatcherConnector, IDis
             await call.RequestStream.WriteAsync(new Wire.FromWorker { Hello = SessionCodec.ToRecord(worker) }, either.Token);
             if (await call.ResponseStream.MoveNext(either.Token) && call.ResponseStream.Current is { Welcome: { } welcome } && welcome.Epoch >= worker.HighestEpoch)
             {
-                if (abandon.Unregister()) return new GrpcDispatcherLink(call, welcome.Epoch, use, _metrics, _time);
+                if (abandon.Unregister())
+                {
+                    Found(worker.Worker, worker.Model, lease.Holder);
+                    return new GrpcDispatcherLink(call, welcome.Epoch, use, () => Lost(worker.Worker, worker.Model, lease.Holder), _metrics, _time);
+                }
             }
         }
         catch (Exception exception) when (SessionFaults.Ends(exception))
@@ -109,6 +117,15 @@ public sealed partial class GrpcDispatcherConnector : IDispatcherConnector, IDis
         if (certificates is not null) handler.SslOptions = certificates.Client(_options.ServerName ?? new Uri(address).Host);
         return GrpcChannel.ForAddress(address, new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true, MaxReceiveMessageSize = MostFromDispatcher });
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Worker} has found the dispatcher of {Model} at {Address}")]
+    private partial void Found(string worker, ModelName model, string address);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Worker} has lost or left the dispatcher of {Model} at {Address}")]
+    private partial void Lost(string worker, ModelName model, string address);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "waiting for a dispatcher of {Model}: {Worker} finds no gateway that has it")]
+    private partial void Waiting(ModelName model, string worker);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The dispatcher of {Model} cannot be looked up: {Reason} It is tried again.")]
     private partial void NotFound(ModelName model, string reason);

@@ -14,6 +14,7 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
 
     private readonly AsyncDuplexStreamingCall<Wire.FromWorker, Wire.FromDispatcher> _call;
     private readonly IDisposable _use;
+    private readonly Action _lost;
     private readonly SessionMetrics _metrics;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _ended = new();
@@ -24,9 +25,9 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
     private Task? _closing;
     private volatile bool _isRead;
 
-    public GrpcDispatcherLink(AsyncDuplexStreamingCall<Wire.FromWorker, Wire.FromDispatcher> call, long epoch, IDisposable use, SessionMetrics metrics, TimeProvider time)
+    public GrpcDispatcherLink(AsyncDuplexStreamingCall<Wire.FromWorker, Wire.FromDispatcher> call, long epoch, IDisposable use, Action lost, SessionMetrics metrics, TimeProvider time)
     {
-        (_call, Epoch, _use, _metrics, _time, _end) = (call, epoch, use, metrics, time, _ended.Token);
+        (_call, Epoch, _use, _lost, _metrics, _time, _end) = (call, epoch, use, lost, metrics, time, _ended.Token);
         _sending = SendAllAsync();
     }
 
@@ -80,6 +81,7 @@ internal sealed class GrpcDispatcherLink : IDispatcherLink
         await _sending;
         _ended.Dispose();
         _use.Dispose();
+        _lost();
     }
 
     private async Task PassOverAsync(CancellationToken cancellationToken)

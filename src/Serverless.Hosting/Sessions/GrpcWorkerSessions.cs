@@ -38,7 +38,7 @@ public sealed class GrpcWorkerSessions : IWorkerSessions
 
     /// <summary>Lets a worker in, and serves its session to the end.</summary>
     /// <exception cref="RpcException">It is not for here: another gateway dispatches its model, or none.</exception>
-    internal async Task ServeAsync(WorkerDescription worker, IAsyncStreamReader<Wire.FromWorker> incoming, IAsyncStreamWriter<Wire.FromDispatcher> outgoing, CancellationToken cancellationToken)
+    internal async Task ServeAsync(WorkerDescription worker, IAsyncStreamReader<Wire.FromWorker> incoming, IAsyncStreamWriter<Wire.FromDispatcher> outgoing, Action joined, CancellationToken cancellationToken)
     {
         if (!_doors.TryGetValue(worker.Model, out var door)) throw Elsewhere($"This gateway does not dispatch '{worker.Model}'.");
         if (door.Epoch < worker.HighestEpoch) throw Elsewhere($"The dispatcher of '{worker.Model}' has epoch {door.Epoch}; the worker has followed {worker.HighestEpoch}.");
@@ -47,6 +47,7 @@ public sealed class GrpcWorkerSessions : IWorkerSessions
         await outgoing.WriteAsync(new Wire.FromDispatcher { Welcome = new Wire.Welcome { Epoch = door.Epoch } }, cancellationToken);
         if (!door.Arrivals.Writer.TryWrite(session)) throw Elsewhere($"The dispatcher of '{worker.Model}' is leaving.");
 
+        joined();
         await session.SendAllAsync(outgoing);
     }
 

@@ -21,7 +21,8 @@ internal sealed partial class SessionsService(
         var worker = await ReadHelloAsync(requestStream, context);
         if (Find(worker, http) is { } fault) throw Refuse("worker", fault.Code, $"Worker '{worker.Worker}' is refused: {fault.Reason}.", context);
 
-        await sessions.ServeAsync(worker, requestStream, responseStream, context.CancellationToken);
+        await sessions.ServeAsync(worker, requestStream, responseStream, () => LogJoined(worker.Worker, worker.Pool, context.Peer, worker.Slots), context.CancellationToken);
+        LogLeft(worker.Worker, worker.Pool);
     }
 
     private (StatusCode Code, string Reason)? Find(WorkerDescription worker, HttpContext http)
@@ -62,6 +63,12 @@ internal sealed partial class SessionsService(
         LogRefused(context.Peer, reason);
         return new RpcException(new Status(code, reason), reason);
     }
+
+    [LoggerMessage(LogLevel.Information, "{Worker} of pool {Pool} joined from {Peer} with {Slots} slots")]
+    private partial void LogJoined(string worker, PoolName pool, string peer, int slots);
+
+    [LoggerMessage(LogLevel.Information, "{Worker} of pool {Pool} left")]
+    private partial void LogLeft(string worker, PoolName pool);
 
     [LoggerMessage(LogLevel.Warning, "Refused a session from {Peer}: {Reason}")]
     private partial void LogRefused(string peer, string reason);

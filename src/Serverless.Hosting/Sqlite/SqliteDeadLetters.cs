@@ -14,6 +14,10 @@ public sealed class SqliteDeadLetters(SqliteFile file) : IDeadLetters
         new(file.Read(connection => connection.Query($"SELECT {Columns} FROM dead_letters ORDER BY seq LIMIT $limit", row => Read(row, default), ("$limit", limit))));
 
     /// <inheritdoc/>
+    public ValueTask<long> CountAsync(CancellationToken cancellationToken) =>
+        new(file.Read(connection => connection.Query("SELECT count(*) FROM dead_letters", row => row.GetInt64(0)).Single()));
+
+    /// <inheritdoc/>
     public ValueTask<DeadLetter?> GetAsync(string id, CancellationToken cancellationToken) =>
         new(file.Read(connection => connection.Query($"SELECT {Columns}, body FROM dead_letters WHERE id = $id", row => Read(row, row.GetFieldValue<byte[]>(7)), ("$id", id)).SingleOrDefault()));
 

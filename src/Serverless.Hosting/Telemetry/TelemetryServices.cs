@@ -1,8 +1,10 @@
 using System.Net;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
 using Serverless.Hosting.Telemetry;
 using Serverless.Loops;
 
@@ -14,9 +16,16 @@ public static class TelemetryServices
     /// <summary>Collects every meter named <c>Serverless.*</c>, and the runtime's and Kestrel's own, for Prometheus to read.</summary>
     public static IServiceCollection AddServerlessTelemetry(this IServiceCollection services)
     {
+        services.TryAddSingleton(new ProcessIdentity("serverless"));
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter("Serverless.*", "System.Runtime", "Microsoft.AspNetCore.Server.Kestrel")
             .AddPrometheusExporter());
+        services.ConfigureOpenTelemetryMeterProvider((provider, metrics) => metrics.ConfigureResource(resource =>
+        {
+            // OTEL_SERVICE_NAME is an operator's word for one of many, and counts.
+            if (string.IsNullOrEmpty(provider.GetRequiredService<IConfiguration>()["OTEL_SERVICE_NAME"]))
+                resource.AddService(provider.GetRequiredService<ProcessIdentity>().Name, serviceVersion: ProcessIdentity.Version, autoGenerateServiceInstanceId: true);
+        }));
         return services.AddSupervisedLoops();
     }
 

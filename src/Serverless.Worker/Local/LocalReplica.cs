@@ -52,6 +52,10 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
         catch (OperationCanceledException) when (wanted.IsCancellationRequested)
         {
         }
+        finally
+        {
+            ReplicaGone(name);
+        }
     }
 
     /// <summary>Serves with one engine until the replica is drained or the engine is lost.</summary>
@@ -132,7 +136,7 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
                 var engine = await parts.Engines.LoadAsync(pool, new Report(this), cancellationToken);
                 var took = parts.Time.GetElapsedTime(started);
                 parts.Metrics.Loaded(pool.Model.Name, took);
-                ReplicaLoaded(name, took);
+                ReplicaLoaded(name, took.TotalSeconds);
                 Failure = null;
                 return engine;
             }
@@ -140,7 +144,7 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
             {
                 var pause = backoff.Next();
                 Failure = exception.Message;
-                LoadFailed(name, exception.Message, pause);
+                LoadFailed(name, exception.Message, pause.TotalSeconds);
                 changed();
                 await Task.Delay(pause, parts.Time, cancellationToken);
             }
@@ -154,14 +158,17 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
 
     private void FirstToken() => parts.Metrics.FirstToken(pool.Model.Name, parts.Time.GetUtcNow() - Since);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Replica {Replica} is loaded after {Took}.")]
-    private partial void ReplicaLoaded(string replica, TimeSpan took);
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Replica} is loaded after {Seconds:0.0} s")]
+    private partial void ReplicaLoaded(string replica, double seconds);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The engine of replica {Replica} failed; it is loaded again.")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Replica} is gone")]
+    private partial void ReplicaGone(string replica);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The engine of {Replica} failed; it is loaded again.")]
     private partial void EngineLost(string replica);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Replica {Replica} did not load: {Reason} It is tried again in {Pause}.")]
-    private partial void LoadFailed(string replica, string reason, TimeSpan pause);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Replica} did not load: {Reason} It is tried again in {Seconds:0} s.")]
+    private partial void LoadFailed(string replica, string reason, double seconds);
 
     private sealed class Report(LocalReplica replica) : IProgress<double>
     {

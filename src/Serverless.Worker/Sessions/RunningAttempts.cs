@@ -147,7 +147,7 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
         var request = attempt.Assignment.Request;
         var how = outcome == AttemptOutcome.Ended ? attempt.Log.How : null;
         if (attempt.Log.Usage is { } usage) Learn(usage);
-        metrics.AttemptLeft(request.Model, outcome.ToString());
+        metrics.AttemptLeft(request.Model, outcome);
         // In this order: whoever is told that it runs is told of its end afterwards, by the same session.
         _running.TryRemove(KeyValuePair.Create(request.Id, attempt));
         await _news.Writer.WriteAsync(new WorkerMessage.AttemptEnded(request.Id, outcome, attempt.Log.OutputTokens) { Attempt = attempt.Number, How = how, CachedTokens = attempt.Log.Usage?.CachedTokens ?? 0 }, CancellationToken.None);

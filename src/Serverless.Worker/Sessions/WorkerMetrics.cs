@@ -1,5 +1,7 @@
 using System.Diagnostics.Metrics;
+using System.Text.Json;
 using Serverless.Catalog;
+using Serverless.Sessions;
 
 namespace Serverless.Worker.Sessions;
 
@@ -23,7 +25,7 @@ internal sealed class WorkerMetrics
         _firstToken = meter.CreateHistogram("serverless.cold_start.time_to_first_token", "s", "From asked for to the replica's first token.", advice: seconds);
     }
 
-    public void AttemptLeft(ModelName model, string outcome) => _attempts.Add(1, Model(model), new KeyValuePair<string, object?>("outcome", outcome));
+    public void AttemptLeft(ModelName model, AttemptOutcome outcome) => _attempts.Add(1, Model(model), new KeyValuePair<string, object?>("outcome", JsonNamingPolicy.SnakeCaseLower.ConvertName(outcome.ToString())));
 
     public void Loaded(ModelName model, TimeSpan took) => _modelLoad.Record(took.TotalSeconds, Model(model));
 

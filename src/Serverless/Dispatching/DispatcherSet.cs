@@ -32,6 +32,9 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
     /// <summary>How it stands, for readiness and figures.</summary>
     public DispatchState State => new(_own is { Lost.IsCancellationRequested: false }, _models.Count, _models.Count(model => model.Value.IsAwake));
 
+    /// <summary>Whether the model's dispatcher is here.</summary>
+    public bool Dispatches(ModelName model) => _models.TryGetValue(model, out var dispatched) && !dispatched.HasEnded;
+
     /// <summary>Dispatches until stopped; then gives its leases back, so that others take over at once.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {

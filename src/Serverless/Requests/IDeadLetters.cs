@@ -9,6 +9,9 @@ public interface IDeadLetters
     /// <summary>The oldest ones first, at most <paramref name="limit"/>, without their bodies. Fewer where bodies have to pass by and are large.</summary>
     ValueTask<IReadOnlyList<DeadLetter>> ListAsync(int limit, CancellationToken cancellationToken);
 
+    /// <summary>How many there are.</summary>
+    ValueTask<long> CountAsync(CancellationToken cancellationToken);
+
     /// <summary>The one of that id, or null.</summary>
     ValueTask<DeadLetter?> GetAsync(string id, CancellationToken cancellationToken);
 

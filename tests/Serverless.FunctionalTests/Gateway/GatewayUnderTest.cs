@@ -133,16 +133,18 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
         public int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body) => body.Length / 10;
     }
 
-    private sealed class NoLetters : IDeadLetters
+    public sealed class NoLetters : IDeadLetters
     {
         public ValueTask<IReadOnlyList<DeadLetter>> ListAsync(int limit, CancellationToken cancellationToken) => new([]);
+
+        public ValueTask<long> CountAsync(CancellationToken cancellationToken) => new(0);
 
         public ValueTask<DeadLetter?> GetAsync(string id, CancellationToken cancellationToken) => new((DeadLetter?)null);
 
         public ValueTask<bool> RemoveAsync(string id, CancellationToken cancellationToken) => new(false);
     }
 
-    private sealed class NoDecisions : IScaleJournal
+    public sealed class NoDecisions : IScaleJournal
     {
         public ScaleDecision? Latest(PoolName pool) => null;
 

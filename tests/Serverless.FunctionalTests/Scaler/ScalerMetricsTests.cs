@@ -30,7 +30,7 @@ public sealed class ScalerMetricsTests
         }
 
         await streams.WaitForMeasurementsAsync(2, Token).WaitAsync(TestTimeouts.Default, TimeProvider.System, Token);
-        calls.GetMeasurementSnapshot().Select(measured => Tags(measured.Tags)).ShouldBe(["outcome=answered rpc.method=IsActive", "outcome=error rpc.method=GetMetricSpec"]);
+        calls.GetMeasurementSnapshot().Select(measured => Tags(measured.Tags)).ShouldBe(["outcome=ended rpc.method=IsActive", "outcome=failed rpc.method=GetMetricSpec"]);
         streams.GetMeasurementSnapshot().Select(measured => $"{measured.Value} {Tags(measured.Tags)}").ShouldBe(["1 rpc.method=StreamIsActive", "-1 rpc.method=StreamIsActive"]);
         pushes.GetMeasurementSnapshot().Select(measured => $"{measured.Value} {Tags(measured.Tags)}").ShouldBe(["1 active=True"]);
     }
@@ -57,7 +57,7 @@ public sealed class ScalerMetricsTests
         age.LastMeasurement!.Value.ShouldBe(7);
         planner.LastMeasurement!.Value.ShouldBe(0, "the test plans, not this scaler");
         desired.LastMeasurement!.Value.ShouldBe(3);
-        Tags(desired.LastMeasurement.Tags).ShouldBe("pool=m-cpu");
+        Tags(desired.LastMeasurement.Tags).ShouldBe("model=m pool=m-cpu");
     }
 
     private static MetricCollector<T> Collect<T>(ScalerHost host, string name)

@@ -59,6 +59,58 @@ public sealed class ScalePlansTests
         plans.Latest(pool)!.Replicas.ShouldBe(1, "the same plan read again is no younger");
     }
 
+    [Fact]
+    public void A_pool_that_was_taken_to_zero_is_told_as_that_and_not_by_what_the_plan_keeps()
+    {
+        var (catalog, pool, capacity, steps) = (new OneModel(), PoolOfModel, new MemoryCapacityFeed(), new Steps());
+        var plans = new ScalePlans(catalog, new BelievedDemand(_demand, catalog, Options, _time), _time, capacity, steps);
+        IScaleJournal journal = plans;
+        Take(plans, 1, 1, active: true, "37 prompt and 64 output tokens pending, 0 requests running = 0.4 replica-seconds; target 5 s → 1");
+        plans.Settle(catalog.Current.Models);
+        capacity.Publish(new PoolCapacity { Pool = pool, Desired = 1, Ready = 1 });
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Take(plans, 2, 1, active: false, "1 were wanted within the last 60 s → stays 1");
+        plans.Settle(catalog.Current.Models);
+        journal.Latest(pool)!.Replicas.ShouldBe(1, "it is still up");
+
+        _time.Advance(TimeSpan.FromSeconds(3));
+        capacity.Publish(new PoolCapacity { Pool = pool });
+        plans.Settle(catalog.Current.Models);
+        plans.Settle(catalog.Current.Models);
+        Take(plans, 3, 0, active: false, "no work pending or running → 0");
+
+        journal.Latest(pool)!.ShouldSatisfyAllConditions(decision => decision.Replicas.ShouldBe(0), decision => decision.Active.ShouldBeFalse(), decision => decision.Reasons.ShouldBe(["idle for 4 s → 0"]));
+        journal.History(pool).Select(decision => (decision.Replicas, decision.Active)).ShouldBe([(1, true), (1, false), (0, false)], "the cooldown is a decision of its own, and what is planned for a pool at rest is none");
+        plans.Newest(pool)!.Reasons.ShouldBe(["idle for 4 s → 0"]);
+
+        Take(plans, 4, 2, active: true, "work is there → 2");
+        journal.Latest(pool)!.Replicas.ShouldBe(2);
+        steps.Told.ShouldBe(["0 → 1: 37 prompt and 64 output tokens pending, 0 requests running", "1 → 0: idle for 4 s", "0 → 2: work is there"]);
+    }
+
+    [Fact]
+    public void A_pool_at_zero_that_the_plan_would_keep_warm_is_told_to_be_at_zero()
+    {
+        var (catalog, pool) = (new OneModel(), PoolOfModel);
+        var plans = new ScalePlans(catalog, new BelievedDemand(_demand, catalog, Options, _time), _time, new MemoryCapacityFeed(), new Steps());
+        Take(plans, 1, 1, active: false, "keeps 1 warm");
+
+        plans.Settle(catalog.Current.Models);
+
+        ((IScaleJournal)plans).Latest(pool)!.Reasons.ShouldBe(["no work → 0"]);
+        plans.Latest(pool)!.Replicas.ShouldBe(1, "KEDA is answered as before: zero is its own doing");
+    }
+
+    private void Take(ScalePlans plans, int sequence, int replicas, bool active, string reason) =>
+        plans.Take(new PlanUpdate(1, sequence, _time.GetUtcNow(), [new SharedPlan(Model().Name, [new ScaleDecision(PoolOfModel, _time.GetUtcNow(), replicas, active, [reason])], PlannerMemory.Empty, RequestMean.Prior)])).ShouldBeTrue();
+
+    private sealed class Steps : IScaleObserver
+    {
+        public List<string> Told { get; } = [];
+
+        public void Scaled(PoolName pool, int from, int to, string reason) => Told.Add($"{from} → {to}: {reason}");
+    }
+
     private sealed class OneModel : ICatalogSource
     {
         public ModelCatalog Current { get; } = new([Model()]);

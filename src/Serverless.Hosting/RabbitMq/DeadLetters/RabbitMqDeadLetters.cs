@@ -37,6 +37,22 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
     }
 
     /// <inheritdoc/>
+    public async ValueTask<long> CountAsync(CancellationToken cancellationToken)
+    {
+        using var bound = new CancellationTokenSource(Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancellationToken);
+        try
+        {
+            var session = await link.SessionAsync(either.Token);
+            return (await session.InspectAsync(link.Topology.DeadLetters, either.Token))?.MessageCount ?? 0;
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested && BrokerFaults.IsOutage(exception))
+        {
+            throw new ServingException(BrokerFaults.Unavailable(exception.Message), exception);
+        }
+    }
+
+    /// <inheritdoc/>
     public async ValueTask<DeadLetter?> GetAsync(string id, CancellationToken cancellationToken)
     {
         DeadLetter? found = null;

@@ -40,6 +40,7 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervis
         _refresh.Now();
         try
         {
+            if (!_first.Task.IsCompleted) LogWaiting(redis.Keys.Catalog.ToString(), redis.Options.StartTimeout.TotalSeconds);
             await _first.Task.WaitAsync(redis.Options.StartTimeout, time, cancellationToken);
         }
         catch (TimeoutException exception)
@@ -88,6 +89,7 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervis
             _current.Set(catalog);
             _first.TrySetResult();
             if (changed) LogChanged(catalog.Models.Count);
+            else LogFirst(catalog.Models.Count);
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
@@ -96,6 +98,12 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervis
             LogUnreadable(Current.Models.Count, exception.Message);
         }
     }
+
+    [LoggerMessage(LogLevel.Information, "waiting for the catalogue at {Key} in Redis, up to {Seconds:0} s")]
+    private partial void LogWaiting(string key, double seconds);
+
+    [LoggerMessage(LogLevel.Information, "The catalogue was read; it has {Models} models")]
+    private partial void LogFirst(int models);
 
     [LoggerMessage(LogLevel.Information, "The published catalogue changed; it has {Models} models now")]
     private partial void LogChanged(int models);

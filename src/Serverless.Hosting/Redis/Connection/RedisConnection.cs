@@ -179,6 +179,7 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
     private async Task CheckAsync(ConnectionMultiplexer multiplexer, CancellationToken cancellationToken)
     {
         var since = time.GetTimestamp();
+        var told = false;
         while (true)
         {
             try
@@ -191,7 +192,9 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
             catch (Exception exception) when (RedisFaults.IsUnavailable(exception))
             {
                 if (time.GetElapsedTime(since) > Options.StartTimeout)
-                    throw new InvalidOperationException($"Redis at {Where()} did not answer, or not well, within {Options.StartTimeout.TotalSeconds:F0} s: {exception.Message} Start it, or correct {RedisOptions.Section}:{nameof(RedisOptions.Configuration)}.", exception);
+                    throw new InvalidOperationException($"Redis at {Where()} did not answer, or not well, within {Options.StartTimeout.TotalSeconds:F0} s ({RedisFaults.Code(exception)}). Start it, or correct {RedisOptions.Section}:{nameof(RedisOptions.Configuration)}.", exception);
+                if (!told) LogWaiting(Where(), Options.StartTimeout.TotalSeconds, RedisFaults.Code(exception));
+                told = true;
             }
 
             await Task.Delay(Pace, time, cancellationToken);
@@ -222,6 +225,9 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
             LogUnchecked(endpoint, exception.Message);
         }
     }
+
+    [LoggerMessage(LogLevel.Information, "waiting for Redis at {Endpoint}, up to {Seconds:0} s ({Reason})")]
+    private partial void LogWaiting(string endpoint, double seconds, string reason);
 
     [LoggerMessage(LogLevel.Warning, "Redis at {Endpoint} refuses: {Reason} It is asked again; said once a minute")]
     private partial void LogRefused(string endpoint, string reason);

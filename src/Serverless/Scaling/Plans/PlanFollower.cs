@@ -66,6 +66,11 @@ public sealed class PlanFollower(IPlanFeed feed, ScalePlans plans, ICatalogSourc
     private async Task LatchAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Interval, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken)) plans.Latch(catalog.Current.Models.Select(model => model.Name));
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            var models = catalog.Current.Models;
+            plans.Latch(models.Select(model => model.Name));
+            plans.Settle(models);
+        }
     }
 }

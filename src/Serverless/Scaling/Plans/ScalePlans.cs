@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using Serverless.Catalog;
 using Serverless.Feeds;
+using Serverless.Scaling.Capacity;
 using Serverless.Scaling.Planning;
 
 namespace Serverless.Scaling.Plans;
@@ -13,10 +14,17 @@ namespace Serverless.Scaling.Plans;
 /// <remarks>
 /// <b>The latch.</b> Where the plan holds zero for a model and a demand younger than the plan has work, the model's preferred pool is answered with one replica, active: work that waits is never
 /// answered with zero, whatever has become of the planner.
+/// <b>The rest.</b> Whoever scales takes a pool that is not active to zero after its cooldown, whatever the plan keeps for it: that is told as a decision of its own once nothing of the pool is
+/// left, and stands until there is work again.
 /// </remarks>
-public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, TimeProvider time) : IScaleJournal
+public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, TimeProvider time, ICapacityFeed? capacity = null, IScaleObserver? observer = null) : IScaleJournal
 {
     private const int KeptDecisions = 256;
+
+    /// <summary>A replica that was asked for and never came is not waited for any longer.</summary>
+    private static readonly TimeSpan NeverUp = TimeSpan.FromMinutes(1);
+
+    private static readonly string[] Ends = [" = ", " → ", "; "];
 
     private readonly ConcurrentDictionary<PoolName, Slot> _slots = new();
     private readonly TaskCompletionSource _known = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -34,12 +42,18 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
     /// <summary>Time since the planner was last heard of, by the clock of this machine that never jumps; null before it was: what a store remembers may be old.</summary>
     public TimeSpan? Age => Interlocked.Read(ref _heardAt) is not 0 and var heard ? time.GetElapsedTime(heard) : null;
 
-    /// <inheritdoc/>
+    /// <summary>What is answered for the pool: the plan, or the latch.</summary>
     public ScaleDecision? Latest(PoolName pool)
     {
         var planned = _slots.GetValueOrDefault(pool)?.Planned;
         return planned is { Active: true, Replicas: > 0 } ? planned : Latched(pool, planned) ?? planned;
     }
+
+    /// <summary>What became of the pool last: a pool at rest is at zero, whatever is planned for it.</summary>
+    ScaleDecision? IScaleJournal.Latest(PoolName pool) => _slots.GetValueOrDefault(pool)?.Rest ?? Latest(pool);
+
+    /// <summary>The newest of <see cref="History"/>.</summary>
+    public ScaleDecision? Newest(PoolName pool) => _slots.GetValueOrDefault(pool)?.Newest;
 
     /// <inheritdoc/>
     public IReadOnlyList<ScaleDecision> History(PoolName pool) => _slots.GetValueOrDefault(pool)?.History ?? [];
@@ -86,6 +100,48 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
         }
     }
 
+    /// <summary>Looks for pools of which nothing is left: once a second.</summary>
+    public void Settle(IEnumerable<Model> models)
+    {
+        ArgumentNullException.ThrowIfNull(models);
+        if (capacity is null) return;
+
+        foreach (var model in models)
+        {
+            var hasWork = demand.Latest(model.Name) is { HasWork: true };
+            foreach (var pool in model.Pools)
+            {
+                if (_slots.GetValueOrDefault(pool.Name) is not { IsSettled: false } slot) continue;
+
+                var now = capacity.Latest(pool.Name);
+                lock (_lock)
+                {
+                    if (hasWork) slot.WorkedAt = time.GetUtcNow();
+                    Settle(pool.Name, slot, isEmpty: now is { Desired: 0, Ready: 0, Draining: 0, LoadingSince.Count: 0 });
+                }
+            }
+        }
+    }
+
+    private void Settle(PoolName pool, Slot slot, bool isEmpty)
+    {
+        if (slot.Served.Value is not { Active: false } served) return;
+
+        var now = time.GetUtcNow();
+        var idle = now - (slot.WorkedAt ?? served.At);
+        if (!isEmpty)
+        {
+            slot.WasUp = true;
+            slot.Rest = null;
+        }
+        else if (slot.Rest is null && (slot.Target > 0 ? slot.WasUp || idle > NeverUp : served.Replicas > 0))
+        {
+            var reason = slot.Target > 0 ? string.Create(CultureInfo.InvariantCulture, $"idle for {Math.Max(0, idle.TotalSeconds):F0} s") : "no work";
+            if (slot.Target > 0) observer?.Scaled(pool, slot.Target.Value, 0, reason);
+            slot.Enter(new ScaleDecision(pool, now, 0, false, [reason + " → 0"]));
+        }
+    }
+
     private ScaleDecision? Latched(PoolName pool, ScaleDecision? planned)
     {
         if (catalog.Current.Find(pool)?.Model is not { } model || model.Pools[0].Name != pool) return null;
@@ -101,7 +157,27 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
 
     private void ServeNeedsLock(PoolName pool)
     {
-        if (Latest(pool) is { } decision) Of(pool).Serve(decision);
+        if (Latest(pool) is not { } decision) return;
+
+        var slot = Of(pool);
+        slot.Target ??= capacity?.Latest(pool).Desired ?? 0;
+        if (decision.Active) slot.WorkedAt = time.GetUtcNow();
+        if (!slot.Serve(decision)) return;
+
+        // As whoever scales does it: from zero only for what is active, to zero only after the cooldown.
+        var from = slot.Target.Value;
+        var to = decision.Active || from > 0 ? Math.Max(1, decision.Replicas) : 0;
+        slot.Target = to;
+        if (from != to) observer?.Scaled(pool, from, to, ShortReason(decision));
+    }
+
+    /// <summary>The deciding reason without its arithmetic.</summary>
+    private static string ShortReason(ScaleDecision decision)
+    {
+        if (decision.Reasons is not [var reason, ..]) return "";
+
+        var end = Ends.Select(mark => reason.IndexOf(mark, StringComparison.Ordinal)).Where(at => at > 0).DefaultIfEmpty(reason.Length).Min();
+        return reason[..end];
     }
 
     private Slot Of(PoolName pool) => _slots.GetOrAdd(pool, _ => new Slot());
@@ -111,6 +187,8 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
     {
         private ImmutableQueue<ScaleDecision> _history = [];
         private ScaleDecision? _planned;
+        private ScaleDecision? _newest;
+        private ScaleDecision? _rest;
         private int _kept;
 
         public LatestValue<ScaleDecision> Served { get; } = new();
@@ -119,13 +197,50 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
 
         public IReadOnlyList<ScaleDecision> History => [.. Volatile.Read(ref _history)];
 
+        public ScaleDecision? Newest => Volatile.Read(ref _newest);
+
+        /// <summary>That it was taken to zero, while that is so.</summary>
+        public ScaleDecision? Rest
+        {
+            get => Volatile.Read(ref _rest);
+            set => Volatile.Write(ref _rest, value);
+        }
+
+        /// <summary>Replicas that whoever scales is to see to; null before the first decision.</summary>
+        public int? Target { get; set; }
+
+        /// <summary>Whether there was something of it since it was last active.</summary>
+        public bool WasUp { get; set; }
+
+        /// <summary>When it was last seen at work.</summary>
+        public DateTimeOffset? WorkedAt { get; set; }
+
+        /// <summary>Nothing can be told of it: it is at zero, and so is its plan.</summary>
+        public bool IsSettled => Target is 0 && Served.Value is { Active: false, Replicas: 0 };
+
         public void Plan(ScaleDecision decision) => Volatile.Write(ref _planned, decision);
 
-        public void Serve(ScaleDecision decision)
+        /// <summary>False: it is what was served before.</summary>
+        public bool Serve(ScaleDecision decision)
         {
-            if (Served.Value is { } last && last.Replicas == decision.Replicas && last.Active == decision.Active) return;
+            if (Served.Value is { } last && last.Replicas == decision.Replicas && last.Active == decision.Active) return false;
 
             Served.Set(decision);
+            if (decision.Active) (Rest, WasUp) = (null, false);
+            if (Rest is null) Keep(decision); // at rest, what the plan would keep changes nothing
+            return true;
+        }
+
+        /// <summary>It was taken to zero.</summary>
+        public void Enter(ScaleDecision rest)
+        {
+            (Target, WasUp, Rest) = (0, false, rest);
+            Keep(rest);
+        }
+
+        private void Keep(ScaleDecision decision)
+        {
+            Volatile.Write(ref _newest, decision);
             var history = _history.Enqueue(decision);
             if (++_kept > KeptDecisions) (history, _kept) = (history.Dequeue(), KeptDecisions);
             Volatile.Write(ref _history, history);
