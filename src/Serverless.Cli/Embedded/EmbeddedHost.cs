@@ -6,11 +6,9 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Gateway;
 using Serverless.Hosting.Keys;
-using Serverless.Hosting.Manifests;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Scaler.Embedded;
@@ -27,9 +25,8 @@ internal static class EmbeddedHost
     /// <exception cref="Hosting.Manifests.CatalogException">The manifests are faulty.</exception>
     public static WebApplication Build(EmbeddedOptions options, Action<WebApplicationBuilder>? configure = null) => GatewayHost.Build([], builder =>
     {
-        var catalog = new FileCatalogSource(options.Manifests ?? ModelsFolder.Find());
         builder.Services
-            .AddSingleton<ICatalogSource>(catalog)
+            .AddManifestFolder(options.Manifests ?? ModelsFolder.Find())
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
             .AddQueueLimits()
             .AddSingleton(_ => new DataFolder(options.Data))

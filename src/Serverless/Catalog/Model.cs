@@ -32,4 +32,12 @@ public sealed record Model
 
     /// <summary>Its pools, one per flavor and in that order.</summary>
     public IReadOnlyList<Pool> Pools => field ??= [.. Flavors.Select(flavor => new Pool(PoolName.Of(Name, flavor.Name), this, flavor))];
+
+    /// <summary>By value: what a reading says again is the same.</summary>
+    public bool Equals(Model? other) =>
+        other is not null && Name == other.Name && Family == other.Family && OwnedBy == other.OwnedBy && CreatedAt == other.CreatedAt && Source == other.Source
+        && ContextTokens == other.ContextTokens && Backend == other.Backend && Scaling == other.Scaling && Flavors.SequenceEqual(other.Flavors);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, Source, ContextTokens, Backend, Scaling, Flavors.Count);
 }

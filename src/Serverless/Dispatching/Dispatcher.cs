@@ -37,7 +37,10 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
     /// <summary>Says that the queue may hold something.</summary>
     public void Wake() => _inbox.Writer.TryWrite(new DispatchInput.Arrived()); // one whose inbox is full is awake
 
-    /// <summary>Runs until stopped: then it takes nothing more before it does anything else. What it has not answered goes back into the queue when it stops consuming.</summary>
+    /// <summary>Says that the catalogue has the model no longer, or again: without it nothing more is begun, what waits is told so, and the dispatcher ends with what runs. False: its inbox is full, say it again.</summary>
+    public bool Retire(bool isRetired) => _inbox.Writer.TryWrite(new DispatchInput.Retired(isRetired));
+
+    /// <summary>Runs until stopped, or retired and done: then it takes nothing more before it does anything else. What it has not answered goes back into the queue when it stops consuming.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
@@ -56,6 +59,7 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
                 }
 
                 work.Advance();
+                if (work.IsDone) return;
                 Follow(work, ticker, stop.Token);
             }
         }

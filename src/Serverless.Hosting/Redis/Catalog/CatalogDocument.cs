@@ -19,7 +19,7 @@ internal sealed record CatalogDocument
     public IReadOnlyDictionary<string, int> ContextTokens { get; init; } = new Dictionary<string, int>();
 
     /// <summary>Reads the files of a folder: the document of them, null if something in them is wrong.</summary>
-    public static (CatalogDocument? Document, IReadOnlyList<CatalogFinding> Errors) Read(IEnumerable<(string Path, byte[] Bytes)> folder, IModelInspector inspector)
+    public static (CatalogDocument? Document, IReadOnlyList<CatalogFinding> Errors) Read(IEnumerable<(string Path, byte[] Bytes)> folder, NotingInspector inspector)
     {
         var (errors, manifests, files) = (new List<CatalogFinding>(), new List<Manifest>(), new List<ManifestFile>());
         foreach (var (path, bytes) in folder)
@@ -28,9 +28,11 @@ internal sealed record CatalogDocument
             files.Add(new ManifestFile { Path = path, Text = Encoding.UTF8.GetString(bytes) });
         }
 
-        var notes = new Dictionary<string, int>(StringComparer.Ordinal);
-        errors.AddRange(new CatalogReader(new NotingInspector(inspector, notes)).Read(manifests).Errors);
-        return errors.Count > 0 ? (null, errors) : (new CatalogDocument { Version = CurrentVersion, Files = files, ContextTokens = notes }, []);
+        errors.AddRange(new CatalogReader(inspector).Read(manifests).Errors);
+        if (errors.Count > 0) return (null, errors);
+
+        var contexts = inspector.Facts.ToDictionary(noted => noted.Path, noted => noted.Facts.ContextTokens, StringComparer.Ordinal);
+        return (new CatalogDocument { Version = CurrentVersion, Files = files, ContextTokens = contexts }, []);
     }
 
     /// <summary>The catalogue it holds.</summary>
@@ -50,16 +52,6 @@ internal sealed record CatalogDocument
         public required string Path { get; init; }
 
         public required string Text { get; init; }
-    }
-
-    private sealed class NotingInspector(IModelInspector inner, Dictionary<string, int> notes) : IModelInspector
-    {
-        public ModelFacts? Inspect(string path, out string? fault)
-        {
-            var facts = inner.Inspect(path, out fault);
-            if (facts is not null) notes[path] = facts.ContextTokens;
-            return facts;
-        }
     }
 
     private sealed class NotedInspector(IReadOnlyDictionary<string, int> notes) : IModelInspector

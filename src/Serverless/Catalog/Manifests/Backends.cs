@@ -13,7 +13,7 @@ internal static class Backends
     public static readonly string[] Containers = [Default, "sglang", "llamacpp", "tgi", "tensorrt-llm", "ollama"];
 
     /// <summary>Of every flavor: what a replica costs an hour.</summary>
-    public const string Price = "pricePerHour";
+    public const string Price = Flavor.PriceParam;
 
     /// <summary>Of engines that split a request over replicas: the part that this flavor's do.</summary>
     public const string Role = "role";

@@ -31,7 +31,7 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
 
         var backend = BackendOf(deployment, declared);
         var flavors = FlavorsOf(deployment, declared, backend);
-        var context = ContextOf(declared, backend, out var isServable);
+        var (context, isServable, version) = ContextOf(declared, backend);
         BackendRules.Check(deployment, declared, backend);
         if (declared.Source is null || declared.Family is null || flavors.Count == 0 || !isServable || !RolesAreWhole(flavors, deployment) || !RolesFit(flavors, deployment)) return null;
 
@@ -41,7 +41,7 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
             Family = declared.Family,
             OwnedBy = declared.OwnedBy ?? "serverless",
             CreatedAt = declared.CreatedAt ?? DateTimeOffset.UnixEpoch,
-            Source = declared.Source,
+            Source = declared.Source with { Version = version },
             ContextTokens = context,
             Backend = backend,
             Flavors = flavors,
@@ -114,12 +114,9 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
         return chosen;
     }
 
-    /// <param name="declared">The model.</param>
-    /// <param name="backend">What runs it.</param>
-    /// <param name="isServable">Whether the engine runs what the file holds. Where not, the model is left out and said so; the others are served.</param>
-    private int ContextOf(DeclaredModel declared, string backend, out bool isServable)
+    /// <summary>Its context, whether the engine runs what the file holds (where not, the model is left out and said so; the others are served), and which file it is.</summary>
+    private (int Tokens, bool IsServable, string? Version) ContextOf(DeclaredModel declared, string backend)
     {
-        isServable = true;
         if (backend != Backends.InProcess)
         {
             if (declared.ContextTokens is null && backend != Backends.Simulated)
@@ -127,21 +124,16 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
                 declared.Spec.Warn("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is not given and the model's files are not at hand; {AssumedContextTokens} is assumed"));
             }
 
-            return declared.ContextTokens ?? AssumedContextTokens;
+            return (declared.ContextTokens ?? AssumedContextTokens, true, null);
         }
 
-        if (declared.Source is not { Scheme: ModelSourceReader.Host } source) return declared.ContextTokens ?? AssumedContextTokens;
+        if (declared.Source is not { Scheme: ModelSourceReader.Host } source) return (declared.ContextTokens ?? AssumedContextTokens, true, null);
 
         var facts = inspector.Inspect(source.Location, out var fault);
         if (facts is null) declared.Spec.Error("source", $"cannot be served: {fault}");
         else if (declared.ContextTokens > facts.ContextTokens) declared.Spec.Error("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is more than the model's file allows, {facts.ContextTokens}"));
-        if (facts?.Unservable is { } reason)
-        {
-            isServable = false;
-            declared.Spec.Warn("source", $"is of a model that cannot be served and is left out: {reason}");
-        }
-
-        return declared.ContextTokens ?? facts?.ContextTokens ?? AssumedContextTokens;
+        if (facts?.Unservable is { } reason) declared.Spec.Warn("source", $"is of a model that cannot be served and is left out: {reason}");
+        return (declared.ContextTokens ?? facts?.ContextTokens ?? AssumedContextTokens, facts?.Unservable is null, facts?.Version);
     }
 
     /// <summary>Model and flavor are joined by a dash, and both may hold one: <c>a-b</c> on <c>c</c> is <c>a</c> on <c>b-c</c>.</summary>
