@@ -31,7 +31,8 @@ public sealed record Model
     public ScalingConfig Scaling { get; init; } = new();
 
     /// <summary>Its pools, one per flavor and in that order.</summary>
-    public IReadOnlyList<Pool> Pools => field ??= [.. Flavors.Select(flavor => new Pool(PoolName.Of(Name, flavor.Name), this, flavor))];
+    /// <remarks>A copy (<c>with</c>) takes this along: its own are made when it is asked.</remarks>
+    public IReadOnlyList<Pool> Pools => field is [var first, ..] && ReferenceEquals(first.Model, this) ? field : field = [.. Flavors.Select(flavor => new Pool(PoolName.Of(Name, flavor.Name), this, flavor))];
 
     /// <summary>By value: what a reading says again is the same.</summary>
     public bool Equals(Model? other) =>

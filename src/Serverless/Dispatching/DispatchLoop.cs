@@ -58,7 +58,10 @@ internal sealed class DispatchLoop
     public bool WantsDeliveries => IsAwake || _attempts.Replicas.Count > 0;
 
     /// <summary>Whether the catalogue has the model no longer, and nothing of it is left: what ran has ended, and for a while nobody has sent what was admitted before.</summary>
-    public bool IsDone => _isRetired && _table.Count == 0 && !_attempts.HasClaims && _calls.IsIdle && _ports.Time.GetUtcNow() >= _deliveredUntil;
+    public bool IsDone => _isRetired && !HoldsWork;
+
+    /// <summary>Whether there is anything of it: requests, ends that are being written, or what others may still send, having sent something of late.</summary>
+    public bool HoldsWork => _table.Count > 0 || _attempts.HasClaims || !_calls.IsIdle || _ports.Time.GetUtcNow() < _deliveredUntil;
 
     /// <summary>For tests: see <see cref="Placement.Reservation"/>.</summary>
     public (RequestId Head, ReplicaState Replica)? Reservation => _placement.Reservation;

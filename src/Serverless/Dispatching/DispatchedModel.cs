@@ -36,6 +36,9 @@ internal sealed class DispatchedModel : IAsyncDisposable
     /// <summary>Says that something may wait for it.</summary>
     public void Wake() => _dispatcher.Wake();
 
+    /// <summary>Whether its dispatcher has requests, or had some of late.</summary>
+    public bool HoldsWork => _dispatcher.HoldsWork;
+
     /// <summary>Says whether the catalogue has the model; said again and again, told when it changes. One that it has no longer ends by itself, with what runs of it.</summary>
     public void Follow(bool isInCatalog)
     {

@@ -30,9 +30,13 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
     private TimeSpan _rhythm = Timeout.InfiniteTimeSpan;
     private int _ticks;
     private volatile bool _awake = true;
+    private volatile bool _holdsWork;
 
     /// <summary>Whether it looks for work, or sleeps until there is some.</summary>
     public bool IsAwake => _awake;
+
+    /// <summary>Whether it has requests, or had some of late.</summary>
+    public bool HoldsWork => _holdsWork || _inbox.Reader.Count > 0;
 
     /// <summary>Says that the queue may hold something.</summary>
     public void Wake() => _inbox.Writer.TryWrite(new DispatchInput.Arrived()); // one whose inbox is full is awake
@@ -75,7 +79,7 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
     private void Follow(DispatchLoop work, ITimer ticker, CancellationToken stoppingToken)
     {
         if (work.Rhythm != _rhythm) ticker.Change(_rhythm = work.Rhythm, _rhythm);
-        _awake = work.IsAwake;
+        (_awake, _holdsWork) = (work.IsAwake, work.HoldsWork);
         if (work.WantsDeliveries == _consuming is not null) return;
 
         if (_consuming is { } consuming)

@@ -94,7 +94,13 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
         NoteLiving(living, now);
 
         var models = catalog.Current.Models.Select(model => model.Name).ToHashSet();
-        foreach (var (model, dispatched) in _models) dispatched.Follow(models.Contains(model));
+        foreach (var (model, dispatched) in _models)
+        {
+            var isInCatalog = models.Contains(model);
+            if (!isInCatalog && !dispatched.HoldsWork) await LeaveAsync(model, dispatched, "the catalogue has it no longer");
+            else dispatched.Follow(isInCatalog);
+        }
+
         await HandOverAsync(living, models, now);
         await TakeAsync([.. models.Where(model => !_models.ContainsKey(model))], living, stoppingToken);
     }
