@@ -10,7 +10,7 @@ public sealed record Pool(PoolName Name, Model Model, Flavor Flavor)
     public bool RunsAs(Pool other)
     {
         ArgumentNullException.ThrowIfNull(other);
-        return Model.Source == other.Model.Source && Model.Backend == other.Model.Backend && Model.ContextTokens == other.Model.ContextTokens
+        return Model.Source == other.Model.Source && Model.Backend == other.Model.Backend && Model.ContextTokens == other.Model.ContextTokens && Model.Sampling == other.Model.Sampling
             && Flavor.AcceleratorClass == other.Flavor.AcceleratorClass && Flavor.Same(Settings(Flavor), Settings(other.Flavor));
     }
 
