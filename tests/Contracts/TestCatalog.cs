@@ -1,11 +1,22 @@
 using Serverless.Catalog;
+using Serverless.Feeds;
 
 namespace Serverless;
 
 /// <summary>A catalogue of models that a test names; <see cref="Current"/> may be replaced.</summary>
-internal sealed class TestCatalog(ModelCatalog catalog) : ICatalogSource
+internal sealed class TestCatalog : ICatalogSource
 {
-    public ModelCatalog Current { get; set; } = catalog;
+    private readonly LatestValue<ModelCatalog> _current = new();
+
+    public TestCatalog(ModelCatalog catalog) => _current.Set(catalog);
+
+    public ModelCatalog Current
+    {
+        get => _current.Value!;
+        set => _current.Set(value);
+    }
+
+    public IAsyncEnumerable<ModelCatalog> WatchAsync(CancellationToken cancellationToken) => _current.WatchAsync(cancellationToken);
 
     public static TestCatalog Of(params ModelName[] models) => new(CatalogOf(models));
 

@@ -10,14 +10,11 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Console;
 using Microsoft.Extensions.Options;
-using Serverless.Catalog;
 using Serverless.Cli.Shell;
 using Serverless.Demand;
 using Serverless.Gateway;
 using Serverless.Hosting.Keys;
-using Serverless.Hosting.Manifests;
 using Serverless.Hosting.Telemetry;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
@@ -31,9 +28,6 @@ namespace Serverless.Cli.Embedded;
 /// <summary>The embedded shape: every part of the platform in one process, over memory and one SQLite file.</summary>
 internal static class EmbeddedHost
 {
-    /// <summary>Settings are read at the start. Watching their file would watch all folders below: thousands, from a home folder.</summary>
-    private const string NoFileWatch = "--hostBuilder:reloadConfigOnChange=false";
-
     /// <summary>Builds it; start it to serve.</summary>
     /// <exception cref="Hosting.Manifests.CatalogException">The manifests are faulty.</exception>
     /// <exception cref="ToolException">Settings are faulty; the message tells them all, each with its key and value.</exception>
@@ -43,7 +37,7 @@ internal static class EmbeddedHost
         try
         {
             return GatewayHost.Build(
-                [NoFileWatch],
+                [],
                 builder =>
                 {
                     settings = builder.Configuration;
@@ -63,9 +57,8 @@ internal static class EmbeddedHost
 
     private static void AddParts(WebApplicationBuilder builder, EmbeddedOptions options)
     {
-        var catalog = new FileCatalogSource(options.Manifests ?? ModelsFolder.Of(null));
         builder.Services
-            .AddSingleton<ICatalogSource>(catalog)
+            .AddManifestFolder(options.Manifests ?? ModelsFolder.Of(null))
             .AddSingleton<ITokenCounter, GgufTokenCounter>()
             .AddQueueLimits()
             .AddSingleton(_ => new DataFolder(options.Data))

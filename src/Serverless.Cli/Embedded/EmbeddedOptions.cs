@@ -28,5 +28,4 @@ internal sealed record EmbeddedOptions
 
     /// <summary>Whether only warnings are logged.</summary>
     public bool Quiet { get; init; }
-
 }

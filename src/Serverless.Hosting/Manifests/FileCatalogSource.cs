@@ -8,9 +8,10 @@ namespace Serverless.Hosting.Manifests;
 public sealed class FileCatalogSource : ICatalogSource
 {
     private readonly string _folder;
-    private readonly CatalogReader _reader;
+    private readonly IModelInspector _inspector;
     private readonly Lock _reloading = new();
     private readonly LatestValue<ModelCatalog> _current = new();
+    private NotingInspector? _noted;
 
     /// <summary>Reads the folder.</summary>
     /// <exception cref="CatalogException">There is no such folder, or something in it is wrong.</exception>
@@ -22,11 +23,14 @@ public sealed class FileCatalogSource : ICatalogSource
     internal FileCatalogSource(string folder, IModelInspector inspector)
     {
         _folder = Path.GetFullPath(folder);
-        _reader = new CatalogReader(inspector);
-        var reading = Read();
+        _inspector = inspector;
+        var reading = Read(Look());
         _current.Set(reading.Catalog ?? throw new CatalogException(_folder, reading.Errors));
         Warnings = reading.Warnings;
     }
+
+    /// <summary>The folder.</summary>
+    public string Folder => _folder;
 
     /// <inheritdoc/>
     public ModelCatalog Current => _current.Value!;
@@ -37,27 +41,40 @@ public sealed class FileCatalogSource : ICatalogSource
     /// <summary>What has no effect, of the reading that <see cref="Current"/> is from.</summary>
     public IReadOnlyList<CatalogFinding> Warnings { get; private set; }
 
+    /// <summary>The look that was read last, good or faulty.</summary>
+    internal FolderLook LastRead { get; private set; } = new([], [], []);
+
     /// <summary>Reads the folder again. With an error the last good catalogue stays, and the answer says what is wrong.</summary>
-    public CatalogReading Reload()
+    public CatalogReading Reload() => Reload(Look());
+
+    /// <summary>Reads what a look saw.</summary>
+    internal CatalogReading Reload(FolderLook look)
     {
         lock (_reloading)
         {
-            var reading = Read();
+            var reading = Read(look);
             if (reading.Catalog is not { } catalog) return reading;
 
             Warnings = reading.Warnings;
-            _current.Set(catalog);
-            return reading;
+            var kept = catalog.KeepingFrom(Current);
+            if (!ReferenceEquals(kept, Current)) _current.Set(kept);
+            return reading with { Catalog = kept };
         }
     }
 
-    private CatalogReading Read()
-    {
-        var errors = new List<CatalogFinding>();
-        var manifests = new List<Manifest>();
-        foreach (var file in ManifestFolder.Read(_folder, errors)) manifests.AddRange(YamlManifests.Read(file.Path, file.Bytes, errors));
+    /// <summary>Looks at the folder now.</summary>
+    internal FolderLook Look() => FolderLook.At(_folder, LastRead.Models);
 
-        var reading = _reader.Read(manifests);
+    private CatalogReading Read(FolderLook look)
+    {
+        var errors = new List<CatalogFinding>(look.Errors);
+        var manifests = new List<Manifest>();
+        foreach (var file in look.Files) manifests.AddRange(YamlManifests.Read(file.Path, file.Bytes, errors));
+
+        var noting = new NotingInspector(_inspector, _noted);
+        var reading = new CatalogReader(noting).Read(manifests);
+        _noted = noting;
+        LastRead = look with { Models = noting.Files };
         return errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] };
     }
 }

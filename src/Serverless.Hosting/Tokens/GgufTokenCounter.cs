@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Serverless.Catalog;
+using Serverless.Hosting.Manifests;
 using Serverless.Inference.Gguf;
 using Serverless.Inference.Templates;
 using Serverless.Inference.Tokenizers;
@@ -11,11 +12,15 @@ namespace Serverless.Hosting.Tokens;
 /// Counts with the template and tokenizer of the model's own file: exactly what the engine will see. Models without a file here, or with one that cannot be read, are
 /// estimated at four bytes a token. A file that is replaced, or comes later, is read then.
 /// </summary>
-public sealed class GgufTokenCounter : ITokenCounter
+public sealed class GgufTokenCounter(ICatalogSource? catalog = null) : ITokenCounter
 {
     private const int BytesPerToken = 4;
 
     private readonly ConcurrentDictionary<string, Lazy<Opened>> _readers = new(StringComparer.Ordinal);
+    private ModelCatalog? _catalog;
+
+    /// <summary>Files whose tokenizers are kept.</summary>
+    internal IReadOnlyCollection<string> Kept => [.. _readers.Keys];
 
     /// <inheritdoc/>
     public int CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body) => CountPrompt(model, kind, body, int.MaxValue).Tokens;
@@ -24,10 +29,21 @@ public sealed class GgufTokenCounter : ITokenCounter
     public PromptCount CountPrompt(Model model, EndpointName kind, ReadOnlyMemory<byte> body, int limit, bool wantBlocks = false, DateTimeOffset at = default)
     {
         ArgumentNullException.ThrowIfNull(model);
+        DropUnnamed();
         if (Find(model.Source) is { } reader) return reader.Count(kind, body, limit, wantBlocks, at);
 
         var estimate = Math.Max(1, body.Length / BytesPerToken);
         return new PromptCount(estimate, estimate, estimate > limit);
+    }
+
+    /// <summary>Lets go of the tokenizers that no model of the catalogue has any more, once for each catalogue.</summary>
+    private void DropUnnamed()
+    {
+        var current = catalog?.Current;
+        if (ReferenceEquals(Interlocked.Exchange(ref _catalog, current), current)) return;
+
+        var named = current!.Models.Select(model => model.Source.Location).ToHashSet(StringComparer.Ordinal);
+        foreach (var unnamed in _readers.Keys.Where(path => !named.Contains(path))) _readers.TryRemove(unnamed, out _);
     }
 
     /// <summary>The reader of a model's file as it is now, or the last there was where the file is away for the moment; null where there never was one.</summary>
@@ -35,9 +51,9 @@ public sealed class GgufTokenCounter : ITokenCounter
     {
         if (source.Scheme != "host") return null;
 
-        var file = FileIdentity.Of(source.Location);
+        var file = ModelFile.Of(source.Location);
         var known = _readers.GetValueOrDefault(source.Location);
-        if (file is null) return known?.Value.Reader;
+        if (!file.Exists) return known?.Value.Reader;
         if (known is not null && known.Value.File == file && !known.Value.IsRetried) return known.Value.Reader;
 
         // Only one of those who come meanwhile reads the file; the others wait for it.
@@ -47,7 +63,7 @@ public sealed class GgufTokenCounter : ITokenCounter
     }
 
     /// <summary>What is wrong with the file itself stays so until it is replaced; what went wrong while it was read may be over the next time.</summary>
-    private static Opened Open(string path, FileIdentity identity)
+    private static Opened Open(string path, ModelFile identity)
     {
         try
         {
@@ -60,15 +76,5 @@ public sealed class GgufTokenCounter : ITokenCounter
         }
     }
 
-    private sealed record Opened(FileIdentity File, PromptReader? Reader, bool IsRetried);
-
-    /// <summary>What tells a file from the one that was there before under its name.</summary>
-    private sealed record FileIdentity(long Length, DateTime WrittenAt)
-    {
-        public static FileIdentity? Of(string path)
-        {
-            var file = new FileInfo(path);
-            return file.Exists ? new FileIdentity(file.Length, file.LastWriteTimeUtc) : null;
-        }
-    }
+    private sealed record Opened(ModelFile File, PromptReader? Reader, bool IsRetried);
 }

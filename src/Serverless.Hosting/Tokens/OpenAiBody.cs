@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.Json;
+using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Inference.Sampling;
 using Serverless.Requests;
@@ -33,31 +34,32 @@ public sealed record OpenAiBody
     /// <summary>vLLM's <c>ignore_eos</c>.</summary>
     public required bool IgnoreEnd { get; init; }
 
-    /// <summary>Reads a body, which must not change while this is used.</summary>
+    /// <summary>Reads a body, which must not change while this is used. Where it says nothing of how tokens are chosen the defaults of its model hold, then OpenAI's.</summary>
     /// <exception cref="JsonException">It is not JSON.</exception>
     /// <exception cref="ServingException">A field holds what no engine of ours can honour.</exception>
     [SuppressMessage("Reliability", "CA2000", Justification = "The document reads from the body where it lies and lives as long as this; a copy of it would double the largest prompts.")]
-    public static OpenAiBody Parse(EndpointName kind, ReadOnlyMemory<byte> body) =>
-        Read(kind, JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = MaxDepth }).RootElement);
+    public static OpenAiBody Parse(EndpointName kind, ReadOnlyMemory<byte> body, SamplingDefaults? defaults = null) =>
+        Read(kind, JsonDocument.Parse(body, new JsonDocumentOptions { MaxDepth = MaxDepth }).RootElement, defaults);
 
     /// <summary>Reads a body that is parsed already.</summary>
     /// <exception cref="ServingException">A field holds what no engine of ours can honour.</exception>
-    public static OpenAiBody Read(EndpointName kind, JsonElement root)
+    public static OpenAiBody Read(EndpointName kind, JsonElement root, SamplingDefaults? defaults = null)
     {
         if (root.ValueKind != JsonValueKind.Object) throw new JsonException("The body is no object.");
 
+        defaults ??= SamplingDefaults.None;
         return new OpenAiBody
         {
             Root = root,
             Endpoint = kind,
             Sampling = new SamplingOptions
             {
-                Temperature = Number(root, "temperature", 1),
-                TopP = Number(root, "top_p", 1),
-                TopK = Math.Max(0, (int)Number(root, "top_k", 0)),
-                MinP = Number(root, "min_p", 0),
-                PresencePenalty = Number(root, "presence_penalty", 0),
-                FrequencyPenalty = Number(root, "frequency_penalty", 0),
+                Temperature = Number(root, "temperature", defaults.Temperature ?? 1),
+                TopP = Number(root, "top_p", defaults.TopP ?? 1),
+                TopK = Math.Max(0, (int)Number(root, "top_k", defaults.TopK ?? 0)),
+                MinP = Number(root, "min_p", defaults.MinP ?? 0),
+                PresencePenalty = Number(root, "presence_penalty", defaults.PresencePenalty ?? 0),
+                FrequencyPenalty = Number(root, "frequency_penalty", defaults.FrequencyPenalty ?? 0),
                 LogitBias = Bias(root),
             },
             Stop = Stops(root),

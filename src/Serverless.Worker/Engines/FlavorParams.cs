@@ -1,27 +1,33 @@
-using System.Globalization;
 using Serverless.Catalog;
+using Serverless.Catalog.Manifests;
 
 namespace Serverless.Worker.Engines;
 
-/// <summary>Reads a flavor's engine parameters; a key that the engine does not know is a fault, not silence.</summary>
-internal sealed class FlavorParams(Pool pool)
+/// <summary>Reads a flavor's engine parameters by the engine's table; a key that is not in it is a fault, not silence.</summary>
+internal sealed class FlavorParams
 {
-    private readonly HashSet<string> _read = new(StringComparer.Ordinal);
+    private readonly Pool _pool;
 
-    public int Integer(string key, int fallback, int least, int most) => (int)Number(key, fallback, least, most);
-
-    public double Number(string key, double fallback, double least, double most)
+    /// <exception cref="EngineLoadException">A parameter is none of the table's.</exception>
+    public FlavorParams(Pool pool, IReadOnlyList<FlavorParam> table)
     {
-        _read.Add(key);
-        if (!pool.Flavor.Params.TryGetValue(key, out var text)) return fallback;
-        if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value >= least && value <= most) return value;
-
-        throw new EngineLoadException(string.Create(CultureInfo.InvariantCulture, $"Pool '{pool.Name}': parameter '{key}' is '{text}'; {least} to {most} is allowed."));
+        _pool = pool;
+        var unknown = pool.Flavor.Params.Keys.FirstOrDefault(key => key != Flavor.PriceParam && table.All(param => param.Name != key)); // the price is the scaler's
+        if (unknown is not null)
+            throw new EngineLoadException($"Pool '{pool.Name}': parameter '{unknown}' is not known to backend '{pool.Model.Backend}'; known are: {string.Join(", ", table.Select(param => param.Name).Order(StringComparer.Ordinal))}.");
     }
 
-    public void Finish()
+    public int Integer(FlavorParam param, int otherwise = 0) => (int)Number(param, otherwise);
+
+    public double Number(FlavorParam param, double otherwise = 0)
     {
-        if (pool.Flavor.Params.Keys.FirstOrDefault(key => !_read.Contains(key)) is { } unknown)
-            throw new EngineLoadException($"Pool '{pool.Name}': parameter '{unknown}' is not known to backend '{pool.Model.Backend}'; known are: {string.Join(", ", _read.Order(StringComparer.Ordinal))}.");
+        try
+        {
+            return param.Read(_pool.Flavor.Params, otherwise);
+        }
+        catch (FormatException exception)
+        {
+            throw new EngineLoadException($"Pool '{_pool.Name}': parameter {exception.Message}.", exception);
+        }
     }
 }

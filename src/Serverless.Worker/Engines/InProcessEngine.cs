@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Serverless.Catalog;
 using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
 using Serverless.Inference.Models;
@@ -10,7 +11,7 @@ using Serverless.Sessions;
 namespace Serverless.Worker.Engines;
 
 /// <summary>The engine in this process. A request's choices are sequences of one batch; each continues exactly from what is logged of it.</summary>
-internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engine, InferenceEngineOptions options, PromptReader prompts) : IEngine
+internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engine, InferenceEngineOptions options, PromptReader prompts, SamplingDefaults? sampling = null) : IEngine
 {
     private const int LongBody = 8192;
 
@@ -37,7 +38,7 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
         // A long prompt takes a while to read; the caller has others to hear.
         if (request.Body.Length > LongBody) await Task.Yield();
 
-        var body = OpenAiBody.Parse(request.Endpoint, request.Body);
+        var body = OpenAiBody.Parse(request.Endpoint, request.Body, sampling);
         var encoded = prompts.Encode(body, request.AcceptedAt);
         var perPrompt = Math.Max(1, request.Choices / encoded.Count);
         var sequences = new List<GenerationRequest?>(request.Choices);

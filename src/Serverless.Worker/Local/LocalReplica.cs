@@ -23,6 +23,11 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
     private readonly CancellationTokenSource _drain = new();
     private readonly ILogger<LocalReplica> _logger = parts.Loggers.CreateLogger<LocalReplica>();
 
+    public string Name => name;
+
+    /// <summary>The pool as the catalogue had it when the replica was begun.</summary>
+    public Pool Pool => pool;
+
     public DateTimeOffset Since { get; } = parts.Time.GetUtcNow();
 
     public ReplicaPhase Phase { get; private set; }

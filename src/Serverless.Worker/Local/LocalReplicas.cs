@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Loops;
 using Serverless.Scaling.Capacity;
@@ -9,9 +10,9 @@ namespace Serverless.Worker.Local;
 
 /// <summary>
 /// The replicas of this process: what a Deployment and its pods are in a cluster. Each second there are made as many as were last asked for: one that ended unasked, whatever
-/// ended it, is begun again after a pause that grows. Scaling down drains the newest. Thread-safe.
+/// ended it, is begun again after a pause that grows, and one that is not what the catalogue says any more is replaced. Scaling down drains the newest. Thread-safe.
 /// </summary>
-internal sealed class LocalReplicas(ICatalogSource catalog, ReplicaParts parts, ICapacityFeed capacity, Supervisor supervisor) : IScaleTarget, IHostedService, IDisposable
+internal sealed partial class LocalReplicas(ICatalogSource catalog, ReplicaParts parts, ICapacityFeed capacity, Supervisor supervisor) : IScaleTarget, IHostedService, IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
@@ -20,6 +21,7 @@ internal sealed class LocalReplicas(ICatalogSource catalog, ReplicaParts parts, 
     private readonly ICatalogSource _catalog = catalog;
     private readonly ReplicaParts _parts = parts;
     private readonly ICapacityFeed _capacity = capacity;
+    private readonly ILogger<LocalReplicas> _logger = parts.Loggers.CreateLogger<LocalReplicas>();
     private readonly ConcurrentDictionary<PoolName, PoolReplicas> _pools = new();
     private readonly CancellationTokenSource _leaving = new();
     private readonly CancellationTokenSource _stop = new();
@@ -27,8 +29,9 @@ internal sealed class LocalReplicas(ICatalogSource catalog, ReplicaParts parts, 
 
     public ValueTask ScaleAsync(PoolName pool, int replicas, CancellationToken cancellationToken)
     {
-        var known = _catalog.Current.Find(pool) ?? throw new ArgumentException($"Pool '{pool}' is not in the catalogue.", nameof(pool));
-        _pools.GetOrAdd(pool, _ => new PoolReplicas(known, this)).Scale(replicas);
+        if (_catalog.Current.Find(pool) is { } known) _pools.GetOrAdd(pool, _ => new PoolReplicas(known, this)).Scale(replicas);
+        else if (_pools.TryGetValue(pool, out var gone)) gone.Scale(0); // the catalogue has it no longer
+        else if (replicas > 0) throw new ArgumentException($"Pool '{pool}' is not in the catalogue.", nameof(pool));
         return ValueTask.CompletedTask;
     }
 
@@ -61,9 +64,16 @@ internal sealed class LocalReplicas(ICatalogSource catalog, ReplicaParts parts, 
         using var timer = new PeriodicTimer(Interval, _parts.Time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            foreach (var pool in _pools.Values) pool.Reconcile();
+            foreach (var (name, pool) in _pools)
+            {
+                if (_catalog.Current.Find(name) is null) pool.Scale(0);
+                else pool.Reconcile();
+            }
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Replica {Replica} of pool {Pool} is replaced: the manifests say another thing now. It drains.")]
+    private partial void Replaced(string replica, PoolName pool);
 
     private sealed class PoolReplicas(Pool pool, LocalReplicas owner)
     {
@@ -84,22 +94,35 @@ internal sealed class LocalReplicas(ICatalogSource catalog, ReplicaParts parts, 
             Reconcile();
         }
 
-        /// <summary>Drains those too many, and begins those missing; not before the pause after one that failed.</summary>
+        /// <summary>
+        /// Drains those too many, and begins those missing; not before the pause after one that failed. Replicas that are not what the catalogue says any more are replaced one after
+        /// the other: a new one is begun, and once it is ready an old one drains. While no new one gets ready the old ones serve on.
+        /// </summary>
         public void Reconcile()
         {
             var changed = false;
             lock (_lock)
             {
-                var live = _replicas.Where(entry => entry.Replica.Phase != ReplicaPhase.Draining).ToList();
-                foreach (var (newest, _) in live.Skip(_desired))
+                _pool = owner._catalog.Current.Find(_pool.Name) ?? _pool;
+                var live = _replicas.Select(entry => entry.Replica).Where(replica => replica.Phase != ReplicaPhase.Draining).ToList();
+                var fresh = live.Where(replica => _pool.RunsAs(replica.Pool)).ToList();
+                var old = live.Except(fresh).ToList();
+                foreach (var useless in old.Where(replica => replica.Phase == ReplicaPhase.Loading)) DrainNeedsLock(useless);
+                old.RemoveAll(replica => replica.Phase == ReplicaPhase.Draining);
+
+                var ready = fresh.Count(replica => replica.Phase == ReplicaPhase.Ready);
+                foreach (var replaced in old.Take(old.Count + ready - _desired).ToArray())
                 {
-                    newest.Drain();
-                    changed = true;
+                    DrainNeedsLock(replaced);
+                    old.Remove(replaced);
+                    if (ready > 0) owner.Replaced(replaced.Name, _pool.Name);
                 }
 
+                var wanted = Math.Min(_desired, _desired - old.Count + 1); // one more than are wanted, while it loads
+                foreach (var newest in fresh.Skip(wanted)) DrainNeedsLock(newest);
                 if (owner._parts.Time.GetUtcNow() >= _notBefore)
                 {
-                    for (var missing = _desired - live.Count; missing > 0; missing--)
+                    for (var missing = wanted - fresh.Count; missing > 0; missing--)
                     {
                         StartNeedsLock();
                         changed = true;
@@ -108,6 +131,12 @@ internal sealed class LocalReplicas(ICatalogSource catalog, ReplicaParts parts, 
             }
 
             if (changed) Publish();
+
+            void DrainNeedsLock(LocalReplica replica)
+            {
+                replica.Drain();
+                changed = true;
+            }
         }
 
         public Task GoneAsync()
@@ -117,7 +146,6 @@ internal sealed class LocalReplicas(ICatalogSource catalog, ReplicaParts parts, 
 
         private void StartNeedsLock()
         {
-            _pool = owner._catalog.Current.Find(_pool.Name) ?? _pool;
             var replica = new LocalReplica($"{_pool.Name}-{_created++}", _pool, owner._parts, Publish);
             _replicas.Add((replica, Task.Run(() => RunAsync(replica), CancellationToken.None)));
         }

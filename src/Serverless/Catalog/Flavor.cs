@@ -3,6 +3,9 @@ namespace Serverless.Catalog;
 /// <summary>One way to run a model on an accelerator class; a model lists them in order of preference.</summary>
 public sealed record Flavor
 {
+    /// <summary>The parameter that is <see cref="HourlyPrice"/>: the scaler's, no engine's.</summary>
+    public const string PriceParam = "pricePerHour";
+
     /// <summary>The name claims refer to.</summary>
     public required string Name { get; init; }
 
@@ -23,4 +26,15 @@ public sealed record Flavor
 
     /// <summary>Which part of a request its replicas do. Default: all of it.</summary>
     public PoolRole Role { get; init; }
+
+    /// <summary>By value: what a reading says again is the same.</summary>
+    public bool Equals(Flavor? other) =>
+        other is not null && Name == other.Name && AcceleratorClass == other.AcceleratorClass && HourlyPrice == other.HourlyPrice && Role == other.Role
+        && Same(Limits, other.Limits) && Same(NodeSelector, other.NodeSelector) && Same(Params, other.Params);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, AcceleratorClass, HourlyPrice, Role, Params.Count);
+
+    internal static bool Same(IReadOnlyDictionary<string, string> one, IReadOnlyDictionary<string, string> other) =>
+        one.Count == other.Count && one.All(entry => other.TryGetValue(entry.Key, out var value) && value == entry.Value);
 }

@@ -21,6 +21,9 @@ public sealed record Model
     /// <summary>Longest prompt plus output in tokens.</summary>
     public required int ContextTokens { get; init; }
 
+    /// <summary>How tokens are chosen where a request says nothing.</summary>
+    public SamplingDefaults Sampling { get; init; } = SamplingDefaults.None;
+
     /// <summary>Recipe for the engine: <c>in-process</c>, <c>simulated</c>, <c>llamacpp</c>, <c>vllm</c>, …</summary>
     public required string Backend { get; init; }
 
@@ -31,5 +34,14 @@ public sealed record Model
     public ScalingConfig Scaling { get; init; } = new();
 
     /// <summary>Its pools, one per flavor and in that order.</summary>
-    public IReadOnlyList<Pool> Pools => field ??= [.. Flavors.Select(flavor => new Pool(PoolName.Of(Name, flavor.Name), this, flavor))];
+    /// <remarks>A copy (<c>with</c>) takes this along: its own are made when it is asked.</remarks>
+    public IReadOnlyList<Pool> Pools => field is [var first, ..] && ReferenceEquals(first.Model, this) ? field : field = [.. Flavors.Select(flavor => new Pool(PoolName.Of(Name, flavor.Name), this, flavor))];
+
+    /// <summary>By value: what a reading says again is the same.</summary>
+    public bool Equals(Model? other) =>
+        other is not null && Name == other.Name && Family == other.Family && OwnedBy == other.OwnedBy && CreatedAt == other.CreatedAt && Source == other.Source
+        && ContextTokens == other.ContextTokens && Sampling == other.Sampling && Backend == other.Backend && Scaling == other.Scaling && Flavors.SequenceEqual(other.Flavors);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Name, Source, ContextTokens, Backend, Scaling, Flavors.Count);
 }

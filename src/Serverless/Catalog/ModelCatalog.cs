@@ -23,6 +23,17 @@ public sealed class ModelCatalog
     /// <summary>All pools.</summary>
     public IEnumerable<Pool> Pools => Models.SelectMany(model => model.Pools);
 
+    /// <summary>
+    /// This catalogue with the very objects of <paramref name="before"/> for the models that say the same, and <paramref name="before"/> itself where all do: whoever compares
+    /// references sees what changed and nothing else.
+    /// </summary>
+    public ModelCatalog KeepingFrom(ModelCatalog before)
+    {
+        ArgumentNullException.ThrowIfNull(before);
+        Model[] models = [.. Models.Select(model => before.Find(model.Name) is { } known && known == model ? known : model)];
+        return models.SequenceEqual(before.Models, ReferenceEqualityComparer.Instance) ? before : new ModelCatalog(models);
+    }
+
     /// <summary>The model of that name, or null.</summary>
     public Model? Find(ModelName name) => name.Value is null ? null : _models.GetValueOrDefault(name.Value);
 

@@ -5,4 +5,8 @@ namespace Serverless.Catalog;
 /// <param name="Location">A full path for <c>host</c>, else what the scheme names.</param>
 /// <param name="Revision">Branch, tag or commit of a hub; null elsewhere.</param>
 /// <param name="File">One file of the source; null for all.</param>
-public sealed record ModelSource(string Scheme, string Location, string? Revision = null, string? File = null);
+public sealed record ModelSource(string Scheme, string Location, string? Revision = null, string? File = null)
+{
+    /// <summary>What tells a file of this machine from the one that lay there before; null where nobody looked.</summary>
+    public string? Version { get; init; }
+}

@@ -13,6 +13,9 @@ internal abstract record DispatchInput
     /// <summary>The queue may hold something.</summary>
     public sealed record Arrived : DispatchInput;
 
+    /// <summary>The catalogue has the model no longer, or again.</summary>
+    public sealed record Retired(bool IsRetired) : DispatchInput;
+
     public sealed record Delivered(IRequestDelivery Delivery) : DispatchInput;
 
     public sealed record Opened(ReplicaState Replica) : DispatchInput;

@@ -32,6 +32,8 @@ internal sealed class DispatchLoop
     private readonly Placement _placement;
     private readonly HolderWatch _holders;
     private DateTimeOffset _livelyUntil;
+    private DateTimeOffset _deliveredUntil;
+    private bool _isRetired;
 
     public DispatchLoop(ModelName model, long epoch, DispatchPorts ports, ChannelWriter<DispatchInput> inbox, CancellationToken stop)
     {
@@ -55,6 +57,12 @@ internal sealed class DispatchLoop
     /// <summary>Whether it consumes the model's queue: while it is awake, and for replicas that have nothing to do.</summary>
     public bool WantsDeliveries => IsAwake || _attempts.Replicas.Count > 0;
 
+    /// <summary>Whether the catalogue has the model no longer, and nothing of it is left: what ran has ended, and for a while nobody has sent what was admitted before.</summary>
+    public bool IsDone => _isRetired && !HoldsWork;
+
+    /// <summary>Whether there is anything of it: requests, ends that are being written, or what others may still send, having sent something of late.</summary>
+    public bool HoldsWork => _table.Count > 0 || _attempts.HasClaims || !_calls.IsIdle || _ports.Time.GetUtcNow() < _deliveredUntil;
+
     /// <summary>For tests: see <see cref="Placement.Reservation"/>.</summary>
     public (RequestId Head, ReplicaState Replica)? Reservation => _placement.Reservation;
 
@@ -64,9 +72,13 @@ internal sealed class DispatchLoop
         if (input is DispatchInput.Answer answer) _gate.Note(answer);
         switch (input)
         {
+            case DispatchInput.Retired retired:
+                _isRetired = retired.IsRetired;
+                break;
             case DispatchInput.Delivered delivered: // (c)
+                _deliveredUntil = _livelyUntil;
                 _intake.Deliver(delivered.Delivery, _gate.IsOpen);
-                _placement.HandOut(); // before the next comes: what has room need not wait for it
+                HandOut(); // before the next comes: what has room need not wait for it
                 break;
             case DispatchInput.Looked looked:
                 _intake.GoOn(looked);
@@ -110,9 +122,24 @@ internal sealed class DispatchLoop
     /// <summary>(d) Hands out what can be handed out, tells the scaler, and sees whether there is anything left to do.</summary>
     public void Advance()
     {
-        _placement.HandOut();
+        HandOut();
         Rest();
         _publisher.Publish(_table.Backlog, _table.Count, _attempts.Replicas, _table.OutputLength.MeanShare, isLast: !IsAwake);
+    }
+
+    /// <summary>Of a model that the catalogue has no longer nothing is begun: no replica will come, so that whoever waits need not wait for the deadline to be told.</summary>
+    private void HandOut()
+    {
+        if (!_isRetired)
+        {
+            _placement.HandOut();
+            return;
+        }
+
+        foreach (var waiting in _table.Waiting)
+        {
+            _ender.Reject(waiting, new ServingFault(ServingError.ModelNotFound, $"Model '{_model}' was taken out of service while the request waited; GET /v1/models lists what is served.", "model"));
+        }
     }
 
     /// <summary>Lets go: workers look for the next dispatcher and take along what they run. Waits for the calls under way, which the stop has cancelled.</summary>
@@ -126,7 +153,7 @@ internal sealed class DispatchLoop
     private void Rest()
     {
         var now = _ports.Time.GetUtcNow();
-        var isAwake = _table.Count > 0 || _attempts.HasClaims || now < _livelyUntil || !_publisher.HasFaded(now);
+        var isAwake = _isRetired || _table.Count > 0 || _attempts.HasClaims || now < _livelyUntil || !_publisher.HasFaded(now);
         if (isAwake == IsAwake) return;
 
         IsAwake = isAwake;

@@ -18,6 +18,7 @@ internal sealed class DispatchedModel : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _running;
     private string _reason = "its lease was lost";
+    private bool _isRetired;
 
     public DispatchedModel(ModelName model, KeptLease lease, DispatchPorts ports, ILoopObserver loops)
     {
@@ -34,6 +35,15 @@ internal sealed class DispatchedModel : IAsyncDisposable
 
     /// <summary>Says that something may wait for it.</summary>
     public void Wake() => _dispatcher.Wake();
+
+    /// <summary>Whether its dispatcher has requests, or had some of late.</summary>
+    public bool HoldsWork => _dispatcher.HoldsWork;
+
+    /// <summary>Says whether the catalogue has the model; said again and again, told when it changes. One that it has no longer ends by itself, with what runs of it.</summary>
+    public void Follow(bool isInCatalog)
+    {
+        if (_isRetired == isInCatalog && _dispatcher.Retire(!isInCatalog)) _isRetired = !isInCatalog;
+    }
 
     /// <summary>Stops the dispatcher, then gives the lease back, in that order. Never throws.</summary>
     public async Task StopAsync(string reason)
@@ -67,6 +77,7 @@ internal sealed class DispatchedModel : IAsyncDisposable
         {
             _ports.Observer.Held(_model, _lease.Lease.Epoch);
             await _dispatcher.RunAsync(stop.Token);
+            _reason = "the catalogue has it no longer";
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

@@ -30,14 +30,21 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
     private TimeSpan _rhythm = Timeout.InfiniteTimeSpan;
     private int _ticks;
     private volatile bool _awake = true;
+    private volatile bool _holdsWork;
 
     /// <summary>Whether it looks for work, or sleeps until there is some.</summary>
     public bool IsAwake => _awake;
 
+    /// <summary>Whether it has requests, or had some of late.</summary>
+    public bool HoldsWork => _holdsWork || _inbox.Reader.Count > 0;
+
     /// <summary>Says that the queue may hold something.</summary>
     public void Wake() => _inbox.Writer.TryWrite(new DispatchInput.Arrived()); // one whose inbox is full is awake
 
-    /// <summary>Runs until stopped: then it takes nothing more before it does anything else. What it has not answered goes back into the queue when it stops consuming.</summary>
+    /// <summary>Says that the catalogue has the model no longer, or again: without it nothing more is begun, what waits is told so, and the dispatcher ends with what runs. False: its inbox is full, say it again.</summary>
+    public bool Retire(bool isRetired) => _inbox.Writer.TryWrite(new DispatchInput.Retired(isRetired));
+
+    /// <summary>Runs until stopped, or retired and done: then it takes nothing more before it does anything else. What it has not answered goes back into the queue when it stops consuming.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
@@ -56,6 +63,7 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
                 }
 
                 work.Advance();
+                if (work.IsDone) return;
                 Follow(work, ticker, stop.Token);
             }
         }
@@ -71,7 +79,7 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
     private void Follow(DispatchLoop work, ITimer ticker, CancellationToken stoppingToken)
     {
         if (work.Rhythm != _rhythm) ticker.Change(_rhythm = work.Rhythm, _rhythm);
-        _awake = work.IsAwake;
+        (_awake, _holdsWork) = (work.IsAwake, work.HoldsWork);
         if (work.WantsDeliveries == _consuming is not null) return;
 
         if (_consuming is { } consuming)

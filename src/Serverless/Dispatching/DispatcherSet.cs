@@ -97,19 +97,25 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
         NoteLiving(living, now);
 
         var models = catalog.Current.Models.Select(model => model.Name).ToHashSet();
-        foreach (var (model, gone) in _models.Where(model => !models.Contains(model.Key)).ToArray()) await LeaveAsync(model, gone, "the catalogue has it no longer");
-        await HandOverAsync(living, now);
+        foreach (var (model, dispatched) in _models)
+        {
+            var isInCatalog = models.Contains(model);
+            if (!isInCatalog && !dispatched.HoldsWork) await LeaveAsync(model, dispatched, "the catalogue has it no longer");
+            else dispatched.Follow(isInCatalog);
+        }
+
+        await HandOverAsync(living, models, now);
         await TakeAsync([.. models.Where(model => !_models.ContainsKey(model))], living, stoppingToken);
     }
 
-    /// <summary>Gives models to gateways that rank before this one: not to one in its first second, only to one that has proved to stay.</summary>
-    private async Task HandOverAsync(string[] living, DateTimeOffset now)
+    /// <summary>Gives models of the catalogue to gateways that rank before this one: not to one in its first second, only to one that has proved to stay.</summary>
+    private async Task HandOverAsync(string[] living, HashSet<ModelName> models, DateTimeOffset now)
     {
         var settled = living.Where(other => other == gateway.Instance || now - _livingSince[other] >= Settled).ToArray();
         if (settled.AsSpan().SequenceEqual(_ranked)) return;
 
         _ranked = settled;
-        var anothers = _models.Where(model => Rendezvous.Rank(model.Key.Value, gateway.Instance, settled) is var rank && rank > 0 && rank < settled.Length);
+        var anothers = _models.Where(model => models.Contains(model.Key) && Rendezvous.Rank(model.Key.Value, gateway.Instance, settled) is var rank && rank > 0 && rank < settled.Length);
         await Task.WhenAll(anothers.ToArray().Select(model => LeaveAsync(model.Key, model.Value, "another gateway ranks before this one")));
     }
 

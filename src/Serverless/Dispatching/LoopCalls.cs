@@ -13,6 +13,15 @@ internal sealed class LoopCalls(ModelName model, IDispatchObserver observer, Cha
     private readonly Lock _lock = new();
     private readonly HashSet<Task> _running = [];
 
+    /// <summary>Whether nothing is under way.</summary>
+    public bool IsIdle
+    {
+        get
+        {
+            lock (_lock) return _running.Count == 0;
+        }
+    }
+
     /// <summary>Asks a store. Exactly one answer is handled, in the loop, unless the dispatcher stops: what it answers, or <paramref name="unanswered"/> whatever the call failed with.</summary>
     public void Ask<T>(Func<CancellationToken, ValueTask<T>> call, Func<T, DispatchInput.Answer> answered, DispatchInput.Answer unanswered)
     {

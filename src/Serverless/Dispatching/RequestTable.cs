@@ -22,6 +22,9 @@ internal sealed class RequestTable
     /// <summary>Gateways whose connections promised any of them.</summary>
     public IReadOnlyCollection<string> Holders => _holders.Keys;
 
+    /// <summary>Those that wait in the backlog: planned, deferred or parked.</summary>
+    public IReadOnlyList<TrackedRequest> Waiting => [.. _requests.Values.Where(request => request.Replica is null && Backlog.Contains(request.Id))];
+
     public TrackedRequest? Find(RequestId id) => _requests.GetValueOrDefault(id);
 
     public bool Has(TrackedRequest request) => Find(request.Id) == request;

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Cli.Embedded;
 using Serverless.Demand;
@@ -25,7 +26,7 @@ internal sealed class EmbeddedUnderTest : IAsyncDisposable
     public Pool Pool => Host.Services.GetRequiredService<ICatalogSource>().Current.Pools.Single();
 
     /// <summary>Starts it on the shipped model, or on these manifests.</summary>
-    public static async Task<EmbeddedUnderTest> StartAsync(TimeProvider time, string? manifests = null, TimeSpan? cooldown = null)
+    public static async Task<EmbeddedUnderTest> StartAsync(TimeProvider time, string? manifests = null, TimeSpan? cooldown = null, ILoggerProvider? log = null)
     {
         DirectoryInfo? folder = null;
         if (manifests is not null)
@@ -35,10 +36,28 @@ internal sealed class EmbeddedUnderTest : IAsyncDisposable
         }
 
         var options = new EmbeddedOptions { Port = 0, Manifests = folder?.FullName, Quiet = true, Cooldown = cooldown ?? TimeSpan.FromMinutes(5) };
-        var host = EmbeddedHost.Build(options, builder => builder.Services.AddSingleton(time));
+        var host = EmbeddedHost.Build(options, builder =>
+        {
+            builder.Services.AddSingleton(time);
+            if (log is not null) builder.Logging.AddProvider(log);
+        });
         await host.StartAsync(TestContext.Current.CancellationToken);
         return new EmbeddedUnderTest(host, folder);
     }
+
+    /// <summary>Writes a file of its manifests, or deletes it.</summary>
+    public void Write(string file, string? text)
+    {
+        var path = Path.Combine(_folder!.FullName, file);
+        if (text is null) File.Delete(path);
+        else File.WriteAllText(path, text);
+    }
+
+    /// <summary>The catalogue once it is as asked for.</summary>
+    public Task<ModelCatalog> CatalogAsync(Func<ModelCatalog, bool> wanted) => FirstAsync(Host.Services.GetRequiredService<ICatalogSource>().WatchAsync(TestContext.Current.CancellationToken), wanted);
+
+    /// <summary>The first state of that pool that is as asked for.</summary>
+    public Task<PoolCapacity> PoolAsync(string pool, Func<PoolCapacity, bool> wanted) => FirstAsync(Host.Services.GetRequiredService<ICapacityFeed>().WatchAsync(new PoolName(pool), TestContext.Current.CancellationToken), wanted);
 
     /// <summary>The first state of the pool that is as asked for.</summary>
     public Task<PoolCapacity> PoolAsync(Func<PoolCapacity, bool> wanted) => FirstAsync(Host.Services.GetRequiredService<ICapacityFeed>().WatchAsync(Pool.Name, TestContext.Current.CancellationToken), wanted);

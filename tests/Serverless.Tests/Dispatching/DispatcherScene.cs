@@ -40,6 +40,8 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 
     public MemoryWorkerSessions Sessions { get; } = new();
 
+    public TestCatalog Catalog { get; } = TestCatalog.Of(TestRequests.Model);
+
     public RecordingLoops Loops { get; } = new();
 
     public RecordingPromises Promises { get; } = new();
@@ -223,6 +225,6 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     private void Start()
     {
         var ports = new DispatchPorts(Queue, Log, Sessions, Leases, Demand, [Promises], this, Time);
-        _running = new DispatcherSet(new GatewayIdentity($"gateway-{_gateways++}", "memory"), TestCatalog.Of(TestRequests.Model), ports, new Supervisor(Time, Loops), Loops).RunAsync(_stop.Token);
+        _running = new DispatcherSet(new GatewayIdentity($"gateway-{_gateways++}", "memory"), Catalog, ports, new Supervisor(Time, Loops), Loops).RunAsync(_stop.Token);
     }
 }

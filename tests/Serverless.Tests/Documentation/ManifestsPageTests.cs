@@ -21,6 +21,15 @@ public sealed partial class ManifestsPageTests
         read.Except(documented).ShouldBeEmpty();
     }
 
+    /// <summary>One table of each engine's params: the page shows what manifests are checked by and engines read by.</summary>
+    [Fact]
+    public void The_params_on_the_page_are_the_engines_own()
+    {
+        var rows = Backends.Tables.SelectMany(table => table.Params.Select(param => param.Row(table.Engine)));
+
+        Page.Read("manifests.md").ShouldContain("| engine | param | value | default | effect |\n|---|---|---|---|---|\n" + string.Join('\n', rows) + "\n");
+    }
+
     [Fact]
     public void Every_field_on_the_page_is_read()
     {

@@ -59,6 +59,23 @@ public sealed class GgufTokenCounterTests : IDisposable
     }
 
     [Fact]
+    public void Tokenizers_of_models_that_the_catalogue_has_no_longer_are_let_go()
+    {
+        var (goes, stays) = (Path.Combine(_folder.FullName, "goes.gguf"), Path.Combine(_folder.FullName, "stays.gguf"));
+        foreach (var path in new[] { goes, stays }) File.WriteAllBytes(path, TinyModel.Build().File);
+        Model Of(string path) => Shipped with { Name = new ModelName(Path.GetFileNameWithoutExtension(path)), Source = new ModelSource("host", path) };
+        var catalog = new TestCatalog(new ModelCatalog([Of(goes), Of(stays)]));
+        var counter = new GgufTokenCounter(catalog);
+        foreach (var path in new[] { goes, stays }) counter.CountPrompt(Of(path), EndpointName.Completions, """{"prompt":"x"}"""u8.ToArray());
+        counter.Kept.Count.ShouldBe(2);
+
+        catalog.Current = new ModelCatalog([Of(stays)]);
+        counter.CountPrompt(Of(stays), EndpointName.Completions, """{"prompt":"x"}"""u8.ToArray());
+
+        counter.Kept.ShouldBe([stays]);
+    }
+
+    [Fact]
     public void What_a_text_is_at_least_is_never_more_than_it_is()
     {
         string[] texts = ["", "a", "\n\t\"", "\ud83d\ude00", "日本語", "<|im_start|>", new string(' ', 500), new string('=', 500), new string('-', 300), "\u0001", "\u0004\u0006\u0004", "\ud800", "\ud8c0\udc00\ud8c0\udc00", "\u007f\u0085"];

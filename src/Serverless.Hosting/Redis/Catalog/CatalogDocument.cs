@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Serialization;
+using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
 using Serverless.Hosting.Manifests;
 
@@ -18,8 +19,11 @@ internal sealed record CatalogDocument
     /// <summary>Context in tokens of each inspected model file, by path: readers need not have the files.</summary>
     public IReadOnlyDictionary<string, int> ContextTokens { get; init; } = new Dictionary<string, int>();
 
+    /// <summary>How tokens of each inspected model are best chosen, by the path of its file.</summary>
+    public IReadOnlyDictionary<string, SamplingDefaults> Sampling { get; init; } = new Dictionary<string, SamplingDefaults>();
+
     /// <summary>Reads the files of a folder: the document of them, null if something in them is wrong.</summary>
-    public static (CatalogDocument? Document, IReadOnlyList<CatalogFinding> Errors) Read(IEnumerable<(string Path, byte[] Bytes)> folder, IModelInspector inspector)
+    public static (CatalogDocument? Document, IReadOnlyList<CatalogFinding> Errors) Read(IEnumerable<(string Path, byte[] Bytes)> folder, NotingInspector inspector)
     {
         var (errors, manifests, files) = (new List<CatalogFinding>(), new List<Manifest>(), new List<ManifestFile>());
         foreach (var (path, bytes) in folder)
@@ -28,9 +32,12 @@ internal sealed record CatalogDocument
             files.Add(new ManifestFile { Path = path, Text = Encoding.UTF8.GetString(bytes) });
         }
 
-        var notes = new Dictionary<string, int>(StringComparer.Ordinal);
-        errors.AddRange(new CatalogReader(new NotingInspector(inspector, notes)).Read(manifests).Errors);
-        return errors.Count > 0 ? (null, errors) : (new CatalogDocument { Version = CurrentVersion, Files = files, ContextTokens = notes }, []);
+        errors.AddRange(new CatalogReader(inspector).Read(manifests).Errors);
+        if (errors.Count > 0) return (null, errors);
+
+        var contexts = inspector.Facts.ToDictionary(noted => noted.Path, noted => noted.Facts.ContextTokens, StringComparer.Ordinal);
+        var sampling = inspector.Facts.Where(noted => noted.Facts.Sampling != SamplingDefaults.None).ToDictionary(noted => noted.Path, noted => noted.Facts.Sampling, StringComparer.Ordinal);
+        return (new CatalogDocument { Version = CurrentVersion, Files = files, ContextTokens = contexts, Sampling = sampling }, []);
     }
 
     /// <summary>The catalogue it holds.</summary>
@@ -41,7 +48,7 @@ internal sealed record CatalogDocument
 
         var (errors, manifests) = (new List<CatalogFinding>(), new List<Manifest>());
         foreach (var file in Files) manifests.AddRange(YamlManifests.Read(file.Path, Encoding.UTF8.GetBytes(file.Text), errors));
-        var reading = new CatalogReader(new NotedInspector(ContextTokens)).Read(manifests);
+        var reading = new CatalogReader(new NotedInspector(ContextTokens, Sampling)).Read(manifests);
         return errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] };
     }
 
@@ -52,22 +59,12 @@ internal sealed record CatalogDocument
         public required string Text { get; init; }
     }
 
-    private sealed class NotingInspector(IModelInspector inner, Dictionary<string, int> notes) : IModelInspector
-    {
-        public ModelFacts? Inspect(string path, out string? fault)
-        {
-            var facts = inner.Inspect(path, out fault);
-            if (facts is not null) notes[path] = facts.ContextTokens;
-            return facts;
-        }
-    }
-
-    private sealed class NotedInspector(IReadOnlyDictionary<string, int> notes) : IModelInspector
+    private sealed class NotedInspector(IReadOnlyDictionary<string, int> notes, IReadOnlyDictionary<string, SamplingDefaults> sampling) : IModelInspector
     {
         public ModelFacts? Inspect(string path, out string? fault)
         {
             fault = notes.TryGetValue(path, out var tokens) ? null : $"'{path}' is not among the files whose facts were published";
-            return fault is null ? new ModelFacts(tokens) : null;
+            return fault is null ? new ModelFacts(tokens) { Sampling = sampling.GetValueOrDefault(path, SamplingDefaults.None) } : null;
         }
     }
 }

@@ -42,15 +42,16 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
     {
         try
         {
-            var errors = new List<CatalogFinding>();
-            var files = ManifestFolder.Read(_folder, errors);
-            if (errors.Count == 0 && _published is { } last && last.IsOf(files))
+            var look = FolderLook.At(_folder, _published?.Look.Models ?? []);
+            if (_published is { } last && last.Look.Agrees(look))
             {
-                if (!await redis.RunAsync(database => database.KeyExistsAsync(redis.Keys.Catalog), cancellationToken)) await PublishAsync(last.Bytes, files.Count, mayReplace: false, cancellationToken);
+                if (!await redis.RunAsync(database => database.KeyExistsAsync(redis.Keys.Catalog), cancellationToken)) await PublishAsync(last.Bytes, look.Files.Count, mayReplace: false, cancellationToken);
                 return true;
             }
 
-            var document = errors.Count == 0 ? Read(files, errors) : null;
+            var errors = new List<CatalogFinding>(look.Errors);
+            var noting = new NotingInspector(inspector);
+            var document = errors.Count == 0 ? Read(look, noting, errors) : null;
             if (document is null)
             {
                 Report(string.Join('\n', errors));
@@ -59,8 +60,8 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
 
             _reported = "";
             var bytes = JsonSerializer.SerializeToUtf8Bytes(document, CatalogJson.Default.CatalogDocument);
-            await PublishAsync(bytes, files.Count, mayReplace: _published is null || !bytes.AsSpan().SequenceEqual(_published.Bytes), cancellationToken);
-            _published = new Published(bytes, files, [.. document.ContextTokens.Keys.Select(ModelFile.Of)]);
+            await PublishAsync(bytes, look.Files.Count, mayReplace: _published is null || !bytes.AsSpan().SequenceEqual(_published.Bytes), cancellationToken);
+            _published = new Published(bytes, look with { Models = noting.Files });
             return true;
         }
         catch (ServingException exception)
@@ -70,9 +71,9 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
         }
     }
 
-    private CatalogDocument? Read(IReadOnlyList<(string Path, byte[] Bytes)> files, List<CatalogFinding> errors)
+    private static CatalogDocument? Read(FolderLook look, NotingInspector noting, List<CatalogFinding> errors)
     {
-        var (document, faults) = CatalogDocument.Read(files, inspector);
+        var (document, faults) = CatalogDocument.Read(look.Files, noting);
         errors.AddRange(faults);
         return document;
     }
@@ -90,20 +91,8 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
         while (await timer.WaitForNextTickAsync(stoppingToken)) await PublishAsync(stoppingToken);
     }
 
-    /// <summary>What was published last, and of what: a folder that is as it was is not parsed again, for a thousand models take a fifth of a second.</summary>
-    private sealed record Published(byte[] Bytes, IReadOnlyList<(string Path, byte[] Bytes)> Files, IReadOnlyList<ModelFile> Models)
-    {
-        public bool IsOf(IReadOnlyList<(string Path, byte[] Bytes)> files) =>
-            files.Count == Files.Count
-            && files.Zip(Files).All(pair => pair.First.Path == pair.Second.Path && pair.First.Bytes.AsSpan().SequenceEqual(pair.Second.Bytes))
-            && Models.All(model => model == ModelFile.Of(model.Path));
-    }
-
-    /// <summary>A model's own file, as far as a look at it tells whether it is another now.</summary>
-    private readonly record struct ModelFile(string Path, long Length, DateTime WrittenAt)
-    {
-        public static ModelFile Of(string path) => new FileInfo(path) is { Exists: true } file ? new ModelFile(path, file.Length, file.LastWriteTimeUtc) : new ModelFile(path, -1, default);
-    }
+    /// <summary>What was published last, and of what.</summary>
+    private sealed record Published(byte[] Bytes, FolderLook Look);
 
     private void Report(string errors)
     {

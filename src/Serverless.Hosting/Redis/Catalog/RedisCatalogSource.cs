@@ -86,10 +86,11 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervis
             if (reading.Catalog is not { } catalog) throw new JsonException(string.Join('\n', reading.Errors));
 
             var changed = _current.Value is not null;
-            _current.Set(catalog);
+            var (before, kept) = (Current, catalog.KeepingFrom(Current));
+            if (!changed || !ReferenceEquals(kept, before)) _current.Set(kept);
             _first.TrySetResult();
-            if (changed) LogChanged(catalog.Models.Count);
-            else LogFirst(catalog.Models.Count);
+            if (!changed) LogFirst(catalog.Models.Count);
+            else if (CatalogChange.Between(before, kept) is { IsEmpty: false } change) LogChanged(change);
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
@@ -105,8 +106,8 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervis
     [LoggerMessage(LogLevel.Information, "The catalogue was read; it has {Models} models")]
     private partial void LogFirst(int models);
 
-    [LoggerMessage(LogLevel.Information, "The published catalogue changed; it has {Models} models now")]
-    private partial void LogChanged(int models);
+    [LoggerMessage(LogLevel.Information, "The published catalogue changed. {Change}")]
+    private partial void LogChanged(CatalogChange change);
 
     [LoggerMessage(LogLevel.Error, "The published catalogue cannot be read, so the last good one with {Models} models stays: {Reason}")]
     private partial void LogUnreadable(int models, string reason);

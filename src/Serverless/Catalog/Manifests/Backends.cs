@@ -13,39 +13,37 @@ internal static class Backends
     public static readonly string[] Containers = [Default, "sglang", "llamacpp", "tgi", "tensorrt-llm", "ollama"];
 
     /// <summary>Of every flavor: what a replica costs an hour.</summary>
-    public const string Price = "pricePerHour";
+    public const string Price = Flavor.PriceParam;
 
     /// <summary>Of engines that split a request over replicas: the part that this flavor's do.</summary>
     public const string Role = "role";
 
-    private static readonly FlavorParam OfEveryFlavor = new(Price, 0, 1e6, Whole: false);
+    /// <summary>Of every flavor, whatever runs it.</summary>
+    public static readonly FlavorParam[] OfEveryFlavor = [new(Price, 0, 1e6, Whole: false, "what a replica costs an hour, in any one currency: between flavors the scaler then prefers the cheapest that meets the deadlines") { Chosen = "not known" }];
 
-    private static readonly FlavorParam[] OfInProcess =
-        [new("slots", 1, 256, Whole: true), new("kvTokens", 64, 1 << 24, Whole: true), new("threads", 1, 256, Whole: true), OfEveryFlavor];
-
-    private static readonly FlavorParam[] OfSimulated =
+    /// <summary>Of engines that run in containers.</summary>
+    public static readonly FlavorParam[] OfContainers =
     [
-        new("slots", 1, 4096, Whole: true),
-        new("kvTokens", 64, int.MaxValue, Whole: true),
-        new("prefillTokensPerSecond", 0, 1e9, Whole: false),
-        new("decodeTokensPerSecond", 0, 1e9, Whole: false),
-        new("outputTokens", 1, 1 << 20, Whole: true),
-        new("loadSeconds", 0, 86_400, Whole: false),
-        new("failLoads", 0, int.MaxValue, Whole: true),
-        new("failEvery", 0, int.MaxValue, Whole: true),
-        new("crashEvery", 0, int.MaxValue, Whole: true),
-        new("failAfterTokens", 0, int.MaxValue, Whole: true),
-        OfEveryFlavor,
+        new("TP", 1, 1024, Whole: true, "tensor parallel") { Chosen = "the engine's" },
+        new("PP", 1, 1024, Whole: true, "pipeline parallel") { Chosen = "the engine's" },
+        new("INSTANCE-TYPE", null, null, Whole: false, "of the node"),
+        new(Role, null, null, Whole: false, "the part of a request that this flavor's replicas do; prefill and decode are scaled apart") { Choices = ["both", "prefill", "decode"], Chosen = "both" },
     ];
 
-    private static readonly FlavorParam[] OfContainers = [new("TP", 1, 1024, Whole: true), new("PP", 1, 1024, Whole: true), new("INSTANCE-TYPE", null, null, Whole: false), new(Role, null, null, Whole: false) { Choices = ["both", "prefill", "decode"] }, OfEveryFlavor];
+    /// <summary>Every table there is, as the docs name the engine.</summary>
+    public static IReadOnlyList<(string Engine, IReadOnlyList<FlavorParam> Params)> Tables =>
+        [($"`{InProcess}`", InProcessParams.All), ($"`{Simulated}`", SimulatedParams.All), ("containers", OfContainers), ("every engine", OfEveryFlavor)];
 
     public static bool InThisProcess(string backend) => backend is InProcess or Simulated;
 
-    public static IReadOnlyList<FlavorParam> ParamsOf(string backend) => backend switch
-    {
-        InProcess => OfInProcess,
-        Simulated => OfSimulated,
-        _ => OfContainers,
-    };
+    public static IReadOnlyList<FlavorParam> ParamsOf(string backend) =>
+    [
+        .. backend switch
+        {
+            InProcess => InProcessParams.All,
+            Simulated => SimulatedParams.All,
+            _ => OfContainers,
+        },
+        .. OfEveryFlavor,
+    ];
 }

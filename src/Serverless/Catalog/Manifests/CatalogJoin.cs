@@ -31,9 +31,9 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
 
         var backend = BackendOf(deployment, declared);
         var flavors = FlavorsOf(deployment, declared, backend);
-        var context = ContextOf(declared, backend, out var isServable);
+        var (context, facts) = FactsOf(declared, backend);
         BackendRules.Check(deployment, declared, backend);
-        if (declared.Source is null || declared.Family is null || flavors.Count == 0 || !isServable || !RolesAreWhole(flavors, deployment) || !RolesFit(flavors, deployment)) return null;
+        if (declared.Source is null || declared.Family is null || flavors.Count == 0 || facts?.Unservable is not null || !RolesAreWhole(flavors, deployment) || !RolesFit(flavors, deployment)) return null;
 
         var model = new Model
         {
@@ -41,8 +41,9 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
             Family = declared.Family,
             OwnedBy = declared.OwnedBy ?? "serverless",
             CreatedAt = declared.CreatedAt ?? DateTimeOffset.UnixEpoch,
-            Source = declared.Source,
+            Source = declared.Source with { Version = facts?.Version },
             ContextTokens = context,
+            Sampling = declared.Sampling.Over(facts?.Sampling ?? SamplingDefaults.None),
             Backend = backend,
             Flavors = flavors,
             Scaling = deployment.Scaling,
@@ -114,12 +115,9 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
         return chosen;
     }
 
-    /// <param name="declared">The model.</param>
-    /// <param name="backend">What runs it.</param>
-    /// <param name="isServable">Whether the engine runs what the file holds. Where not, the model is left out and said so; the others are served.</param>
-    private int ContextOf(DeclaredModel declared, string backend, out bool isServable)
+    /// <summary>Its context, and what its file says where it was read. One whose file the engine does not run is left out and said so; the others are served.</summary>
+    private (int Tokens, ModelFacts? Facts) FactsOf(DeclaredModel declared, string backend)
     {
-        isServable = true;
         if (backend != Backends.InProcess)
         {
             if (declared.ContextTokens is null && backend != Backends.Simulated)
@@ -127,21 +125,16 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
                 declared.Spec.Warn("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is not given and the model's files are not at hand; {AssumedContextTokens} is assumed"));
             }
 
-            return declared.ContextTokens ?? AssumedContextTokens;
+            return (declared.ContextTokens ?? AssumedContextTokens, null);
         }
 
-        if (declared.Source is not { Scheme: ModelSourceReader.Host } source) return declared.ContextTokens ?? AssumedContextTokens;
+        if (declared.Source is not { Scheme: ModelSourceReader.Host } source) return (declared.ContextTokens ?? AssumedContextTokens, null);
 
         var facts = inspector.Inspect(source.Location, out var fault);
         if (facts is null) declared.Spec.Error("source", $"cannot be served: {fault}");
         else if (declared.ContextTokens > facts.ContextTokens) declared.Spec.Error("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is more than the model's file allows, {facts.ContextTokens}"));
-        if (facts?.Unservable is { } reason)
-        {
-            isServable = false;
-            declared.Spec.Warn("source", $"is of a model that cannot be served and is left out: {reason}");
-        }
-
-        return declared.ContextTokens ?? facts?.ContextTokens ?? AssumedContextTokens;
+        if (facts?.Unservable is { } reason) declared.Spec.Warn("source", $"is of a model that cannot be served and is left out: {reason}");
+        return (declared.ContextTokens ?? facts?.ContextTokens ?? AssumedContextTokens, facts);
     }
 
     /// <summary>Model and flavor are joined by a dash, and both may hold one: <c>a-b</c> on <c>c</c> is <c>a</c> on <c>b-c</c>.</summary>

@@ -14,5 +14,7 @@ internal sealed record DeclaredModel(string Name, ManifestFields Spec)
 
     public int? ContextTokens { get; init; }
 
+    public SamplingDefaults Sampling { get; init; } = SamplingDefaults.None;
+
     public IReadOnlyList<DeclaredFlavor> Flavors { get; init; } = [];
 }

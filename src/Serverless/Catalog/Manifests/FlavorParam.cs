@@ -3,10 +3,38 @@ using System.Globalization;
 namespace Serverless.Catalog.Manifests;
 
 /// <summary>A param that flavors may set: a number within bounds, or any text where there are none.</summary>
-internal sealed record FlavorParam(string Name, double? Min, double? Max, bool Whole)
+/// <param name="Name">As manifests write it.</param>
+/// <param name="Min">The least; null: any text.</param>
+/// <param name="Max">The most; null: any text.</param>
+/// <param name="Whole">Whether only whole numbers are taken.</param>
+/// <param name="Text">What it does, for people.</param>
+public sealed record FlavorParam(string Name, double? Min, double? Max, bool Whole, string Text)
 {
+    /// <summary>What it is where it is not given; null: what the engine chooses.</summary>
+    public double? Default { get; init; }
+
+    /// <summary>What the engine chooses where there is no <see cref="Default"/>, for people.</summary>
+    public string? Chosen { get; init; }
+
     /// <summary>The only values there are; empty: any.</summary>
     public IReadOnlyList<string> Choices { get; init; } = [];
+
+    /// <summary>The kind of value and its bounds, for people.</summary>
+    public string Kind => Choices.Count > 0 ? string.Join(", ", Choices.Select(choice => $"`{choice}`"))
+        : Min is null || Max is null ? "text"
+        : string.Create(CultureInfo.InvariantCulture, $"{(Whole ? "whole " : "")}number, {Min:#,0.##} to {Max:#,0.##}");
+
+    /// <summary>Its row of docs/manifests.md.</summary>
+    public string Row(string engine) => string.Create(CultureInfo.InvariantCulture, $"| {engine} | `{Name}` | {Kind} | {(Default is { } value ? value.ToString("#,0.##", CultureInfo.InvariantCulture) : Chosen ?? "")} | {Text} |");
+
+    /// <summary>The value of these params, or the default.</summary>
+    /// <exception cref="FormatException">It is none that is allowed; the message says what is.</exception>
+    public double Read(IReadOnlyDictionary<string, string> parameters, double otherwise = 0)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        if (!parameters.TryGetValue(Name, out var text)) return Default ?? otherwise;
+        return Check(text) is { } fault ? throw new FormatException($"'{Name}' is '{text}'; it {fault}") : double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
+    }
 
     /// <summary>Null if <paramref name="value"/> is allowed, else what is.</summary>
     public string? Check(string value)

@@ -64,6 +64,22 @@ internal sealed class ManifestFields(Manifest manifest, JsonObject json, string 
         return null;
     }
 
+    public double? Number(string name, double min, double max)
+    {
+        if (!Has(name)) return null;
+        if (json[name] is JsonValue value && value.GetValueKind() == JsonValueKind.Number && value.GetValue<double>() is var number && number >= min && number <= max) return number;
+        Error(name, string.Create(CultureInfo.InvariantCulture, $"must be a number from {min} to {max}"));
+        return null;
+    }
+
+    /// <summary>A field that earlier releases of llmaz had by another name.</summary>
+    public void Renamed(string name, string now)
+    {
+        if (json[name] is null) return;
+        _known.Add(name);
+        findings.Error(manifest, At(name), null, $"is llmaz's former name; write {now}");
+    }
+
     public DateTimeOffset? Timestamp(string name)
     {
         if (Text(name) is not { } text) return null;

@@ -28,14 +28,26 @@ internal static partial class OpenModelReader
             OwnedBy = spec.Text("ownedBy", 128),
             CreatedAt = spec.Timestamp("createdAt") ?? created,
             ContextTokens = spec.Integer("contextTokens", 16, 1 << 24),
+            Sampling = ReadSampling(spec),
             Flavors = ReadFlavors(spec),
         };
         return name is null ? null : model;
     }
 
+    private static SamplingDefaults ReadSampling(ManifestFields spec) => spec.Object("sampling") is not { } sampling ? SamplingDefaults.None : new SamplingDefaults
+    {
+        Temperature = sampling.Number("temperature", 0, 2),
+        TopP = sampling.Number("topP", 0, 1),
+        TopK = sampling.Integer("topK", 0, int.MaxValue),
+        MinP = sampling.Number("minP", 0, 1),
+        PresencePenalty = sampling.Number("presencePenalty", -2, 2),
+        FrequencyPenalty = sampling.Number("frequencyPenalty", -2, 2),
+    };
+
     private static List<DeclaredFlavor> ReadFlavors(ManifestFields spec)
     {
         var flavors = new List<DeclaredFlavor>();
+        spec.Renamed("inferenceFlavors", "inferenceConfig.flavors");
         if (spec.Object("inferenceConfig") is not { } config) return flavors;
 
         foreach (var fields in config.Objects("flavors", MaxFlavors))
@@ -54,6 +66,7 @@ internal static partial class OpenModelReader
         var valid = name is not null && NamePattern().IsMatch(name);
         if (name is not null && !valid) fields.Error("name", "must begin and end with a lower-case letter or digit and hold only those and -");
 
+        fields.Renamed("requests", "limits");
         var limits = fields.Map("limits", numbers: true);
         foreach (var (resource, quantity) in limits)
         {

@@ -1,6 +1,8 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
 using Serverless.Loops;
@@ -110,6 +112,134 @@ public sealed class LocalReplicasTests
         world.Loops.Failures.ShouldBeEmpty();
     }
 
+    /// <summary>Deliver 5: a changed pool rolls; the flavor's params are what the test changes.</summary>
+    [Fact]
+    public async Task Replicas_of_a_changed_pool_are_replaced_one_after_the_other_and_an_old_one_drains_once_a_new_one_is_ready()
+    {
+        await using var world = new World();
+        await world.Replicas.ScaleAsync(World.Pool, 2, Token);
+        var old = new[] { await world.Engines.LoadedAsync(), await world.Engines.LoadedAsync() };
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).Ready == 2);
+
+        var held = world.Engines.Hold();
+        world.Change(("slots", "3"));
+        await world.PassUntilAsync(() => world.Engines.Loads == 3);
+        await world.PassAsync(5);
+        world.Engines.Loads.ShouldBe(3, "one after the other");
+        old.ShouldAllBe(engine => !engine.IsDisposed);
+        world.Capacity.Latest(World.Pool).Ready.ShouldBe(2);
+
+        held.SetResult();
+        await world.PassUntilAsync(() => old.All(engine => engine.IsDisposed));
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool) is { Ready: 2, Draining: 0, LoadingSince.Count: 0 });
+        world.Engines.Loads.ShouldBe(4);
+        world.Engines.Pools.Skip(2).ShouldAllBe(pool => pool.Flavor.Params["slots"] == "3");
+        world.Loops.Failures.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task While_the_new_one_fails_to_load_the_old_ones_serve_on_and_a_mended_change_rolls()
+    {
+        await using var world = new World();
+        await world.Replicas.ScaleAsync(World.Pool, 1, Token);
+        var old = await world.Engines.LoadedAsync();
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).Ready == 1);
+
+        world.Engines.Fails = true;
+        world.Change(("slots", "3"));
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).LastFailure is not null);
+        await world.PassAsync(60);
+        (old.IsDisposed, world.Capacity.Latest(World.Pool).Ready).ShouldBe((false, 1));
+
+        world.Engines.Fails = false;
+        world.Change(("slots", "4"));
+        await world.PassUntilAsync(() => old.IsDisposed);
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool) is { Ready: 1, Draining: 0, LoadingSince.Count: 0 });
+        world.Engines.Pools[^1].Flavor.Params["slots"].ShouldBe("4");
+    }
+
+    [Fact]
+    public async Task Bounds_cooldowns_and_prices_roll_nothing()
+    {
+        await using var world = new World();
+        await world.Replicas.ScaleAsync(World.Pool, 1, Token);
+        await world.Engines.LoadedAsync();
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).Ready == 1);
+
+        world.Change(model => model with { Scaling = new ScalingConfig { MaxReplicas = 9, Cooldown = TimeSpan.FromSeconds(3) }, OwnedBy = "another" });
+        await world.PassAsync(5);
+        world.Change((Flavor.PriceParam, "3"));
+        await world.PassAsync(5);
+
+        world.Engines.Loads.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task A_pool_that_the_catalogue_has_no_longer_goes_to_zero_and_may_be_told_so()
+    {
+        await using var world = new World();
+        await world.Replicas.ScaleAsync(World.Pool, 1, Token);
+        var engine = await world.Engines.LoadedAsync();
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).Ready == 1);
+
+        world.Catalog.Current = TestCatalog.CatalogOf();
+        await world.Replicas.ScaleAsync(World.Pool, 0, Token);
+        await world.Replicas.ScaleAsync(World.Pool, 3, Token); // by whoever has not heard of it
+
+        await world.PassUntilAsync(() => engine.IsDisposed);
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool) is { Desired: 0, Ready: 0, Draining: 0 });
+        world.Engines.Loads.ShouldBe(1);
+        await Should.ThrowAsync<ArgumentException>(async () => await world.Replicas.ScaleAsync(new PoolName("never-there"), 1, Token));
+    }
+
+    [Fact]
+    public async Task A_worker_whose_pool_changed_says_so_and_serves_on()
+    {
+        await using var world = new World();
+        using var service = world.Service();
+        await service.StartAsync(Token);
+        await world.Engines.LoadedAsync();
+        await world.PassUntilAsync(() => service.IsReady);
+
+        world.Change(("slots", "3"));
+        await world.PassUntilAsync(() => world.WorkerLog.Collector.Count > 0);
+
+        world.WorkerLog.LatestRecord.Message.ShouldContain("goes on with what it loaded");
+        service.IsReady.ShouldBeTrue();
+        world.Loops.Failures.ShouldBeEmpty();
+        var stopping = service.StopAsync(Token);
+        await world.PassUntilAsync(() => stopping.IsCompleted);
+    }
+
+    [Fact]
+    public async Task A_worker_whose_pool_is_gone_ends_what_runs_and_then_its_process()
+    {
+        await using var world = new World();
+        using var service = world.Service();
+        await service.StartAsync(Token);
+        var engine = await world.Engines.LoadedAsync();
+        await world.PassUntilAsync(() => service.IsReady);
+        var session = await world.AcceptAsync();
+        var request = TestRequests.New();
+        await world.Log.OpenAsync(request.Id, DispatcherScene.HeadOf(request), Token);
+        var begun = await world.Log.BeginAsync(request.Id, 1, Guid.NewGuid(), Token);
+        session.TrySend(new DispatcherMessage.Assign(new Assignment(request, begun.Fence, begun.LastSequence, begun.Output))).ShouldBeTrue();
+        await engine.Held.AskedAsync(1);
+
+        world.Catalog.Current = TestCatalog.CatalogOf();
+        await world.PassAsync(10);
+        world.Loops.Failures.ShouldBeEmpty("something runs");
+        session.TrySend(new DispatcherMessage.Drain());
+        engine.Held.Finish(request.Id);
+
+        await world.PassUntilAsync(() => !world.Loops.Failures.IsEmpty);
+        var failure = world.Loops.Failures.Single();
+        (failure.Loop, failure.Pause).ShouldBe(("replica", null));
+        failure.Exception.Message.ShouldContain("is in the catalogue no longer");
+        engine.IsDisposed.ShouldBeTrue();
+        await service.StopAsync(Token);
+    }
+
     private sealed class World : IAsyncDisposable
     {
         private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
@@ -122,14 +252,17 @@ public sealed class LocalReplicasTests
             Log = new MemoryRequestLog(_time);
             Engines = new EngineFactory();
             var metrics = new WorkerMetrics(_services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>());
-            _parts = new ReplicaParts(new EngineCatalog([Engines]), _sessions, Log, metrics, Loops, Options.Create(new WorkerOptions { Pool = Pool.Value }), _time, NullLoggerFactory.Instance);
+            _parts = new ReplicaParts(new EngineCatalog([Engines]), _sessions, Log, metrics, Loops, Options.Create(new WorkerOptions { Pool = Pool.Value }), _time, new OneLog(WorkerLog));
             Replicas = new LocalReplicas(Catalog, _parts, Capacity, new Supervisor(_time, Loops));
             _ = Replicas.StartAsync(Token);
         }
 
-        public static PoolName Pool => Catalog.Current.Pools.First().Name;
+        public static PoolName Pool { get; } = TestCatalog.Of(TestRequests.Model).Current.Pools.First().Name;
 
-        private static TestCatalog Catalog { get; } = TestCatalog.Of(TestRequests.Model);
+        public TestCatalog Catalog { get; } = TestCatalog.Of(TestRequests.Model);
+
+        /// <summary>What workers logged of their pools.</summary>
+        public FakeLogger<WorkerService> WorkerLog { get; } = new();
 
         public MemoryRequestLog Log { get; }
 
@@ -142,6 +275,12 @@ public sealed class LocalReplicasTests
         public LocalReplicas Replicas { get; }
 
         public WorkerService Service() => new(Options.Create(new WorkerOptions { Pool = Pool.Value }), Catalog, _parts, new Supervisor(_time, Loops));
+
+        /// <summary>Gives the flavor other params.</summary>
+        public void Change(params (string Name, string Value)[] parameters) =>
+            Change(model => model with { Flavors = [.. model.Flavors.Select(flavor => flavor with { Params = parameters.ToDictionary(param => param.Name, param => param.Value) })] });
+
+        public void Change(Func<Model, Model> change) => Catalog.Current = new ModelCatalog(TestCatalog.CatalogOf(TestRequests.Model).Models.Select(change));
 
         /// <summary>A worker that registers as ready.</summary>
         public async Task<IWorkerSession> AcceptAsync()
@@ -165,6 +304,15 @@ public sealed class LocalReplicasTests
             }
         }
 
+        public async Task PassAsync(int seconds)
+        {
+            for (var turn = 0; turn < seconds * 500; turn++)
+            {
+                if (turn % 100 == 99) _time.Advance(TimeSpan.FromMilliseconds(200));
+                await Task.Yield();
+            }
+        }
+
         public async ValueTask DisposeAsync()
         {
             var stopping = Replicas.StopAsync(Token);
@@ -180,19 +328,37 @@ public sealed class LocalReplicasTests
     {
         private readonly Channel<MortalEngine> _loaded = Channel.CreateBounded<MortalEngine>(100);
         private int _loads;
+        private Task _hold = Task.CompletedTask;
 
         public int Loads => Volatile.Read(ref _loads);
+
+        public bool Fails { get; set; }
+
+        /// <summary>Pools that engines were loaded for, in order.</summary>
+        public List<Pool> Pools { get; } = [];
+
+        /// <summary>Loads from now on wait for it.</summary>
+        public TaskCompletionSource Hold()
+        {
+            var hold = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _hold = hold.Task;
+            return hold;
+        }
 
         public string Backend => "simulated";
 
         public async Task<MortalEngine> LoadedAsync() => await _loaded.Reader.ReadAsync(Token).WithinLimitAsync();
 
-        public Task<IEngine> LoadAsync(Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
+        public async Task<IEngine> LoadAsync(Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
         {
+            lock (Pools) Pools.Add(pool);
             Interlocked.Increment(ref _loads);
+            if (Fails) throw new EngineLoadException("There is no such card.");
+
+            await _hold.WaitAsync(cancellationToken);
             var engine = new MortalEngine();
             _loaded.Writer.TryWrite(engine);
-            return Task.FromResult<IEngine>(engine);
+            return engine;
         }
     }
 
@@ -229,6 +395,20 @@ public sealed class LocalReplicasTests
         {
             IsDisposed = true;
             return _dies ? throw new InvalidOperationException("The driver is gone.") : ValueTask.CompletedTask;
+        }
+    }
+
+    /// <summary>Hears of what workers say of their pools.</summary>
+    private sealed class OneLog(ILogger<WorkerService> log) : ILoggerFactory
+    {
+        public void AddProvider(ILoggerProvider provider)
+        {
+        }
+
+        public ILogger CreateLogger(string categoryName) => categoryName == typeof(WorkerService).FullName ? log : NullLogger.Instance;
+
+        public void Dispose()
+        {
         }
     }
 }

@@ -1,0 +1,17 @@
+using System.Globalization;
+
+namespace Serverless.Hosting.Manifests;
+
+/// <summary>A model's own file, as far as a look at it tells whether it is another now.</summary>
+/// <param name="Path">Where it lies.</param>
+/// <param name="Length">Its bytes; −1: there is none.</param>
+/// <param name="WrittenAt">When it was written last.</param>
+internal readonly record struct ModelFile(string Path, long Length, DateTime WrittenAt)
+{
+    public bool Exists => Length >= 0;
+
+    /// <summary>The two as text.</summary>
+    public string Version => string.Create(CultureInfo.InvariantCulture, $"{Length} bytes of {WrittenAt:O}");
+
+    public static ModelFile Of(string path) => new FileInfo(path) is { Exists: true } file ? new ModelFile(path, file.Length, file.LastWriteTimeUtc) : new ModelFile(path, -1, default);
+}
