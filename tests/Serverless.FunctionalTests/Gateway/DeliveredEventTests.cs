@@ -73,8 +73,8 @@ public sealed class DeliveredEventTests
     [Theory]
     [InlineData(25_000, true, "DROP")]
     [InlineData(25_000, false, "DROP")]
-    [InlineData(15_000, true, "SUCCESS")]
-    [InlineData(15_000, false, "SUCCESS")]
+    [InlineData(18_000, true, "SUCCESS")]
+    [InlineData(18_000, false, "SUCCESS")]
     public async Task An_event_that_can_never_find_room_is_dead_lettered_and_one_that_just_does_is_taken(int bytes, bool lengthIsTold, string answer)
     {
         var budget = new ByteBudget(40_000);
