@@ -24,7 +24,7 @@ public static class GatewayServices
 {
     /// <summary>
     /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c> and <c>:Events</c>. The host brings the ports:
-    /// catalogue, token counter, queue, log, documents, events, demand, capacity and scale journal; and, if keys are asked for, their source.
+    /// catalogue, token counter, queue, log, leases, documents, events, demand, capacity and scale journal; and, if keys are asked for, their source.
     /// </summary>
     public static IServiceCollection AddGateway(this IServiceCollection services)
     {

@@ -106,6 +106,63 @@ public abstract class RequestLogHoldContract : RequestLogFollowContract
         (await BeginAsync(log, promised)).Status.ShouldBe(BeginStatus.Begun);
     }
 
+    [Fact]
+    public async Task A_request_that_several_hold_ends_with_the_last_of_them()
+    {
+        var log = await CreateAsync();
+        foreach (var going in new[] { (string[])["gateway-0", "gateway-1", "gateway-2"], ["gateway-2", "gateway-1", "gateway-0"], ["gateway-1", "gateway-2", "gateway-0"] })
+        {
+            var id = Fresh();
+            await log.OpenAsync(id, Head() with { Promise = Promise.Connection, Resumable = true }, Token);
+            foreach (var holder in new[] { "gateway-1", "gateway-2", "gateway-2", "gateway-1", "gateway-2" }) (await log.HoldAsync(id, Promise.Connection, holder, Token)).ShouldBe(HoldResult.Held);
+            (await log.ReadHeadAsync(id, Token)).ShouldNotBeNull().Holder.ShouldBe("gateway-2");
+
+            for (var i = 0; i < going.Length - 1; i++)
+            {
+                var lapse = await log.LapseAsync(id, going[i], Cancelled(), Token);
+                lapse.Ended.ShouldBeFalse();
+                going[(i + 1)..].ShouldContain(lapse.Holder);
+                (await log.LapseAsync(id, going[i], Cancelled(), Token)).ShouldBe(lapse, "it may be repeated");
+                going[(i + 1)..].ShouldContain((await log.ReadHeadAsync(id, Token)).ShouldNotBeNull().Holder);
+            }
+
+            (await log.LapseAsync(id, "gateway-9", Cancelled(), Token)).ShouldBe(new LapseResult(false, going[^1]));
+            (await log.LapseAsync(id, going[^1], Cancelled(), Token)).Ended.ShouldBeTrue();
+            (await ReadAsync(log, id, 0)).Single().Event.ShouldBe(Cancelled());
+        }
+    }
+
+    [Fact]
+    public async Task A_holder_may_leave_a_request_to_the_others_but_the_last_one_stays()
+    {
+        var log = await CreateAsync();
+        var id = Fresh();
+        await log.OpenAsync(id, Head() with { Promise = Promise.Connection }, Token);
+        await log.HoldAsync(id, Promise.Connection, "gateway-1", Token);
+
+        (await log.LapseAsync(id, "gateway-0", null, Token)).ShouldBe(new LapseResult(false, "gateway-1"));
+        (await log.LapseAsync(id, "gateway-1", null, Token)).ShouldBe(new LapseResult(false, "gateway-1"));
+        (await log.HoldAsync(id, Promise.Connection, "gateway-2", Token)).ShouldBe(HoldResult.Held);
+        (await log.LapseAsync(id, "gateway-1", null, Token)).ShouldBe(new LapseResult(false, "gateway-2"));
+
+        (await log.LapseAsync(id, "gateway-2", Cancelled(), Token)).Ended.ShouldBeTrue();
+        (await log.LapseAsync(id, "gateway-2", null, Token)).ShouldBe(new LapseResult(true, null));
+        (await log.LapseAsync(Fresh(), "gateway-2", null, Token)).ShouldBe(default);
+    }
+
+    [Fact]
+    public async Task A_promotion_lets_all_go_who_held_it()
+    {
+        var log = await CreateAsync();
+        var id = Fresh();
+        await log.OpenAsync(id, Head() with { Promise = Promise.Connection }, Token);
+        await log.HoldAsync(id, Promise.Connection, "gateway-1", Token);
+
+        await log.HoldAsync(id, Promise.Id, "", Token);
+
+        foreach (var holder in new[] { "gateway-0", "gateway-1" }) (await log.LapseAsync(id, holder, Cancelled(), Token)).ShouldBe(new LapseResult(false, ""));
+    }
+
     /// <summary>Of a run of the store that is over.</summary>
     private static Fence Before(int attempt) => new("0123456789abcdef", attempt);
 
@@ -218,11 +275,13 @@ public abstract class RequestLogHoldContract : RequestLogFollowContract
         {
             (Head() with { Promise = Promise.Connection }, false),
             (Head() with { Promise = Promise.Connection, Resumable = true }, true),
+            (Head() with { Promise = Promise.Connection, Holder = "another's too" }, true),
             (Head(), true),
         })
         {
             var id = Fresh();
             await log.OpenAsync(id, head, Token);
+            if (head.Holder == "another's too") await log.HoldAsync(id, Promise.Connection, "gateway-0", Token);
             var fence = (await BeginAsync(log, id)).Fence;
             await log.AppendAsync(id, fence, 1, [TestRequests.Chunk(0), Finished()], Token);
             (await ReadAsync(log, id, 0)).Count.ShouldBe(2);

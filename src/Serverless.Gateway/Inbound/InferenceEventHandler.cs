@@ -56,12 +56,21 @@ internal sealed partial class InferenceEventHandler(
     private async ValueTask<BrokerAnswer> RefuseAsync(CloudEvent cloudEvent, ApiEndpoint endpoint, ServingFault fault, CancellationToken cancellationToken)
     {
         var answer = ServingErrors.Row(fault.Error).Broker;
-        LogRefused(cloudEvent.Source, cloudEvent.Id, fault.Error, answer);
-        if (answer == BrokerAnswer.Retry) return answer;
+        if (answer == BrokerAnswer.Retry)
+        {
+            LogRefused(cloudEvent.Source, cloudEvent.Id, fault.Error, answer);
+            return answer;
+        }
 
         try
         {
-            return await EndAsync(cloudEvent, endpoint, fault, cancellationToken) is { } ended ? await AnswerAsync(ended, cancellationToken) : BrokerAnswer.Retry;
+            var id = IdOf(cloudEvent, endpoint);
+            if (await records.FindAsync(_owner, id, cancellationToken) is not { Record: var taken }) return await EndAsync(cloudEvent, endpoint, fault, cancellationToken);
+            if (taken.HasEnded) return await AnswerAsync(taken, cancellationToken); // told of when it was refused
+
+            // It was taken before, and what refuses it now (other options, another catalogue) does not end what was promised. Where it is not known to run, the broker asks again.
+            LogGoesOn(id, cloudEvent.Source, cloudEvent.Id, fault.Message);
+            return await reader.UpdateAsync(taken, cancellationToken) is { Status: not RequestStatus.Queued } ? BrokerAnswer.Acknowledge : BrokerAnswer.Retry;
         }
         catch (ServingException)
         {
@@ -69,22 +78,15 @@ internal sealed partial class InferenceEventHandler(
         }
     }
 
-    /// <summary>The record of what was refused, saved: new, or of a delivery before, whose request ends now unless it had ended. Null: somebody else wrote it meanwhile.</summary>
-    private async ValueTask<RequestRecord?> EndAsync(CloudEvent cloudEvent, ApiEndpoint endpoint, ServingFault fault, CancellationToken cancellationToken)
+    /// <summary>Nothing was taken: who sent it finds a record that says so.</summary>
+    private async ValueTask<BrokerAnswer> EndAsync(CloudEvent cloudEvent, ApiEndpoint endpoint, ServingFault fault, CancellationToken cancellationToken)
     {
-        var id = IdOf(cloudEvent, endpoint);
-        if (await records.FindAsync(_owner, id, cancellationToken) is { } stored)
-        {
-            await reader.EndAsync(stored.Record, new RequestEvent.Failed(fault), cancellationToken);
-            var ended = await reader.UpdateAsync(stored.Record, cancellationToken) is { HasEnded: true } known ? known : reader.Fail(stored.Record, fault);
-            ended = ended with { Refused = ended.Status == RequestStatus.Failed };
-            return await records.ReplaceAsync(stored, ended, cancellationToken) ? ended : null;
-        }
-
-        var now = time.GetUtcNow();
+        LogRefused(cloudEvent.Source, cloudEvent.Id, fault.Error, ServingErrors.Row(fault.Error).Broker);
+        var (id, now) = (IdOf(cloudEvent, endpoint), time.GetUtcNow());
         var record = new RequestRecord { Id = id.Value, Endpoint = endpoint.Name, Model = "", Owner = _owner, CreatedAt = now, Deadline = now, Origin = OriginOf(cloudEvent), Refused = true };
+        await reader.EndAsync(record, new RequestEvent.Failed(fault), cancellationToken); // of a delivery before, which the queue refused
         var failed = reader.Fail(record, fault);
-        return await records.TryCreateAsync(failed, cancellationToken) ? failed : null;
+        return await records.TryCreateAsync(failed, cancellationToken) ? await AnswerAsync(failed, cancellationToken) : BrokerAnswer.Retry;
     }
 
     /// <summary>Of an event whose request has ended. Who sent one that was refused is told before it is put away.</summary>
@@ -100,6 +102,9 @@ internal sealed partial class InferenceEventHandler(
 
     [LoggerMessage(LogLevel.Debug, "Took {Request} of event {Event} of {Source}.")]
     private partial void LogTaken(RequestId request, string source, string @event);
+
+    [LoggerMessage(LogLevel.Information, "Event {Event} of {Source} came again and would be refused now; {Request}, which was taken for it, goes on: {Reason}")]
+    private partial void LogGoesOn(RequestId request, string source, string @event, string reason);
 
     [LoggerMessage(LogLevel.Information, "Refused event {Event} of {Source}: {Error}; the broker is told to {Answer}.")]
     private partial void LogRefused(string source, string @event, ServingError error, BrokerAnswer answer);

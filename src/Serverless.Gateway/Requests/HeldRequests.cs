@@ -8,15 +8,15 @@ using Serverless.Requests;
 namespace Serverless.Gateway.Requests;
 
 /// <summary>
-/// The requests that connections to this gateway hold. When the last of a request's connections has gone it runs on for its grace, and is then ended, unless another gateway
-/// has taken it over. What this one took over from another is never ended here: it goes back to that one, whose client may still be there. Thread-safe.
+/// The requests that connections to this gateway hold. When the last of a request's connections here has gone it is held for its grace, and then not any more; its log ends it where no
+/// other gateway holds it. Nobody gives it to another: each gateway takes a hold and lets go of its own. Thread-safe.
 /// </summary>
-internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gateway, TimeProvider time, ILogger<HeldRequests> logger) : IHostedService, IDisposable
+internal sealed partial class HeldRequests(IRequestLog log, ILeases leases, GatewayIdentity gateway, TimeProvider time, ILogger<HeldRequests> logger) : IHostedService, IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
 
-    /// <summary>What cannot be given back for so long at a stop is left: the process ends before.</summary>
+    /// <summary>What cannot be let go of for so long at a stop is left: the process ends before.</summary>
     private static readonly TimeSpan LongestStop = TimeSpan.FromMinutes(1);
 
     private static readonly RequestEvent ClientGone = new RequestEvent.Cancelled("The client went away.");
@@ -38,30 +38,38 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
         }
     }
 
-    /// <summary>A connection has the request; each take is answered by one <see cref="LeaveAsync"/> or <see cref="DropAsync"/>.</summary>
-    /// <param name="id">The request.</param>
-    /// <param name="from">The gateway that held it for a client of its own, which may still be there: it gets the request back; or null.</param>
-    public void Take(RequestId id, string? from = null)
+    /// <summary>A connection has the request; each take is answered by one <see cref="LeaveAsync"/> or <see cref="DropAsync"/>. Its log is told next.</summary>
+    public void Take(RequestId id)
     {
         lock (_lock)
         {
             if (!_held.TryGetValue(id, out var hold)) _held[id] = hold = new Held();
             hold.Connections++;
-            if (from is { Length: > 0 } && from != gateway.Instance) hold.From ??= from;
             (var grace, hold.Grace) = (hold.Grace, null);
             _ = grace?.CancelAsync(); // its callbacks run elsewhere, never under this lock; within it, so that nobody disposes of it first
         }
     }
 
-    /// <summary>
-    /// Somebody listens here to a request that a connection promised: this gateway holds it from now on, and gives it back when nobody listens here any more to the one that held it
-    /// before, whose client may still be there.
-    /// </summary>
-    public async ValueTask<HoldResult> TakeOverAsync(RequestId id, string from, CancellationToken cancellationToken)
+    /// <summary>Somebody listens here to a request that a connection promised: this gateway holds it too from now on. Answered by a leave where it is held.</summary>
+    /// <param name="id">The request.</param>
+    /// <param name="grace">How long it is held where this fails: what was asked of the log may have been done.</param>
+    /// <param name="deadline">The request's.</param>
+    /// <exception cref="ServingException"><see cref="ServingError.StoreUnavailable"/>.</exception>
+    public async ValueTask<HoldResult> TakeOverAsync(RequestId id, TimeSpan grace, DateTimeOffset deadline)
     {
-        var result = await log.HoldAsync(id, Promise.Connection, Holder, cancellationToken);
-        if (result == HoldResult.Held) Take(id, from);
-        return result;
+        Take(id);
+        try
+        {
+            // Not the caller's to cancel: a call that was sent is done, though nobody waits for it.
+            var result = await log.HoldAsync(id, Promise.Connection, Holder, CancellationToken.None);
+            if (result != HoldResult.Held) Drop(id);
+            return result;
+        }
+        catch
+        {
+            LetGo(id, grace, deadline, ClientGone);
+            throw;
+        }
     }
 
     /// <summary>The caller of the ticket has left. What nobody answers for any more is ended, after its grace if it has one.</summary>
@@ -73,20 +81,20 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
         switch (ticket)
         {
             case { Ended: true }:
-                if (Drop(ticket.Id) is { From: null }) log.Forget(ticket.Id, Holder); // the answer was given; only its holder may let it go
+                if (Drop(ticket.Id)) log.Forget(ticket.Id, Holder); // the answer was given; only its holder may let it go
                 break;
             case { HandedOn: true }:
-                if (Drop(ticket.Id) is { From: { } before }) Track(ReturnAsync(ticket.Id, before, ticket.Head.Deadline));
+                LetGo(ticket.Id, TimeSpan.Zero, ticket.Head.Deadline, null);
                 break;
             case { Refused: true, Fault: { Error: not ServingError.Cancelled } refusal }:
                 Drop(ticket.Id);
                 await EndAsync(ticket.Id, new RequestEvent.Failed(refusal)); // it is nobody's: nothing was accepted
                 break;
             case { Fault: { Error: not ServingError.Cancelled } fault }:
-                await FailAsync(ticket, fault);
+                LetGo(ticket.Id, TimeSpan.Zero, ticket.Head.Deadline, new RequestEvent.Failed(fault));
                 break;
             default:
-                LetGo(ticket.Id, ticket.Shape.Resume, ticket.Head.Deadline);
+                LetGo(ticket.Id, ticket.Shape.Resume, ticket.Head.Deadline, ClientGone);
                 break;
         }
     }
@@ -99,46 +107,28 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
         await EndAsync(ticket.Id, end);
     }
 
-    /// <summary>Done with it: it has ended, or is promised by an id, or is left to the client to take up elsewhere. The hold, where that was its last connection; else null.</summary>
-    private Held? Drop(RequestId id)
+    /// <summary>Done with it: it has ended, or was never held. True: that was its last connection here.</summary>
+    private bool Drop(RequestId id)
     {
-        lock (_lock)
-        {
-            return _held.TryGetValue(id, out var hold) && --hold.Connections == 0 && _held.Remove(id) ? hold : null;
-        }
+        lock (_lock) return _held.TryGetValue(id, out var hold) && --hold.Connections == 0 && _held.Remove(id);
     }
 
-    /// <summary>It failed for this connection. It ends with it where it is this one's alone; others that wait for it, here or at another gateway, go on.</summary>
-    private async Task FailAsync(Ticket ticket, ServingFault fault)
+    /// <summary>
+    /// A connection has gone: if it was the request's last one here, this gateway lets go of it after <paramref name="grace"/>, and whoever is its last holder ends it with
+    /// <paramref name="end"/>, or at its deadline by others. Null: it goes on without this one, and the last holder keeps it, to be taken over or lost.
+    /// </summary>
+    private void LetGo(RequestId id, TimeSpan grace, DateTimeOffset deadline, RequestEvent? end)
     {
-        if (Drop(ticket.Id) is not { } hold) return;
-
-        if (hold.From is { } from)
-        {
-            Track(ReturnAsync(ticket.Id, from, ticket.Head.Deadline));
-            return;
-        }
-
-        try
-        {
-            await log.LapseAsync(ticket.Id, Holder, new RequestEvent.Failed(fault), CancellationToken.None);
-        }
-        catch (Exception e)
-        {
-            LogFailed(e, ticket.Id);
-        }
-    }
-
-    /// <summary>The client has gone: if it was the request's last one, the request ends after <paramref name="grace"/>, or at its deadline by others.</summary>
-    private void LetGo(RequestId id, TimeSpan grace, DateTimeOffset deadline)
-    {
+        Held? hold;
+        CancellationTokenSource back;
         lock (_lock)
         {
-            if (!_held.TryGetValue(id, out var hold) || --hold.Connections > 0) return;
+            if (!_held.TryGetValue(id, out hold) || --hold.Connections > 0) return;
 
-            hold.Grace = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-            Track(EndAfterAsync(id, hold, grace, deadline, hold.Grace));
+            hold.Grace = back = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
         }
+
+        Track(LetGoAsync(id, hold, grace, deadline, end, back));
     }
 
     /// <summary>A stop waits for it.</summary>
@@ -165,15 +155,14 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>
-    /// What was taken over goes back to whom it was taken from: with this process's lease it would end, though its first client is there. What is in its grace is left to its client and
-    /// the next gateway: this one's lease runs out.
+    /// What others hold too is theirs alone from now on. What this one holds alone, with a client or in its grace, is left to that client and the next gateway: this one's lease runs out.
     /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        (RequestId Id, string From)[] taken;
-        lock (_lock) taken = [.. _held.Where(held => held.Value is { From: not null, Connections: > 0 }).Select(held => (held.Key, held.Value.From!))];
+        RequestId[] followed;
+        lock (_lock) followed = [.. _held.Where(held => held.Value.Connections > 0).Select(held => held.Key)];
         await _stopping.CancelAsync();
-        foreach (var (id, from) in taken) Track(ReturnAsync(id, from, time.GetUtcNow() + LongestStop));
+        foreach (var id in followed) Track(LeaveToOthersAsync(id));
         while (Ending() is { Length: > 0 } ending && !cancellationToken.IsCancellationRequested)
         {
             await Task.WhenAll(ending).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -192,101 +181,82 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
         lock (_lock) _ending.Remove(ending);
     }
 
-    private async Task EndAfterAsync(RequestId id, Held hold, TimeSpan grace, DateTimeOffset deadline, CancellationTokenSource returned)
+    private async Task LetGoAsync(RequestId id, Held hold, TimeSpan grace, DateTimeOffset deadline, RequestEvent? end, CancellationTokenSource back)
     {
         try
         {
-            if (grace > TimeSpan.Zero) await Task.Delay(grace, time, returned.Token);
-            else await Task.Yield();
+            if (grace > TimeSpan.Zero) await Task.Delay(grace, time, back.Token);
 
-            // Whom it is held by meanwhile may give it back: it is asked for until it has ended.
-            var backoff = new Backoff(FirstPause, LongestPause);
-            while (IsLeft(hold) && !await TryLapseAsync(id, hold.From, returned.Token) && time.GetUtcNow() < deadline) await Task.Delay(backoff.Next(), time, returned.Token);
+            // Until it has ended: the gateway that holds it yet may be lost without a word, and no dispatcher watches but the one that held it first.
+            var (other, backoff) = (new Other(), new Backoff(FirstPause, LongestPause));
+            while (IsLeft(hold, back) && !await TryLapseAsync(id, end, other) && time.GetUtcNow() < deadline) await Task.Delay(backoff.Next(), time, back.Token);
         }
-        catch (OperationCanceledException) when (returned.IsCancellationRequested)
+        catch (OperationCanceledException) when (back.IsCancellationRequested)
         {
             // Its client is back, or this process ends.
-            if (_stopping.IsCancellationRequested && hold.From is { } from) await ReturnAsync(id, from, time.GetUtcNow() + LongestStop);
+            if (_stopping.IsCancellationRequested && IsLeft(hold, back)) await LeaveToOthersAsync(id);
         }
         finally
         {
-            Close(id, hold, returned);
+            Close(id, hold, back);
         }
     }
 
-    private bool IsLeft(Held hold)
+    private bool IsLeft(Held hold, CancellationTokenSource back)
     {
-        lock (_lock) return hold.Connections == 0;
+        lock (_lock) return hold.Grace == back;
     }
 
-    private void Close(RequestId id, Held hold, CancellationTokenSource returned)
+    private void Close(RequestId id, Held hold, CancellationTokenSource back)
     {
         lock (_lock)
         {
-            if (hold.Grace == returned) hold.Grace = null;
+            if (hold.Grace == back) hold.Grace = null;
             if (hold is { Connections: 0, Grace: null } && _held.GetValueOrDefault(id) == hold) _held.Remove(id);
         }
 
-        returned.Dispose(); // also when its client is back: it is linked to the process's own, which would keep it
+        back.Dispose(); // also when its client is back: it is linked to the process's own, which would keep it
     }
 
-    /// <summary>Whether nothing is left to do: it has ended, or is another's again.</summary>
-    private async Task<bool> TryLapseAsync(RequestId id, string? from, CancellationToken cancellationToken)
+    /// <summary>Lets go of it in its log. Whether nothing is left to do: it has ended, or goes on without this one.</summary>
+    private async Task<bool> TryLapseAsync(RequestId id, RequestEvent? end, Other other)
     {
         try
         {
-            if (from is not null && await GiveBackAsync(id, from, cancellationToken)) return true;
+            var lapsed = await log.LapseAsync(id, Holder, end, CancellationToken.None);
+            if (end is null || lapsed.Holder is not { Length: > 0 } holder) return true;
 
-            var lapsed = await log.LapseAsync(id, Holder, ClientGone, cancellationToken);
-            if (lapsed.Holder is not { Length: > 0 } holder) return true;
             LogElsewhere(id, holder);
+            if (await IsGoneAsync(holder, other)) await log.LapseAsync(id, holder, ClientGone, CancellationToken.None); // the next round says whether others are left
             return false;
         }
         catch (ServingException e) when (e.Fault.Error == ServingError.StoreUnavailable)
         {
+            other.AbsentSince = null; // nothing is known of anybody
             LogNotEnded(id, e.Message);
             return false;
         }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception e)
         {
             LogFailed(e, id);
             return true;
         }
     }
 
-    /// <summary>Gives it back to whom it was taken from, as soon as the log can be told.</summary>
-    private async Task ReturnAsync(RequestId id, string from, DateTimeOffset deadline)
+    private async Task<bool> IsGoneAsync(string holder, Other other)
     {
-        var backoff = new Backoff(FirstPause, LongestPause);
-        while (true)
-        {
-            try
-            {
-                await GiveBackAsync(id, from, CancellationToken.None);
-                return;
-            }
-            catch (ServingException e) when (e.Fault.Error == ServingError.StoreUnavailable && time.GetUtcNow() < deadline)
-            {
-                LogNotEnded(id, e.Message);
-            }
-            catch (Exception e)
-            {
-                LogFailed(e, id);
-                return;
-            }
-
-            await Task.Delay(backoff.Next(), time, CancellationToken.None);
-        }
+        var isThere = await leases.ReadAsync(LeaseNames.Gateway(holder), CancellationToken.None) is not null;
+        if (isThere || other.Name != holder) other.AbsentSince = null;
+        other.Name = holder;
+        if (!isThere) other.AbsentSince ??= time.GetUtcNow();
+        return time.GetUtcNow() - other.AbsentSince >= LeaseTimes.Absence;
     }
 
-    /// <summary>False: it is not this gateway's to give, for it has ended or another took it over.</summary>
-    private async Task<bool> GiveBackAsync(RequestId id, string from, CancellationToken cancellationToken)
+    /// <summary>As soon as the log can be told.</summary>
+    private async Task LeaveToOthersAsync(RequestId id)
     {
-        if ((await log.ReadHeadAsync(id, cancellationToken))?.Holder != Holder) return false;
-
-        await log.HoldAsync(id, Promise.Connection, from, cancellationToken);
-        LogElsewhere(id, from);
-        return true;
+        var (other, backoff, until) = (new Other(), new Backoff(FirstPause, LongestPause), time.GetUtcNow() + LongestStop);
+        while (!await TryLapseAsync(id, null, other) && time.GetUtcNow() < until) await Task.Delay(backoff.Next(), time, CancellationToken.None);
     }
 
     [LoggerMessage(LogLevel.Debug, "The client of {Request} has gone; it runs on, held by '{Holder}'.")]
@@ -302,10 +272,16 @@ internal sealed partial class HeldRequests(IRequestLog log, GatewayIdentity gate
     {
         public int Connections { get; set; }
 
-        /// <summary>Whom it was taken from while its client was there.</summary>
-        public string? From { get; set; }
-
         /// <summary>Cancelled when a client is back; null while there is one.</summary>
         public CancellationTokenSource? Grace { get; set; }
+    }
+
+    /// <summary>Another gateway that holds what this one has let go of.</summary>
+    private sealed class Other
+    {
+        public string? Name { get; set; }
+
+        /// <summary>Since when its lease is not there; null while it is, or nothing is known.</summary>
+        public DateTimeOffset? AbsentSince { get; set; }
     }
 }

@@ -66,15 +66,15 @@ internal sealed partial class IdempotentCalls(
         if (await reader.FindAsync(id, cancellationToken) is not { } log) return null;
         if (log.Head.Ended && (await reader.UpdateAsync(RequestRecord.Of(id, log.Head, log.Shape), cancellationToken) is not { IsFinal: true })) return null;
 
-        return await JoinAsync(id, log, own, cancellationToken) is { } joined ? new Submitted.Taken(joined) : null;
+        return await JoinAsync(id, log, own) is { } joined ? new Submitted.Taken(joined) : null;
     }
 
-    private async Task<Ticket?> JoinAsync(RequestId id, OpenLog log, Ticket own, CancellationToken cancellationToken)
+    private async Task<Ticket?> JoinAsync(RequestId id, OpenLog log, Ticket own)
     {
         var hold = HoldResult.Ended;
         if (log.Head is { Ended: false, Promise: Promise.Connection })
         {
-            hold = await held.TakeOverAsync(id, log.Head.Holder, cancellationToken);
+            hold = await held.TakeOverAsync(id, own.Shape.Resume, log.Head.Deadline);
             if (hold == HoldResult.Unknown) return null;
         }
 

@@ -53,12 +53,13 @@ internal sealed partial class PromisedRequests(RequestRecords records, IRequestL
     public async Task PromiseAsync(InferenceRequest request, EventOrigin? origin, JsonElement? metadata, CancellationToken cancellationToken)
     {
         var promised = Promised(request);
-        await records.CreateAsync(RecordOf(request, origin, metadata), cancellationToken);
+        var isNew = await records.TryCreateAsync(RecordOf(request, origin, metadata), cancellationToken);
         await log.OpenAsync(request.Id, LogHead.Of(promised), cancellationToken);
         if ((await queue.EnqueueAsync(promised, cancellationToken)).Fault is not { } fault) return;
 
-        // An event comes again under the same id, which must then still be open.
+        // An event comes again under the same id, whose log must then still be open. Its record is there from then on if the queue may have it: that is what is told by.
         if (origin is null) await TakeBackAsync(request, fault);
+        else if (isNew && fault.Error != ServingError.StoreUnavailable) await records.ForgetAsync(request.Owner, request.Id, CancellationToken.None);
         throw new ServingException(fault);
     }
 

@@ -54,8 +54,9 @@ internal sealed class RequestDirectory(RequestRecords records, RecordReader read
             throw new ServingException(new ServingFault(ServingError.LogExpired, $"The events of request '{id}' are not kept any more; GET /v1/requests/{id} has its result."));
         }
 
-        var holds = log.Head is { Promise: Promise.Connection, Resumable: true, Ended: false } && await held.TakeOverAsync(id, log.Head.Holder, cancellationToken) == HoldResult.Held;
-        return new Ticket { Id = id, Head = log.Head, Shape = log.Shape with { Resume = resume ?? log.Shape.Resume }, Holds = holds };
+        var grace = resume ?? log.Shape.Resume;
+        var holds = log.Head is { Promise: Promise.Connection, Resumable: true, Ended: false } && await held.TakeOverAsync(id, grace, log.Head.Deadline) == HoldResult.Held;
+        return new Ticket { Id = id, Head = log.Head, Shape = log.Shape with { Resume = grace }, Holds = holds };
     }
 
     private async Task<RequestRecord?> FindForListAsync(Owner owner, RequestId id, CancellationToken cancellationToken) =>

@@ -19,6 +19,11 @@ internal sealed partial class ResultEvents(IEventBus bus, RequestRecords records
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
+    private long _taken;
+
+    /// <summary>How many the bus has taken so far.</summary>
+    public long Taken => Interlocked.Read(ref _taken);
+
     /// <summary>
     /// Publishes a saved record's end and waits until it has come back (<see cref="ResultEcho"/>): the bus may say that it has an event which it has not.
     /// False: it did not come back in a few seconds and is to be published again; a result may so come twice, under the same id.
@@ -41,6 +46,7 @@ internal sealed partial class ResultEvents(IEventBus bus, RequestRecords records
                 Data = RequestObject.EncodeResult(withResponse ? record : record with { Response = null }),
             },
             cancellationToken);
+        Interlocked.Increment(ref _taken);
         for (var pause = FirstPause; pause < LongestPause; pause *= 2) // ADR 13
         {
             await Task.Delay(pause, time, cancellationToken);

@@ -9,8 +9,8 @@ namespace Serverless.Gateway.Requests;
 
 /// <summary>
 /// Keeps what an id promised: reads the end from the log, saves it, and publishes it until that is seen (ADR 13), though not for ever: a result that nobody subscribes to can still be
-/// asked for. A result that the store refuses, though it takes others, ends as a failure that says so, and an event that the bus refuses goes without its response. Each step can be
-/// repeated. Thread-safe.
+/// asked for. A result that the store refuses, though it takes others, ends as a failure that says so, and an event that the bus refuses, though it takes others, goes without its response:
+/// a store or bus that is away, or too busy to answer, proves nothing. Each step can be repeated. Thread-safe.
 /// </summary>
 internal sealed partial class ResultKeeper(RequestRecords records, RecordReader reader, ResultEvents events, GatewayMetrics metrics, TimeProvider time, ILogger<ResultKeeper> logger)
     : IEndObserver
@@ -18,7 +18,7 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
     /// <summary>A result is published so often at most. Each time it is waited for some seconds.</summary>
     private const int MostPublished = 5;
 
-    /// <summary>So often a result is tried that could not be saved or published, before it is asked whether that is the result: half a minute, longer than a store takes to come back from most.</summary>
+    /// <summary>So often one result is refused by what took something else at the same time, before that is the result's own fault: half a minute.</summary>
     private const int MostRefused = 8;
 
     /// <summary>No store or bus refuses so little for its size.</summary>
@@ -111,22 +111,24 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
         {
             return await SaveRefusedAsync(stored, e.Fault, cancellationToken);
         }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested && ++tries.Saves >= MostRefused && RequestRecords.SizeOf(ended) is var bytes && bytes > Little)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested && IsAnswer(e) && RequestRecords.SizeOf(ended) is var bytes && bytes > Little)
         {
-            // The store may be away, or refuse this result alone and not say so. It takes what is there already, and then not this: it is the result.
-            if (!await records.ReplaceAsync(stored, stored.Record, cancellationToken) || await records.FindAsync(stored.Record.Owner, new RequestId(stored.Record.Id), cancellationToken) is not { } again) return false;
+            // The store may be away, or refuse this result alone and not say so. Each time it refuses this and then takes what is there already, it is more likely the result.
+            var before = tries.Saves;
+            tries.Saves = 0; // where it takes nothing
+            if (!await records.ReplaceAsync(stored, stored.Record, cancellationToken)) return false;
 
-            try
-            {
-                return await records.ReplaceAsync(again, ended, cancellationToken);
-            }
-            catch (Exception) when (!cancellationToken.IsCancellationRequested)
-            {
-                var why = string.Create(CultureInfo.InvariantCulture, $"the document store, which takes others, refused it {tries.Saves} times ({e.Message})");
-                return await SaveRefusedAsync(again, RequestRecords.TooLarge(stored.Record.Id, bytes, why), cancellationToken);
-            }
+            tries.Saves = before + 1;
+            if (tries.Saves < MostRefused) throw;
+            if (await records.FindAsync(stored.Record.Owner, new RequestId(stored.Record.Id), cancellationToken) is not { } again) return false;
+
+            var why = string.Create(CultureInfo.InvariantCulture, $"the document store, which takes others, refused it {tries.Saves} times ({e.Message})");
+            return await SaveRefusedAsync(again, RequestRecords.TooLarge(stored.Record.Id, bytes, why), cancellationToken);
         }
     }
+
+    /// <summary>Whoever does not answer in time refuses nothing.</summary>
+    private static bool IsAnswer(Exception exception) => exception is not (TimeoutException or OperationCanceledException) && exception.InnerException is not TimeoutException;
 
     private ValueTask<bool> SaveRefusedAsync(StoredRecord stored, ServingFault fault, CancellationToken cancellationToken)
     {
@@ -136,15 +138,17 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
 
     private async ValueTask<bool> TryPublishAsync(RequestRecord ended, Tries tries, CancellationToken cancellationToken)
     {
+        var taken = events.Taken;
         try
         {
             return await events.PublishAsync(ended, cancellationToken, withResponse: tries.Publishes < MostRefused);
         }
         catch (ServingException e) when (ended.Response is not null)
         {
-            // A bus that is away refuses all; one that refuses this event alone takes it without its response.
+            // A bus that is away refuses all; one that refuses this event alone, and takes others between two tries of it, takes it without its response.
             if (e.Fault.Error == ServingError.OutputTooLarge) tries.Publishes = MostRefused;
-            else if (RequestRecords.SizeOf(ended) > Little) tries.Publishes++;
+            else if (IsAnswer(e) && tries.Taken is { } before && before < taken && RequestRecords.SizeOf(ended) > Little) tries.Publishes++;
+            tries.Taken = taken;
             throw new ServingException(e.Fault with { Error = ServingError.StoreUnavailable }, e);
         }
     }
@@ -176,6 +180,9 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
         public int Saves { get; set; }
 
         public int Publishes { get; set; }
+
+        /// <summary>What the bus had taken of others before it refused this one last; null: it has not yet.</summary>
+        public long? Taken { get; set; }
     }
 
     private enum Kept

@@ -40,6 +40,17 @@ internal sealed class DaprCalls(IOptions<DaprOptions> options, TimeProvider time
         new ServingFault(ServingError.OutputTooLarge, $"{what} takes no message of this size: {exception.GetBaseException().Message} The limits are {DaprOptions.Section}:{nameof(DaprOptions.MaxMessageBytes)}, {_most} here, and the sidecar's max-body-size; raise both, or ask for less."),
         exception);
 
-    public static ServingException Unreachable(string what, Exception? exception) =>
-        new(new ServingFault(ServingError.StoreUnavailable, $"{what} cannot be reached, so nothing was promised; try again."), exception);
+    /// <summary>No answer in time, ours or that of the sidecar, which gives up on its components.</summary>
+    private static bool IsSilence(Exception exception) => exception switch
+    {
+        OperationCanceledException or TimeoutException => true,
+        RpcException { StatusCode: StatusCode.DeadlineExceeded or StatusCode.Cancelled or StatusCode.Unavailable } => true,
+        RpcException { Status.Detail: var detail } when detail.Contains("deadline exceeded", StringComparison.OrdinalIgnoreCase) || detail.Contains("timeout", StringComparison.OrdinalIgnoreCase) => true,
+        { InnerException: { } inner } => IsSilence(inner),
+        _ => false,
+    };
+
+    public static ServingException Unreachable(string what, Exception? exception) => new(
+        new ServingFault(ServingError.StoreUnavailable, $"{what} cannot be reached, so nothing was promised; try again."),
+        exception is not null && IsSilence(exception) ? new TimeoutException($"{what} did not answer in time.", exception) : exception);
 }

@@ -27,15 +27,13 @@ internal sealed partial class DaprEventReceiver(
 
     private const int FirstStep = 16 * 1024;
 
-    /// <summary>What an envelope has beside its data.</summary>
-    private const int AroundData = 64 * 1024;
-
-    /// <summary>An event that finds no room goes back to the broker, which sends it again at once: it is held for so long before.</summary>
+    /// <summary>An event that finds no room is sent again, by some brokers at once: it is held for so long before.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
-    /// <summary>Data may be bytes, which JSON has in base 64.</summary>
-    private readonly long _most = (options.Value.MaxMessageBytes / 3 * 4L) + AroundData;
+    private readonly long _longest = options.Value.LongestEvent();
 
+    /// <summary>What of that may find room: alone, events hold half of the budget.</summary>
+    private readonly long _most = Math.Min(options.Value.LongestEvent(), (budget?.Limit / 2) ?? long.MaxValue);
 
     private readonly FrozenDictionary<string, IEventHandler> _handlers = handlers.ToFrozenDictionary(handler => handler.Topic, StringComparer.Ordinal);
     private readonly byte[]? _token = configuration["APP_API_TOKEN"] is { Length: > 0 } token ? Hash(token) : null;
@@ -91,7 +89,7 @@ internal sealed partial class DaprEventReceiver(
         if (!_handlers.TryGetValue(topic, out var handler))
         {
             TopicUnknown(topic);
-            return BrokerAnswer.DeadLetter;
+            return BrokerAnswer.Retry; // another gateway, of the next release, may handle it
         }
 
         // Kestrel's own limit is that of clients' bodies; what it cuts off the broker would send again for ever.
@@ -102,8 +100,11 @@ internal sealed partial class DaprEventReceiver(
         {
             switch (await ReadAsync(http.Request, taken, http.RequestAborted))
             {
+                case { Length: var length } when length > _longest:
+                    EventTooLarge(topic, length, _longest);
+                    return BrokerAnswer.DeadLetter;
                 case { Length: var length } when length > _most:
-                    EventTooLarge(topic, length, _most);
+                    NeverRoom(topic, length, _most, budget!.Limit);
                     return BrokerAnswer.DeadLetter;
                 case { Body: { } body }:
                     cloudEvent = CloudEventJson.Decode(body);
@@ -169,13 +170,16 @@ internal sealed partial class DaprEventReceiver(
     [LoggerMessage(Level = LogLevel.Error, Message = "An event of topic {Topic} is {Bytes} bytes; {Most} are read (Dapr:MaxMessageBytes), so it is dead-lettered and whoever sent it is not told: send less, or raise the limit.")]
     private partial void EventTooLarge(string topic, long bytes, long most);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "An event of topic {Topic} finds no room among the {Limit} bytes of bodies that this process holds (Gateway:Admission:MaxTotalBytes); the broker keeps it and sends it again.")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "An event of topic {Topic} finds no room now among the {Limit} bytes of bodies that this process holds (Gateway:Admission:MaxTotalBytes). It is delivered again as often as the sidecar's resiliency says (components/resiliency.yaml: every 5 s, 60 times), and dead-lettered after that: where this goes on, start more gateways or raise the limit.")]
     private partial void NoRoom(string topic, long limit);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "An event of topic {Topic} is {Bytes} bytes; events hold {Most} at once, half of Gateway:Admission:MaxTotalBytes, {Limit}. It can never be taken, so it is dead-lettered and whoever sent it is not told: send less, or raise the limit.")]
+    private partial void NeverRoom(string topic, long bytes, long most, long limit);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Refused a delivery to {Path} that does not come from the sidecar: its dapr-api-token is missing or wrong, or, where no APP_API_TOKEN is set, it comes from elsewhere or is no CloudEvent.")]
     private partial void CallerRefused(PathString path);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "An event of topic {Topic} was delivered, which nothing here handles; it is dead-lettered. Remove the subscription.")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "An event of topic {Topic} was delivered, which nothing here handles. It is delivered again, in a roll-out to a gateway of the next release, and dead-lettered after the sidecar's last try; where no roll-out is under way, remove the subscription.")]
     private partial void TopicUnknown(string topic);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "An event of topic {Topic} is dead-lettered: {Reason}")]

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.Options;
+using Serverless.Requests;
 
 namespace Serverless.Hosting.Dapr;
 
@@ -33,6 +34,17 @@ public sealed partial class DaprOptions
     /// invoke this app asks for requests as <c>Gateway:Events:Organization</c>. Default: no.
     /// </summary>
     public bool AllowInvokedEvents { get; set; }
+
+    /// <summary>Bytes of an event as it is delivered at most: its data may be bytes, which JSON has in base 64, and an envelope is around them.</summary>
+    internal long LongestEvent() => (MaxMessageBytes / 3 * 4L) + (64 * 1024);
+
+    /// <summary>What must hold between this and the bytes of bodies that the process holds.</summary>
+    internal sealed class RoomValidator(ByteBudget? budget = null) : IValidateOptions<DaprOptions>
+    {
+        public ValidateOptionsResult Validate(string? name, DaprOptions options) => budget is null || options.LongestEvent() <= budget.Limit / 2
+            ? ValidateOptionsResult.Success
+            : ValidateOptionsResult.Fail($"{Section}:{nameof(MaxMessageBytes)} is {options.MaxMessageBytes}: an event of that size is delivered in up to {options.LongestEvent()} bytes, and Gateway:Admission:MaxTotalBytes, {budget.Limit}, has room for half of itself at most. Raise that to {2 * options.LongestEvent()}, or lower {nameof(MaxMessageBytes)}.");
+    }
 
     [OptionsValidator]
     internal sealed partial class Validator : IValidateOptions<DaprOptions>;

@@ -24,6 +24,7 @@ public static class DaprServices
     {
         services.AddSidecar().TryAddSingleton<IEventBus, DaprEventBus>();
         services.TryAddSingleton<DaprEventReceiver>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<DaprOptions>, DaprOptions.RoomValidator>());
         return services;
     }
 

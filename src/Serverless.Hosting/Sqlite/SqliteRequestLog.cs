@@ -96,7 +96,7 @@ public sealed class SqliteRequestLog(SqliteFile file, TimeProvider time, long ma
     }
 
     /// <inheritdoc/>
-    public ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent end, CancellationToken cancellationToken)
+    public ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent? end, CancellationToken cancellationToken)
     {
         IsKnown(id);
         return _memory.LapseAsync(id, holder, end, cancellationToken);

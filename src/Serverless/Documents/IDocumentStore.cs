@@ -1,7 +1,7 @@
 namespace Serverless.Documents;
 
 /// <summary>Port: state that outlives processes: request records, batches, idempotency keys, learned figures. SQLite; Dapr state. Acknowledged saves survive power loss where the store is set up so.</summary>
-/// <remarks>A store that cannot be reached: every call throws <see cref="Errors.ServingException"/> with <see cref="Errors.ServingError.StoreUnavailable"/> after a bounded time.</remarks>
+/// <remarks>A store that cannot be reached: every call throws <see cref="Errors.ServingException"/> with <see cref="Errors.ServingError.StoreUnavailable"/> after a bounded time; where nobody answered, a <see cref="TimeoutException"/> is inside, so that it is told from a refusal.</remarks>
 public interface IDocumentStore
 {
     /// <summary>Bytes of the largest document that it takes, as far as it knows.</summary>

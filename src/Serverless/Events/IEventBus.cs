@@ -4,6 +4,6 @@ namespace Serverless.Events;
 public interface IEventBus
 {
     /// <summary>Publishes; returns once the broker has it. At least once.</summary>
-    /// <exception cref="Errors.ServingException"><see cref="Errors.ServingError.StoreUnavailable"/>: the broker or its sidecar cannot be reached.</exception>
+    /// <exception cref="Errors.ServingException"><see cref="Errors.ServingError.StoreUnavailable"/>: the broker or its sidecar cannot be reached; where nobody answered, a <see cref="TimeoutException"/> is inside.</exception>
     ValueTask PublishAsync(string topic, CloudEvent cloudEvent, CancellationToken cancellationToken);
 }

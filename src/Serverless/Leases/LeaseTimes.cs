@@ -1,7 +1,7 @@
 namespace Serverless.Leases;
 
 /// <summary>How long rights last. A part that is lost is replaced within 15 s: its lease runs out, and then there is a moment to be sure.</summary>
-internal static class LeaseTimes
+public static class LeaseTimes
 {
     /// <summary>A lease that was not renewed for so long is lost, to its holder and to everybody else.</summary>
     public static readonly TimeSpan TimeToLive = TimeSpan.FromSeconds(10);

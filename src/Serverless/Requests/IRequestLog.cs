@@ -38,11 +38,16 @@ public interface IRequestLog
     ValueTask<bool> EndAsync(RequestId id, RequestEvent end, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Ends a request that a connection promised and whose holder is gone, if <paramref name="holder"/> still holds it. Ended or not, the answer says who holds it now.
+    /// <paramref name="holder"/> holds what connections promised no longer. The last one's going ends the request with <paramref name="end"/>; where that is null, the last one stays. The
+    /// answer says whether it has ended, and who holds it otherwise. What does not hold it changes nothing.
     /// </summary>
-    ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent end, CancellationToken cancellationToken);
+    ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent? end, CancellationToken cancellationToken);
 
-    /// <summary>Gives the promise of an open request to another holder: a promotion to an id, or a client that came back to another gateway. Compare-and-set with the end: a request that has ended keeps its head, and what an id promised stays promised by it.</summary>
+    /// <summary>
+    /// <see cref="Promise.Connection"/>: <paramref name="holder"/> holds an open request too, beside those that do, and the head names it. Several may: each answers for clients of its own,
+    /// and none can tell for another's. <see cref="Promise.Id"/>: an id promises it from now on, and nobody else holds it. Compare-and-set with the end: a request that has ended keeps its
+    /// head, and what an id promised stays promised by it.
+    /// </summary>
     ValueTask<HoldResult> HoldAsync(RequestId id, Promise promise, string holder, CancellationToken cancellationToken);
 
     /// <summary>The head as it is now, or null when there is no such log.</summary>
@@ -56,8 +61,8 @@ public interface IRequestLog
     IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, CancellationToken cancellationToken);
 
     /// <summary>
-    /// The holder of a connection's request has given its whole answer: the events of an ended log that nobody may come back for are let go, if <paramref name="holder"/> holds it
-    /// still. Reading alone never does that, whoever reads. Returns at once and may do nothing: what is not forgotten expires.
+    /// The holder of a connection's request has given its whole answer: the events of an ended log that nobody may come back for are let go, if <paramref name="holder"/> alone
+    /// holds it. Reading alone never does that, whoever reads. Returns at once and may do nothing: what is not forgotten expires.
     /// </summary>
     void Forget(RequestId id, string holder);
 

@@ -5,6 +5,9 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
 {
     private readonly Lock _lock = new();
     private readonly List<RequestEvent> _events = new(4);
+
+    /// <summary>Who holds it beside the one in the head, the latest first.</summary>
+    private readonly List<string> _others = [];
     private TaskCompletionSource? _more;
     private Guid _nonce;
     private string? _adoptedFrom;
@@ -40,10 +43,10 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
         }
     }
 
-    /// <summary>Whether it has ended and was owed to the connection of that holder alone.</summary>
+    /// <summary>Whether it has ended and was owed to connections of that holder alone.</summary>
     public bool IsOwedOnlyTo(string holder)
     {
-        lock (_lock) return _ended && Head is { Promise: Promise.Connection, Resumable: false } && Head.Holder == holder;
+        lock (_lock) return _ended && Head is { Promise: Promise.Connection, Resumable: false } && Head.Holder == holder && _others.Count == 0;
     }
 
     /// <summary>Only before anyone else has it.</summary>
@@ -112,20 +115,24 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
         lock (_lock)
         {
             if (_ended) return HoldResult.Ended;
-            if (promise == Promise.Id || Head.Promise == Promise.Connection) Head = Head with { Promise = promise, Holder = holder };
+            if (promise == Promise.Id) _others.Clear();
+            else if (Head.Promise == Promise.Id || Head.Holder == holder) return HoldResult.Held;
+            else AddOtherNeedsLock(holder);
+            Head = Head with { Promise = promise, Holder = holder };
             return HoldResult.Held;
         }
     }
 
-    /// <summary>Ends it if <paramref name="holder"/> holds it; <paramref name="ended"/> tells whether this call did.</summary>
-    public LapseResult Lapse(string holder, RequestEvent end, out bool ended)
+    /// <summary>Ends it if <paramref name="holder"/> alone holds it; <paramref name="ended"/> tells whether this call did.</summary>
+    public LapseResult Lapse(string holder, RequestEvent? end, out bool ended)
     {
         TaskCompletionSource? wake;
         ended = false;
         lock (_lock)
         {
             if (_ended) return new LapseResult(true, null);
-            if (Head.Promise != Promise.Connection || Head.Holder != holder) return new LapseResult(false, Head.Holder);
+            if (Head.Promise == Promise.Connection) RemoveNeedsLock(holder);
+            if (end is null || Head.Promise == Promise.Id || Head.Holder != holder) return new LapseResult(false, Head.Holder);
 
             ended = _ended = _endedFromOutside = true;
             _events.Add(end);
@@ -198,6 +205,21 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
             more = (_more ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
             return true;
         }
+    }
+
+    private void AddOtherNeedsLock(string holder)
+    {
+        _others.Remove(holder);
+        if (Head.Holder.Length > 0) _others.Insert(0, Head.Holder);
+    }
+
+    /// <summary>The last one stays.</summary>
+    private void RemoveNeedsLock(string holder)
+    {
+        if (_others.Remove(holder) || Head.Holder != holder || _others.Count == 0) return;
+
+        Head = Head with { Holder = _others[0] };
+        _others.RemoveAt(0);
     }
 
     private TaskCompletionSource? TakeWaiterNeedsLock()

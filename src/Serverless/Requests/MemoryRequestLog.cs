@@ -104,9 +104,9 @@ public sealed class MemoryRequestLog(TimeProvider time, long maxOutputBytes = Lo
     }
 
     /// <inheritdoc/>
-    public ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent end, CancellationToken cancellationToken)
+    public ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent? end, CancellationToken cancellationToken)
     {
-        RequireTerminal(end);
+        if (end is not null) RequireTerminal(end);
         if (!_entries.TryGetValue(id, out var entry)) return new(default(LapseResult));
 
         var result = entry.Lapse(holder, end, out var ended);

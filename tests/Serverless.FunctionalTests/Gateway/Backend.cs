@@ -1,6 +1,7 @@
 using Serverless.Documents;
 using Serverless.Errors;
 using Serverless.Events;
+using Serverless.Leases;
 using Serverless.Requests;
 
 namespace Serverless.FunctionalTests.Gateway;
@@ -14,6 +15,7 @@ internal sealed class Backend
         Log = new OutageLog(new MemoryRequestLog(time));
         Documents = new OutageDocuments(new MemoryDocumentStore(time));
         Events = new MemoryEventBus(time);
+        Leases = new MemoryLeases(time);
     }
 
     public TimeProvider Time { get; }
@@ -25,6 +27,8 @@ internal sealed class Backend
     public OutageDocuments Documents { get; }
 
     public MemoryEventBus Events { get; }
+
+    public MemoryLeases Leases { get; }
 
     public static ServingException Away(string what) => new(new ServingFault(ServingError.StoreUnavailable, $"The {what} cannot be reached."));
 

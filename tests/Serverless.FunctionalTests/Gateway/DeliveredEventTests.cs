@@ -49,7 +49,7 @@ public sealed class DeliveredEventTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task An_event_that_finds_no_room_among_the_bodies_stays_with_the_broker_for_a_moment_at_least(bool lengthIsTold)
+    public async Task An_event_that_finds_no_room_among_the_bodies_comes_again_after_a_moment_at_least(bool lengthIsTold)
     {
         var (time, budget) = (new TestClock(), new ByteBudget(40_000));
         budget.TryTake("acme", 20_000).ShouldBeTrue();
@@ -68,6 +68,44 @@ public sealed class DeliveredEventTests
         await receiver.ReceiveAsync(taken).WithinLimitAsync();
         AnswerOf(taken).ShouldBe("""{"status":"SUCCESS"}""");
         budget.Held.ShouldBe(0, "it was handled");
+    }
+
+    [Theory]
+    [InlineData(25_000, true, "DROP")]
+    [InlineData(25_000, false, "DROP")]
+    [InlineData(18_000, true, "SUCCESS")]
+    [InlineData(18_000, false, "SUCCESS")]
+    public async Task An_event_that_can_never_find_room_is_dead_lettered_and_one_that_just_does_is_taken(int bytes, bool lengthIsTold, string answer)
+    {
+        var budget = new ByteBudget(40_000);
+        var http = HttpOf(Event(bytes), lengthIsTold);
+
+        await ReceiverOf(new(), budget, new TestClock()).ReceiveAsync(http).WithinLimitAsync();
+
+        AnswerOf(http).ShouldBe($$"""{"status":"{{answer}}"}""");
+        budget.Held.ShouldBe(0);
+    }
+
+    [Fact]
+    public void The_longest_event_must_find_room_among_the_bodies()
+    {
+        var options = new DaprOptions { MaxMessageBytes = 3 * 1024 * 1024 };
+
+        new DaprOptions.RoomValidator(new ByteBudget(9 * 1024 * 1024)).Validate(null, options).Succeeded.ShouldBeTrue();
+        new DaprOptions.RoomValidator().Validate(null, options).Succeeded.ShouldBeTrue();
+        new DaprOptions.RoomValidator(new ByteBudget(8 * 1024 * 1024)).Validate(null, options).FailureMessage.ShouldBe(
+            "Dapr:MaxMessageBytes is 3145728: an event of that size is delivered in up to 4259840 bytes, and Gateway:Admission:MaxTotalBytes, 8388608, has room for half of itself at most. Raise that to 8519680, or lower MaxMessageBytes.");
+    }
+
+    [Fact]
+    public async Task An_event_of_the_next_releases_topic_is_left_to_a_gateway_that_knows_it()
+    {
+        var http = HttpOf(Event(10), lengthIsTold: true);
+        http.Request.RouteValues["topic"] = "serverless.of-the-next-release";
+
+        await ReceiverOf(new(), null, null).ReceiveAsync(http);
+
+        AnswerOf(http).ShouldBe("""{"status":"RETRY"}""");
     }
 
     [Theory]

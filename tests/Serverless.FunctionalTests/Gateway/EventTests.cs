@@ -137,6 +137,39 @@ public sealed class EventTests
         (await NextAsync(results)).Type.ShouldBe("dev.serverless.request.failed");
     }
 
+    [Theory]
+    [InlineData(true, BrokerAnswer.Acknowledge)]
+    [InlineData(false, BrokerAnswer.Retry)]
+    public async Task An_event_that_comes_again_and_would_be_refused_now_does_not_end_what_was_taken_for_it(bool runs, BrokerAnswer answer)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        var held = await gateway.TakeAsync();
+        if (runs) await held.BeginAsync();
+        gateway.Backend.Documents.MaxDocumentBytes = 4000; // its answer may be longer
+
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(answer);
+
+        if (!runs) await held.BeginAsync();
+        await held.SayAsync("Good day", finish: FinishReason.Stop);
+        await held.FinishAsync();
+        await gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token).WithinLimitAsync();
+        (await (await gateway.AskAsync(HttpMethod.Get, $"/v1/requests/{held.Request.Id}")).Content.ReadAsStringAsync(Token)).ShouldContain("Good day");
+    }
+
+    [Fact]
+    public async Task An_event_that_comes_again_while_the_queue_is_full_keeps_its_record()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        var held = await gateway.TakeAsync();
+        gateway.Queue.Refusal = new EnqueueResult(new ServingFault(ServingError.QueueFull, "Full."));
+
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Retry);
+
+        (await gateway.Services.GetRequiredService<RequestRecords>().FindAsync(held.Request.Owner, held.Request.Id, Token))!.Value.Record.Origin!.Id.ShouldBe("e-1");
+    }
+
     [Fact]
     public async Task What_cannot_be_kept_now_is_not_acknowledged_and_is_taken_later()
     {

@@ -9,6 +9,7 @@ using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Documents;
 using Serverless.Gateway;
+using Serverless.Leases;
 using Serverless.Requests;
 using Serverless.Scaling.Capacity;
 using Serverless.Scaling.Planning;
@@ -69,6 +70,7 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
             builder.Services.AddSingleton(backend.Time);
             builder.Services.AddSingleton<IRequestQueue>(backend.Queue);
             builder.Services.AddSingleton<IRequestLog>(backend.Log);
+            builder.Services.AddSingleton<ILeases>(backend.Leases);
             builder.Services.AddSingleton<IDocumentStore>(backend.Documents);
             builder.Services.AddSingleton(backend.Events);
             builder.Services.AddMemoryEvents();
@@ -81,6 +83,8 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
             configure?.Invoke(builder.Services);
         });
         map?.Invoke(app);
+        var name = LeaseNames.Gateway(app.Services.GetRequiredService<GatewayIdentity>().Instance);
+        await backend.Leases.AcquireAsync(name, "test", TimeSpan.FromDays(1), TestContext.Current.CancellationToken); // as its dispatchers would: it lives
         await app.StartAsync(TestContext.Current.CancellationToken);
         return new GatewayUnderTest(app, backend);
     }

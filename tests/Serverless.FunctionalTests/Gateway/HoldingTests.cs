@@ -191,7 +191,7 @@ public sealed class HoldingTests
     [Theory]
     [InlineData("resume=30")]
     [InlineData("resume=0")]
-    public async Task A_stopping_gateway_gives_a_twins_request_back_to_the_gateway_of_its_first_client(string resume)
+    public async Task A_stopping_gateway_leaves_a_twins_request_to_the_gateway_of_its_first_client(string resume)
     {
         var backend = new Backend(TimeProvider.System);
         await using var first = await GatewayUnderTest.StartAsync(Fast, backend: backend);

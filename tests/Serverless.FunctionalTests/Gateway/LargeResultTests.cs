@@ -69,6 +69,55 @@ public sealed class LargeResultTests
         (await GetAsync(gateway, held)).GetProperty("status").GetString().ShouldBe("completed");
     }
 
+    [Theory]
+    [InlineData(false, 52)]
+    [InlineData(true, 100)]
+    public async Task A_store_that_is_away_for_long_and_comes_back_busy_has_lost_no_result(bool isSilent, int busyUntil)
+    {
+        var time = new TestClock();
+        var backend = new Backend(time);
+        await using var gateway = await GatewayUnderTest.StartAsync(backend: backend);
+        var held = await PromiseAsync(gateway, new string('a', 100_000));
+        var tries = 0;
+        backend.Documents.IsBusy = isSilent;
+        backend.Documents.BeforeSave = _ =>
+        {
+            if (++tries < 40) throw Backend.Away("document store");
+            backend.Documents.LargestTaken = tries < busyUntil ? 50_000 : int.MaxValue;
+            return Task.CompletedTask;
+        };
+
+        await PassAsync(time, gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token));
+
+        (await GetAsync(gateway, held)).GetProperty("status").GetString().ShouldBe("completed");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_bus_that_does_not_say_why_takes_a_result_without_its_response_only_where_it_takes_others(bool takesOthers)
+    {
+        var time = new TestClock();
+        var narrow = new NarrowBus { Refusal = ServingError.StoreUnavailable, Refusals = takesOthers ? int.MaxValue : 30 };
+        await using var gateway = await GatewayUnderTest.StartAsync(
+            configure: services => services.AddSingleton<IEventBus>(provider => narrow.Over(provider.GetRequiredService<MemoryEventBus>())), backend: new Backend(time));
+        await using var results = gateway.Backend.Events.SubscribeAsync(EventTopics.Results, Token).Enumerate(Token);
+        var held = await PromiseAsync(gateway, new string('a', 100_000));
+        var events = gateway.Services.GetRequiredService<ResultEvents>();
+        if (takesOthers) narrow.AfterRefusal = () => _ = events.PublishAsync(Another(time), Token);
+
+        await PassAsync(time, gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token));
+
+        do (await results.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        while (results.Current.Id != held.Request.Id.Value);
+        JsonElement.Parse(results.Current.Data.Span).GetProperty("response").ValueKind.ShouldBe(takesOthers ? JsonValueKind.Null : JsonValueKind.Object);
+    }
+
+    private static RequestRecord Another(TestClock time) => new()
+    {
+        Id = "another", Endpoint = EndpointName.ChatCompletions, Model = "tiny", Owner = Owner.Local, CreatedAt = time.GetUtcNow(), Deadline = time.GetUtcNow(), Status = RequestStatus.Cancelled,
+    };
+
     [Fact]
     public async Task A_result_that_the_bus_does_not_take_is_published_without_its_response_which_can_be_asked_for()
     {
@@ -144,14 +193,24 @@ public sealed class LargeResultTests
     {
         private MemoryEventBus? _bus;
 
+        public ServingError Refusal { get; init; } = ServingError.OutputTooLarge;
+
+        public int Refusals { get; set; } = int.MaxValue;
+
+        public Action? AfterRefusal { get; set; }
+
         public NarrowBus Over(MemoryEventBus bus)
         {
             _bus = bus;
             return this;
         }
 
-        public ValueTask PublishAsync(string topic, CloudEvent cloudEvent, CancellationToken cancellationToken) => cloudEvent.Data.Length > 4000
-            ? throw new ServingException(new ServingFault(ServingError.OutputTooLarge, "Too large."))
-            : _bus!.PublishAsync(topic, cloudEvent, cancellationToken);
+        public ValueTask PublishAsync(string topic, CloudEvent cloudEvent, CancellationToken cancellationToken)
+        {
+            if (cloudEvent.Data.Length <= 4000 || --Refusals < 0) return _bus!.PublishAsync(topic, cloudEvent, cancellationToken);
+
+            AfterRefusal?.Invoke();
+            throw new ServingException(new ServingFault(Refusal, "Not this one."));
+        }
     }
 }

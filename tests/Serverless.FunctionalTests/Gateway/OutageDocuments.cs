@@ -1,4 +1,5 @@
 using Serverless.Documents;
+using Serverless.Errors;
 
 namespace Serverless.FunctionalTests.Gateway;
 
@@ -16,12 +17,15 @@ internal sealed class OutageDocuments(MemoryDocumentStore documents) : IDocument
     /// <summary>The largest it takes: a larger one fails as if it were away.</summary>
     public int LargestTaken { get; set; } = int.MaxValue;
 
+    /// <summary>Whether there is no answer to a larger one, instead of one that says no.</summary>
+    public bool IsBusy { get; set; }
+
     public ValueTask<Document?> GetAsync(DocumentKey key, CancellationToken cancellationToken) => Here().GetAsync(key, cancellationToken);
 
     public async ValueTask<string?> SaveAsync(DocumentKey key, ReadOnlyMemory<byte> json, SaveCondition condition, TimeSpan? timeToLive, CancellationToken cancellationToken)
     {
         await BeforeSave(key);
-        if (json.Length > LargestTaken) throw Backend.Away("document store");
+        if (json.Length > LargestTaken) throw IsBusy ? new ServingException(Backend.Away("document store").Fault, new TimeoutException()) : Backend.Away("document store");
         return await Here().SaveAsync(key, json, condition, timeToLive, cancellationToken);
     }
 

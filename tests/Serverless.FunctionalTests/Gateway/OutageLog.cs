@@ -43,7 +43,7 @@ internal sealed class OutageLog(MemoryRequestLog log) : IRequestLog, IDisposable
 
     public ValueTask<bool> EndAsync(RequestId id, RequestEvent end, CancellationToken cancellationToken) => Here().EndAsync(id, end, cancellationToken);
 
-    public async ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent end, CancellationToken cancellationToken)
+    public async ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent? end, CancellationToken cancellationToken)
     {
         var result = await Here().LapseAsync(id, holder, end, cancellationToken);
         Lapsed.TrySetResult(result);

@@ -65,7 +65,7 @@ internal sealed class FlakyLog(TimeProvider time) : IRequestLog
 
     public ValueTask<bool> EndAsync(RequestId id, RequestEvent end, CancellationToken cancellationToken) => Store().EndAsync(id, end, cancellationToken);
 
-    public ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent end, CancellationToken cancellationToken) => Store().LapseAsync(id, holder, end, cancellationToken);
+    public ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent? end, CancellationToken cancellationToken) => Store().LapseAsync(id, holder, end, cancellationToken);
 
     public ValueTask<HoldResult> HoldAsync(RequestId id, Promise promise, string holder, CancellationToken cancellationToken) => Store().HoldAsync(id, promise, holder, cancellationToken);
 

@@ -4,7 +4,7 @@ namespace Serverless.Hosting.Redis.Log;
 
 /// <summary>
 /// The log's operations, one script each. State of a log, in <c>head:{id}</c>: <c>record</c> (the head as it was opened), <c>model</c>, <c>promise</c>, <c>holder</c>,
-/// <c>resumable</c>, <c>expires</c>; <c>attempt</c>, <c>nonce</c>, <c>idle</c> (attempts without progress), <c>progressed</c>, <c>run</c> (the server's run that gave the
+/// <c>others</c> (who hold it beside that one, a line each, the latest first), <c>resumable</c>, <c>expires</c>; <c>attempt</c>, <c>nonce</c>, <c>idle</c> (attempts without progress), <c>progressed</c>, <c>run</c> (the server's run that gave the
 /// attempt, or adopted it), <c>from</c> (the run it was adopted from); <c>bytes</c> (of output); <c>accepted</c>, <c>ended</c> (the last sequence) and <c>outside</c> (no attempt ended it); <c>followers</c> (their channels).
 /// <para>
 /// The server's run is asked of INFO in the script itself wherever a fence is handed out or checked: there is no moment between asking and writing. It costs 7 of about 20 µs and leaves nothing to invalidate.
@@ -29,6 +29,16 @@ internal static class RedisLogScripts
           redis.call('HSET', head, unpack(fields))
           redis.call('PEXPIREAT', head, expires)
         end
+
+        local function without(name, holder, others)
+          local held, rest = false, {}
+          for one in string.gmatch(holder .. '\n' .. (others or ''), '[^\n]+') do
+            if one == name then held = true else rest[#rest + 1] = one end
+          end
+          return held, rest
+        end
+
+        local function hold(head, holders) redis.call('HSET', head, 'holder', holders[1], 'others', table.concat(holders, '\n', 2)) end
 
         local function append(events, expires, followers, id, now, last, kinds)
           local frames = {}
@@ -142,14 +152,22 @@ internal static class RedisLogScripts
         """);
 
     /// <summary>
-    /// KEYS head, events. ARGV id, record, channel of ends without the model, and for a lapse the holder. 1 it ended it, 2 it had ended, 3 there is none;
-    /// 0 and who holds it: another than the one that lapsed.
+    /// KEYS head, events. ARGV id, record (for a lapse perhaps empty: it then ends nothing), channel of ends without the model, and for a lapse the holder. 1 it ended it, 2 it had ended,
+    /// 3 there is none; 0 and who holds it still.
     /// </summary>
     public static readonly RedisScript End = new(Shared + """
-        local head = redis.call('HMGET', KEYS[1], 'model', 'ended', 'promise', 'holder', 'expires', 'followers')
+        local head = redis.call('HMGET', KEYS[1], 'model', 'ended', 'promise', 'holder', 'expires', 'followers', 'others')
         if not head[1] then return { 3 } end
         if head[2] then return { 2 } end
-        if ARGV[4] and (head[3] ~= '0' or head[4] ~= ARGV[4]) then return { 0, head[4] } end
+        if ARGV[4] then
+          if head[3] ~= '0' then return { 0, head[4] } end
+          local holds, rest = without(ARGV[4], head[4], head[7])
+          if #rest > 0 then
+            if holds then hold(KEYS[1], rest) end
+            return { 0, rest[1] }
+          end
+          if not holds or ARGV[2] == '' then return { 0, head[4] } end
+        end
         local last = redis.call('XLEN', KEYS[2])
         redis.call('HSET', KEYS[1], 'ended', last + 1, 'outside', 1)
         append(KEYS[2], head[5], head[6], ARGV[1], run(), last, { 't', ARGV[2] })
@@ -158,11 +176,16 @@ internal static class RedisLogScripts
         """);
 
     /// <summary>KEYS head. ARGV promise, holder. A HoldResult.</summary>
-    public static readonly RedisScript Hold = new("""
-        local head = redis.call('HMGET', KEYS[1], 'attempt', 'ended', 'promise')
+    public static readonly RedisScript Hold = new(Shared + """
+        local head = redis.call('HMGET', KEYS[1], 'attempt', 'ended', 'promise', 'holder', 'others')
         if not head[1] then return 2 end
         if head[2] then return 1 end
-        if ARGV[1] ~= '0' or head[3] == '0' then redis.call('HSET', KEYS[1], 'promise', ARGV[1], 'holder', ARGV[2]) end
+        if ARGV[1] ~= '0' then redis.call('HSET', KEYS[1], 'promise', ARGV[1], 'holder', ARGV[2], 'others', '')
+        elseif head[3] == '0' then
+          local _, holders = without(ARGV[2], head[4], head[5])
+          table.insert(holders, 1, ARGV[2])
+          hold(KEYS[1], holders)
+        end
         return 0
         """);
 
@@ -202,12 +225,12 @@ internal static class RedisLogScripts
         return { run(), changed }
         """);
 
-    /// <summary>KEYS head and events of each log. ARGV who holds each. Frees the events of those that ended, are held so still, and that nobody may come back for; their heads stay and refuse what comes late.</summary>
+    /// <summary>KEYS head and events of each log. ARGV who holds each. Frees the events of those that ended, are held by that one alone, and that nobody may come back for; their heads stay and refuse what comes late.</summary>
     public static readonly RedisScript Forget = new("""
         local gone = {}
         for i = 1, #KEYS, 2 do
-          local head = redis.call('HMGET', KEYS[i], 'ended', 'promise', 'resumable', 'holder')
-          if head[1] and head[2] == '0' and head[3] == '0' and head[4] == ARGV[(i + 1) / 2] then gone[#gone + 1] = KEYS[i + 1] end
+          local head = redis.call('HMGET', KEYS[i], 'ended', 'promise', 'resumable', 'holder', 'others')
+          if head[1] and head[2] == '0' and head[3] == '0' and head[4] == ARGV[(i + 1) / 2] and (head[5] or '') == '' then gone[#gone + 1] = KEYS[i + 1] end
         end
         if #gone > 0 then redis.call('UNLINK', unpack(gone)) end
         return 0

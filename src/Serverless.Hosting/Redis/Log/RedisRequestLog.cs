@@ -85,10 +85,11 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
         return (int)answer[0] == 1;
     }
 
-    public async ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent end, CancellationToken cancellationToken)
+    public async ValueTask<LapseResult> LapseAsync(RequestId id, string holder, RequestEvent? end, CancellationToken cancellationToken)
     {
-        RequireTerminal(end);
-        var answer = (RedisResult[])(await redis.EvaluateAsync(RedisLogScripts.End, Log(id), [id.Value, EventCodec.Encode(end), Keys.EndsChannels, holder], cancellationToken))!;
+        if (end is not null) RequireTerminal(end);
+        RedisValue record = end is null ? RedisValue.EmptyString : EventCodec.Encode(end);
+        var answer = (RedisResult[])(await redis.EvaluateAsync(RedisLogScripts.End, Log(id), [id.Value, record, Keys.EndsChannels, holder], cancellationToken))!;
         return (int)answer[0] switch
         {
             1 or 2 => new LapseResult(true, null),
