@@ -4,7 +4,9 @@ using Shouldly;
 
 namespace Serverless.FunctionalTests.Telemetry;
 
-/// <summary>docs/metrics.md against what each process has from its start, and really prints.</summary>
+/// <summary>docs/metrics.md against what each process has from its start, and really prints. Alone: a meter is read by its name, whichever host of the test process it is of.</summary>
+[Collection(nameof(ScrapeTests))]
+[CollectionDefinition(nameof(ScrapeTests), DisableParallelization = true)]
 public sealed partial class ScrapeTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
