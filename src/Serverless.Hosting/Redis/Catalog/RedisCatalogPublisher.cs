@@ -29,12 +29,13 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
     private readonly string _folder = Path.GetFullPath(folder);
     private Published? _published;
     private string _reported = "";
+    private string _fault = "";
 
     /// <summary>Publishes what the folder holds now.</summary>
     /// <exception cref="InvalidOperationException">It is faulty; the message says in what.</exception>
     async Task IRedisPart.StartAsync(CancellationToken cancellationToken)
     {
-        if (!await PublishAsync(cancellationToken)) throw new InvalidOperationException($"The manifests in {_folder} cannot be published:\n{_reported}");
+        if (!await PublishAsync(cancellationToken)) throw new InvalidOperationException($"The manifests in {_folder} cannot be published:\n{_fault}");
     }
 
     /// <summary>Looks at the folder once. False: it is faulty or Redis cannot be reached.</summary>
@@ -45,6 +46,7 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
             var look = FolderLook.At(_folder, _published?.Look.Models ?? []);
             if (_published is { } last && last.Look.Agrees(look))
             {
+                _reported = "";
                 if (!await redis.RunAsync(database => database.KeyExistsAsync(redis.Keys.Catalog), cancellationToken)) await PublishAsync(last.Bytes, look.Files.Count, mayReplace: false, cancellationToken);
                 return true;
             }
@@ -66,6 +68,7 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
         }
         catch (ServingException exception)
         {
+            _fault = exception.Message;
             LogUnpublished(_folder, exception.Message);
             return false;
         }
@@ -96,6 +99,7 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
 
     private void Report(string errors)
     {
+        _fault = errors;
         if (errors == _reported) return;
         _reported = errors;
         LogFaulty(_folder, errors);
