@@ -172,22 +172,24 @@ internal sealed partial class Arrivals(RabbitMqLink link, TimeProvider time, ILo
         while (!stoppingToken.IsCancellationRequested && !link.IsClosed)
         {
             BrokerSession? session = null;
+            var pause = TimeSpan.Zero;
             try
             {
                 session = await link.SessionAsync(stoppingToken);
                 await ListenAsync(session, backoff, stoppingToken);
-                session.Forget(link.Topology.Arrivals); // it may be gone
             }
             catch (Exception exception)
             {
                 if (session is not null && !stoppingToken.IsCancellationRequested) TellOf(session, exception.Message);
-                session?.Forget(link.Topology.Arrivals);
-                await Task.Delay(backoff.Next(), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                pause = backoff.Next();
             }
             finally
             {
                 _isListening = false;
+                session?.Forget(link.Topology.Arrivals); // it may be gone
             }
+
+            if (pause > TimeSpan.Zero) await Task.Delay(pause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
