@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Net;
 using Microsoft.AspNetCore.Http;
 
@@ -9,11 +10,12 @@ public static class LocalCalls
     private const string Forwarded = "X-Forwarded-";
 
     /// <summary>What proxies add, by their own account of themselves or of whom they speak for.</summary>
-    private static readonly string[] Headers =
-    [
-        "Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For", "X-Original-Host", "True-Client-IP", "CF-Connecting-IP", "Fastly-Client-IP",
-        "X-Envoy-External-Address", "X-ProxyUser-IP",
-    ];
+    private static readonly FrozenSet<string> Headers = FrozenSet.Create(
+        StringComparer.OrdinalIgnoreCase,
+        [
+            "Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For", "X-Original-Host", "True-Client-IP", "CF-Connecting-IP", "Fastly-Client-IP",
+            "X-Envoy-External-Address", "X-ProxyUser-IP",
+        ]);
 
     /// <summary>Whether the other end of the connection is on this machine and shows no sign of a proxy. One that adds nothing, speaks HTTP/1.1 and writes a local <c>Host</c> of its own cannot be told from a program of this machine.</summary>
     public static bool IsLocal(HttpContext http)
@@ -30,7 +32,7 @@ public static class LocalCalls
 
         foreach (var header in request.Headers)
         {
-            if (header.Key.StartsWith(Forwarded, StringComparison.OrdinalIgnoreCase) || Headers.Contains(header.Key, StringComparer.OrdinalIgnoreCase)) return true;
+            if (header.Key.StartsWith(Forwarded, StringComparison.OrdinalIgnoreCase) || Headers.Contains(header.Key)) return true;
         }
 
         return false;
