@@ -83,6 +83,26 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
     }
 
     [Fact]
+    public async Task What_has_not_settled_is_not_published_and_what_is_gone_only_when_two_more_looks_agree()
+    {
+        var source = await CreateAsync(ModelOf("one") + ModelOf("two"));
+        await using var watch = source.WatchAsync(Token).Enumerate(Token);
+        await watch.MoveNextAsync().WithinLimitAsync();
+        string[][] looks = [["one"], ["one"], ["one", "two"], ["one", "two"], ["one", "two", "three"], ["one", "two", "three"], ["three"], ["three"], ["three"]];
+
+        foreach (var models in looks)
+        {
+            await WriteAsync(string.Concat(models.Select(model => ModelOf(model))));
+            await _publisher!.FollowAsync(Token);
+        }
+
+        (await watch.MoveNextAsync().AsTask().WithinLimitAsync()).ShouldBeTrue();
+        watch.Current.Models.Select(model => model.Name.Value).ShouldBe(["one", "three", "two"]);
+        if (source.Current.Models.Count == 3) await watch.MoveNextAsync().AsTask().WithinLimitAsync();
+        source.Current.Models.Single().Name.Value.ShouldBe("three");
+    }
+
+    [Fact]
     public async Task A_reader_needs_no_file_of_the_model_and_resolves_its_place_as_the_publisher_did()
     {
         var parts = await OpenAsync();

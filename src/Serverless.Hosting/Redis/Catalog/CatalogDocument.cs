@@ -22,8 +22,8 @@ internal sealed record CatalogDocument
     /// <summary>How tokens of each inspected model are best chosen, by the path of its file.</summary>
     public IReadOnlyDictionary<string, SamplingDefaults> Sampling { get; init; } = new Dictionary<string, SamplingDefaults>();
 
-    /// <summary>Reads the files of a folder: the document of them, null if something in them is wrong.</summary>
-    public static (CatalogDocument? Document, IReadOnlyList<CatalogFinding> Errors) Read(IEnumerable<(string Path, byte[] Bytes)> folder, NotingInspector inspector)
+    /// <summary>Reads the files of a folder: the document of them and what it says, null if something in them is wrong.</summary>
+    public static (CatalogDocument? Document, ModelCatalog? Catalog, IReadOnlyList<CatalogFinding> Errors) Read(IEnumerable<(string Path, byte[] Bytes)> folder, NotingInspector inspector)
     {
         var (errors, manifests, files) = (new List<CatalogFinding>(), new List<Manifest>(), new List<ManifestFile>());
         foreach (var (path, bytes) in folder)
@@ -32,12 +32,13 @@ internal sealed record CatalogDocument
             files.Add(new ManifestFile { Path = path, Text = Encoding.UTF8.GetString(bytes) });
         }
 
-        errors.AddRange(new CatalogReader(inspector).Read(manifests).Errors);
-        if (errors.Count > 0) return (null, errors);
+        var reading = new CatalogReader(inspector).Read(manifests);
+        errors.AddRange(reading.Errors);
+        if (errors.Count > 0) return (null, null, errors);
 
         var contexts = inspector.Facts.ToDictionary(noted => noted.Path, noted => noted.Facts.ContextTokens, StringComparer.Ordinal);
         var sampling = inspector.Facts.Where(noted => noted.Facts.Sampling != SamplingDefaults.None).ToDictionary(noted => noted.Path, noted => noted.Facts.Sampling, StringComparer.Ordinal);
-        return (new CatalogDocument { Version = CurrentVersion, Files = files, ContextTokens = contexts, Sampling = sampling }, []);
+        return (new CatalogDocument { Version = CurrentVersion, Files = files, ContextTokens = contexts, Sampling = sampling }, reading.Catalog, []);
     }
 
     /// <summary>The catalogue it holds. Another release checked it: where this one finds a fault, what is sound is there beside it.</summary>

@@ -134,6 +134,7 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
         if (facts is null) declared.Spec.Error("source", $"cannot be served: {fault}");
         else if (declared.ContextTokens > facts.ContextTokens) declared.Spec.Error("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is more than the model's file allows, {facts.ContextTokens}"));
         if (facts?.Unservable is { } reason) declared.Spec.Warn("source", $"is of a model that cannot be served and is left out: {reason}");
+        if (facts?.Ignored is { } ignored) declared.Spec.Warn("source", ignored);
         return (declared.ContextTokens ?? facts?.ContextTokens ?? AssumedContextTokens, facts);
     }
 
