@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Serverless.Catalog.Engines;
 using Serverless.Catalog.Manifests;
 using Serverless.Errors;
 using Serverless.Hosting.Manifests;
@@ -13,7 +14,7 @@ namespace Serverless.Hosting.Redis.Catalog;
 /// Publishes the manifests of a folder whenever they change, and again where Redis lost them. Faulty ones are reported and not published: what was good stays. Any number of
 /// publishers of the same folder may run.
 /// </summary>
-internal sealed partial class RedisCatalogPublisher(RedisConnection redis, string folder, IModelInspector inspector, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogPublisher> logger) : BackgroundService, IRedisPart
+internal sealed partial class RedisCatalogPublisher(RedisConnection redis, string folder, EngineTable engines, IModelInspector inspector, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogPublisher> logger) : BackgroundService, IRedisPart
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
@@ -74,9 +75,9 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
         }
     }
 
-    private static CatalogDocument? Read(FolderLook look, NotingInspector noting, List<CatalogFinding> errors)
+    private CatalogDocument? Read(FolderLook look, NotingInspector noting, List<CatalogFinding> errors)
     {
-        var (document, faults) = CatalogDocument.Read(look.Files, noting);
+        var (document, faults) = CatalogDocument.Read(look.Files, engines, noting);
         errors.AddRange(faults);
         return document;
     }
