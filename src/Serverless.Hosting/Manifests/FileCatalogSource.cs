@@ -1,4 +1,5 @@
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
 using Serverless.Catalog.Manifests;
 using Serverless.Feeds;
 
@@ -8,22 +9,18 @@ namespace Serverless.Hosting.Manifests;
 public sealed class FileCatalogSource : ICatalogSource
 {
     private readonly string _folder;
-    private readonly IModelInspector _inspector;
+    private readonly EngineTable _engines;
+    private readonly GgufInspector _inspector = new();
     private readonly Lock _reloading = new();
     private readonly LatestValue<ModelCatalog> _current = new();
     private NotingInspector? _noted;
 
     /// <summary>Reads the folder.</summary>
     /// <exception cref="CatalogException">There is no such folder, or something in it is wrong.</exception>
-    public FileCatalogSource(string folder)
-        : this(folder, new GgufInspector())
-    {
-    }
-
-    internal FileCatalogSource(string folder, IModelInspector inspector)
+    public FileCatalogSource(string folder, EngineTable engines)
     {
         _folder = Path.GetFullPath(folder);
-        _inspector = inspector;
+        _engines = engines;
         var (reading, note) = Read(Look());
         note();
         _current.Set(reading.Catalog ?? throw new CatalogException(_folder, reading.Errors));
@@ -76,7 +73,7 @@ public sealed class FileCatalogSource : ICatalogSource
         foreach (var file in look.Files) manifests.AddRange(YamlManifests.Read(file.Path, file.Bytes, errors));
 
         var noting = new NotingInspector(_inspector, _noted);
-        var reading = new CatalogReader(noting).Read(manifests);
+        var reading = new CatalogReader(_engines, noting).Read(manifests);
         return (errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] }, Note);
 
         void Note() => (_noted, LastRead) = (noting, look with { Models = noting.Files });

@@ -107,7 +107,7 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
     {
         var parts = await OpenAsync();
         await WriteAsync(ModelOf("one").Replace("simulated://one", "host://./one.gguf", StringComparison.Ordinal).Replace("backendName: simulated", "backendName: in-process", StringComparison.Ordinal));
-        _publisher = new RedisCatalogPublisher(parts.Connection, _folder.FullName, new Inspector(), parts.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+        _publisher = new RedisCatalogPublisher(parts.Connection, _folder.FullName, TestEngines.Table, new Inspector(), parts.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
         (await _publisher.PublishAsync(Token)).ShouldBeTrue();
 
         var source = await parts.StartAsync(Source(parts), Token);
@@ -130,7 +130,7 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
     protected override async ValueTask<ICatalogSource> CreateAsync(string manifests)
     {
         var (publishing, reading) = (await OpenAsync(), await OpenAsync());
-        _publisher = new RedisCatalogPublisher(publishing.Connection, _folder.FullName, new Inspector(), publishing.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+        _publisher = new RedisCatalogPublisher(publishing.Connection, _folder.FullName, TestEngines.Table, new Inspector(), publishing.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
         await ChangeAsync(manifests);
         return await reading.StartAsync(Source(reading), Token);
     }
@@ -151,7 +151,7 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
         await _server!.CommandAsync("PUBLISH serverless:catalog changed", Token);
     }
 
-    private static RedisCatalogSource Source(RedisParts parts) => new(parts.Connection, parts.Loops, TimeProvider.System, NullLogger<RedisCatalogSource>.Instance);
+    private static RedisCatalogSource Source(RedisParts parts) => new(parts.Connection, TestEngines.Table, parts.Loops, TimeProvider.System, NullLogger<RedisCatalogSource>.Instance);
 
     private Task WriteAsync(string manifests) => File.WriteAllTextAsync(Path.Combine(_folder.FullName, "all.yaml"), manifests, Token);
 

@@ -1,10 +1,10 @@
 using Serverless.Catalog;
+using Serverless.Hosting.Engines.Simulated;
 using Serverless.Hosting.Manifests;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Tests.Inference.Gguf;
 using Serverless.Tests.Manifests;
-using Serverless.Worker.Engines;
 using Shouldly;
 
 namespace Serverless.Tests.Catalog;
@@ -147,7 +147,7 @@ public sealed class SamplingDefaultsTests : IDisposable
             ---
             {{{ManifestText.Playground("own")}}}
             """);
-        return new FileCatalogSource(_folder.FullName);
+        return new FileCatalogSource(_folder.FullName, TestEngines.Table);
     }
 
     private static (double Temperature, double TopP, int TopK, double MinP, double Presence, double Frequency) Sampling(string body, SamplingDefaults? defaults)

@@ -20,7 +20,7 @@ public sealed class ManifestWatchTests : IDisposable
     public ManifestWatchTests()
     {
         Write("a.yaml", Served("a"));
-        _source = new FileCatalogSource(_folder.FullName);
+        _source = new FileCatalogSource(_folder.FullName, TestEngines.Table);
         _watch = new ManifestWatch(_source, new Supervisor(_time, NoLoopObserver.Instance), _time, _log);
     }
 
@@ -173,7 +173,7 @@ public sealed class ManifestWatchTests : IDisposable
 
         _source.Current.ShouldBeSameAs(before);
         Lines().ShouldHaveSingleItem().ShouldContain(fault);
-        Should.Throw<CatalogException>(() => new FileCatalogSource(_folder.FullName)).Message.ShouldContain(fault);
+        Should.Throw<CatalogException>(() => new FileCatalogSource(_folder.FullName, TestEngines.Table)).Message.ShouldContain(fault);
     }
 
     [Fact]

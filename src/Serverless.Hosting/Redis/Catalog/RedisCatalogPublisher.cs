@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
 using Serverless.Catalog.Manifests;
 using Serverless.Errors;
 using Serverless.Hosting.Manifests;
@@ -14,7 +15,7 @@ namespace Serverless.Hosting.Redis.Catalog;
 /// Publishes the manifests of a folder whenever they change, and again where Redis lost them. Faulty ones are reported and not published: what was good stays. Any number of
 /// publishers of the same folder may run.
 /// </summary>
-internal sealed partial class RedisCatalogPublisher(RedisConnection redis, string folder, IModelInspector inspector, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogPublisher> logger) : BackgroundService, IRedisPart
+internal sealed partial class RedisCatalogPublisher(RedisConnection redis, string folder, EngineTable engines, IModelInspector inspector, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogPublisher> logger) : BackgroundService, IRedisPart
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
@@ -69,7 +70,7 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
             }
 
             var noting = new NotingInspector(inspector);
-            var (document, catalog, errors) = look.Errors.Count == 0 ? CatalogDocument.Read(look.Files, noting) : (null, null, look.Errors);
+            var (document, catalog, errors) = look.Errors.Count == 0 ? CatalogDocument.Read(look.Files, engines, noting) : (null, null, look.Errors);
             if (document is null || catalog is null)
             {
                 Report(string.Join('\n', errors));

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
 using Serverless.Catalog.Manifests;
 using Serverless.Errors;
 using Serverless.Feeds;
@@ -14,7 +15,7 @@ namespace Serverless.Hosting.Redis.Catalog;
 /// The catalogue that a publisher (<see cref="RedisCatalogPublisher"/>) keeps in Redis, followed live. A published document that cannot be read keeps the last good
 /// catalogue and is reported once; so does each model of it that this release refuses and the publisher's did not. Empty until the host has started; the start waits for the first one.
 /// </summary>
-internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogSource> logger) : ICatalogSource, IRedisPart, IAsyncDisposable
+internal sealed partial class RedisCatalogSource(RedisConnection redis, EngineTable engines, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogSource> logger) : ICatalogSource, IRedisPart, IAsyncDisposable
 {
     private static readonly TimeSpan RefreshInterval = TimeSpan.FromSeconds(10);
 
@@ -83,7 +84,7 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervis
     {
         try
         {
-            var reading = JsonSerializer.Deserialize(bytes, CatalogJson.Default.CatalogDocument)?.ToCatalog() ?? throw new JsonException("It is null.");
+            var reading = JsonSerializer.Deserialize(bytes, CatalogJson.Default.CatalogDocument)?.ToCatalog(engines) ?? throw new JsonException("It is null.");
             var catalog = reading.Catalog ?? WithoutRefused(reading);
             var changed = _current.Value is not null;
             var (before, kept) = (Current, catalog.KeepingFrom(Current));
