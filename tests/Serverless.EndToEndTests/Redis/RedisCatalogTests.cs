@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
@@ -59,6 +60,28 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
         watch.Current.Models.Single().Name.Value.ShouldBe("two");
     }
 
+    [Theory]
+    [InlineData("spec:", "spec:\n  ofTomorrow: 1")]
+    [InlineData("simulated://two", "tomorrow://two")]
+    [InlineData("kind: OpenModel", "kind: [")]
+    public async Task A_model_that_this_release_refuses_keeps_what_is_known_of_it_and_stops_no_other(string written, string ofTomorrow)
+    {
+        var source = await CreateAsync(ModelOf("one") + ModelOf("two"));
+        var two = source.Current.Find(new ModelName("two"));
+        await using var watch = source.WatchAsync(Token).Enumerate(Token);
+        await watch.MoveNextAsync().WithinLimitAsync();
+
+        await PublishUncheckedAsync(ModelOf("one"), ModelOf("three"), ModelOf("two").Replace(written, ofTomorrow, StringComparison.Ordinal));
+
+        (await watch.MoveNextAsync().AsTask().WithinLimitAsync()).ShouldBeTrue();
+        source.Current.Models.Select(model => model.Name.Value).ShouldBe(["one", "three", "two"]);
+        source.Current.Find(new ModelName("two")).ShouldBeSameAs(two);
+
+        var parts = await OpenAsync();
+        var fresh = await parts.StartAsync(Source(parts), Token);
+        fresh.Current.Models.Select(model => model.Name.Value).ShouldBe(["one", "three"]);
+    }
+
     [Fact]
     public async Task A_reader_needs_no_file_of_the_model_and_resolves_its_place_as_the_publisher_did()
     {
@@ -96,6 +119,16 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
     {
         await WriteAsync(manifests);
         await _publisher!.PublishAsync(Token);
+    }
+
+    /// <summary>As a release publishes that knows more than this one, each text a file.</summary>
+    private async Task PublishUncheckedAsync(params string[] texts)
+    {
+        var parts = await OpenAsync();
+        var document = new CatalogDocument { Version = CatalogDocument.CurrentVersion, Files = [.. texts.Select((text, i) => new CatalogDocument.ManifestFile { Path = $"{i}.yaml", Text = text })] };
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(document, CatalogJson.Default.CatalogDocument);
+        await parts.Connection.RunAsync(database => database.StringSetAsync(parts.Connection.Keys.Catalog, bytes), Token);
+        await _server!.CommandAsync("PUBLISH serverless:catalog changed", Token);
     }
 
     private static RedisCatalogSource Source(RedisParts parts) => new(parts.Connection, parts.Loops, TimeProvider.System, NullLogger<RedisCatalogSource>.Instance);

@@ -40,7 +40,7 @@ internal sealed record CatalogDocument
         return (new CatalogDocument { Version = CurrentVersion, Files = files, ContextTokens = contexts, Sampling = sampling }, []);
     }
 
-    /// <summary>The catalogue it holds.</summary>
+    /// <summary>The catalogue it holds. Another release checked it: where this one finds a fault, what is sound is there beside it.</summary>
     public CatalogReading ToCatalog()
     {
         if (Version > CurrentVersion)

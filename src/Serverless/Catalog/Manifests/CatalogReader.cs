@@ -37,10 +37,11 @@ public sealed class CatalogReader(IModelInspector inspector)
         }
 
         var join = new CatalogJoin(inspector, runtimes);
-        var served = deployments.Select(deployment => join.Join(deployment, models)).OfType<Model>().ToList();
+        var served = deployments.Select(deployment => (Deployment: deployment, Model: join.Join(deployment, models))).Where(joined => joined.Model is not null).ToList();
         foreach (var model in models.Values.Where(model => !join.Claimed.ContainsKey(model.Name))) model.Spec.Warn("", "is of a model that no Playground or Service claims; it is not served");
         foreach (var document in documents) document.Finish();
-        return new CatalogReading(findings.Errors.Count == 0 ? new ModelCatalog(served) : null, findings.Errors, findings.Warnings);
+        var sound = new ModelCatalog(from joined in served where findings.IsSound(joined.Deployment.Spec.Manifest) && findings.IsSound(models[joined.Model!.Name.Value].Spec.Manifest) select joined.Model);
+        return new CatalogReading(findings.Errors.Count == 0 ? sound : null, findings.Errors, findings.Warnings) { Sound = sound };
     }
 
     private static void Duplicate(ManifestFields document, ManifestFields first) =>
