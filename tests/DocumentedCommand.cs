@@ -54,7 +54,7 @@ internal sealed partial record DocumentedCommand(string Page, int Line, string T
             }
             else if (block is null)
             {
-                foreach (var code in Code().Matches(line).Select(match => match.Groups[1].Value).Where(IsCommand))
+                foreach (var code in Code().Matches(line.Replace("``", "", StringComparison.Ordinal)).Select(match => match.Groups[1].Value).Where(IsCommand))
                 {
                     if (!commands.Exists(one => one.IsInline && one.Text == code)) commands.Add(new DocumentedCommand(page, index + 1, code, IsInline: true));
                 }

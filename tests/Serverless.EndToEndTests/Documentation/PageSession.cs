@@ -11,40 +11,23 @@ using Shouldly;
 namespace Serverless.EndToEndTests.Documentation;
 
 /// <summary>
-/// A page as somebody types it, line after line, in a folder like a clone: what one line starts the next ones use. The tool is the one built beside these tests, its models are the shipped one
-/// (answers are kept short) and one whose requests become dead letters. Everything runs in bash as it is written, but for <see cref="PageRewriting"/>.
+/// A page as somebody types it, line after line: what one line starts the next ones use, until the page is done. Everything runs in bash as it is written, but for <see cref="PageRewriting"/>.
 /// </summary>
-internal sealed class PageSession : IAsyncDisposable
+internal sealed partial class PageSession : IAsyncDisposable
 {
-    private static readonly string Configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
-    private static readonly string Tool = Path.Combine(Checkout.Root, "artifacts/bin/Serverless.Cli", Configuration, "Serverless.Cli.dll");
-
+    private readonly PageClone _clone;
     private readonly DaprRun _run;
-    private readonly string _folder = Checkout.CopyComponents("127.0.0.1:6379", "amqp://guest:guest@127.0.0.1:5672");
     private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TestTimeouts.Default };
     private readonly PageRewriting _rewriting;
     private readonly List<PartProcess> _started = [];
     private readonly Dictionary<string, string> _environment;
     private bool _isServed;
 
-    public PageSession(DaprRun run)
+    public PageSession(PageClone clone, DaprRun run)
     {
-        _run = run;
-        _rewriting = new PageRewriting(_folder);
-        _environment = new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["HOME"] = _folder,
-            ["PATH"] = $"{_folder}/installed:{Environment.GetEnvironmentVariable("PATH")}",
-            ["NO_COLOR"] = "1",
-            ["no_proxy"] = "127.0.0.1",
-        };
-        Directory.CreateDirectory(Path.Combine(_folder, ".local", "bin"));
-        Directory.CreateSymbolicLink(Path.Combine(_folder, "artifacts"), Path.Combine(Checkout.Root, "artifacts"));
-        WriteScript(Path.Combine(_folder, "serverless"), $"exec dotnet '{Tool}' \"$@\"");
-        Directory.CreateDirectory(Path.Combine(_folder, "installed"));
-        WriteScript(Path.Combine(_folder, "installed", "serverless"), $"exec dotnet '{Tool}' \"$@\"");
-        WriteModels();
-        File.WriteAllText(Path.Combine(_folder, "trace.jsonl"), """{"timestamp": 0, "input_length": 200, "output_length": 20, "hash_ids": []}""" + "\n" + """{"timestamp": 4000, "input_length": 100, "output_length": 10, "hash_ids": []}""" + "\n");
+        (_clone, _run) = (clone, run);
+        _rewriting = new PageRewriting(clone.Folder);
+        _environment = clone.Environment();
     }
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -66,7 +49,7 @@ internal sealed class PageSession : IAsyncDisposable
         switch (command.Programs[^1])
         {
             case ["./serverless" or "serverless", "up", ..]:
-                return await UpAsync(command.Text, command.Text.Contains("--keys", StringComparison.Ordinal));
+                return await UpAsync(command.Text);
             case ["./serverless" or "serverless", ..]:
                 return await ToolAsync(command.Text);
             case ["redis-server", ..]:
@@ -79,7 +62,7 @@ internal sealed class PageSession : IAsyncDisposable
                 return await AppAsync(command.Text);
             case ["curl", ..]:
                 if (Absent is not null) return $"left out: {Absent}";
-                if (!_isServed) await UpAsync("./serverless up", isKeyed: false);
+                if (!_isServed) await UpAsync("./serverless up");
                 return await ShellAsync(_rewriting.Apply(command.Text).Replace("curl ", "curl -sS --fail-with-body --retry-connrefused --max-time 60 ", StringComparison.Ordinal));
             case ["mkdir" or "ln" or "source", ..]:
                 return await ShellAsync(_rewriting.Apply(command.Text));
@@ -93,28 +76,43 @@ internal sealed class PageSession : IAsyncDisposable
     {
         _http.Dispose();
         foreach (var process in Enumerable.Reverse(_started)) await process.DisposeAsync();
-        Directory.Delete(_folder, recursive: true);
     }
 
-    /// <summary>The first one serves the page from there on; another, or one with keys, is only seen to serve and to end.</summary>
-    private async Task<string> UpAsync(string line, bool isKeyed)
+    /// <summary>The plain one serves this page and all that come; another is seen to serve and to end.</summary>
+    private async Task<string> UpAsync(string line)
     {
-        var serves = !_isServed && !isKeyed;
-        if (isKeyed && !File.Exists(Path.Combine(_folder, "keys"))) await ShellAsync($"serverless keys create --org acme --team research --file {_folder}/keys");
-        var port = serves ? _rewriting.Port("8080") : PartProcess.FreePort().ToString(CultureInfo.InvariantCulture);
-        var up = Start($"exec {_rewriting.Apply(line)} --port {port} --data {_folder}/data-{port}");
-        var server = new Uri($"http://127.0.0.1:{port}");
-        await ReadyAsync(up, server);
-        if (serves)
+        if (PlainUp().IsMatch(line))
         {
-            (_isServed, _environment["SERVERLESS_URL"]) = (true, server.ToString());
-            return "serves the page";
+            var began = _clone.Up is null;
+            if (_clone.Up is null) _clone.Serves(await ServeAsync(line, _rewriting.Port("8080")), new Uri($"http://127.0.0.1:{_rewriting.Port("8080")}"));
+            _rewriting.SetPort("8080", _clone.Address!.Port);
+            (_isServed, _environment["SERVERLESS_URL"]) = (true, _clone.Address.ToString());
+            return began ? "serves the pages" : "serves already, by the same line";
         }
 
+        if (line.Contains("--keys", StringComparison.Ordinal)) await ShellAsync($"serverless keys create --org acme --team research --file {_clone.Folder}/keys");
+        var up = await ServeAsync(line, PartProcess.FreePort().ToString(CultureInfo.InvariantCulture));
+        _started.Add(up);
         await up.SignalAsync("TERM");
         await up.ExitedAsync(Token).WithinLimitAsync();
         up.Output.ShouldContain("Stopped.");
         return "served, and stopped when told";
+    }
+
+    private async Task<PartProcess> ServeAsync(string line, string port)
+    {
+        var text = $"exec {_rewriting.Apply(line)} --port {port} --data {_clone.Folder}/data-{port}";
+        var up = PartProcess.Start(text, "bash", ["-c", text], _environment, _clone.Folder);
+        try
+        {
+            await ReadyAsync(up, new Uri($"http://127.0.0.1:{port}"));
+            return up;
+        }
+        catch
+        {
+            await up.DisposeAsync();
+            throw;
+        }
     }
 
     private async Task<string> ToolAsync(string line)
@@ -127,7 +125,7 @@ internal sealed class PageSession : IAsyncDisposable
             if (!line.Contains("--broker", StringComparison.Ordinal)) line += $" --broker {_run.Broker}";
         }
 
-        if (!_isServed && NeedsServer(line)) await UpAsync("./serverless up", isKeyed: false);
+        if (!_isServed && NeedsServer(line)) await UpAsync("./serverless up");
         if (line.Contains("dead-letters ", StringComparison.Ordinal) && !line.Contains("list", StringComparison.Ordinal)) await GiveUpAsync();
         return await ShellAsync(_rewriting.Apply(line));
     }
@@ -170,9 +168,9 @@ internal sealed class PageSession : IAsyncDisposable
     private async Task<string> SidecarAsync(string line)
     {
         if (Absent is not null) return $"left out: {Absent}";
-        var link = Path.Combine(_folder, "installed", "daprd");
+        var link = Path.Combine(_clone.Folder, "installed", "daprd");
         if (!File.Exists(link)) File.CreateSymbolicLink(link, await Rig.PathAsync("daprd", "daprd"));
-        File.Copy(Path.Combine(_run.Apps.Folder, "components", "laptop", "secrets.json"), Path.Combine(_folder, "components", "laptop", "secrets.json"), overwrite: true);
+        File.Copy(Path.Combine(_run.Apps.Folder, "components", "laptop", "secrets.json"), Path.Combine(_clone.Folder, "components", "laptop", "secrets.json"), overwrite: true);
         _rewriting.ForgetPorts();
         Start($"exec {_rewriting.Apply(line)} --dapr-internal-grpc-port {PartProcess.FreePort()}");
         return "runs beside its app";
@@ -181,7 +179,7 @@ internal sealed class PageSession : IAsyncDisposable
     private async Task<string> AppAsync(string line)
     {
         if (Absent is not null) return $"left out: {Absent}";
-        line = _rewriting.Apply(line).Replace("/release/", $"/{Configuration}/", StringComparison.Ordinal);
+        line = _rewriting.Apply(line).Replace("/release/", $"/{PageClone.Configuration}/", StringComparison.Ordinal);
         var app = Start(line.Replace("dotnet ", "exec dotnet ", StringComparison.Ordinal));
         await ReadyAsync(app, new Uri(Regex.Match(line, @"Distributed__Http=(\S+)", RegexOptions.None, TimeSpan.FromSeconds(1)).Groups[1].Value));
         return "is ready";
@@ -192,7 +190,7 @@ internal sealed class PageSession : IAsyncDisposable
     /// <summary>What goes on beside the next lines, until the page is done.</summary>
     private PartProcess Start(string line)
     {
-        var process = PartProcess.Start(line, "bash", ["-c", line], _environment, _folder);
+        var process = PartProcess.Start(line, "bash", ["-c", line], _environment, _clone.Folder);
         _started.Add(process);
         return process;
     }
@@ -200,7 +198,7 @@ internal sealed class PageSession : IAsyncDisposable
     /// <summary>What ends: with 0, or the page is wrong.</summary>
     private async Task<string> ShellAsync(string line)
     {
-        var start = new ProcessStartInfo("bash", ["-c", line]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _folder };
+        var start = new ProcessStartInfo("bash", ["-c", line]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = _clone.Folder };
         foreach (var (name, value) in _environment) start.Environment[name] = value;
         using var process = Process.Start(start).ShouldNotBeNull();
         var reading = Task.WhenAll(process.StandardOutput.ReadToEndAsync(Token), process.StandardError.ReadToEndAsync(Token));
@@ -220,36 +218,6 @@ internal sealed class PageSession : IAsyncDisposable
         return $"ran: {line.ReplaceLineEndings(" ")}";
     }
 
-    private void WriteModels()
-    {
-        var shipped = Path.Combine(Checkout.Root, "models", PageRewriting.Model);
-        var models = Path.Combine(_folder, "models");
-        Directory.CreateDirectory(models);
-        File.Copy(Path.Combine(shipped, "playground.yaml"), Path.Combine(models, "playground.yaml"));
-        File.WriteAllText(Path.Combine(models, "openmodel.yaml"), File.ReadAllText(Path.Combine(shipped, "openmodel.yaml"))
-            .Replace("host://./", $"host://{shipped}/", StringComparison.Ordinal).Replace("spec:\n", "spec:\n  contextTokens: 96\n", StringComparison.Ordinal));
-        File.WriteAllText(Path.Combine(models, "to-crash.yaml"), """
-            apiVersion: llmaz.io/v1alpha1
-            kind: OpenModel
-            metadata: {name: to-crash}
-            spec:
-              familyName: simulated
-              source: {uri: simulated://to-crash}
-              inferenceConfig: {flavors: [{name: cpu, params: {crashEvery: "1"}}]}
-            ---
-            apiVersion: inference.llmaz.io/v1alpha1
-            kind: Playground
-            metadata: {name: to-crash}
-            spec:
-              modelClaim: {modelName: to-crash}
-              elasticConfig: {minReplicas: 0, maxReplicas: 1}
-              backendRuntimeConfig: {backendName: simulated}
-            """);
-    }
-
-    private static void WriteScript(string path, string command)
-    {
-        File.WriteAllText(path, $"#!/usr/bin/env bash\n{command}\n");
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-    }
+    [GeneratedRegex(@"^(?:\./)?serverless up$", RegexOptions.None, 1000)]
+    private static partial Regex PlainUp();
 }
