@@ -122,7 +122,7 @@ internal sealed partial class PageSession : IAsyncDisposable
             await DistributedAsync();
             if (Absent is not null) return $"left out: {Absent}";
             _rewriting.SetPort("5672", _run.Broker.Port);
-            if (!line.Contains("--broker", StringComparison.Ordinal)) line += $" --broker {_run.Broker}";
+            if (!line.Contains("--broker", StringComparison.Ordinal)) line += " --broker amqp://guest:guest@127.0.0.1:5672/";
         }
 
         if (!_isServed && NeedsServer(line)) await UpAsync("./serverless up");
