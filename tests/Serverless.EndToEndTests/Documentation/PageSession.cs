@@ -119,8 +119,8 @@ internal sealed partial class PageSession : IAsyncDisposable
     {
         if (line.Contains("--declare", StringComparison.Ordinal))
         {
-            await DistributedAsync();
-            if (Absent is not null) return $"left out: {Absent}";
+            if ((Absent = DaprApps.Absent) is not null) return $"left out: {Absent}";
+            await _run.StartAsync();
             _rewriting.SetPort("5672", _run.Broker.Port);
             if (!line.Contains("--broker", StringComparison.Ordinal)) line += " --broker amqp://guest:guest@127.0.0.1:5672/";
         }
@@ -161,7 +161,7 @@ internal sealed partial class PageSession : IAsyncDisposable
         foreach (var named in (string[])["8080", "3500", "3510"]) _rewriting.SetPort(named, _run.Apps.File.Port(named));
         _environment["Redis__Configuration"] = _run.Store;
         _environment["RabbitMq__Url"] = _run.Broker.ToString();
-        _isServed = true;
+        (_isServed, _environment["SERVERLESS_URL"]) = (true, _run.Apps.Gateway.ToString());
         return "started by the test: its node, its ports, the apps of dapr.yaml";
     }
 
