@@ -6,6 +6,7 @@ using System.Text.RegularExpressions;
 using Serverless.Cli.Commands;
 using Serverless.Cli.Parsing;
 using Serverless.Cli.Shell;
+using Serverless.Documentation;
 using Serverless.Tests.Documentation;
 using Shouldly;
 
@@ -16,14 +17,30 @@ public sealed partial class PageTests
 {
     private static RootCommand Root => Tool.Create(new TestTerminal(isTerminal: false, 80).Terminal);
 
+    /// <summary>DocumentedCommandsTests (end to end) run them all; here what the tool itself would refuse is found at once.</summary>
     [Fact]
     public void Every_command_line_of_a_page_is_understood()
     {
-        string[] pages = [Path.Combine(Repository.Root, "README.md"), Path.Combine(Repository.Root, "CONTRIBUTING.md"), .. Directory.GetFiles(Path.Combine(Repository.Root, "docs"), "*.md")];
-        var lines = pages.SelectMany(page => Lines(File.ReadAllText(page)).Select(line => (Page: Path.GetFileName(page), Line: line))).ToArray();
-        lines.Length.ShouldBeGreaterThan(20);
+        var commands = DocumentedCommand.Pages(Repository.Root).SelectMany(page => DocumentedCommand.Of(Repository.Root, page)).SelectMany(command => command.Programs.Where(words => words[0] is "./serverless" or "serverless").Select(words => (command, words))).ToArray();
+        commands.Length.ShouldBeGreaterThan(40);
 
-        foreach (var (page, line) in lines) Understands(line).ShouldBeTrue($"{page}: {line}");
+        foreach (var (command, words) in commands) Understands(words.Skip(1)).ShouldBeTrue($"{command}");
+    }
+
+    /// <summary>A block that says nothing of its language may hold commands that no test runs.</summary>
+    [Fact]
+    public void Every_block_of_a_page_says_what_it_is()
+    {
+        string[] shown = ["text", "http", "json", "yaml", "mermaid"];
+        string[] scripts = ["bash", "python", "csharp"]; // RequestSnippetTests run these as they stand
+        foreach (var page in DocumentedCommand.Pages(Repository.Root))
+        {
+            foreach (var (line, language) in DocumentedCommand.Blocks(Repository.Root, page))
+            {
+                (language == "sh" || shown.Contains(language, StringComparer.Ordinal) || (page == "docs/requests.md" && scripts.Contains(language, StringComparer.Ordinal)))
+                    .ShouldBeTrue($"{page}:{line}: a block is 'sh' where it holds commands, a line each, which a test runs; '{string.Join("', '", shown)}' where it is to be looked at; scripts in other languages are in docs/requests.md. This one is '{language}'.");
+            }
+        }
     }
 
     [Fact]
@@ -32,7 +49,7 @@ public sealed partial class PageTests
         var examples = All(Root).OfType<ToolCommand>().SelectMany(command => command.Examples).ToArray();
 
         examples.Length.ShouldBeGreaterThan(20);
-        foreach (var example in examples) Understands(ToolPart().Match(example).Value).ShouldBeTrue(example);
+        foreach (var example in examples) Understands(WordPattern().Matches(ToolPart().Match(example).Value).Select(word => word.Value.Trim('"', '\'')).Skip(1)).ShouldBeTrue(example);
     }
 
     [Fact]
@@ -54,19 +71,10 @@ public sealed partial class PageTests
         Page.Rows("cli.md").Where(row => row.Length == 2).SelectMany(row => Page.Code(row[0])).Where(code => VariableName().IsMatch(code)).ShouldBe(variables);
     }
 
-    private static bool Understands(string line)
+    private static bool Understands(IEnumerable<string> words)
     {
-        var words = WordPattern().Matches(line).Select(word => word.Value.Trim('"', '\'')).ToArray();
-        var parsed = Root.Parse(words[1..]);
+        var parsed = Root.Parse([.. words]);
         return parsed.Errors.Count == 0 || (parsed.UnmatchedTokens.Count == 0 && parsed.Tokens.All(token => token.Type == TokenType.Command)); // text may name a command alone
-    }
-
-    /// <summary>Lines of blocks, and code within text, that begin with the tool; a synopsis with brackets, bars or dots is none.</summary>
-    private static IEnumerable<string> Lines(string page)
-    {
-        var blocks = BlockPattern().Matches(page).SelectMany(block => block.Groups[1].Value.Split('\n')).Select(line => line.Trim());
-        var inline = Page.Code(BlockPattern().Replace(page, "")).Where(code => !code.AsSpan().ContainsAny("[]|…"));
-        return blocks.Concat(inline).Select(line => ToolPart().Match(line)).Where(match => match.Success).Select(match => match.Value).Where(line => line.Contains(' ', StringComparison.Ordinal));
     }
 
     private static IEnumerable<Command> All(Command command) => command.Subcommands.SelectMany(All).Prepend(command);
@@ -74,9 +82,6 @@ public sealed partial class PageTests
     /// <summary>From the tool's name to what a shell takes for itself.</summary>
     [GeneratedRegex(@"(?<=^|[(|] ?)(?:\./)?serverless(?: [^|<>&)#]+)?", RegexOptions.None, 1000)]
     private static partial Regex ToolPart();
-
-    [GeneratedRegex(@"```\w*\n(.*?)```", RegexOptions.Singleline, 1000)]
-    private static partial Regex BlockPattern();
 
     [GeneratedRegex("\"[^\"]*\"|'[^']*'|\\S+", RegexOptions.None, 1000)]
     private static partial Regex WordPattern();
