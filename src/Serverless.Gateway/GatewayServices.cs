@@ -30,6 +30,7 @@ public static class GatewayServices
     {
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
+        services.AddEngines();
         services
             .AddValidated<AccessOptions, AccessOptions.Validator>(AccessOptions.Section)
             .AddValidated<AdmissionOptions, AdmissionOptions.Validator>(AdmissionOptions.Section)

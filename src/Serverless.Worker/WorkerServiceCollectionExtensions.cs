@@ -2,7 +2,6 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Serverless.Scaling.Plans;
-using Serverless.Worker.Engines;
 using Serverless.Worker.Local;
 using Serverless.Worker.Sessions;
 
@@ -14,7 +13,7 @@ public static class WorkerServiceCollectionExtensions
     /// <summary>Replicas in this process, and the engines they may run.</summary>
     public static IServiceCollection AddLocalReplicas(this IServiceCollection services)
     {
-        services.AddEngines();
+        services.AddReplicas();
         services.TryAddSingleton<LocalReplicas>();
         services.TryAddSingleton<IScaleTarget>(provider => provider.GetRequiredService<LocalReplicas>());
         services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<LocalReplicas>());
@@ -24,7 +23,7 @@ public static class WorkerServiceCollectionExtensions
     /// <summary>This process is one replica of the pool that <c>Worker:Pool</c> names. The host brings the ports: catalogue, dispatcher connector and log.</summary>
     public static IServiceCollection AddWorker(this IServiceCollection services)
     {
-        services.AddEngines();
+        services.AddReplicas();
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
         services.AddOptions<WorkerOptions>().ValidateOnStart();
@@ -35,13 +34,11 @@ public static class WorkerServiceCollectionExtensions
         return services;
     }
 
-    private static void AddEngines(this IServiceCollection services)
+    private static void AddReplicas(this IServiceCollection services)
     {
+        services.AddEngines();
         services.TryAddSingleton<WorkerMetrics>();
         services.TryAddSingleton<ReplicaParts>();
         services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section);
-        services.TryAddSingleton<EngineCatalog>();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEngineFactory, InProcessEngineFactory>());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEngineFactory, SimulatedEngineFactory>());
     }
 }

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Serverless.Catalog;
+using Serverless.Engines;
 using Serverless.Requests;
-using Serverless.Worker.Engines;
 using Shouldly;
 
 namespace Serverless.Tests.Contracts;
@@ -17,8 +17,11 @@ public abstract class EngineContract
     /// <summary>Loads one of <see cref="Slots"/> slots that answers "Once upon a time" with no fewer than eight tokens.</summary>
     protected abstract Task<IEngine> LoadAsync();
 
-    /// <summary>A request that fails by itself; null: none does.</summary>
-    protected virtual InferenceRequest? Failing => null;
+    /// <summary>One whose second request is to fail where it is <see cref="Failing"/>.</summary>
+    protected virtual Task<IEngine> LoadFailingAsync() => LoadAsync();
+
+    /// <summary>A request that fails by itself, as the second of <see cref="LoadFailingAsync"/>.</summary>
+    protected abstract InferenceRequest Failing { get; }
 
     [Fact]
     public async Task It_streams_each_choice_in_order_and_says_what_was_used_last()
@@ -78,6 +81,45 @@ public abstract class EngineContract
     }
 
     [Fact]
+    public async Task A_stop_string_ends_the_answer_before_it()
+    {
+        await using var engine = await LoadAsync();
+        var whole = Text(await GenerateAsync(engine, Request(8)));
+        foreach (var stop in new[] { whole[(whole.Length / 2)..(whole.Length / 2 + 1)], whole[(whole.Length / 2)..(whole.Length / 2 + 6)], whole[^2..] })
+        {
+            var request = Request(8, stop, "never said");
+
+            var outputs = await GenerateAsync(engine, request);
+
+            Text(outputs).ShouldBe(whole[..whole.IndexOf(stop, StringComparison.Ordinal)], $"stop: '{stop}'");
+            Chunks(outputs).Count(chunk => chunk.Finish is not null).ShouldBe(1);
+            Chunks(outputs).Last().Finish.ShouldBe(FinishReason.Stop);
+            outputs[^1].Usage.ShouldNotBeNull().CompletionTokens.ShouldBe(Chunks(outputs).Sum(chunk => chunk.TokenIds.Count));
+
+            // Lost after any of its tokens, it goes on to the same end; what was begun of the stop string is known again.
+            ChoiceChunk[] logged = [.. Chunks(outputs)];
+            for (var split = 1; split <= logged.Length; split++)
+            {
+                var rest = await GenerateAsync(engine, request, logged[..split]);
+                (string.Concat(logged[..split].Select(chunk => chunk.Text)) + Text(rest)).ShouldBe(Text(outputs), $"stop: '{stop}', continued after {split}");
+                rest[^1].Usage.ShouldNotBeNull().CompletionTokens.ShouldBe(outputs[^1].Usage!.CompletionTokens);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_stop_string_that_does_not_come_takes_nothing_away()
+    {
+        await using var engine = await LoadAsync();
+        var whole = await GenerateAsync(engine, Request(8));
+
+        var outputs = await GenerateAsync(engine, Request(8, Text(whole)[^1..] + "and more"));
+
+        Text(outputs).ShouldBe(Text(whole));
+        Chunks(outputs).Last().Finish.ShouldBe(FinishReason.Length);
+    }
+
+    [Fact]
     public async Task Cancelled_it_stops_within_two_steps()
     {
         await using var engine = await LoadAsync();
@@ -111,11 +153,10 @@ public abstract class EngineContract
     [Fact]
     public async Task A_request_that_fails_fails_alone()
     {
-        if (Failing is not { } failing) return;
-        await using var engine = await LoadAsync();
+        await using var engine = await LoadFailingAsync();
         var beside = GenerateAsync(engine, Request(8));
 
-        await Should.ThrowAsync<Exception>(() => GenerateAsync(engine, failing));
+        await Should.ThrowAsync<Exception>(() => GenerateAsync(engine, Failing).WithinLimitAsync());
 
         (await beside.WithinLimitAsync())[^1].Usage.ShouldNotBeNull();
         (await GenerateAsync(engine, Request(8)))[^1].Usage.ShouldNotBeNull();
@@ -149,10 +190,10 @@ public abstract class EngineContract
     }
 
     /// <summary>A completion that does not end before its cap.</summary>
-    protected static InferenceRequest Request(int most) => TestRequests.New() with
+    protected static InferenceRequest Request(int most, params string[] stop) => TestRequests.New() with
     {
         Endpoint = EndpointName.Completions,
-        Body = JsonSerializer.SerializeToUtf8Bytes(new { prompt = "Once upon a time", ignore_eos = true }),
+        Body = JsonSerializer.SerializeToUtf8Bytes(new { prompt = "Once upon a time", ignore_eos = true, stop }),
         MaxOutputTokens = most,
         Seed = 7,
     };
@@ -176,6 +217,8 @@ public abstract class EngineContract
     }
 
     private static IEnumerable<ChoiceChunk> Chunks(IEnumerable<EngineOutput> outputs) => outputs.Select(output => output.Chunk).OfType<ChoiceChunk>();
+
+    private static string Text(IEnumerable<EngineOutput> outputs) => string.Concat(Chunks(outputs).Select(chunk => chunk.Text));
 
     private static string Show(IEnumerable<EngineOutput> outputs) => string.Join(' ', Chunks(outputs).Select(chunk => $"{chunk.Position}:{string.Join(',', chunk.TokenIds)}"));
 }

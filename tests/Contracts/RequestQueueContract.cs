@@ -21,6 +21,9 @@ public abstract class RequestQueueContract
     /// <summary>Whether an id that is there already is taken once; an adapter that cannot know it delivers it again.</summary>
     protected virtual bool KnowsDuplicates => true;
 
+    /// <summary>What the queue gave up, as operators see it; null of an adapter that keeps only their number.</summary>
+    protected virtual IDeadLetters? Letters => null;
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>A queue with these bounds. The subclass disposes of it.</summary>
@@ -272,6 +275,36 @@ public abstract class RequestQueueContract
         (await NextAsync(deliveries)).Request.Id.ShouldBe(next.Id);
         await DepthAsync(queue, next);
         (await queue.DepthAsync(Model, Token)).DeadLetters.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Dead_letters_are_counted_listed_without_bodies_read_with_them_and_removed()
+    {
+        var queue = await CreateAsync(new QueueLimits());
+        if (Letters is not { } letters) return;
+
+        InferenceRequest[] poison = [New(), New(), New()];
+        await using var deliveries = Consume(queue);
+        (await letters.CountAsync(Token)).ShouldBe(0);
+        foreach (var request in poison)
+        {
+            (await queue.EnqueueAsync(request, Token)).Fault.ShouldBeNull();
+            await (await NextAsync(deliveries)).DeadLetterAsync(new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, Token);
+        }
+
+        (await letters.CountAsync(Token)).ShouldBe(3);
+        (await letters.ListAsync(2, Token)).Select(letter => letter.Id).ShouldBe(poison[..2].Select(request => request.Id.Value));
+        var listed = (await letters.ListAsync(10, Token))[1];
+        (listed.Reason, listed.Attempts, listed.Body.Length, listed.Bytes, listed.Request!.Body.Length).ShouldBe((new ServingFault(ServingError.Poisoned, "Three attempts were lost."), 3, 0, poison[1].Body.Length, 0));
+        var read = (await letters.GetAsync(poison[1].Id.Value, Token)).ShouldNotBeNull();
+        Show(read.Request!).ShouldBe(Show(poison[1]));
+
+        (await letters.RemoveAsync(poison[1].Id.Value, Token)).ShouldBeTrue();
+
+        (await letters.RemoveAsync(poison[1].Id.Value, Token)).ShouldBeFalse();
+        (await letters.GetAsync(poison[1].Id.Value, Token)).ShouldBeNull();
+        (await letters.CountAsync(Token)).ShouldBe(2);
+        (await letters.ListAsync(10, Token)).Select(letter => letter.Id).ShouldBe([poison[0].Id.Value, poison[2].Id.Value]);
     }
 
     [Fact]

@@ -128,7 +128,7 @@ internal sealed class ServingClient : IDisposable
         {
             json.WriteStartObject();
             json.WriteString("model", settings.Model);
-            json.WriteNumber("temperature", settings.Temperature);
+            if (settings.Temperature is { } temperature) json.WriteNumber("temperature", temperature);
             if (settings.MaxTokens is { } limit) json.WriteNumber("max_completion_tokens", limit);
             json.WriteBoolean("stream", true);
             json.WriteStartObject("stream_options");

@@ -12,13 +12,7 @@ internal static class ChatCommand
     public static Command Create(Terminal terminal)
     {
         var model = new Option<string?>("--model") { Description = "The model to talk to; the first one served if not given." };
-        var temperature = new Option<double>("--temperature")
-        {
-            Description = "0 is greedy, 1 as the model was trained.",
-            HelpName = "T",
-            DefaultValueFactory = _ => 0.7,
-            CustomParser = Numbers.Between(0.0, 2.0),
-        };
+        var temperature = TemperatureOption();
         var command = new ToolCommand(
             "chat",
             "Talk to a model of a running gateway. An empty line or /bye ends it, /new starts over.",
@@ -34,6 +28,10 @@ internal static class ChatCommand
         });
         return command;
     }
+
+    /// <summary>Where it is not given nothing is sent: the model knows best how its tokens are chosen.</summary>
+    public static Option<double?> TemperatureOption() =>
+        new("--temperature") { Description = "0 is greedy, 1 as the model was trained; the model's own default if not given.", HelpName = "T", CustomParser = Numbers.MaybeBetween(0.0, 2.0) };
 
     private static async Task<int> TalkAsync(Terminal terminal, ServingClient client, ChatSettings settings, CancellationToken cancellationToken)
     {

@@ -14,7 +14,7 @@ internal static class RunCommand
         var prompt = new Argument<string>("prompt") { Description = "What to ask." };
         var model = new Option<string?>("--model") { Description = "The model to ask; the first one served if not given." };
         var manifests = UpCommand.ManifestsOption();
-        var temperature = new Option<double>("--temperature") { Description = "0 is greedy.", HelpName = "T", DefaultValueFactory = _ => 0, CustomParser = Numbers.Between(0.0, 2.0) };
+        var temperature = ChatCommand.TemperatureOption();
         var limit = new Option<int?>("--max-tokens") { Description = "Longest answer; what the context leaves if not given.", HelpName = "N", CustomParser = Numbers.MaybeBetween(1, 10_000_000) };
         var command = new ToolCommand(
             "run",

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.Extensions.DependencyInjection;
 using Serverless.Cli.Embedded;
 using Serverless.Cli.Parsing;
 using Serverless.Cli.Shell;
@@ -36,7 +37,7 @@ internal static class TopologyCommand
             "serverless topology --declare --broker amqp://guest:guest@127.0.0.1:5672/") { manifests, broker, prefix, release, declare, output };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var catalog = new FileCatalogSource(ModelsFolder.Of(parsed.GetValue(manifests)));
+            var catalog = new FileCatalogSource(ModelsFolder.Of(parsed.GetValue(manifests)), EngineServices.KnownEngines());
             var models = catalog.Current.Models.Select(model => model.Name).ToArray();
             var options = new RabbitMqOptions { Url = parsed.GetValue(broker)!, Prefix = parsed.GetValue(prefix)! };
             var version = parsed.GetValue(release);

@@ -29,7 +29,6 @@ namespace Serverless.Cli.Embedded;
 internal static class EmbeddedHost
 {
     /// <summary>Builds it; start it to serve.</summary>
-    /// <exception cref="Hosting.Manifests.CatalogException">The manifests are faulty.</exception>
     /// <exception cref="ToolException">Settings are faulty; the message tells them all, each with its key and value.</exception>
     public static WebApplication Build(EmbeddedOptions options, Action<WebApplicationBuilder>? configure = null)
     {
@@ -89,6 +88,7 @@ internal static class EmbeddedHost
     }
 
     /// <summary>Starts it.</summary>
+    /// <exception cref="Hosting.Manifests.CatalogException">The manifests are faulty.</exception>
     /// <exception cref="ToolException">A port cannot be had; the message names the option that gave it.</exception>
     public static async Task StartAsync(WebApplication host, EmbeddedOptions options, CancellationToken cancellationToken)
     {

@@ -7,6 +7,7 @@ using System.Text.Json.Serialization;
 using System.Threading.RateLimiting;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
 using Serverless.Errors;
 using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
@@ -21,7 +22,7 @@ namespace Serverless.Gateway.Admission;
 /// </code>
 /// What is cheap comes first: a prompt that cannot fit is refused by its length, before the tokenizer sees it.
 /// </summary>
-internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOptions<AdmissionOptions> options, TimeProvider time) : IAsyncDisposable
+internal sealed class Admitter(ICatalogSource catalog, EngineTable engines, ITokenCounter tokens, IOptions<AdmissionOptions> options, TimeProvider time) : IAsyncDisposable
 {
     private const int DefaultCompletionTokens = 16;
 
@@ -78,7 +79,7 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
         var body = call.Body;
         var parsed = BodyParser.Parse(call.Endpoint, ref body);
         var model = catalog.Current.Find(new ModelName(parsed.Model!)) ?? throw UnknownModel(parsed.Model!);
-        if (Capabilities.Check(model, body, parsed.Asked) is { } refusal) throw new ServingException(refusal);
+        if (Capabilities.Check(engines, model, body, parsed.Asked) is { } refusal) throw new ServingException(refusal);
 
         return Complete(call with { Body = body }, model, parsed);
     }
@@ -167,7 +168,7 @@ internal sealed class Admitter(ICatalogSource catalog, ITokenCounter tokens, IOp
                 field);
         }
 
-        if (Capabilities.LargestReplica(model) is { } room && count.Tokens >= room)
+        if (Capabilities.LargestReplica(engines, model) is { } room && count.Tokens >= room)
         {
             var prompts = parsed.Prompts.Count == 1 ? "The prompt is" : $"The {parsed.Prompts.Count} prompts are together";
             throw Refused(ServingError.ContextTooLong, $"{prompts} {count.Tokens} tokens; the largest replica of '{model.Name}' holds {room} in its KV cache. Send fewer or shorter prompts in one request.", field);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Serverless.Catalog.Engines;
 using Serverless.Errors;
 using Serverless.Requests;
 
@@ -125,10 +126,10 @@ internal sealed class ParsedBody
     public int Padding { get; set; }
 
     /// <summary>Features asked for, and where.</summary>
-    public List<(Feature Feature, int Offset)> Asked { get; } = [];
+    public List<(EngineFeature Feature, int Offset)> Asked { get; } = [];
 
     /// <summary>Notes a feature that the request depends on.</summary>
-    public void Ask(Feature feature, int offset, bool asked = true)
+    public void Ask(EngineFeature feature, int offset, bool asked = true)
     {
         if (asked) Asked.Add((feature, offset));
     }

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Text.Json;
+using Serverless.Catalog.Engines;
 
 namespace Serverless.Gateway.Admission;
 
@@ -21,23 +22,23 @@ internal static class ChatFields
         ("top_logprobs", ReadTopLogProbs),
         ("response_format", ReadResponseFormat),
         ("modalities", ReadModalities),
-        ("audio", (ref json, body) => FieldReaders.Object(Feature.AudioOutput, ref json, body)),
-        ("web_search_options", (ref json, body) => FieldReaders.Object(Feature.WebSearch, ref json, body)),
-        ("moderation", (ref json, body) => FieldReaders.Object(Feature.Moderation, ref json, body)),
-        ("store", (ref json, body) => body.Ask(Feature.StoredCompletion, json.Offset, json.Boolean() ?? false)),
-        ("reasoning_effort", (ref json, body) => body.Ask(Feature.ReasoningEffort, json.Offset, json.OneOf("none", "minimal", "low", "medium", "high", "xhigh", "max") is not (null or "none"))),
-        ("verbosity", (ref json, body) => body.Ask(Feature.Verbosity, json.Offset, json.OneOf("low", "medium", "high") is not (null or "medium"))),
+        ("audio", (ref json, body) => FieldReaders.Object(EngineFeature.AudioOutput, ref json, body)),
+        ("web_search_options", (ref json, body) => FieldReaders.Object(EngineFeature.WebSearch, ref json, body)),
+        ("moderation", (ref json, body) => FieldReaders.Object(EngineFeature.Moderation, ref json, body)),
+        ("store", (ref json, body) => body.Ask(EngineFeature.StoredCompletion, json.Offset, json.Boolean() ?? false)),
+        ("reasoning_effort", (ref json, body) => body.Ask(EngineFeature.ReasoningEffort, json.Offset, json.OneOf("none", "minimal", "low", "medium", "high", "xhigh", "max") is not (null or "none"))),
+        ("verbosity", (ref json, body) => body.Ask(EngineFeature.Verbosity, json.Offset, json.OneOf("low", "medium", "high") is not (null or "medium"))),
         ("prediction", ReadHint),
         ("prompt_cache_options", ReadHint),
         ("prompt_cache_retention", (ref json, body) => json.IsText()),
         ("tools", ReadTools),
         ("tool_choice", ReadToolChoice),
-        ("parallel_tool_calls", (ref json, body) => body.Ask(Feature.SingleToolCalls, json.Offset, json.Boolean() is false)),
+        ("parallel_tool_calls", (ref json, body) => body.Ask(EngineFeature.SingleToolCalls, json.Offset, json.Boolean() is false)),
         ("functions", ReadFunctions),
         ("function_call", ReadToolChoice),
         ("chat_template_kwargs", ReadTemplateArguments),
-        .. FieldReaders.Neutral(Feature.OtherTemplate, 0, "chat_template", "continue_final_message", "documents", "echo"),
-        .. FieldReaders.Neutral(Feature.OtherTemplate, 1, "add_generation_prompt"),
+        .. FieldReaders.Neutral(EngineFeature.OtherTemplate, 0, "chat_template", "continue_final_message", "documents", "echo"),
+        .. FieldReaders.Neutral(EngineFeature.OtherTemplate, 1, "add_generation_prompt"),
     ]);
 
     public static void Read(ref JsonFields json, ParsedBody body)
@@ -75,7 +76,7 @@ internal static class ChatFields
             {
                 case "type":
                     var type = json.OneOf("text", "json_object", "json_schema") ?? throw json.Wrong("must be text, json_object or json_schema");
-                    body.Ask(Feature.JsonOutput, json.Offset, type is not "text");
+                    body.Ask(EngineFeature.JsonOutput, json.Offset, type is not "text");
                     hasType = true;
                     break;
                 default:
@@ -94,7 +95,7 @@ internal static class ChatFields
         while (json.NextElement())
         {
             var modality = json.OneOf("text", "audio") ?? throw json.Wrong("must be text or audio");
-            body.Ask(Feature.AudioOutput, json.Offset, modality is "audio");
+            body.Ask(EngineFeature.AudioOutput, json.Offset, modality is "audio");
         }
     }
 
@@ -139,7 +140,7 @@ internal static class ChatFields
             {
                 case "type":
                     type = json.OneOf("function", "custom") ?? throw json.Wrong("must be function or custom");
-                    body.Ask(Feature.CustomTools, json.Offset, type is "custom");
+                    body.Ask(EngineFeature.CustomTools, json.Offset, type is "custom");
                     break;
                 case "function":
                     ReadFunction(ref json, body);
@@ -170,7 +171,7 @@ internal static class ChatFields
                 case "name": hasName = json.Text(64) is { Length: > 0 } ? true : throw json.Wrong("must be a name"); break;
                 case "description": json.IsText(); break;
                 case "parameters": json.IsObject(); json.Skip(); break;
-                case "strict": body.Ask(Feature.StrictTools, json.Offset, json.Boolean() ?? false); break;
+                case "strict": body.Ask(EngineFeature.StrictTools, json.Offset, json.Boolean() ?? false); break;
                 default: json.Skip(); break;
             }
         }
@@ -183,12 +184,12 @@ internal static class ChatFields
     {
         if (json.Token == JsonTokenType.StartObject)
         {
-            body.Ask(Feature.ForcedToolCall, json.Offset);
+            body.Ask(EngineFeature.ForcedToolCall, json.Offset);
             json.Skip();
             return;
         }
 
-        body.Ask(Feature.ForcedToolCall, json.Offset, json.OneOf("none", "auto", "required") is "required");
+        body.Ask(EngineFeature.ForcedToolCall, json.Offset, json.OneOf("none", "auto", "required") is "required");
     }
 
     private static void ReadFunctions(ref JsonFields json, ParsedBody body)
@@ -198,7 +199,7 @@ internal static class ChatFields
 
         for (var count = 1; json.NextElement(); count++)
         {
-            if (count == 1) body.Ask(Feature.Functions, offset);
+            if (count == 1) body.Ask(EngineFeature.Functions, offset);
             if (count > MaxTools) throw json.Wrong($"comes after {MaxTools} others, the limit: it must be left out");
             ReadFunction(ref json, body);
         }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Serverless.Catalog.Engines;
 
 namespace Serverless.Gateway.Admission;
 
@@ -56,7 +57,7 @@ internal static class ChatMessages
                 break;
             case "tool_call_id": message.HasCallId = json.IsText(); break;
             case "name" or "refusal": json.IsText(); break;
-            case "audio": FieldReaders.Object(Feature.AudioInput, ref json, body); break;
+            case "audio": FieldReaders.Object(EngineFeature.AudioInput, ref json, body); break;
             default: json.Skip(); break;
         }
     }
@@ -93,9 +94,9 @@ internal static class ChatMessages
             {
                 case "type":
                     type = json.OneOf("text", "refusal", "image_url", "input_audio", "file") ?? throw json.Wrong("must be text, refusal, image_url, input_audio or file");
-                    body.Ask(Feature.ImageInput, json.Offset, type is "image_url");
-                    body.Ask(Feature.AudioInput, json.Offset, type is "input_audio");
-                    body.Ask(Feature.FileInput, json.Offset, type is "file");
+                    body.Ask(EngineFeature.ImageInput, json.Offset, type is "image_url");
+                    body.Ask(EngineFeature.AudioInput, json.Offset, type is "input_audio");
+                    body.Ask(EngineFeature.FileInput, json.Offset, type is "file");
                     break;
                 case "text" or "refusal":
                     hasText = json.IsText() ? true : throw json.Wrong("must be a string");

@@ -1,10 +1,11 @@
 using System.Collections.Frozen;
 using System.Globalization;
 using System.Text.Json;
+using Serverless.Catalog.Engines;
 
 namespace Serverless.Gateway.Admission;
 
-/// <summary>Fields that chat and completions share, and those of engines: each is honoured, is a hint, or asks for a <see cref="Feature"/>. <c>docs/api.md</c> lists them; a test compares.</summary>
+/// <summary>Fields that chat and completions share, and those of engines: each is honoured, is a hint, or asks for a <see cref="EngineFeature"/>. <c>docs/api.md</c> lists them; a test compares.</summary>
 internal static class CommonFields
 {
     private const int MaxChoicesPerPrompt = 128;
@@ -39,11 +40,11 @@ internal static class CommonFields
     /// <summary>What engines take beyond OpenAI's fields and ours do not: passed over they would give another answer than was asked for.</summary>
     private static readonly (string Name, FieldReader Read)[] OfEngines =
     [
-        .. FieldReaders.Neutral(Feature.SamplingOfEngines, 1, "repetition_penalty", "length_penalty", "typical_p", "skip_special_tokens", "spaces_between_special_tokens"),
+        .. FieldReaders.Neutral(EngineFeature.SamplingOfEngines, 1, "repetition_penalty", "length_penalty", "typical_p", "skip_special_tokens", "spaces_between_special_tokens"),
         .. FieldReaders.Neutral(
-            Feature.SamplingOfEngines, 0, "min_tokens", "use_beam_search", "stop_token_ids", "include_stop_str_in_output", "allowed_token_ids", "bad_words", "prompt_logprobs", "mirostat", "logits_processors", "truncate_prompt_tokens"),
-        .. FieldReaders.Neutral(Feature.GuidedOutput, 0, "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar", "json_schema"),
-        .. FieldReaders.Neutral(Feature.OperatorsFields, 0, "priority", "cache_salt", "kv_transfer_params"),
+            EngineFeature.SamplingOfEngines, 0, "min_tokens", "use_beam_search", "stop_token_ids", "include_stop_str_in_output", "allowed_token_ids", "bad_words", "prompt_logprobs", "mirostat", "logits_processors", "truncate_prompt_tokens"),
+        .. FieldReaders.Neutral(EngineFeature.GuidedOutput, 0, "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar", "json_schema"),
+        .. FieldReaders.Neutral(EngineFeature.OperatorsFields, 0, "priority", "cache_salt", "kv_transfer_params"),
     ];
 
     /// <summary>The fields of an endpoint, by name.</summary>
@@ -100,7 +101,7 @@ internal static class CommonFields
             switch (name[..length])
             {
                 case "include_usage": body.IncludeUsage = json.Boolean() ?? false; break;
-                case "include_obfuscation": body.Ask(Feature.Obfuscation, json.Offset, json.Boolean() ?? false); break;
+                case "include_obfuscation": body.Ask(EngineFeature.Obfuscation, json.Offset, json.Boolean() ?? false); break;
                 default: json.Skip(); break;
             }
         }
@@ -128,7 +129,7 @@ internal static class CommonFields
         if (json.End - json.Offset <= 2) throw json.Wrong("is empty: it must have a character");
     }
 
-    private static void ReadPenalty(ref JsonFields json, ParsedBody body) => body.Ask(Feature.Penalties, json.Offset, json.Number(-2, 2) is not (null or 0));
+    private static void ReadPenalty(ref JsonFields json, ParsedBody body) => body.Ask(EngineFeature.Penalties, json.Offset, json.Number(-2, 2) is not (null or 0));
 
     private static void ReadLogitBias(ref JsonFields json, ParsedBody body)
     {
@@ -141,7 +142,7 @@ internal static class CommonFields
         {
             if (!int.TryParse(name[..length], NumberStyles.None, CultureInfo.InvariantCulture, out _)) throw json.Wrong("must be named by a token id");
             if (json.Number(-100, 100) is null) throw json.Wrong("must be a number from -100 to 100");
-            if (body.Asked is not [.., (Feature.LogitBias, _)]) body.Ask(Feature.LogitBias, offset);
+            if (body.Asked is not [.., (EngineFeature.LogitBias, _)]) body.Ask(EngineFeature.LogitBias, offset);
         }
     }
 }
@@ -153,17 +154,17 @@ internal delegate void FieldReader(ref JsonFields json, ParsedBody body);
 internal static class FieldReaders
 {
     /// <summary>An object of any content asks for the feature.</summary>
-    public static void Object(Feature feature, ref JsonFields json, ParsedBody body)
+    public static void Object(EngineFeature feature, ref JsonFields json, ParsedBody body)
     {
         body.Ask(feature, json.Offset, json.IsObject());
         json.Skip();
     }
 
     /// <summary>Any value asks for the feature but null, an empty list, and what the engines take for their default: that number, or true for 1 and false for 0.</summary>
-    public static IEnumerable<(string Name, FieldReader Read)> Neutral(Feature feature, double neutral, params string[] names) =>
+    public static IEnumerable<(string Name, FieldReader Read)> Neutral(EngineFeature feature, double neutral, params string[] names) =>
         names.Select(name => (name, (FieldReader)((ref json, body) => ReadNeutral(feature, neutral, ref json, body))));
 
-    private static void ReadNeutral(Feature feature, double neutral, ref JsonFields json, ParsedBody body)
+    private static void ReadNeutral(EngineFeature feature, double neutral, ref JsonFields json, ParsedBody body)
     {
         var offset = json.Offset;
         var asks = json.Token switch

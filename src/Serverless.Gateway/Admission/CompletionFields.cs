@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Text.Json;
+using Serverless.Catalog.Engines;
 
 namespace Serverless.Gateway.Admission;
 
@@ -18,7 +19,7 @@ internal static class CompletionFields
         ("logprobs", ReadLogProbs),
         ("echo", ReadEcho),
         ("best_of", ReadBestOf),
-        ("suffix", (ref json, body) => body.Ask(Feature.Suffix, json.Offset, json.Text() is { Length: > 0 })),
+        ("suffix", (ref json, body) => body.Ask(EngineFeature.Suffix, json.Offset, json.Text() is { Length: > 0 })),
     ]);
 
     public static void Read(ref JsonFields json, ParsedBody body)
@@ -26,9 +27,9 @@ internal static class CompletionFields
         CommonFields.Read(ref json, body, All);
         if (body.Prompts.Count == 0) throw json.Missing(0, "prompt");
         if (body.BestOf < body.ChoicesPerPrompt) throw json.Empty(body.BestOfAt!.Value, $"is {body.BestOf}; it must be at least 'n', {body.ChoicesPerPrompt}");
-        if (body.BestOf > body.ChoicesPerPrompt) body.Ask(Feature.BestOf, body.BestOfAt!.Value);
-        if (body.Echo && body.PromptsAreTokens) body.Ask(Feature.EchoOfTokens, body.EchoAt!.Value);
-        if (body.Echo && body.LogProbs) body.Ask(Feature.EchoWithLogProbs, body.EchoAt!.Value);
+        if (body.BestOf > body.ChoicesPerPrompt) body.Ask(EngineFeature.BestOf, body.BestOfAt!.Value);
+        if (body.Echo && body.PromptsAreTokens) body.Ask(EngineFeature.EchoOfTokens, body.EchoAt!.Value);
+        if (body.Echo && body.LogProbs) body.Ask(EngineFeature.EchoWithLogProbs, body.EchoAt!.Value);
     }
 
     private static void ReadLogProbs(ref JsonFields json, ParsedBody body)

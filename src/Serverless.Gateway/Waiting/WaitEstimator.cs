@@ -30,7 +30,7 @@ internal static class WaitEstimator
     {
         var ahead = place.TokensAhead(demand);
         var ready = pools.Sum(pool => pool.Ready);
-        var (cold, soonestCold) = ready > 0 ? (TimeSpan.Zero, TimeSpan.Zero) : ColdStart(pools, priors, now);
+        var (cold, soonestCold) = ready > 0 ? (TimeSpan.Zero, TimeSpan.Zero) : ColdStart(model, pools, priors, now);
         var measured = MeasuredRate(demand);
         var rate = measured > 0 ? measured : priors.TokensPerSecond * Math.Max(1, ready);
 
@@ -81,14 +81,17 @@ internal static class WaitEstimator
         return Math.Max(demand.ServedTokensPerSecond, demand.Replicas.Sum(replica => replica.Draining ? 0 : replica.DecodeTokensPerSecond));
     }
 
-    /// <summary>Of the pool that is first: what is left of its start, expected and at best. Nothing is promised while starts fail.</summary>
-    private static (TimeSpan? Expected, TimeSpan Soonest) ColdStart(IReadOnlyList<PoolCapacity> pools, WaitOptions priors, DateTimeOffset now)
+    /// <summary>
+    /// Of the pool that is first: what is left of its start, expected and at best. It is as long as the last one was; before the first as long as its engine reckons, or as is assumed of all
+    /// where that cannot tell. Nothing is promised while starts fail.
+    /// </summary>
+    private static (TimeSpan? Expected, TimeSpan Soonest) ColdStart(Model model, IReadOnlyList<PoolCapacity> pools, WaitOptions priors, DateTimeOffset now)
     {
         var (expected, soonest) = ((TimeSpan?)null, TimeSpan.MaxValue);
         foreach (var pool in pools)
         {
             var failing = PoolStates.Of(pool) == PoolState.Failed;
-            var whole = pool.LastColdStartSeconds is { } last ? Seconds(last) : priors.ColdStart;
+            var whole = pool.LastColdStartSeconds is { } last ? Seconds(last) : model.Pools.FirstOrDefault(own => own.Name == pool.Pool)?.Flavor.FirstLoad ?? priors.ColdStart;
             var since = pool.LoadingSince.Count > 0 ? now - pool.LoadingSince.Min() : TimeSpan.Zero;
             var left = whole > since ? whole - since : TimeSpan.Zero;
             if (!failing && (expected is null || left < expected)) expected = left;

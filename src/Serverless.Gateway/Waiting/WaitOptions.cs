@@ -8,7 +8,7 @@ public sealed partial class WaitOptions
 {
     public const string Section = "Gateway:Waiting";
 
-    /// <summary>A pool's first cold start. Default: 30 seconds.</summary>
+    /// <summary>A pool's first cold start, where its engine cannot tell it by the model's file: of containers. Default: 30 seconds.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
     public TimeSpan ColdStart { get; set; } = TimeSpan.FromSeconds(30);
 

@@ -1,4 +1,5 @@
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
 using Serverless.Catalog.Manifests;
 using Serverless.Feeds;
 
@@ -8,23 +9,20 @@ namespace Serverless.Hosting.Manifests;
 public sealed class FileCatalogSource : ICatalogSource
 {
     private readonly string _folder;
-    private readonly IModelInspector _inspector;
+    private readonly EngineTable _engines;
+    private readonly GgufInspector _inspector = new();
     private readonly Lock _reloading = new();
     private readonly LatestValue<ModelCatalog> _current = new();
     private NotingInspector? _noted;
 
     /// <summary>Reads the folder.</summary>
     /// <exception cref="CatalogException">There is no such folder, or something in it is wrong.</exception>
-    public FileCatalogSource(string folder)
-        : this(folder, new GgufInspector())
-    {
-    }
-
-    internal FileCatalogSource(string folder, IModelInspector inspector)
+    public FileCatalogSource(string folder, EngineTable engines)
     {
         _folder = Path.GetFullPath(folder);
-        _inspector = inspector;
-        var reading = Read(Look());
+        _engines = engines;
+        var (reading, note) = Read(Look());
+        note();
         _current.Set(reading.Catalog ?? throw new CatalogException(_folder, reading.Errors));
         Warnings = reading.Warnings;
     }
@@ -45,14 +43,17 @@ public sealed class FileCatalogSource : ICatalogSource
     internal FolderLook LastRead { get; private set; } = new([], [], []);
 
     /// <summary>Reads the folder again. With an error the last good catalogue stays, and the answer says what is wrong.</summary>
-    public CatalogReading Reload() => Reload(Look());
+    public CatalogReading Reload() => Reload(Look())!;
 
-    /// <summary>Reads what a look saw.</summary>
-    internal CatalogReading Reload(FolderLook look)
+    /// <summary>Reads what a look saw. Null, and nothing is taken, where it no longer has a model that is there and is not believed yet.</summary>
+    internal CatalogReading? Reload(FolderLook look, bool mayLose = true)
     {
         lock (_reloading)
         {
-            var reading = Read(look);
+            var (reading, note) = Read(look);
+            if (!mayLose && reading.Catalog is { } fewer && Current.Models.Any(model => fewer.Find(model.Name) is null)) return null;
+
+            note();
             if (reading.Catalog is not { } catalog) return reading;
 
             Warnings = reading.Warnings;
@@ -65,16 +66,16 @@ public sealed class FileCatalogSource : ICatalogSource
     /// <summary>Looks at the folder now.</summary>
     internal FolderLook Look() => FolderLook.At(_folder, LastRead.Models);
 
-    private CatalogReading Read(FolderLook look)
+    private (CatalogReading Reading, Action Note) Read(FolderLook look)
     {
         var errors = new List<CatalogFinding>(look.Errors);
         var manifests = new List<Manifest>();
         foreach (var file in look.Files) manifests.AddRange(YamlManifests.Read(file.Path, file.Bytes, errors));
 
         var noting = new NotingInspector(_inspector, _noted);
-        var reading = new CatalogReader(noting).Read(manifests);
-        _noted = noting;
-        LastRead = look with { Models = noting.Files };
-        return errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] };
+        var reading = new CatalogReader(_engines, noting).Read(manifests);
+        return (errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] }, Note);
+
+        void Note() => (_noted, LastRead) = (noting, look with { Models = noting.Files });
     }
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
 using Serverless.Inference.Gguf;
 using Serverless.Inference.Models;
@@ -26,32 +25,13 @@ internal sealed class GgufInspector : IModelInspector
 
             using var file = GgufFile.Open(path);
             var architecture = file.Get<string>("general.architecture");
-            return new ModelFacts(file.Size($"{architecture}.context_length", MostContextTokens), Unservable(path, file)) { Sampling = Sampling(path, file) };
+            var (sampling, ignored) = GenerationDefaults.Of(path, file);
+            return new ModelFacts(file.Size($"{architecture}.context_length", MostContextTokens), Unservable(path, file)) { Sampling = sampling, Ignored = ignored };
         }
         catch (GgufException exception)
         {
             fault = exception.Message;
             return null;
-        }
-    }
-
-    /// <summary>What llama.cpp writes there of a model's <c>generation_config.json</c>.</summary>
-    /// <exception cref="GgufException">A value is none that a request could have.</exception>
-    private static SamplingDefaults Sampling(string path, GgufFile file)
-    {
-        return new SamplingDefaults
-        {
-            Temperature = Number("general.sampling.temp", 2),
-            TopP = Number("general.sampling.top_p", 1),
-            TopK = (int?)Number("general.sampling.top_k", int.MaxValue),
-            MinP = Number("general.sampling.min_p", 1),
-        };
-
-        double? Number(string key, double most)
-        {
-            if (file.Find<float?>(key) is not { } value) return null;
-            if (value >= 0 && value <= most) return Math.Round(value, 6); // as it was written: floats have no 0.2
-            throw new GgufException(string.Create(CultureInfo.InvariantCulture, $"'{path}': '{key}' is {value}; 0 to {most} is allowed."));
         }
     }
 

@@ -1,4 +1,5 @@
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
 using Serverless.Hosting.Manifests;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -6,11 +7,11 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Registers manifests of a folder.</summary>
 public static class ManifestServiceCollectionExtensions
 {
-    /// <summary><see cref="ICatalogSource"/>: the manifests of a folder, read now and followed while the host runs.</summary>
-    /// <exception cref="CatalogException">They are faulty now.</exception>
+    /// <summary><see cref="ICatalogSource"/>: the manifests of a folder, read when it is first asked for and followed while the host runs. The host brings the engines (<see cref="EngineTable"/>).</summary>
+    /// <remarks>Whoever asks for the source first gets a <see cref="CatalogException"/> where they are faulty.</remarks>
     public static IServiceCollection AddManifestFolder(this IServiceCollection services, string folder)
     {
-        var source = new FileCatalogSource(folder);
-        return services.AddSingleton(source).AddSingleton<ICatalogSource>(source).AddHostedService<ManifestWatch>();
+        services.AddSingleton(provider => new FileCatalogSource(folder, provider.GetRequiredService<EngineTable>()));
+        return services.AddSingleton<ICatalogSource>(provider => provider.GetRequiredService<FileCatalogSource>()).AddHostedService<ManifestWatch>();
     }
 }

@@ -7,24 +7,27 @@ using Serverless.Loops;
 namespace Serverless.Hosting.Manifests;
 
 /// <summary>
-/// Follows the manifests of a folder: each second it looks at them, and what two looks agree on and was not read yet is read. So a file that is being written is no change, and
-/// nothing needs the system's watches, of which a folder may take thousands.
+/// Follows the manifests of a folder: each second it looks at them, and reads what has settled (<see cref="SettledLooks"/>). Nothing needs the system's watches, of which a folder
+/// may take thousands.
 /// </summary>
 internal sealed partial class ManifestWatch(FileCatalogSource source, Supervisor supervisor, TimeProvider time, ILogger<ManifestWatch> logger) : BackgroundService
 {
     private const int MostTold = 5;
+
+    /// <summary>Seconds that looks must agree before a model is gone.</summary>
+    private const int Losing = 10;
+
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
-    private FolderLook _seen = source.LastRead;
+    private readonly SettledLooks _looks = new(source.LastRead, Losing);
     private bool _isFaulty;
 
     /// <summary>One look.</summary>
     public void Look()
     {
-        var look = source.Look();
-        var isSettled = look.Agrees(_seen);
-        _seen = look;
-        if (isSettled && !look.Agrees(source.LastRead)) Read(look);
+        var settled = _looks.See(source.Look(), source.LastRead);
+        foreach (var file in settled.Restless) Restless(file);
+        if (settled.IsToBeRead) Read(settled);
     }
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => supervisor.RunAsync("manifests", WatchAsync, stoppingToken);
@@ -35,10 +38,11 @@ internal sealed partial class ManifestWatch(FileCatalogSource source, Supervisor
         while (await timer.WaitForNextTickAsync(stoppingToken)) Look();
     }
 
-    private void Read(FolderLook look)
+    private void Read(SettledLook settled)
     {
         var (before, warned) = (source.Current, source.Warnings);
-        var reading = source.Reload(look);
+        if (source.Reload(settled.Look, settled.MayLose) is not { } reading) return;
+
         if (reading.Catalog is not { } catalog)
         {
             _isFaulty = true;
@@ -62,6 +66,9 @@ internal sealed partial class ManifestWatch(FileCatalogSource source, Supervisor
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The manifests in {Folder} are in order again.")]
     private partial void Mended(string folder);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{File} changes all the time; it is read when it rests, and the other files are followed meanwhile.")]
+    private partial void Restless(string file);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
     private partial void WithoutEffect(CatalogFinding warning);

@@ -13,5 +13,19 @@ internal readonly record struct ModelFile(string Path, long Length, DateTime Wri
     /// <summary>The two as text.</summary>
     public string Version => string.Create(CultureInfo.InvariantCulture, $"{Length} bytes of {WrittenAt:O}");
 
-    public static ModelFile Of(string path) => new FileInfo(path) is { Exists: true } file ? new ModelFile(path, file.Length, file.LastWriteTimeUtc) : new ModelFile(path, -1, default);
+    public static ModelFile Of(string path) => Final(path) is { Exists: true } file ? new ModelFile(path, file.Length, file.LastWriteTimeUtc) : new ModelFile(path, -1, default);
+
+    /// <summary>What a path leads to over all links: whatever is at their end, or is not there.</summary>
+    internal static FileInfo Final(string path)
+    {
+        var file = new FileInfo(path);
+        try
+        {
+            return file.LinkTarget is null ? file : new FileInfo(file.ResolveLinkTarget(returnFinalTarget: true)!.FullName);
+        }
+        catch (IOException)
+        {
+            return new FileInfo(path + "/"); // links in a circle lead nowhere
+        }
+    }
 }

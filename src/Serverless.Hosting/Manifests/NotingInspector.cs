@@ -19,7 +19,7 @@ internal sealed class NotingInspector(IModelInspector inner, NotingInspector? be
         if (before?._notes.TryGetValue(path, out var note) != true || note!.File != file || note.Facts is null)
         {
             var facts = inner.Inspect(path, out var reason);
-            note = new Note(file, facts is null || !file.Exists ? facts : facts with { Version = file.Version }, reason);
+            note = new Note(file, facts is null || !file.Exists ? facts : facts with { Version = file.Version, Bytes = file.Length }, reason);
         }
 
         _notes[path] = note;

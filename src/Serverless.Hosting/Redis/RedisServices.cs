@@ -70,6 +70,7 @@ public static class RedisServices
     public static IServiceCollection AddRedisCatalog(this IServiceCollection services)
     {
         services.AddRedis();
+        services.AddEngines();
         services.AddRedisPart<RedisCatalogSource>().TryAddSingleton<ICatalogSource>(provider => provider.GetRequiredService<RedisCatalogSource>());
         return services;
     }
@@ -78,6 +79,7 @@ public static class RedisServices
     public static IServiceCollection AddRedisCatalogPublisher(this IServiceCollection services, string folder)
     {
         services.AddRedis();
+        services.AddEngines();
         services.AddSingleton(provider => ActivatorUtilities.CreateInstance<RedisCatalogPublisher>(provider, folder, (IModelInspector)new GgufInspector()));
         services.AddSingleton<IRedisPart>(provider => provider.GetRequiredService<RedisCatalogPublisher>());
         services.AddHostedService(provider => provider.GetRequiredService<RedisCatalogPublisher>());

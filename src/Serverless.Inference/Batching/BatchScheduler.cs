@@ -10,6 +10,7 @@ internal sealed class BatchScheduler : IDisposable
     private const double Smoothing = 0.2;
 
     private readonly ForwardPass _pass;
+    private readonly CoreShare _cores;
     private readonly KeyValuePool _pages;
     private readonly InferenceEngineOptions _options;
     private readonly TimeProvider _time;
@@ -25,7 +26,8 @@ internal sealed class BatchScheduler : IDisposable
     {
         (_options, _time) = (options, time);
         _pages = new KeyValuePool(model.Config, options.KvTokens);
-        _pass = new ForwardPass(model, options.KernelSet, options.Threads, context, options.PrefillChunk + options.MaxSequences, options.MaxSequences);
+        _cores = (options.Cores ?? new CoreBudget(options.Threads)).Join(options.Threads);
+        _pass = new ForwardPass(model, options.KernelSet, _cores.Most, context, options.PrefillChunk + options.MaxSequences, options.MaxSequences);
         _load = new EngineLoad(0, 0, 0, _pages.Capacity * KeyValuePage.Tokens, 0, 0, TimeSpan.Zero);
     }
 
@@ -45,12 +47,14 @@ internal sealed class BatchScheduler : IDisposable
         var reading = PlanReading();
         if (_rows.Count == 0)
         {
+            _cores.End();
             Publish(_load.LastStep);
             return false;
         }
 
+        _cores.Begin();
         var started = _time.GetTimestamp();
-        _pass.Run(CollectionsMarshal.AsSpan(_rows));
+        _pass.Run(CollectionsMarshal.AsSpan(_rows), _cores.Threads);
         var took = _time.GetElapsedTime(started);
 
         for (var i = 0; i < _deciding.Count; i++)
@@ -73,6 +77,7 @@ internal sealed class BatchScheduler : IDisposable
 
     public void Dispose()
     {
+        _cores.Dispose();
         _pass.Dispose();
         _pages.Dispose();
     }

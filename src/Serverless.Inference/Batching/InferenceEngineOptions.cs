@@ -5,8 +5,11 @@ namespace Serverless.Inference.Batching;
 /// <summary>How an engine runs.</summary>
 public sealed record InferenceEngineOptions
 {
-    /// <summary>Threads. Default: one for each core.</summary>
+    /// <summary>Most threads of a pass. Default: one for each core.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>The cores it shares with other engines of the process; null: it has as many to itself as it has threads. Default: null.</summary>
+    public CoreBudget? Cores { get; init; }
 
     /// <summary>Sequences run at once; more cost memory and time per step. Default: 16.</summary>
     public int MaxSequences { get; init; } = 16;

@@ -1,7 +1,7 @@
 namespace Serverless.Inference.Batching;
 
 /// <summary>Lets text through up to the first stop string, and holds back an end that may become one. Not thread-safe.</summary>
-internal sealed class StopMatcher(IReadOnlyList<string> stops)
+public sealed class StopMatcher(IReadOnlyList<string> stops)
 {
     private string _held = "";
 

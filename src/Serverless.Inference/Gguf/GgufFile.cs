@@ -1,14 +1,14 @@
 using System.Globalization;
-using System.IO.MemoryMappedFiles;
+using Microsoft.Win32.SafeHandles;
 
 namespace Serverless.Inference.Gguf;
 
 /// <summary>
-/// A GGUF file (v2 or v3), mapped into memory: metadata, and tensors whose bytes are read where they lie. Texts and arrays of the metadata are read when they are asked
-/// for. Thread-safe; dispose it after its last use.
+/// A GGUF file (v2 or v3): metadata, and tensors. Texts, arrays and tensors are read when they are asked for. It is read and not mapped: of a file that somebody cuts off or writes anew
+/// meanwhile a read fails, where a map would end the process. Thread-safe; dispose it after its last use.
 /// Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 /// </summary>
-public sealed unsafe class GgufFile : IDisposable
+public sealed class GgufFile : IDisposable
 {
     private const uint Magic = 0x46554747;
     private const int MaxDimensions = 4;
@@ -23,19 +23,14 @@ public sealed unsafe class GgufFile : IDisposable
     private const int MaxArrayBytes = 32 << 20;
 
     private readonly string _path;
-    private readonly MemoryMappedFile _map;
-    private readonly MemoryMappedViewAccessor _view;
+    private readonly SafeFileHandle _handle;
     private readonly Dictionary<string, object> _metadata = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GgufTensor> _tensors = new(StringComparer.Ordinal);
-    private byte* _start;
 
-    private GgufFile(string path, MemoryMappedFile map, MemoryMappedViewAccessor view)
-    {
-        (_path, _map, _view) = (path, map, view);
-    }
+    private GgufFile(string path, SafeFileHandle handle, long length) => (_path, _handle, Length) = (path, handle, length);
 
     /// <summary>The file's length in bytes.</summary>
-    public long Length { get; private init; }
+    public long Length { get; }
 
     /// <summary>All tensors by name.</summary>
     public IReadOnlyDictionary<string, GgufTensor> Tensors => _tensors;
@@ -43,28 +38,27 @@ public sealed unsafe class GgufFile : IDisposable
     /// <summary>The keys of the metadata.</summary>
     public IReadOnlyCollection<string> Keys => _metadata.Keys;
 
-    /// <summary>Maps the file and reads its header.</summary>
+    /// <summary>Opens the file and reads its header.</summary>
     /// <exception cref="GgufException">The file is missing, truncated or malformed.</exception>
     public static GgufFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         try
         {
-            var length = new FileInfo(path).Length;
+            var named = new FileInfo(path);
+            var length = (named.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? named).Length; // asked before it is opened: a pipe would be waited for
             if (length < 24) throw new GgufException($"'{path}' is no GGUF file: it has {length} bytes, and the header alone takes 24.");
 
-            var map = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-            var view = map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
-            var file = new GgufFile(path, map, view) { Length = length };
+            var handle = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
             try
             {
-                view.SafeMemoryMappedViewHandle.AcquirePointer(ref file._start);
-                file.Read(length);
+                var file = new GgufFile(path, handle, length);
+                file.ReadHeader();
                 return file;
             }
             catch
             {
-                file.Dispose();
+                handle.Dispose();
                 throw;
             }
         }
@@ -74,15 +68,8 @@ public sealed unsafe class GgufFile : IDisposable
         }
     }
 
-    /// <summary>Unmaps the file; its tensors and texts can be read no more.</summary>
-    public void Dispose()
-    {
-        if (_view.SafeMemoryMappedViewHandle.IsClosed) return;
-        if (_start is not null) _view.SafeMemoryMappedViewHandle.ReleasePointer();
-        _start = null;
-        _view.Dispose();
-        _map.Dispose();
-    }
+    /// <summary>Closes the file; its tensors and texts can be read no more.</summary>
+    public void Dispose() => _handle.Dispose();
 
     /// <summary>The tensor of that name.</summary>
     /// <exception cref="GgufException">There is none.</exception>
@@ -123,14 +110,26 @@ public sealed unsafe class GgufFile : IDisposable
         return value is > 0 && value <= limit ? (int)value : throw new GgufException($"'{_path}': '{key}' is {value}; 1 to {limit} is allowed.");
     }
 
-    /// <summary>The byte at <paramref name="offset"/>, which a header that was checked has named.</summary>
-    internal byte* At(long offset)
+    /// <summary>Fills <paramref name="into"/> with the bytes from <paramref name="offset"/> on, which lie in the file as it was when it was opened.</summary>
+    /// <exception cref="GgufException">They are there no longer, or cannot be read.</exception>
+    internal void Read(long offset, Span<byte> into)
     {
-        ObjectDisposedException.ThrowIf(_start is null, this);
-        return _start + offset;
+        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
+        try
+        {
+            for (int read; !into.IsEmpty; into = into[read..], offset += read)
+            {
+                read = RandomAccess.Read(_handle, into, offset);
+                if (read == 0) throw new GgufException(string.Create(CultureInfo.InvariantCulture, $"'{_path}' ends at byte {offset} and had {Length} when it was opened: it is being written anew. Write a new file beside it and rename it over the old one."));
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new GgufException($"'{_path}' cannot be read: {exception.Message}", exception);
+        }
     }
 
-    private static int Alignment(ref GgufReader reader, Dictionary<string, object> metadata)
+    private static int Alignment(GgufReader reader, Dictionary<string, object> metadata)
     {
         if (!metadata.TryGetValue("general.alignment", out var value)) return DefaultAlignment;
         return value is uint alignment and >= 8 and <= 65536 && (alignment & (alignment - 1)) == 0
@@ -138,7 +137,7 @@ public sealed unsafe class GgufFile : IDisposable
             : throw reader.Fault("general.alignment", value, "it must be a power of two from 8 to 65536");
     }
 
-    private static TensorInfo ReadInfo(ref GgufReader reader, int index)
+    private static TensorInfo ReadInfo(GgufReader reader, int index)
     {
         var name = reader.Text($"name of tensor {index}", MaxNameBytes);
         var count = reader.UInt32($"dimension count of tensor '{name}'");
@@ -177,16 +176,15 @@ public sealed unsafe class GgufFile : IDisposable
 
     private object Read(string key, object place, Type wanted)
     {
-        ObjectDisposedException.ThrowIf(_start is null, this);
-        var header = new ReadOnlySpan<byte>(_start, (int)Math.Min(Length, int.MaxValue));
+        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
         if (place is GgufText text)
         {
             if (wanted != typeof(string)) throw Wrong(key, place, wanted, null);
-            return new GgufReader(_path, header, text.Position).Text(key, MaxTextBytes);
+            return Reader(text.Position).Text(key, MaxTextBytes);
         }
 
         var array = (GgufArray)place;
-        var reader = new GgufReader(_path, header, array.Position);
+        var reader = Reader(array.Position);
         if (array.Count > MaxItems) throw reader.Fault($"the count of '{key}'", array.Count, $"at most {MaxItems} are read");
         if (array.ByteLength > MaxArrayBytes) throw reader.Fault($"the length of '{key}'", $"{array.ByteLength} bytes", $"at most {MaxArrayBytes} are read");
         return array.ItemType switch
@@ -198,9 +196,11 @@ public sealed unsafe class GgufFile : IDisposable
         };
     }
 
-    private void Read(long length)
+    private GgufReader Reader(int position) => new(_path, new GgufWindow(this), position);
+
+    private void ReadHeader()
     {
-        var reader = new GgufReader(_path, new ReadOnlySpan<byte>(_start, (int)Math.Min(length, int.MaxValue)));
+        var reader = Reader(0);
         var magic = reader.UInt32("magic");
         if (magic != Magic) throw reader.Fault("magic", $"0x{magic:X8}", $"a GGUF file begins with 0x{Magic:X8} ('GGUF')");
 
@@ -216,16 +216,16 @@ public sealed unsafe class GgufFile : IDisposable
         }
 
         var infos = new List<TensorInfo>(tensorCount);
-        for (var i = 0; i < tensorCount; i++) infos.Add(ReadInfo(ref reader, i));
+        for (var i = 0; i < tensorCount; i++) infos.Add(ReadInfo(reader, i));
 
-        var alignment = Alignment(ref reader, _metadata);
+        var alignment = Alignment(reader, _metadata);
         var data = ((long)reader.Position + alignment - 1) / alignment * alignment;
-        var room = (ulong)Math.Max(0, length - data);
+        var room = (ulong)Math.Max(0, Length - data);
         foreach (var info in infos)
         {
             var bytes = (long)info.Rows * info.RowBytes;
             if (info.Offset % (ulong)alignment != 0) throw reader.Fault($"offset of tensor '{info.Name}'", info.Offset, $"it must be a multiple of {alignment}");
-            if (info.Offset > room || (ulong)bytes > room - info.Offset) throw reader.Fault($"tensor '{info.Name}'", $"{bytes} bytes at {info.Offset}", $"the file ends at byte {length}; it is truncated");
+            if (info.Offset > room || (ulong)bytes > room - info.Offset) throw reader.Fault($"tensor '{info.Name}'", $"{bytes} bytes at {info.Offset}", $"the file ends at byte {Length}; it is truncated");
             if (!_tensors.TryAdd(info.Name, new GgufTensor(this, info, data + (long)info.Offset))) throw reader.Fault("a tensor's name", $"'{info.Name}'", "that tensor was there already");
         }
     }

@@ -5,16 +5,14 @@ using System.Text;
 namespace Serverless.Inference.Gguf;
 
 /// <summary>
-/// Reads a GGUF header from bytes and checks every field against what is left of the file. It allocates for what is asked alone: texts and arrays are stepped over and
+/// Reads a GGUF header and checks every field against what is left of the file. It allocates for what is asked alone: texts and arrays are stepped over and
 /// come back as places (<see cref="GgufText"/>, <see cref="GgufArray"/>), so that a header costs memory by its keys and not by its length.
 /// </summary>
-internal ref struct GgufReader(string file, ReadOnlySpan<byte> bytes, int position = 0)
+internal sealed class GgufReader(string file, GgufWindow bytes, int position)
 {
     private const int MaxNesting = 4;
 
     private static readonly UTF8Encoding Utf8 = new(false, throwOnInvalidBytes: false);
-
-    private readonly ReadOnlySpan<byte> _bytes = bytes;
 
     public int Position { get; private set; } = position;
 
@@ -30,7 +28,7 @@ internal ref struct GgufReader(string file, ReadOnlySpan<byte> bytes, int positi
     public int Count(string field, int itemBytes, int limit = int.MaxValue, string part = "")
     {
         var count = UInt64(field);
-        var left = (ulong)(_bytes.Length - Position);
+        var left = (ulong)(bytes.Length - Position);
         if (count > left / (ulong)itemBytes) throw Fault(field + part, count, $"only {left} bytes are left, and each item takes at least {itemBytes}");
         if (count > (ulong)limit) throw Fault(field + part, count, $"at most {limit} are read");
         return (int)count;
@@ -90,13 +88,13 @@ internal ref struct GgufReader(string file, ReadOnlySpan<byte> bytes, int positi
         return numbers;
     }
 
-    public readonly GgufException Fault(string field, object value, string why) =>
+    public GgufException Fault(string field, object value, string why) =>
         new(string.Create(CultureInfo.InvariantCulture, $"'{file}' is no GGUF file that can be read: {field} is {value}, but {why}. Download or convert the file again."));
 
     private GgufText SkipText(string field)
     {
         var at = Position;
-        Take(Count(field, 1, part: " length"), field);
+        Skip(Count(field, 1, part: " length"), field);
         return new GgufText(at);
     }
 
@@ -108,13 +106,13 @@ internal ref struct GgufReader(string file, ReadOnlySpan<byte> bytes, int positi
         var size = ItemBytes(field, type);
         var count = Count(field, size, part: " count");
         var at = Position;
-        if (type is not (8 or 9)) Take(checked(count * size), field);
+        if (type is not (8 or 9)) Skip(checked(count * size), field);
         for (var i = 0; type == 8 && i < count; i++) SkipText(field);
         for (var i = 0; type == 9 && i < count; i++) SkipArray(field, nesting + 1);
         return new GgufArray(type, count, at, Position - at);
     }
 
-    private readonly int ItemBytes(string field, uint type) => type switch
+    private int ItemBytes(string field, uint type) => type switch
     {
         0 or 1 or 7 => 1,
         2 or 3 => 2,
@@ -133,11 +131,43 @@ internal ref struct GgufReader(string file, ReadOnlySpan<byte> bytes, int positi
 
     private ReadOnlySpan<byte> Take(int count, string field)
     {
-        if (_bytes.Length - Position < count) throw Fault(field, $"at byte {Position}", $"the file ends at byte {_bytes.Length}; it is truncated");
+        var at = Position;
+        Skip(count, field);
+        return bytes.Slice(at, count);
+    }
 
-        var taken = _bytes.Slice(Position, count);
+    private void Skip(int count, string field)
+    {
+        if (bytes.Length - Position < count) throw Fault(field, $"at byte {Position}", $"the file ends at byte {bytes.Length}; it is truncated");
+
         Position += count;
-        return taken;
+    }
+}
+
+/// <summary>The bytes of a file that a header may lie in, read piece by piece as they are asked for. Not thread-safe.</summary>
+internal sealed class GgufWindow(GgufFile file)
+{
+    private const int Bytes = 64 << 10;
+
+    private byte[] _buffer = [];
+    private int _start;
+    private int _count;
+
+    /// <summary>The file's length, as far as a header may reach.</summary>
+    public int Length { get; } = (int)Math.Min(file.Length, int.MaxValue);
+
+    /// <summary>Bytes that lie in the file, until the next call.</summary>
+    public ReadOnlySpan<byte> Slice(int position, int count)
+    {
+        if (position < _start || position - _start > _count - count)
+        {
+            var wanted = Math.Min(Math.Max(count, Bytes), Length - position);
+            if (_buffer.Length < wanted) _buffer = new byte[wanted];
+            file.Read(position, _buffer.AsSpan(0, wanted));
+            (_start, _count) = (position, wanted);
+        }
+
+        return _buffer.AsSpan(position - _start, count);
     }
 }
 

@@ -1,7 +1,7 @@
 namespace Serverless.Inference.Gguf;
 
-/// <summary>One tensor of a file. Its bytes are mapped, and can be read until the file is disposed.</summary>
-public sealed unsafe class GgufTensor
+/// <summary>One tensor of a file. Its bytes can be read until the file is disposed.</summary>
+public sealed class GgufTensor
 {
     private readonly GgufFile _file;
     private readonly long _offset;
@@ -37,11 +37,21 @@ public sealed unsafe class GgufTensor
     public int RowBytes { get; }
 
     /// <summary>The bytes of row <paramref name="row"/>.</summary>
-    public ReadOnlySpan<byte> Row(int row)
+    /// <exception cref="GgufException">The file was cut off meanwhile, or cannot be read.</exception>
+    public byte[] Row(int row)
+    {
+        var bytes = new byte[RowBytes];
+        Read(row, bytes);
+        return bytes;
+    }
+
+    /// <summary>Fills <paramref name="into"/>, which holds whole rows, with the rows from <paramref name="row"/> on.</summary>
+    /// <exception cref="GgufException">The file was cut off meanwhile, or cannot be read.</exception>
+    internal void Read(int row, Span<byte> into)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(row);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(row, Rows);
-        return new ReadOnlySpan<byte>(_file.At(_offset + ((long)row * RowBytes)), RowBytes);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(row, Rows - (into.Length / RowBytes));
+        _file.Read(_offset + ((long)row * RowBytes), into);
     }
 
     internal static long RowLength(GgufTensorType type, long columns) => type switch

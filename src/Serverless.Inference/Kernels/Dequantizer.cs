@@ -7,11 +7,13 @@ namespace Serverless.Inference.Kernels;
 /// <summary>What the stored numbers of a tensor mean, by ggml's definitions.</summary>
 internal static class Dequantizer
 {
-    /// <summary>Reads row <paramref name="row"/> into <paramref name="output"/>, which is as long as a row.</summary>
-    public static void Read(GgufTensor tensor, int row, Span<float> output)
+    /// <summary>The numbers of row <paramref name="row"/>; <paramref name="output"/> is as long as a row.</summary>
+    public static void Read(GgufTensor tensor, int row, Span<float> output) => Read(tensor.Type, tensor.Row(row), output);
+
+    /// <summary>The numbers of a row of that type; <paramref name="output"/> is as long as a row.</summary>
+    public static void Read(GgufTensorType type, ReadOnlySpan<byte> source, Span<float> output)
     {
-        var source = tensor.Row(row);
-        switch (tensor.Type)
+        switch (type)
         {
             case GgufTensorType.F32:
                 MemoryMarshal.Cast<byte, float>(source).CopyTo(output);

@@ -23,6 +23,8 @@ internal sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Columns of a block.</summary>
     public const int BlockColumns = 32;
 
+    private const int BytesAtOnce = 1 << 20;
+
     private readonly NativeMemoryBlock _memory;
 
     private PackedMatrix(int rows, int columns, WeightFormat format)
@@ -69,7 +71,14 @@ internal sealed unsafe class PackedMatrix : IDisposable
         var row = 0;
         foreach (var tensor in tensors)
         {
-            for (var i = 0; i < tensor.Rows; i++) matrix.PackRow(row++, tensor, i);
+            var some = Math.Clamp(BytesAtOnce / tensor.RowBytes, 1, tensor.Rows);
+            var bytes = new byte[some * tensor.RowBytes];
+            for (var i = 0; i < tensor.Rows; i += some)
+            {
+                var left = bytes.AsSpan(0, Math.Min(some, tensor.Rows - i) * tensor.RowBytes);
+                tensor.Read(i, left);
+                for (; !left.IsEmpty; left = left[tensor.RowBytes..]) matrix.PackRow(row++, tensor.Type, left[..tensor.RowBytes]);
+            }
         }
 
         return matrix;
@@ -120,22 +129,21 @@ internal sealed unsafe class PackedMatrix : IDisposable
         _ => WeightFormat.Float,
     };
 
-    private void PackRow(int row, GgufTensor tensor, int tensorRow)
+    private void PackRow(int row, GgufTensorType type, ReadOnlySpan<byte> source)
     {
-        var source = tensor.Row(tensorRow);
         var target = Group(row / GroupRows);
         var lane = row % GroupRows;
         switch (Format)
         {
             case WeightFormat.FourBit:
-                PackFourBit(source, tensor.Type, target, lane);
+                PackFourBit(source, type, target, lane);
                 break;
             case WeightFormat.EightBit:
                 PackEightBit(source, target, lane);
                 break;
             default:
                 var values = new float[Columns];
-                Dequantizer.Read(tensor, tensorRow, values);
+                Dequantizer.Read(type, source, values);
                 for (var i = 0; i < Columns; i++) ((float*)target)[(i * GroupRows) + lane] = values[i];
                 break;
         }

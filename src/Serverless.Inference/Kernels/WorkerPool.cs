@@ -23,11 +23,11 @@ internal sealed class WorkerPool : IDisposable
     private int _next;
     private volatile bool _stopping;
 
-    /// <param name="threads">Threads that run the body, the caller's among them.</param>
+    /// <param name="threads">Most threads that run a body, the caller's among them.</param>
     public WorkerPool(int threads)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
-        Threads = threads;
+        Threads = Most = threads;
         _threads = new Thread[threads - 1];
         _starts = [.. _threads.Select(_ => new SemaphoreSlim(0))];
         for (var i = 0; i < _threads.Length; i++)
@@ -38,13 +38,21 @@ internal sealed class WorkerPool : IDisposable
         }
     }
 
-    public int Threads { get; }
+    /// <summary>Threads there are.</summary>
+    public int Most { get; }
 
-    /// <summary>Runs <paramref name="body"/> with each thread's index, and returns when all are done. One call at a time.</summary>
-    public void Run(Action<int> body)
+    /// <summary>Threads that run the body that runs now.</summary>
+    public int Threads { get; private set; }
+
+    /// <summary>Runs <paramref name="body"/> on all threads.</summary>
+    public void Run(Action<int> body) => Run(body, Most);
+
+    /// <summary>Runs <paramref name="body"/> with the index of each of so many threads, and returns when all are done; the others sleep. One call at a time.</summary>
+    public void Run(Action<int> body, int threads)
     {
+        Threads = threads;
         (_body, _fault, _next, _arrived, _running) = (body, null, 0, 0, Threads);
-        foreach (var start in _starts) start.Release();
+        for (var i = 0; i < threads - 1; i++) _starts[i].Release();
         Invoke(0);
         for (var spins = 0; Volatile.Read(ref _running) > 0; spins++) Pause(spins);
         if (_fault is { } fault) throw new InvalidOperationException($"A step of the engine failed: {fault.Message}", fault);

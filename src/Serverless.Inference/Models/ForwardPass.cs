@@ -30,7 +30,7 @@ internal sealed unsafe class ForwardPass : IDisposable
 
     /// <param name="model">The model; not disposed by this.</param>
     /// <param name="kernels">The kernels to run on.</param>
-    /// <param name="threads">Threads to run on.</param>
+    /// <param name="threads">Most threads of a pass.</param>
     /// <param name="context">Longest sequence in tokens.</param>
     /// <param name="maxRows">Most rows of a pass.</param>
     /// <param name="maxOutputs">Most rows of a pass that want logits.</param>
@@ -55,8 +55,11 @@ internal sealed unsafe class ForwardPass : IDisposable
         _product = new MatrixProduct(_pool, kernels);
     }
 
-    /// <summary>Runs the rows; a sequence's rows come in order of position and its earlier positions have been run.</summary>
-    public void Run(ReadOnlySpan<BatchRow> rows)
+    /// <summary>Runs the rows on all threads.</summary>
+    public void Run(ReadOnlySpan<BatchRow> rows) => Run(rows, _pool.Most);
+
+    /// <summary>Runs the rows on so many threads; a sequence's rows come in order of position and its earlier positions have been run.</summary>
+    public void Run(ReadOnlySpan<BatchRow> rows, int threads)
     {
         if (_rows.Length < rows.Length) _rows = new BatchRow[rows.Length];
         rows.CopyTo(_rows);
@@ -67,7 +70,7 @@ internal sealed unsafe class ForwardPass : IDisposable
             if (rows[i].WantsLogits) _outputs[_outputCount++] = i;
         }
 
-        _pool.Run(Thread);
+        _pool.Run(Thread, threads);
     }
 
     /// <summary>Logits of the n-th row that wanted them, valid until the next pass.</summary>

@@ -1,9 +1,9 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
+using Serverless.Engines;
 using Serverless.Loops;
 using Serverless.Sessions;
-using Serverless.Worker.Engines;
 using Serverless.Worker.Sessions;
 
 namespace Serverless.Worker.Local;

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Serverless.Engines;
 using Serverless.Loops;
 using Serverless.Requests;
 using Serverless.Sessions;
-using Serverless.Worker.Engines;
 using Serverless.Worker.Sessions;
 
 namespace Serverless.Worker.Local;

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Logging;
+using Serverless.Engines;
 using Serverless.Errors;
 using Serverless.Requests;
 using Serverless.Sessions;
-using Serverless.Worker.Engines;
 
 namespace Serverless.Worker.Sessions;
 

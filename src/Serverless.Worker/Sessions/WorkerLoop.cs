@@ -1,6 +1,6 @@
+using Serverless.Engines;
 using Serverless.Loops;
 using Serverless.Sessions;
-using Serverless.Worker.Engines;
 
 namespace Serverless.Worker.Sessions;
 

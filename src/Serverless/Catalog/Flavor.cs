@@ -27,9 +27,12 @@ public sealed record Flavor
     /// <summary>Which part of a request its replicas do. Default: all of it.</summary>
     public PoolRole Role { get; init; }
 
+    /// <summary>How long a first load is expected to take, as its engine reckons; null: nobody knows. Once a load was measured, that counts. Default: null.</summary>
+    public TimeSpan? FirstLoad { get; init; }
+
     /// <summary>By value: what a reading says again is the same.</summary>
     public bool Equals(Flavor? other) =>
-        other is not null && Name == other.Name && AcceleratorClass == other.AcceleratorClass && HourlyPrice == other.HourlyPrice && Role == other.Role
+        other is not null && Name == other.Name && AcceleratorClass == other.AcceleratorClass && HourlyPrice == other.HourlyPrice && Role == other.Role && FirstLoad == other.FirstLoad
         && Same(Limits, other.Limits) && Same(NodeSelector, other.NodeSelector) && Same(Params, other.Params);
 
     /// <inheritdoc/>

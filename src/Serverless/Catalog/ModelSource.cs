@@ -7,6 +7,9 @@ namespace Serverless.Catalog;
 /// <param name="File">One file of the source; null for all.</param>
 public sealed record ModelSource(string Scheme, string Location, string? Revision = null, string? File = null)
 {
+    /// <summary>The scheme of files of this machine.</summary>
+    public const string FileScheme = "host";
+
     /// <summary>What tells a file of this machine from the one that lay there before; null where nobody looked.</summary>
     public string? Version { get; init; }
 }

@@ -48,13 +48,14 @@ internal static class DispatchPlanner
         return ready;
     }
 
-    /// <summary>Whether no connected replica could ever hold the prompt and a first token; gives the largest cache.</summary>
+    /// <summary>Whether no connected replica could ever hold the prompt and a first token; gives the largest cache. While one loads nothing is for ever: it may be of another size, as in a roll.</summary>
     public static bool NeverFits(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas, out long largest)
     {
         largest = 0;
         foreach (var replica in replicas)
         {
-            if (!replica.Worker.Loading) largest = Math.Max(largest, replica.Worker.KvCapacityTokens);
+            if (replica.Worker.Loading) return false;
+            largest = Math.Max(largest, replica.Worker.KvCapacityTokens);
         }
 
         return largest > 0 && entry.Request.PromptTokens >= largest;

@@ -6,10 +6,13 @@ namespace Serverless.Requests;
 /// <remarks>A store that cannot be reached: every call throws <see cref="Errors.ServingException"/> with <see cref="Errors.ServingError.StoreUnavailable"/> after a bounded time.</remarks>
 public interface IDeadLetters
 {
-    /// <summary>The oldest ones first, at most <paramref name="limit"/>, without their bodies. Fewer where bodies have to pass by and are large.</summary>
+    /// <summary>
+    /// The oldest ones first, at most <paramref name="limit"/>, without their bodies. Fewer where bodies have to pass by and are large. Where there are more than that, a store that can only be read
+    /// from its head shows those that it has there.
+    /// </summary>
     ValueTask<IReadOnlyList<DeadLetter>> ListAsync(int limit, CancellationToken cancellationToken);
 
-    /// <summary>How many there are.</summary>
+    /// <summary>How many there are. Those that another operator is looking at this moment may not be counted.</summary>
     ValueTask<long> CountAsync(CancellationToken cancellationToken);
 
     /// <summary>The one of that id, or null.</summary>

@@ -68,7 +68,7 @@ internal sealed class ScalerPair : IAsyncDisposable
     {
         var folder = Directory.CreateTempSubdirectory("serverless-keda-manifests-");
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "all.yaml"), string.Join("\n---\n", pools.Select(pool => pool.Manifest)), cancellationToken);
-        using var publisher = new RedisCatalogPublisher(parts.Connection, folder.FullName, new NoModels(), parts.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+        using var publisher = new RedisCatalogPublisher(parts.Connection, folder.FullName, TestEngines.Table, new NoModels(), parts.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
         await ((IRedisPart)publisher).StartAsync(cancellationToken);
         folder.Delete(recursive: true);
     }

@@ -13,6 +13,8 @@ public class RabbitMqRequestQueueTests(SharedRabbitMq broker) : RequestQueueCont
 
     protected override bool KnowsDuplicates => false;
 
+    protected override IDeadLetters Letters => _clients[^1].Letters;
+
     public async ValueTask DisposeAsync()
     {
         foreach (var client in _clients) await client.DisposeAsync();

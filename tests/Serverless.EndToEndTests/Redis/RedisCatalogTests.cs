@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
@@ -59,12 +60,54 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
         watch.Current.Models.Single().Name.Value.ShouldBe("two");
     }
 
+    [Theory]
+    [InlineData("spec:", "spec:\n  ofTomorrow: 1")]
+    [InlineData("simulated://two", "tomorrow://two")]
+    [InlineData("kind: OpenModel", "kind: [")]
+    public async Task A_model_that_this_release_refuses_keeps_what_is_known_of_it_and_stops_no_other(string written, string ofTomorrow)
+    {
+        var source = await CreateAsync(ModelOf("one") + ModelOf("two"));
+        var two = source.Current.Find(new ModelName("two"));
+        await using var watch = source.WatchAsync(Token).Enumerate(Token);
+        await watch.MoveNextAsync().WithinLimitAsync();
+
+        await PublishUncheckedAsync(ModelOf("one"), ModelOf("three"), ModelOf("two").Replace(written, ofTomorrow, StringComparison.Ordinal));
+
+        (await watch.MoveNextAsync().AsTask().WithinLimitAsync()).ShouldBeTrue();
+        source.Current.Models.Select(model => model.Name.Value).ShouldBe(["one", "three", "two"]);
+        source.Current.Find(new ModelName("two")).ShouldBeSameAs(two);
+
+        var parts = await OpenAsync();
+        var fresh = await parts.StartAsync(Source(parts), Token);
+        fresh.Current.Models.Select(model => model.Name.Value).ShouldBe(["one", "three"]);
+    }
+
+    [Fact]
+    public async Task What_has_not_settled_is_not_published_and_what_is_gone_only_when_two_more_looks_agree()
+    {
+        var source = await CreateAsync(ModelOf("one") + ModelOf("two"));
+        await using var watch = source.WatchAsync(Token).Enumerate(Token);
+        await watch.MoveNextAsync().WithinLimitAsync();
+        string[][] looks = [["one"], ["one"], ["one", "two"], ["one", "two"], ["one", "two", "three"], ["one", "two", "three"], ["three"], ["three"], ["three"]];
+
+        foreach (var models in looks)
+        {
+            await WriteAsync(string.Concat(models.Select(model => ModelOf(model))));
+            await _publisher!.FollowAsync(Token);
+        }
+
+        (await watch.MoveNextAsync().AsTask().WithinLimitAsync()).ShouldBeTrue();
+        watch.Current.Models.Select(model => model.Name.Value).ShouldBe(["one", "three", "two"]);
+        if (source.Current.Models.Count == 3) await watch.MoveNextAsync().AsTask().WithinLimitAsync();
+        source.Current.Models.Single().Name.Value.ShouldBe("three");
+    }
+
     [Fact]
     public async Task A_reader_needs_no_file_of_the_model_and_resolves_its_place_as_the_publisher_did()
     {
         var parts = await OpenAsync();
         await WriteAsync(ModelOf("one").Replace("simulated://one", "host://./one.gguf", StringComparison.Ordinal).Replace("backendName: simulated", "backendName: in-process", StringComparison.Ordinal));
-        _publisher = new RedisCatalogPublisher(parts.Connection, _folder.FullName, new Inspector(), parts.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+        _publisher = new RedisCatalogPublisher(parts.Connection, _folder.FullName, TestEngines.Table, new Inspector(), parts.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
         (await _publisher.PublishAsync(Token)).ShouldBeTrue();
 
         var source = await parts.StartAsync(Source(parts), Token);
@@ -87,7 +130,7 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
     protected override async ValueTask<ICatalogSource> CreateAsync(string manifests)
     {
         var (publishing, reading) = (await OpenAsync(), await OpenAsync());
-        _publisher = new RedisCatalogPublisher(publishing.Connection, _folder.FullName, new Inspector(), publishing.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+        _publisher = new RedisCatalogPublisher(publishing.Connection, _folder.FullName, TestEngines.Table, new Inspector(), publishing.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
         await ChangeAsync(manifests);
         return await reading.StartAsync(Source(reading), Token);
     }
@@ -98,7 +141,17 @@ public sealed class RedisCatalogTests : CatalogSourceContract, IAsyncDisposable
         await _publisher!.PublishAsync(Token);
     }
 
-    private static RedisCatalogSource Source(RedisParts parts) => new(parts.Connection, parts.Loops, TimeProvider.System, NullLogger<RedisCatalogSource>.Instance);
+    /// <summary>As a release publishes that knows more than this one, each text a file.</summary>
+    private async Task PublishUncheckedAsync(params string[] texts)
+    {
+        var parts = await OpenAsync();
+        var document = new CatalogDocument { Version = CatalogDocument.CurrentVersion, Files = [.. texts.Select((text, i) => new CatalogDocument.ManifestFile { Path = $"{i}.yaml", Text = text })] };
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(document, CatalogJson.Default.CatalogDocument);
+        await parts.Connection.RunAsync(database => database.StringSetAsync(parts.Connection.Keys.Catalog, bytes), Token);
+        await _server!.CommandAsync("PUBLISH serverless:catalog changed", Token);
+    }
+
+    private static RedisCatalogSource Source(RedisParts parts) => new(parts.Connection, TestEngines.Table, parts.Loops, TimeProvider.System, NullLogger<RedisCatalogSource>.Instance);
 
     private Task WriteAsync(string manifests) => File.WriteAllTextAsync(Path.Combine(_folder.FullName, "all.yaml"), manifests, Token);
 

@@ -124,9 +124,9 @@ public sealed class RedisErrorTests : IAsyncDisposable
         private async Task BeginAsync()
         {
             await WriteAsync("one");
-            _publisher = new RedisCatalogPublisher(_beside.Connection, _folder.FullName, new NoModels(), _beside.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
+            _publisher = new RedisCatalogPublisher(_beside.Connection, _folder.FullName, TestEngines.Table, new NoModels(), _beside.Loops, TimeProvider.System, NullLogger<RedisCatalogPublisher>.Instance);
             (await _publisher.PublishAsync(Token)).ShouldBeTrue();
-            _catalog = await _behind.StartAsync(new RedisCatalogSource(_behind.Connection, _behind.Loops, TimeProvider.System, NullLogger<RedisCatalogSource>.Instance), Token);
+            _catalog = await _behind.StartAsync(new RedisCatalogSource(_behind.Connection, TestEngines.Table, _behind.Loops, TimeProvider.System, NullLogger<RedisCatalogSource>.Instance), Token);
             (_demandBehind, _demandBeside) = (await _behind.DemandAsync(Token), await _beside.DemandAsync(Token));
             (_capacityBehind, _capacityBeside) = (await _behind.CapacityAsync(Token), await _beside.CapacityAsync(Token));
             _leases = _behind.Leases();

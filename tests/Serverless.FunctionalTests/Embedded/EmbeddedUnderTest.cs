@@ -26,7 +26,7 @@ internal sealed class EmbeddedUnderTest : IAsyncDisposable
     public Pool Pool => Host.Services.GetRequiredService<ICatalogSource>().Current.Pools.Single();
 
     /// <summary>Starts it on the shipped model, or on these manifests.</summary>
-    public static async Task<EmbeddedUnderTest> StartAsync(TimeProvider time, string? manifests = null, TimeSpan? cooldown = null, ILoggerProvider? log = null)
+    public static async Task<EmbeddedUnderTest> StartAsync(TimeProvider time, string? manifests = null, TimeSpan? cooldown = null, ILoggerProvider? log = null, Action<IServiceCollection>? services = null)
     {
         DirectoryInfo? folder = null;
         if (manifests is not null)
@@ -39,6 +39,7 @@ internal sealed class EmbeddedUnderTest : IAsyncDisposable
         var host = EmbeddedHost.Build(options, builder =>
         {
             builder.Services.AddSingleton(time);
+            services?.Invoke(builder.Services);
             if (log is not null) builder.Logging.AddProvider(log);
         });
         await host.StartAsync(TestContext.Current.CancellationToken);

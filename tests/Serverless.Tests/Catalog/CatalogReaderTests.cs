@@ -53,6 +53,20 @@ public sealed class CatalogReaderTests
     }
 
     [Theory]
+    [InlineData("elasticConfig: {minReplicas: 0}", 0, 1)]
+    [InlineData("elasticConfig: {}", 1, 1)]
+    [InlineData("elasticConfig: {minReplicas: 3}", 3, 3)]
+    [InlineData("elasticConfig: {minReplicas: 0, maxReplicas: 4}", 0, 4)]
+    [InlineData("replicas: 2", 2, 2)]
+    [InlineData("", 1, 1)]
+    public void What_runs_in_this_process_has_one_replica_unless_more_are_asked_for(string spec, int min, int max)
+    {
+        var scaling = Model(Hosted("host:///models/a.gguf"), ManifestText.Playground("own", spec)).Scaling;
+
+        (scaling.MinReplicas, scaling.MaxReplicas).ShouldBe((min, max));
+    }
+
+    [Theory]
     [InlineData("host://./a.gguf", "/manifests/a.gguf")]
     [InlineData("HOST://../weights/a.gguf", "/weights/a.gguf")]
     public void A_relative_file_lies_beside_its_manifest(string uri, string path) =>
@@ -114,7 +128,7 @@ public sealed class CatalogReaderTests
 
     [Theory]
     [InlineData("replicas: 0", "spec.replicas", "minReplicas: 0")]
-    [InlineData("elasticConfig: {minReplicas: 1}", "spec.elasticConfig.maxReplicas", "is missing")]
+    [InlineData("elasticConfig: {minReplicas: 1}\nbackendRuntimeConfig: {backendName: vllm}", "spec.elasticConfig.maxReplicas", "is missing")]
     [InlineData("elasticConfig: {maxReplicas: 0}", "spec.elasticConfig.maxReplicas", "from 1")]
     [InlineData("elasticConfig: {minReplicas: -1, maxReplicas: 1}", "spec.elasticConfig.minReplicas", "from 0")]
     [InlineData("modelClaims: {models: [{name: sim}]}", "spec.modelClaims", "beside modelClaim")]

@@ -1,10 +1,10 @@
 using Serverless.Catalog;
+using Serverless.Hosting.Engines.Simulated;
 using Serverless.Hosting.Manifests;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Tests.Inference.Gguf;
 using Serverless.Tests.Manifests;
-using Serverless.Worker.Engines;
 using Shouldly;
 
 namespace Serverless.Tests.Catalog;
@@ -40,13 +40,41 @@ public sealed class SamplingDefaultsTests : IDisposable
         error.Message.ShouldContain(message);
     }
 
-    [Fact]
-    public void A_file_whose_values_no_request_could_have_is_refused_by_key_and_value()
+    [Theory]
+    [InlineData("general.sampling.top_p", 7f, "general.sampling.top_p is 7, and 0 to 1 is allowed")]
+    [InlineData("general.sampling.temp", float.NaN, "general.sampling.temp is NaN")]
+    [InlineData("general.sampling.min_p", float.NegativeInfinity, "general.sampling.min_p is -Infinity")]
+    [InlineData("general.sampling.top_k", 3_000_000_000u, "general.sampling.top_k is 3000000000, and 0 to 2147483647 is allowed")]
+    [InlineData("general.sampling.top_k", "many", "'general.sampling.top_k' is a text")]
+    public void A_value_that_no_request_could_have_is_told_and_stops_no_model(string key, object value, string told)
     {
-        var fault = Should.Throw<CatalogException>(() => Read("", ("general.sampling.top_p", 7f))).Errors.ShouldHaveSingleItem();
+        var source = Source("", null, (key, value), ("general.sampling.temp" == key ? "general.sampling.top_p" : "general.sampling.temp", 0.5f));
 
-        fault.Message.ShouldContain("'general.sampling.top_p' is 7; 0 to 1 is allowed");
+        source.Warnings.ShouldHaveSingleItem().Message.ShouldContain(told);
+        source.Current.Models.Single().Sampling.ShouldBe(key == "general.sampling.temp" ? new SamplingDefaults { TopP = 0.5 } : new SamplingDefaults { Temperature = 0.5 });
     }
+
+    [Fact]
+    public void All_candidates_are_minus_one_to_others() => Read("", ("general.sampling.top_k", -1)).Sampling.ShouldBe(new SamplingDefaults { TopK = 0 });
+
+    [Theory]
+    [InlineData("""{"do_sample":true,"temperature":0.7,"top_p":0.8,"top_k":20,"repetition_penalty":1.05,"eos_token_id":[1,2]}""", "", 0.6, 0.8, 20)]
+    [InlineData("""{"do_sample":false}""", "", 0.6, null, null)]
+    [InlineData("""{"top_p":2,"top_k":null}""", "generation_config.json: top_p is 2", 0.6, null, null)]
+    [InlineData("""{"top_k":"all"}""", "generation_config.json: top_k is no number", 0.6, null, null)]
+    [InlineData("[1]", "generation_config.json is no object", 0.6, null, null)]
+    [InlineData("{", "generation_config.json cannot be read", 0.6, null, null)]
+    public void What_the_file_does_not_say_the_generation_config_beside_it_does(string config, string told, double? temperature, double? topP, int? topK)
+    {
+        var source = Source("", config, ("general.sampling.temp", 0.6f));
+
+        source.Current.Models.Single().Sampling.ShouldBe(new SamplingDefaults { Temperature = temperature, TopP = topP, TopK = topK });
+        if (told.Length == 0) source.Warnings.ShouldBeEmpty();
+        else source.Warnings.ShouldHaveSingleItem().Message.ShouldContain(told);
+    }
+
+    [Fact]
+    public void A_model_that_does_not_sample_is_greedy() => Source("", """{"do_sample":false}""").Current.Models.Single().Sampling.ShouldBe(new SamplingDefaults { Temperature = 0 });
 
     [Fact]
     public void A_request_goes_before_its_model_and_its_model_before_OpenAI()
@@ -102,8 +130,11 @@ public sealed class SamplingDefaultsTests : IDisposable
         engine.KvCapacityTokens.ShouldBe(64);
     }
 
-    private Model Read(string spec, params (string Key, object Value)[] file)
+    private Model Read(string spec, params (string Key, object Value)[] file) => Source(spec, null, file).Current.Models.Single();
+
+    private FileCatalogSource Source(string spec, string? config, params (string Key, object Value)[] file)
     {
+        if (config is not null) File.WriteAllText(Path.Combine(_folder.FullName, "generation_config.json"), config);
         File.WriteAllBytes(Path.Combine(_folder.FullName, "own.gguf"), TinyModel.Build(file.ToDictionary(entry => entry.Key, entry => (object?)entry.Value)).File);
         File.WriteAllText(Path.Combine(_folder.FullName, "own.yaml"), $$$"""
             apiVersion: llmaz.io/v1alpha1
@@ -116,7 +147,7 @@ public sealed class SamplingDefaultsTests : IDisposable
             ---
             {{{ManifestText.Playground("own")}}}
             """);
-        return new FileCatalogSource(_folder.FullName).Current.Models.Single();
+        return new FileCatalogSource(_folder.FullName, TestEngines.Table);
     }
 
     private static (double Temperature, double TopP, int TopK, double MinP, double Presence, double Frequency) Sampling(string body, SamplingDefaults? defaults)

@@ -6,8 +6,12 @@ namespace Serverless.Tests.Cli;
 internal sealed class CannedGateway(params (string Route, HttpStatusCode? Status, string Body)[] answers) : HttpMessageHandler
 {
     private readonly List<HttpRequestMessage> _asked = [];
+    private readonly List<string> _bodies = [];
 
     public IReadOnlyList<HttpRequestMessage> Asked => _asked;
+
+    /// <summary>What was sent along with each; nothing: empty.</summary>
+    public IReadOnlyList<string> Bodies => _bodies;
 
     /// <summary>Before each answer.</summary>
     public Action<int>? OnAsked { get; init; }
@@ -15,21 +19,22 @@ internal sealed class CannedGateway(params (string Route, HttpStatusCode? Status
     /// <summary>One that a connection to cannot be made.</summary>
     public static HttpMessageHandler Unreachable => new CannedGateway();
 
-    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         _asked.Add(request);
+        _bodies.Add(request.Content is { } content ? await content.ReadAsStringAsync(cancellationToken) : "");
         OnAsked?.Invoke(_asked.Count);
         cancellationToken.ThrowIfCancellationRequested();
         if (answers.Length == 0) throw new HttpRequestException($"Connection refused ({request.RequestUri!.Authority})");
 
         var route = $"{request.Method} {request.RequestUri!.PathAndQuery}";
         var ofRoute = answers.Where(answer => answer.Route == route).ToArray();
-        if (ofRoute.Length == 0) return Task.FromResult(Answer(HttpStatusCode.NotFound, $$$"""{"error": {"message": "There is no route {{{route}}}."}}"""));
+        if (ofRoute.Length == 0) return Answer(HttpStatusCode.NotFound, $$$"""{"error": {"message": "There is no route {{{route}}}."}}""");
 
         // The first time the first, then the next; the last one again and again.
         var times = _asked.Count(asked => asked.Method == request.Method && asked.RequestUri == request.RequestUri);
         var (_, status, body) = ofRoute[Math.Min(times, ofRoute.Length) - 1];
-        return status is { } good ? Task.FromResult(Answer(good, body)) : throw new HttpRequestException($"Connection refused ({request.RequestUri!.Authority})");
+        return status is { } good ? Answer(good, body) : throw new HttpRequestException($"Connection refused ({request.RequestUri!.Authority})");
     }
 
     private static HttpResponseMessage Answer(HttpStatusCode status, string body) => new(status) { Content = new StringContent(body) };

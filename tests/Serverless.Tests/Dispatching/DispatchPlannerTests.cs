@@ -102,6 +102,10 @@ public sealed class DispatchPlannerTests
     }
 
     [Fact]
+    public void While_a_replica_loads_no_prompt_is_too_large_for_ever() =>
+        DispatchPlanner.NeverFits(BacklogScene.Entry(prompt: 200), [Replica(kv: 100), Replica(kv: 1000, loading: true)], out _).ShouldBeFalse();
+
+    [Fact]
     public void What_is_taken_off_a_replica_makes_its_room_again()
     {
         var replica = Replica(kv: 100);
@@ -120,13 +124,14 @@ public sealed class DispatchPlannerTests
         return request;
     }
 
-    private static ReplicaState Replica(long kv = 1000, int slots = 8) => new(new Session(new WorkerDescription
+    private static ReplicaState Replica(long kv = 1000, int slots = 8, bool loading = false) => new(new Session(new WorkerDescription
     {
         Worker = "replica",
         Pool = new PoolName("tiny-cpu"),
         Model = TestRequests.Model,
         Engine = "simulated",
         KvCapacityTokens = kv,
+        Loading = loading,
         Slots = slots,
     }));
 

@@ -127,6 +127,7 @@ public sealed class DispatcherSetTests
         await using var world = new World();
         world.Start("a");
         await world.PassAsync(1);
+        await world.ConsumingAsync(Models.Length); // a dispatcher that has not begun yet holds work for all one knows, and is left to end by itself
         var added = new ModelName("added");
 
         world.Catalog.Current = TestCatalog.CatalogOf([added, .. Models[1..]]);

@@ -94,7 +94,7 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
 
     public ValueTask<IReadOnlyList<Lease>> ListAsync(string prefix, CancellationToken cancellationToken)
     {
-        _looks.Writer.TryWrite(true);
+        if (prefix == LeaseNames.Gateways) _looks.Writer.TryWrite(true); // what a look asks first: it asks once, whatever it finds
         return Store().ListAsync(prefix, cancellationToken);
     }
 

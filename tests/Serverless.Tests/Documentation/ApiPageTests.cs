@@ -44,7 +44,7 @@ public sealed class ApiPageTests
     {
         var body = Encoding.UTF8.GetBytes($"{{\"model\":\"m\",{prompt},\"{field}\":{row[3].Trim('`')}}}");
 
-        var fault = Capabilities.Check(Model, body, BodyParser.Parse(endpoint, body).Asked);
+        var fault = Capabilities.Check(TestEngines.Table, Model, body, BodyParser.Parse(endpoint, body).Asked);
 
         (fault?.Param?.StartsWith(field, StringComparison.Ordinal) ?? false).ShouldBe(refused, $"{endpoint} {field}: {row[4]}");
     }

@@ -14,7 +14,7 @@ public sealed class ConfigurationPageTests
     [Fact]
     public void Every_option_that_is_bound_is_on_the_page_with_its_default()
     {
-        var options = new[] { typeof(GatewayHost), typeof(Serverless.Worker.Engines.IEngine), typeof(Serverless.Scaler.Embedded.LocalScalerOptions), typeof(Hosting.Tokens.GgufTokenCounter), typeof(UpCommand), typeof(QueueLimits) }
+        var options = new[] { typeof(GatewayHost), typeof(Serverless.Worker.WorkerHost), typeof(Serverless.Scaler.Embedded.LocalScalerOptions), typeof(Hosting.Tokens.GgufTokenCounter), typeof(UpCommand), typeof(QueueLimits) }
             .SelectMany(type => type.Assembly.GetTypes())
             .Where(type => type.GetField("Section", BindingFlags.Public | BindingFlags.Static) is { IsLiteral: true })
             .SelectMany(Describe);

@@ -20,7 +20,7 @@ public sealed class MetricsPageTests
         };
         listener.Start();
 
-        var assemblies = new[] { typeof(Serverless.Gateway.GatewayHost), typeof(Serverless.Worker.Engines.IEngine), typeof(Serverless.Scaler.Embedded.LocalScalerOptions), typeof(Hosting.Tokens.GgufTokenCounter), typeof(EmbeddedHost) }.Select(type => type.Assembly);
+        var assemblies = new[] { typeof(Serverless.Gateway.GatewayHost), typeof(Serverless.Worker.WorkerHost), typeof(Serverless.Scaler.Embedded.LocalScalerOptions), typeof(Hosting.Tokens.GgufTokenCounter), typeof(EmbeddedHost) }.Select(type => type.Assembly);
         foreach (var type in assemblies.SelectMany(assembly => assembly.GetTypes()).Where(type => type.Name.EndsWith("Metrics", StringComparison.Ordinal) && type.IsClass && !type.IsAbstract))
         {
             ActivatorUtilities.CreateInstance(host.Services, type);

@@ -14,7 +14,7 @@ public sealed class FileCatalogSourceContractTests : CatalogSourceContract, IDis
     protected override async ValueTask<ICatalogSource> CreateAsync(string manifests)
     {
         await WriteAsync(manifests);
-        return _source = new FileCatalogSource(_folder.FullName);
+        return _source = new FileCatalogSource(_folder.FullName, TestEngines.Table);
     }
 
     protected override async ValueTask ChangeAsync(string manifests)

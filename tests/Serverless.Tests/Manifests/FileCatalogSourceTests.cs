@@ -14,14 +14,14 @@ public sealed class FileCatalogSourceTests : IDisposable
     [Fact]
     public void The_shipped_model_is_served_from_a_clone_by_its_own_manifests()
     {
-        var source = new FileCatalogSource(Path.Combine(Repository.Root, "models"));
+        var source = new FileCatalogSource(Path.Combine(Repository.Root, "models"), TestEngines.Table);
 
         var model = source.Current.Find(new ModelName("smollm2-135m-instruct")).ShouldNotBeNull();
         model.ContextTokens.ShouldBe(8192);
         model.Backend.ShouldBe("in-process");
         model.Source.Location.ShouldBe(Repository.ModelPath);
         model.Pools.Single().Name.Value.ShouldBe("smollm2-135m-instruct-cpu");
-        model.Scaling.ShouldBe(new ScalingConfig { MinReplicas = 0, MaxReplicas = 2 });
+        model.Scaling.ShouldBe(new ScalingConfig { MinReplicas = 0, MaxReplicas = 1 });
         source.Warnings.ShouldBeEmpty();
     }
 
@@ -43,7 +43,7 @@ public sealed class FileCatalogSourceTests : IDisposable
             """);
         Write("d.yaml", ManifestText.Playground("odd"));
 
-        var source = new FileCatalogSource(_folder.FullName);
+        var source = new FileCatalogSource(_folder.FullName, TestEngines.Table);
 
         source.Current.Models.Single().Name.Value.ShouldBe("sim");
         var warning = source.Warnings.Single(warning => warning.ToString().Contains("left out", StringComparison.Ordinal)).ToString();
@@ -59,7 +59,7 @@ public sealed class FileCatalogSourceTests : IDisposable
         Write("readme.md", "no manifest");
         Write(".hidden/broken.yaml", "a: [");
 
-        new FileCatalogSource(_folder.FullName).Current.Models.Single().Name.Value.ShouldBe("sim");
+        new FileCatalogSource(_folder.FullName, TestEngines.Table).Current.Models.Single().Name.Value.ShouldBe("sim");
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class FileCatalogSourceTests : IDisposable
     {
         Write("model.yaml", ManifestText.Simulated());
         Write("playground.yaml", ManifestText.Playground());
-        var source = new FileCatalogSource(_folder.FullName);
+        var source = new FileCatalogSource(_folder.FullName, TestEngines.Table);
         var before = source.Current;
 
         Write("playground.yaml", ManifestText.Playground(spec: "replica: 3"));
@@ -84,8 +84,8 @@ public sealed class FileCatalogSourceTests : IDisposable
     [Fact]
     public void A_folder_that_is_missing_or_empty_is_an_error_that_says_so()
     {
-        Should.Throw<CatalogException>(() => new FileCatalogSource(_folder.FullName)).Message.ShouldContain("holds no *.yaml");
-        Should.Throw<CatalogException>(() => new FileCatalogSource(Path.Combine(_folder.FullName, "nowhere"))).Message.ShouldContain("cannot be read");
+        Should.Throw<CatalogException>(() => new FileCatalogSource(_folder.FullName, TestEngines.Table)).Message.ShouldContain("holds no *.yaml");
+        Should.Throw<CatalogException>(() => new FileCatalogSource(Path.Combine(_folder.FullName, "nowhere"), TestEngines.Table)).Message.ShouldContain("cannot be read");
     }
 
     [Fact]
@@ -95,7 +95,7 @@ public sealed class FileCatalogSourceTests : IDisposable
         Write("playground.yaml", ManifestText.Playground("own"));
         Write("own.gguf", "this is no GGUF file at all, only text");
 
-        var error = Should.Throw<CatalogException>(() => new FileCatalogSource(_folder.FullName)).Errors.Single();
+        var error = Should.Throw<CatalogException>(() => new FileCatalogSource(_folder.FullName, TestEngines.Table)).Errors.Single();
 
         error.Field.ShouldBe("spec.source");
         error.Message.ShouldContain("magic");

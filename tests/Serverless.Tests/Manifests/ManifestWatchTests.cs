@@ -20,7 +20,7 @@ public sealed class ManifestWatchTests : IDisposable
     public ManifestWatchTests()
     {
         Write("a.yaml", Served("a"));
-        _source = new FileCatalogSource(_folder.FullName);
+        _source = new FileCatalogSource(_folder.FullName, TestEngines.Table);
         _watch = new ManifestWatch(_source, new Supervisor(_time, NoLoopObserver.Instance), _time, _log);
     }
 
@@ -117,7 +117,12 @@ public sealed class ManifestWatchTests : IDisposable
         Write("b.yaml", Served("b"));
         Settle();
         File.Delete(Path.Combine(_folder.FullName, "b.yaml"));
-        Settle();
+        for (var second = 0; second <= 10; second++)
+        {
+            _source.Current.Models.Count.ShouldBe(2); // a model is gone when ten seconds have seen it gone
+            _watch.Look();
+        }
+
         Lines()[^1].ShouldEndWith("changed. gone: b");
 
         File.Delete(Path.Combine(_folder.FullName, "a.yaml"));
@@ -125,6 +130,81 @@ public sealed class ManifestWatchTests : IDisposable
 
         _source.Current.Models.ShouldHaveSingleItem();
         Lines()[^1].ShouldContain("holds no *.yaml");
+    }
+
+    [Fact]
+    public void A_writer_that_pauses_between_two_documents_takes_no_model_out_of_service()
+    {
+        Write("all.yaml", Served("b") + "\n---\n" + Served("c"));
+        Settle();
+        var before = _source.Current;
+
+        Write("all.yaml", Served("b"));
+        for (var second = 0; second < 8; second++) _watch.Look();
+        Write("all.yaml", Served("b") + "\n---\n" + Served("c"));
+        for (var second = 0; second < 20; second++) _watch.Look();
+
+        _source.Current.ShouldBeSameAs(before);
+        Lines().ShouldHaveSingleItem().ShouldContain("new: b, c");
+    }
+
+    [Theory]
+    [InlineData("an empty file", "is empty")]
+    [InlineData("a pipe", "is empty")]
+    [InlineData("a link to a pipe", "is empty")]
+    [InlineData("a link to nothing", "is a link to what is not there")]
+    [InlineData("links in a circle", "cannot be read")]
+    public void What_cannot_be_seen_is_a_fault_and_never_taken_for_not_there(string what, string fault)
+    {
+        var (before, path) = (_source.Current, Path.Combine(_folder.FullName, "b.yaml"));
+        switch (what)
+        {
+            case "an empty file": Write("a.yaml", ""); break;
+            case "a pipe": MakePipe(path); break;
+            case "a link to a pipe":
+                MakePipe(Path.Combine(_folder.FullName, "pipe"));
+                File.CreateSymbolicLink(path, Path.Combine(_folder.FullName, "pipe"));
+                break;
+            case "a link to nothing": File.CreateSymbolicLink(Path.Combine(_folder.FullName, "team"), Path.Combine(_folder.FullName, "unmounted")); break;
+            default: File.CreateSymbolicLink(path, path); break;
+        }
+
+        for (var second = 0; second < 20; second++) _watch.Look();
+
+        _source.Current.ShouldBeSameAs(before);
+        Lines().ShouldHaveSingleItem().ShouldContain(fault);
+        Should.Throw<CatalogException>(() => new FileCatalogSource(_folder.FullName, TestEngines.Table)).Message.ShouldContain(fault);
+    }
+
+    [Fact]
+    public void A_file_that_is_written_all_the_time_holds_back_no_other_and_is_read_when_it_rests()
+    {
+        Write("c.yaml", Served("c"));
+        for (var second = 0; second < 30; second++)
+        {
+            Write("restless.yaml", Served("restless") + new string('\n', second));
+            if (second == 5) Write("b.yaml", Served("b"));
+            _watch.Look();
+        }
+
+        _source.Current.Models.Select(model => model.Name.Value).ShouldBe(["a", "b", "c"]);
+        Lines().Count(line => line.Contains("restless.yaml changes all the time", StringComparison.Ordinal)).ShouldBe(1);
+        Settle();
+        _source.Current.Models.Select(model => model.Name.Value).ShouldBe(["a", "b", "c", "restless"]);
+    }
+
+    [Fact]
+    public void A_model_file_behind_a_link_is_followed_to_its_end()
+    {
+        var path = Path.Combine(_folder.FullName, "own.gguf");
+        File.WriteAllBytes(path + ".1", TinyModel.Build().File);
+        File.CreateSymbolicLink(path, path + ".1");
+        var seen = ModelFile.Of(path);
+
+        File.SetLastWriteTimeUtc(path + ".1", new DateTime(2030, 1, 1, 0, 0, 0, DateTimeKind.Utc));
+
+        ModelFile.Of(path).ShouldNotBe(seen);
+        (seen.Exists, seen.Length).ShouldBe((true, new FileInfo(path + ".1").Length));
     }
 
     [Fact]
@@ -179,6 +259,13 @@ public sealed class ManifestWatchTests : IDisposable
         ---
         {{ManifestText.Playground(model, $"elasticConfig: {{minReplicas: 0, maxReplicas: {maxReplicas}}}")}}
         """;
+
+    private static void MakePipe(string path)
+    {
+        using var make = System.Diagnostics.Process.Start("mkfifo", [path]);
+        make.WaitForExit();
+        make.ExitCode.ShouldBe(0);
+    }
 
     private string[] Lines() => [.. _log.Collector.GetSnapshot().Select(record => record.Message)];
 

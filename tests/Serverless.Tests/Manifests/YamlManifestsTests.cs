@@ -123,7 +123,7 @@ public sealed class YamlManifestsTests
                 var damaged = (byte[])whole.Clone();
                 damaged[at] = value;
                 var errors = new List<CatalogFinding>();
-                var reading = new CatalogReader(new FakeInspector()).Read(YamlManifests.Read("x.yaml", damaged.AsSpan(0, length), errors));
+                var reading = new CatalogReader(TestEngines.Table, new FakeInspector()).Read(YamlManifests.Read("x.yaml", damaged.AsSpan(0, length), errors));
                 return reading.Catalog is null == reading.Errors.Count > 0;
             },
             iter: 2000);

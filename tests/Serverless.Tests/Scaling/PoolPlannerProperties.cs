@@ -200,7 +200,7 @@ public sealed class PoolPlannerProperties
             {
                 now = now.AddSeconds(wait);
                 all.Add((now, running));
-                var plan = Plan(Idle(now) with { RunningRequests = running }, memory: memory, options: options);
+                var plan = Plan(Idle(now) with { RunningRequests = running }, Capacity(ready: memory.Of(PoolOfModel).Replicas), memory, options); // nobody took it to zero meanwhile
                 memory = plan.Memory;
 
                 plan.Decisions[0].Replicas.ShouldBe(all.Where(entry => now - entry.At < options.Window).Max(entry => entry.Replicas));

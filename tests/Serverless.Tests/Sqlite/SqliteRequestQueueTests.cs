@@ -7,6 +7,8 @@ namespace Serverless.Tests.Sqlite;
 /// <summary>What a connection promises, over the file.</summary>
 public class SqliteRequestQueueTests : RequestQueueContract, IAsyncDisposable
 {
+    protected override IDeadLetters Letters => new SqliteDeadLetters(Folder.File);
+
     private protected DataFolder Folder { get; } = new();
 
     private protected static CancellationToken Token => TestContext.Current.CancellationToken;

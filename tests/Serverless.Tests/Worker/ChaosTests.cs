@@ -1,8 +1,8 @@
 using System.Runtime.CompilerServices;
+using Serverless.Engines;
 using Serverless.Requests;
 using Serverless.Sessions;
 using Serverless.Tests.Dispatching;
-using Serverless.Worker.Engines;
 using Shouldly;
 
 namespace Serverless.Tests.Worker;

@@ -1,6 +1,8 @@
 using Serverless.Catalog;
+using Serverless.Engines;
+using Serverless.Hosting.Engines.InProcess;
+using Serverless.Inference.Batching;
 using Serverless.Tests.Inference.Gguf;
-using Serverless.Worker.Engines;
 using Shouldly;
 
 namespace Serverless.Tests.Worker;
@@ -46,7 +48,7 @@ public sealed class InProcessEngineFactoryTests : IDisposable
             Backend = "in-process",
             Flavors = [new Flavor { Name = "cpu", AcceleratorClass = "cpu" }],
         };
-        return new InProcessEngineFactory(TimeProvider.System).LoadAsync(model.Pools[0], new Progress<double>(), TestContext.Current.CancellationToken);
+        return new InProcessEngineFactory(new CoreBudget(2), TimeProvider.System).LoadAsync(model.Pools[0], new Progress<double>(), TestContext.Current.CancellationToken);
     }
 
     private string Save(byte[] file)

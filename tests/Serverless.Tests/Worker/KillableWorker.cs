@@ -1,11 +1,11 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
+using Serverless.Engines;
 using Serverless.Loops;
 using Serverless.Requests;
 using Serverless.Sessions;
 using Serverless.Tests.Dispatching;
-using Serverless.Worker.Engines;
 using Serverless.Worker.Sessions;
 
 namespace Serverless.Tests.Worker;

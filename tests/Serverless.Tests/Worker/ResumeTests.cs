@@ -1,10 +1,10 @@
 using System.Text;
+using Serverless.Hosting.Engines.InProcess;
 using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
 using Serverless.Requests;
 using Serverless.Tests.Dispatching;
 using Serverless.Tests.Inference;
-using Serverless.Worker.Engines;
 using Shouldly;
 
 namespace Serverless.Tests.Worker;

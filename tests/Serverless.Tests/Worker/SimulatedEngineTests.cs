@@ -1,6 +1,7 @@
 using Serverless.Catalog;
+using Serverless.Engines;
+using Serverless.Hosting.Engines.Simulated;
 using Serverless.Requests;
-using Serverless.Worker.Engines;
 using Shouldly;
 
 namespace Serverless.Tests.Worker;

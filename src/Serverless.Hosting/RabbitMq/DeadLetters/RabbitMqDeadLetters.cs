@@ -1,6 +1,7 @@
 using RabbitMQ.Client;
 using Serverless.Errors;
 using Serverless.Hosting.RabbitMq.Connection;
+using Serverless.Loops;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.RabbitMq.DeadLetters;
@@ -17,6 +18,8 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
     /// <summary>How many bytes pass by in one look, at most: a broker hands out whole messages.</summary>
     private const long MostBytes = 512L * 1024 * 1024;
 
+    private static readonly TimeSpan LongestReturn = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
 
     private readonly SemaphoreSlim _looking = new(1, 1);
@@ -27,13 +30,13 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
         var letters = new List<DeadLetter>();
         await LookAsync(
             Math.Min(limit, Furthest),
-            (_, message) =>
+            message =>
             {
                 letters.Add(LetterEnvelope.Open(message.BasicProperties, message.Body, withBody: false));
-                return new ValueTask<bool>(true);
+                return Glance.Next;
             },
             cancellationToken);
-        return letters;
+        return [.. letters.OrderBy(letter => letter.At)]; // what was looked at goes back behind what was not
     }
 
     /// <inheritdoc/>
@@ -58,10 +61,10 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
         DeadLetter? found = null;
         var all = await LookAsync(
             Furthest,
-            (_, message) =>
+            message =>
             {
                 if (message.BasicProperties.MessageId == id) found = LetterEnvelope.Open(message.BasicProperties, message.Body.ToArray(), withBody: true);
-                return new ValueTask<bool>(found is null);
+                return found is null ? Glance.Next : Glance.Last;
             },
             cancellationToken);
         return found is not null || all ? found : throw TooFar(id);
@@ -73,12 +76,11 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
         var removed = false;
         var all = await LookAsync(
             Furthest,
-            async (channel, message) =>
+            message =>
             {
-                if (message.BasicProperties.MessageId != id) return true;
-                await channel.BasicAckAsync(message.DeliveryTag, multiple: false, cancellationToken);
+                if (message.BasicProperties.MessageId != id) return Glance.Next;
                 removed = true;
-                return true; // the same letter may be there twice
+                return Glance.Remove; // and on: the same letter may be there twice
             },
             cancellationToken);
         return removed || all ? removed : throw TooFar(id);
@@ -89,8 +91,8 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
     private static ServingException TooFar(string id) =>
         new(new ServingFault(ServingError.RequestNotFound, $"There is no dead letter '{id}' among the first {Furthest}, or {MostBytes >> 20} MiB, of them; redrive or remove those first.", "id"));
 
-    /// <summary>Shows the messages from the head, at most so many, until told to stop; all that is not acknowledged goes back. True: there are no more.</summary>
-    private async Task<bool> LookAsync(int limit, Func<IChannel, BasicGetResult, ValueTask<bool>> look, CancellationToken cancellationToken)
+    /// <summary>Shows the messages from the head, at most so many, until told to stop; all that is not removed goes back, and is there again for the next look. True: there are no more.</summary>
+    private async Task<bool> LookAsync(int limit, Func<BasicGetResult, Glance> look, CancellationToken cancellationToken)
     {
         using var bound = new CancellationTokenSource(Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(bound.Token, cancellationToken);
@@ -102,21 +104,9 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
                 var session = await link.SessionAsync(either.Token);
                 await session.DeclareAsync(link.Topology.DeadLetters, either.Token);
                 await using var channel = await session.OpenChannelAsync(either.Token);
-                var (seen, bytes, all) = (0, 0L, false);
-                while (seen < limit && bytes < MostBytes)
-                {
-                    if (await channel.BasicGetAsync(link.Topology.DeadLetters, autoAck: false, either.Token) is not { } message)
-                    {
-                        all = true;
-                        break;
-                    }
-
-                    seen++;
-                    bytes += message.Body.Length;
-                    if (!await look(channel, message)) break;
-                }
-
+                var (all, back) = await LookAsync(channel, limit, look, either.Token);
                 await channel.CloseAsync(CancellationToken.None);
+                await ReturnedAsync(session, back, either.Token);
                 return all;
             }
             finally
@@ -128,5 +118,45 @@ internal sealed class RabbitMqDeadLetters(RabbitMqLink link, TimeProvider time) 
         {
             throw new ServingException(BrokerFaults.Unavailable(exception.Message), exception);
         }
+    }
+
+    private async Task<(bool All, int Back)> LookAsync(IChannel channel, int limit, Func<BasicGetResult, Glance> look, CancellationToken cancellationToken)
+    {
+        var (back, bytes) = (0, 0L);
+        for (var left = limit; left > 0 && bytes < MostBytes; left--)
+        {
+            if (await channel.BasicGetAsync(link.Topology.DeadLetters, autoAck: false, cancellationToken) is not { } message) return (true, back);
+
+            bytes += message.Body.Length;
+            var glance = look(message);
+            if (glance == Glance.Remove) await channel.BasicAckAsync(message.DeliveryTag, multiple: false, cancellationToken);
+            else back++;
+            if (glance == Glance.Last) break;
+        }
+
+        return (false, back);
+    }
+
+    /// <summary>The broker says that a channel is closed before what it held is in its queue again: who lists and then removes would not find it. Another operator's look may hold some, so this has a bound.</summary>
+    private async Task ReturnedAsync(BrokerSession session, int back, CancellationToken cancellationToken)
+    {
+        var backoff = new Backoff(TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(100));
+        for (var begun = time.GetTimestamp(); back > 0 && time.GetElapsedTime(begun) < LongestReturn; await Task.Delay(backoff.Next(), time, cancellationToken))
+        {
+            if (await session.InspectAsync(link.Topology.DeadLetters, cancellationToken) is not { } queue || queue.MessageCount >= back) return;
+        }
+    }
+
+    /// <summary>What comes of a message that was shown.</summary>
+    private enum Glance
+    {
+        /// <summary>It goes back; show the next.</summary>
+        Next,
+
+        /// <summary>It goes back, and the look is over.</summary>
+        Last,
+
+        /// <summary>It is removed for good; show the next.</summary>
+        Remove,
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Serialization;
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
 using Serverless.Catalog.Manifests;
 using Serverless.Hosting.Manifests;
 
@@ -22,8 +23,11 @@ internal sealed record CatalogDocument
     /// <summary>How tokens of each inspected model are best chosen, by the path of its file.</summary>
     public IReadOnlyDictionary<string, SamplingDefaults> Sampling { get; init; } = new Dictionary<string, SamplingDefaults>();
 
-    /// <summary>Reads the files of a folder: the document of them, null if something in them is wrong.</summary>
-    public static (CatalogDocument? Document, IReadOnlyList<CatalogFinding> Errors) Read(IEnumerable<(string Path, byte[] Bytes)> folder, NotingInspector inspector)
+    /// <summary>How large each inspected model file is, by its path.</summary>
+    public IReadOnlyDictionary<string, long> Bytes { get; init; } = new Dictionary<string, long>();
+
+    /// <summary>Reads the files of a folder: the document of them and what it says, null if something in them is wrong.</summary>
+    public static (CatalogDocument? Document, ModelCatalog? Catalog, IReadOnlyList<CatalogFinding> Errors) Read(IEnumerable<(string Path, byte[] Bytes)> folder, EngineTable engines, NotingInspector inspector)
     {
         var (errors, manifests, files) = (new List<CatalogFinding>(), new List<Manifest>(), new List<ManifestFile>());
         foreach (var (path, bytes) in folder)
@@ -32,23 +36,25 @@ internal sealed record CatalogDocument
             files.Add(new ManifestFile { Path = path, Text = Encoding.UTF8.GetString(bytes) });
         }
 
-        errors.AddRange(new CatalogReader(inspector).Read(manifests).Errors);
-        if (errors.Count > 0) return (null, errors);
+        var reading = new CatalogReader(engines, inspector).Read(manifests);
+        errors.AddRange(reading.Errors);
+        if (errors.Count > 0) return (null, null, errors);
 
         var contexts = inspector.Facts.ToDictionary(noted => noted.Path, noted => noted.Facts.ContextTokens, StringComparer.Ordinal);
         var sampling = inspector.Facts.Where(noted => noted.Facts.Sampling != SamplingDefaults.None).ToDictionary(noted => noted.Path, noted => noted.Facts.Sampling, StringComparer.Ordinal);
-        return (new CatalogDocument { Version = CurrentVersion, Files = files, ContextTokens = contexts, Sampling = sampling }, []);
+        var sizes = inspector.Facts.Where(noted => noted.Facts.Bytes is not null).ToDictionary(noted => noted.Path, noted => noted.Facts.Bytes!.Value, StringComparer.Ordinal);
+        return (new CatalogDocument { Version = CurrentVersion, Files = files, ContextTokens = contexts, Sampling = sampling, Bytes = sizes }, reading.Catalog, []);
     }
 
-    /// <summary>The catalogue it holds.</summary>
-    public CatalogReading ToCatalog()
+    /// <summary>The catalogue it holds. Another release checked it: where this one finds a fault, what is sound is there beside it.</summary>
+    public CatalogReading ToCatalog(EngineTable engines)
     {
         if (Version > CurrentVersion)
             return new CatalogReading(null, [new CatalogFinding("the published catalogue", 1, null, "version", $"{Version}", $"is of a later release than this one, which reads up to {CurrentVersion}; finish the roll-out")], []);
 
         var (errors, manifests) = (new List<CatalogFinding>(), new List<Manifest>());
         foreach (var file in Files) manifests.AddRange(YamlManifests.Read(file.Path, Encoding.UTF8.GetBytes(file.Text), errors));
-        var reading = new CatalogReader(new NotedInspector(ContextTokens, Sampling)).Read(manifests);
+        var reading = new CatalogReader(engines, new NotedInspector(this)).Read(manifests);
         return errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] };
     }
 
@@ -59,12 +65,14 @@ internal sealed record CatalogDocument
         public required string Text { get; init; }
     }
 
-    private sealed class NotedInspector(IReadOnlyDictionary<string, int> notes, IReadOnlyDictionary<string, SamplingDefaults> sampling) : IModelInspector
+    private sealed class NotedInspector(CatalogDocument document) : IModelInspector
     {
         public ModelFacts? Inspect(string path, out string? fault)
         {
-            fault = notes.TryGetValue(path, out var tokens) ? null : $"'{path}' is not among the files whose facts were published";
-            return fault is null ? new ModelFacts(tokens) { Sampling = sampling.GetValueOrDefault(path, SamplingDefaults.None) } : null;
+            fault = document.ContextTokens.TryGetValue(path, out var tokens) ? null : $"'{path}' is not among the files whose facts were published";
+            if (fault is not null) return null;
+
+            return new ModelFacts(tokens) { Sampling = document.Sampling.GetValueOrDefault(path, SamplingDefaults.None), Bytes = document.Bytes.TryGetValue(path, out var bytes) ? bytes : null };
         }
     }
 }

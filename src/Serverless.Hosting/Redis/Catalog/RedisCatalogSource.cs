@@ -1,6 +1,8 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
+using Serverless.Catalog.Manifests;
 using Serverless.Errors;
 using Serverless.Feeds;
 using Serverless.Hosting.Redis.Connection;
@@ -11,9 +13,9 @@ namespace Serverless.Hosting.Redis.Catalog;
 
 /// <summary>
 /// The catalogue that a publisher (<see cref="RedisCatalogPublisher"/>) keeps in Redis, followed live. A published document that cannot be read keeps the last good
-/// catalogue and is reported once. Empty until the host has started; the start waits for the first one.
+/// catalogue and is reported once; so does each model of it that this release refuses and the publisher's did not. Empty until the host has started; the start waits for the first one.
 /// </summary>
-internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogSource> logger) : ICatalogSource, IRedisPart, IAsyncDisposable
+internal sealed partial class RedisCatalogSource(RedisConnection redis, EngineTable engines, Supervisor supervisor, TimeProvider time, ILogger<RedisCatalogSource> logger) : ICatalogSource, IRedisPart, IAsyncDisposable
 {
     private static readonly TimeSpan RefreshInterval = TimeSpan.FromSeconds(10);
 
@@ -82,9 +84,8 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervis
     {
         try
         {
-            var reading = JsonSerializer.Deserialize(bytes, CatalogJson.Default.CatalogDocument)?.ToCatalog() ?? throw new JsonException("It is null.");
-            if (reading.Catalog is not { } catalog) throw new JsonException(string.Join('\n', reading.Errors));
-
+            var reading = JsonSerializer.Deserialize(bytes, CatalogJson.Default.CatalogDocument)?.ToCatalog(engines) ?? throw new JsonException("It is null.");
+            var catalog = reading.Catalog ?? WithoutRefused(reading);
             var changed = _current.Value is not null;
             var (before, kept) = (Current, catalog.KeepingFrom(Current));
             if (!changed || !ReferenceEquals(kept, before)) _current.Set(kept);
@@ -100,6 +101,19 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervis
         }
     }
 
+    /// <summary>
+    /// Another release published it, one in a roll-out, and found nothing wrong: the models that this one refuses do not stop the others. What it had of them stays, and
+    /// with it whatever the document seems to have no longer: it may stand where this release cannot read.
+    /// </summary>
+    private ModelCatalog WithoutRefused(CatalogReading reading)
+    {
+        var reasons = string.Join('\n', reading.Errors);
+        if (reading.Sound.Models.Count == 0) throw new JsonException(reasons);
+
+        LogRefused(reading.Sound.Models.Count, reasons);
+        return new ModelCatalog([.. reading.Sound.Models, .. Current.Models.Where(model => reading.Sound.Find(model.Name) is null)]);
+    }
+
     [LoggerMessage(LogLevel.Information, "waiting for the catalogue at {Key} in Redis, up to {Seconds:0} s")]
     private partial void LogWaiting(string key, double seconds);
 
@@ -108,6 +122,9 @@ internal sealed partial class RedisCatalogSource(RedisConnection redis, Supervis
 
     [LoggerMessage(LogLevel.Information, "The published catalogue changed. {Change}")]
     private partial void LogChanged(CatalogChange change);
+
+    [LoggerMessage(LogLevel.Warning, "The published catalogue holds what this release refuses; of it stays what is known, and {Models} other models are followed. Finish the roll-out, or mend: {Reasons}")]
+    private partial void LogRefused(int models, string reasons);
 
     [LoggerMessage(LogLevel.Error, "The published catalogue cannot be read, so the last good one with {Models} models stays: {Reason}")]
     private partial void LogUnreadable(int models, string reason);

@@ -1,9 +1,10 @@
 using System.Globalization;
+using Serverless.Catalog.Engines;
 
 namespace Serverless.Catalog.Manifests;
 
 /// <summary>Joins a claimed model with what serves it. One per reading.</summary>
-internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string> runtimes)
+internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector, IReadOnlySet<string> runtimes)
 {
     /// <summary>Of a model whose manifest does not say and whose file is not at hand.</summary>
     private const int AssumedContextTokens = 32_768;
@@ -29,10 +30,10 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
             return null;
         }
 
-        var backend = BackendOf(deployment, declared);
-        var flavors = FlavorsOf(deployment, declared, backend);
-        var (context, facts) = FactsOf(declared, backend);
-        BackendRules.Check(deployment, declared, backend);
+        var engine = EngineOf(deployment, declared);
+        var flavors = FlavorsOf(deployment, declared, engine);
+        var (context, facts) = FactsOf(declared, engine);
+        BackendRules.Check(deployment, declared, engine, engines);
         if (declared.Source is null || declared.Family is null || flavors.Count == 0 || facts?.Unservable is not null || !RolesAreWhole(flavors, deployment) || !RolesFit(flavors, deployment)) return null;
 
         var model = new Model
@@ -44,8 +45,8 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
             Source = declared.Source with { Version = facts?.Version },
             ContextTokens = context,
             Sampling = declared.Sampling.Over(facts?.Sampling ?? SamplingDefaults.None),
-            Backend = backend,
-            Flavors = flavors,
+            Backend = engine.Name,
+            Flavors = [.. flavors.Select(flavor => flavor with { FirstLoad = engine.FirstLoad(flavor, facts?.Bytes) })],
             Scaling = deployment.Scaling,
         };
         return PoolsAreNew(model, declared) ? model : null;
@@ -77,29 +78,20 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
         return false;
     }
 
-    private string BackendOf(Deployment deployment, DeclaredModel declared)
+    private EngineDescriptor EngineOf(Deployment deployment, DeclaredModel declared)
     {
-        if (deployment.Backend is not { } backend)
-        {
-            return declared.Source?.Scheme switch
-            {
-                ModelSourceReader.Host => Backends.InProcess,
-                Backends.Simulated => Backends.Simulated,
-                _ => Backends.Default,
-            };
-        }
+        if (deployment.Backend is not { } backend) return engines.OfScheme(declared.Source?.Scheme) ?? ContainerEngines.Default;
 
         if (!runtimes.Contains(backend)) deployment.BackendConfig!.Error("backendName", $"is no known backend; known are {string.Join(", ", runtimes.Order(StringComparer.Ordinal))}");
-        return backend;
+        return engines.Of(backend);
     }
 
-    private static List<Flavor> FlavorsOf(Deployment deployment, DeclaredModel declared, string backend)
+    private static List<Flavor> FlavorsOf(Deployment deployment, DeclaredModel declared, EngineDescriptor engine)
     {
         if (declared.Flavors.Count == 0)
         {
             foreach (var unknown in deployment.InferenceFlavors) deployment.Claim.Error("inferenceFlavors", $"names '{unknown}', and the model declares no flavors");
-            var name = backend switch { Backends.InProcess => "cpu", Backends.Simulated => backend, _ => "default" };
-            return [new Flavor { Name = name, AcceleratorClass = name }];
+            return [new Flavor { Name = engine.DefaultFlavor, AcceleratorClass = engine.DefaultFlavor }];
         }
 
         if (deployment.InferenceFlavors.Count == 0) return [.. declared.Flavors.Select(flavor => flavor.Flavor)];
@@ -116,11 +108,11 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
     }
 
     /// <summary>Its context, and what its file says where it was read. One whose file the engine does not run is left out and said so; the others are served.</summary>
-    private (int Tokens, ModelFacts? Facts) FactsOf(DeclaredModel declared, string backend)
+    private (int Tokens, ModelFacts? Facts) FactsOf(DeclaredModel declared, EngineDescriptor engine)
     {
-        if (backend != Backends.InProcess)
+        if (!engine.ReadsFile)
         {
-            if (declared.ContextTokens is null && backend != Backends.Simulated)
+            if (declared.ContextTokens is null && !engine.InThisProcess)
             {
                 declared.Spec.Warn("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is not given and the model's files are not at hand; {AssumedContextTokens} is assumed"));
             }
@@ -128,12 +120,13 @@ internal sealed class CatalogJoin(IModelInspector inspector, IReadOnlySet<string
             return (declared.ContextTokens ?? AssumedContextTokens, null);
         }
 
-        if (declared.Source is not { Scheme: ModelSourceReader.Host } source) return (declared.ContextTokens ?? AssumedContextTokens, null);
+        if (declared.Source is not { Scheme: ModelSource.FileScheme } source) return (declared.ContextTokens ?? AssumedContextTokens, null);
 
         var facts = inspector.Inspect(source.Location, out var fault);
         if (facts is null) declared.Spec.Error("source", $"cannot be served: {fault}");
         else if (declared.ContextTokens > facts.ContextTokens) declared.Spec.Error("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is more than the model's file allows, {facts.ContextTokens}"));
         if (facts?.Unservable is { } reason) declared.Spec.Warn("source", $"is of a model that cannot be served and is left out: {reason}");
+        if (facts?.Ignored is { } ignored) declared.Spec.Warn("source", ignored);
         return (declared.ContextTokens ?? facts?.ContextTokens ?? AssumedContextTokens, facts);
     }
 

@@ -1,10 +1,12 @@
+using Serverless.Catalog.Engines;
+
 namespace Serverless.Catalog.Manifests;
 
 /// <summary>
 /// Manifests become a catalogue: each OpenModel that a Playground or Service claims is served. Everything wrong is found in one reading, and no field is silently ignored:
 /// what is unknown or cannot work is an error, what has no effect in this shape a warning. Pure but for <paramref name="inspector"/>.
 /// </summary>
-public sealed class CatalogReader(IModelInspector inspector)
+public sealed class CatalogReader(EngineTable engines, IModelInspector inspector)
 {
     /// <summary>Reads all manifests of a catalogue.</summary>
     public CatalogReading Read(IEnumerable<Manifest> manifests)
@@ -14,7 +16,7 @@ public sealed class CatalogReader(IModelInspector inspector)
         var documents = new List<ManifestFields>();
         var models = new Dictionary<string, DeclaredModel>(StringComparer.Ordinal);
         var deployments = new List<Deployment>();
-        var runtimes = new HashSet<string>(Backends.Containers, StringComparer.Ordinal) { Backends.InProcess, Backends.Simulated };
+        var runtimes = new HashSet<string>(engines.Names, StringComparer.Ordinal);
         foreach (var manifest in manifests)
         {
             var document = new ManifestFields(manifest, manifest.Content, "", findings);
@@ -25,7 +27,7 @@ public sealed class CatalogReader(IModelInspector inspector)
             switch (kind)
             {
                 case ManifestKinds.OpenModel:
-                    if (OpenModelReader.Read(document) is { } model && !models.TryAdd(model.Name, model)) Duplicate(document, models[model.Name].Spec);
+                    if (OpenModelReader.Read(document, engines) is { } model && !models.TryAdd(model.Name, model)) Duplicate(document, models[model.Name].Spec);
                     break;
                 case ManifestKinds.BackendRuntime:
                     if (BackendRuntimeReader.Read(document) is { } runtime) runtimes.Add(runtime);
@@ -36,11 +38,12 @@ public sealed class CatalogReader(IModelInspector inspector)
             }
         }
 
-        var join = new CatalogJoin(inspector, runtimes);
-        var served = deployments.Select(deployment => join.Join(deployment, models)).OfType<Model>().ToList();
+        var join = new CatalogJoin(engines, inspector, runtimes);
+        var served = deployments.Select(deployment => (Deployment: deployment, Model: join.Join(deployment, models))).Where(joined => joined.Model is not null).ToList();
         foreach (var model in models.Values.Where(model => !join.Claimed.ContainsKey(model.Name))) model.Spec.Warn("", "is of a model that no Playground or Service claims; it is not served");
         foreach (var document in documents) document.Finish();
-        return new CatalogReading(findings.Errors.Count == 0 ? new ModelCatalog(served) : null, findings.Errors, findings.Warnings);
+        var sound = new ModelCatalog(from joined in served where findings.IsSound(joined.Deployment.Spec.Manifest) && findings.IsSound(models[joined.Model!.Name.Value].Spec.Manifest) select joined.Model);
+        return new CatalogReading(findings.Errors.Count == 0 ? sound : null, findings.Errors, findings.Warnings) { Sound = sound };
     }
 
     private static void Duplicate(ManifestFields document, ManifestFields first) =>

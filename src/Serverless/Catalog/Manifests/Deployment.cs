@@ -13,5 +13,8 @@ internal sealed record Deployment(string Kind, string Name, string Model, Manife
 
     public string? Backend { get; init; }
 
+    /// <summary>Its <c>elasticConfig</c>; null where it has none.</summary>
+    public ManifestFields? Elastic { get; init; }
+
     public ScalingConfig Scaling { get; init; } = new();
 }

@@ -20,14 +20,15 @@ internal static class DeploymentReader
         }
 
         var (model, claim) = ReadClaim(spec, kind);
-        var scaling = ReadScaling(spec, kind);
+        var elastic = kind == ManifestKinds.Playground ? spec.Object("elasticConfig") : null;
+        var scaling = ReadScaling(spec, elastic);
         var backend = kind == ManifestKinds.Playground ? spec.Object("backendRuntimeConfig") : null;
         var backendName = backend?.Text("backendName", 128);
         if (kind == ManifestKinds.Service) ReadWorkload(spec);
         var flavors = claim?.Texts("inferenceFlavors", 8) ?? [];
         if (name is null || model is null || claim is null) return null;
 
-        return new Deployment(kind, name, model, spec) { Claim = claim, InferenceFlavors = flavors, BackendConfig = backend, Backend = backendName, Scaling = scaling };
+        return new Deployment(kind, name, model, spec) { Claim = claim, InferenceFlavors = flavors, BackendConfig = backend, Backend = backendName, Elastic = elastic, Scaling = scaling };
     }
 
     private static (string? Model, ManifestFields? Claim) ReadClaim(ManifestFields spec, string kind)
@@ -66,10 +67,9 @@ internal static class DeploymentReader
         return main;
     }
 
-    private static ScalingConfig ReadScaling(ManifestFields spec, string kind)
+    private static ScalingConfig ReadScaling(ManifestFields spec, ManifestFields? elastic)
     {
         var replicas = spec.Integer("replicas", 0, MaxReplicas);
-        var elastic = kind == ManifestKinds.Playground ? spec.Object("elasticConfig") : null;
         if (elastic is null)
         {
             if (replicas == 0) spec.Error("replicas", "would never serve; for a model that starts on demand write elasticConfig: {minReplicas: 0, maxReplicas: 1}");
@@ -79,7 +79,6 @@ internal static class DeploymentReader
 
         if (replicas is not null) spec.Warn("replicas", "has no effect beside elasticConfig: the scaler alone sets the count");
         var min = elastic.Integer("minReplicas", 0, MaxReplicas) ?? 1;
-        if (!elastic.Has("maxReplicas")) elastic.Error("maxReplicas", "is missing; it bounds the replicas");
         var max = elastic.Integer("maxReplicas", 1, MaxReplicas);
         if (min > max) elastic.Error("minReplicas", string.Create(CultureInfo.InvariantCulture, $"is above maxReplicas, {max}"));
         elastic.WithoutEffect("scaleTrigger", "has no effect here: pending tokens, running work and KV pressure are the trigger");

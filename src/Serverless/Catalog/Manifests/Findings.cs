@@ -5,11 +5,20 @@ internal sealed class Findings
 {
     private const int LongestValue = 80;
 
+    private readonly HashSet<Manifest> _faulty = new(ReferenceEqualityComparer.Instance);
+
     public List<CatalogFinding> Errors { get; } = [];
 
     public List<CatalogFinding> Warnings { get; } = [];
 
-    public void Error(Manifest manifest, string field, string? value, string message) => Errors.Add(Finding(manifest, field, value, message));
+    public void Error(Manifest manifest, string field, string? value, string message)
+    {
+        _faulty.Add(manifest);
+        Errors.Add(Finding(manifest, field, value, message));
+    }
+
+    /// <summary>Whether nothing was found wrong with it.</summary>
+    public bool IsSound(Manifest manifest) => !_faulty.Contains(manifest);
 
     public void Warn(Manifest manifest, string field, string? value, string message) => Warnings.Add(Finding(manifest, field, value, message));
 

@@ -1,16 +1,15 @@
+using Serverless.Catalog.Engines;
+
 namespace Serverless.Catalog.Manifests;
 
 /// <summary><c>spec.source</c> of an OpenModel: a hub or a URI, never both.</summary>
 internal static class ModelSourceReader
 {
-    /// <summary>A file of this machine.</summary>
-    public const string Host = "host";
-
     private static readonly string[] Hubs = ["Huggingface", "ModelScope"];
-    private static readonly string[] Schemes = [Host, "oss", "s3", "gcs", "ollama", Backends.Simulated];
+    private static readonly string[] Schemes = [ModelSource.FileScheme, "oss", "s3", "gcs", "ollama"];
 
     /// <summary>Null where it is missing or wrong and reported.</summary>
-    public static ModelSource? Read(ManifestFields spec)
+    public static ModelSource? Read(ManifestFields spec, EngineTable engines)
     {
         if (spec.Object("source") is not { } source)
         {
@@ -28,7 +27,7 @@ internal static class ModelSourceReader
         }
 
         if (hub is not null) return fromHub;
-        if (uri is not null) return ReadUri(source, uri);
+        if (uri is not null) return ReadUri(source, uri, engines);
         if (!source.Has("uri") && !source.Has("modelHub")) spec.Error("source", "names nothing; give it a uri or a modelHub");
         return null;
     }
@@ -49,13 +48,14 @@ internal static class ModelSourceReader
         return known && id is not null ? new ModelSource(name == Hubs[0] ? "huggingface" : "modelscope", id, revision ?? "main", file) : null;
     }
 
-    private static ModelSource? ReadUri(ManifestFields source, string uri)
+    private static ModelSource? ReadUri(ManifestFields source, string uri, EngineTable engines)
     {
         var at = uri.IndexOf("://", StringComparison.Ordinal);
         var scheme = at < 0 ? "" : uri[..at].ToLowerInvariant();
-        if (!Schemes.Contains(scheme, StringComparer.Ordinal))
+        string[] schemes = [.. Schemes.Concat(engines.Here.Select(engine => engine.Scheme).OfType<string>()).Distinct()];
+        if (!schemes.Contains(scheme, StringComparer.Ordinal))
         {
-            source.Error("uri", $"has no known scheme; known are {string.Join(", ", Schemes.Select(known => known + "://"))}");
+            source.Error("uri", $"has no known scheme; known are {string.Join(", ", schemes.Select(known => known + "://"))}");
             return null;
         }
 
@@ -66,7 +66,7 @@ internal static class ModelSourceReader
             return null;
         }
 
-        return scheme == Host ? ReadPath(source, location) : new ModelSource(scheme, location);
+        return scheme == ModelSource.FileScheme ? ReadPath(source, location) : new ModelSource(scheme, location);
     }
 
     private static ModelSource? ReadPath(ManifestFields source, string path)
@@ -77,14 +77,14 @@ internal static class ModelSourceReader
             return null;
         }
 
-        if (path[0] == '/') return new ModelSource(Host, path);
+        if (path[0] == '/') return new ModelSource(ModelSource.FileScheme, path);
         if (!path.StartsWith("./", StringComparison.Ordinal) && !path.StartsWith("../", StringComparison.Ordinal))
         {
             source.Error("uri", "is neither absolute (host:///models/x.gguf) nor beside the manifest (host://./x.gguf)");
             return null;
         }
 
-        if (source.Manifest.Folder is { } folder) return new ModelSource(Host, Path.GetFullPath(Path.Combine(folder, path)));
+        if (source.Manifest.Folder is { } folder) return new ModelSource(ModelSource.FileScheme, Path.GetFullPath(Path.Combine(folder, path)));
 
         source.Error("uri", "is beside the manifest, which is no file; give the absolute path (host:///models/x.gguf)");
         return null;

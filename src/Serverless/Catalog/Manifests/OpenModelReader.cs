@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Serverless.Catalog.Engines;
 
 namespace Serverless.Catalog.Manifests;
 
@@ -9,7 +10,7 @@ internal static partial class OpenModelReader
     private const int MaxFlavors = 8;
 
     /// <summary>Null where it has no name or spec, which is reported.</summary>
-    public static DeclaredModel? Read(ManifestFields document)
+    public static DeclaredModel? Read(ManifestFields document, EngineTable engines)
     {
         var (name, created) = ManifestMetadata.Read(document);
         document.Has("status"); // written by clusters, for people
@@ -20,7 +21,7 @@ internal static partial class OpenModelReader
         }
 
         var family = spec.RequiredText("familyName", 128);
-        var source = ModelSourceReader.Read(spec);
+        var source = ModelSourceReader.Read(spec, engines);
         var model = new DeclaredModel(name ?? "", spec)
         {
             Family = family,
@@ -85,7 +86,7 @@ internal static partial class OpenModelReader
     private static partial Regex QuantityPattern();
 
     /// <summary>Read leniently here, as the price is.</summary>
-    private static PoolRole Role(IReadOnlyDictionary<string, string> parameters) => parameters.GetValueOrDefault(Backends.Role) switch
+    private static PoolRole Role(IReadOnlyDictionary<string, string> parameters) => parameters.GetValueOrDefault(ContainerEngines.Role) switch
     {
         "prefill" => PoolRole.Prefill,
         "decode" => PoolRole.Decode,
@@ -94,5 +95,5 @@ internal static partial class OpenModelReader
 
     /// <summary>Read leniently here; a price that is no number is an error where params are checked.</summary>
     private static double? Price(IReadOnlyDictionary<string, string> parameters) =>
-        parameters.TryGetValue(Backends.Price, out var text) && double.TryParse(text, CultureInfo.InvariantCulture, out var price) ? price : null;
+        parameters.TryGetValue(Flavor.PriceParam, out var text) && double.TryParse(text, CultureInfo.InvariantCulture, out var price) ? price : null;
 }

@@ -1,3 +1,5 @@
+using Serverless.Catalog;
+
 namespace Serverless.Scaling.Planning;
 
 /// <summary>What one replica of a class does, as the planner reckons with it: learned where something was learned, else assumed.</summary>
@@ -16,14 +18,16 @@ internal readonly record struct ClassSpeed(double PrefillTokensPerSecond, double
     /// </summary>
     public double SeenDecodeTokensPerSecond { get; init; } = DecodeTokensPerSecond;
 
-    public static ClassSpeed Of(LearnedRates learned, ClassPrior prior, PlannerOptions options)
+    public static ClassSpeed Of(LearnedRates learned, Flavor flavor, PlannerOptions options)
     {
+        var prior = options.PriorOf(flavor.AcceleratorClass);
+
         // The batch that the dispatcher fills a replica to: it uses the whole cache, the plan a share of it.
         var slots = learned.Slots > 0 ? learned.Slots : prior.Slots;
         var kv = (learned.KvTokens > 0 ? learned.KvTokens : prior.KvTokens) * options.KvTarget;
         var batch = learned.TokensPerRequest > 0 ? Math.Clamp(kv / options.KvTarget / learned.TokensPerRequest, 1, slots) : slots;
         var decode = DecodeCurve.Rate(learned.Steps, prior, batch);
-        var coldStart = learned.ColdStartSeconds > 0 ? learned.ColdStartSeconds + (2 * learned.ColdStartDeviation) : prior.ColdStart.TotalSeconds;
+        var coldStart = learned.ColdStartSeconds > 0 ? learned.ColdStartSeconds + (2 * learned.ColdStartDeviation) : (flavor.FirstLoad ?? prior.ColdStart).TotalSeconds;
         var prefill = learned.PrefillTokensPerSecond > 0 ? learned.PrefillTokensPerSecond : prior.PrefillTokensPerSecond;
         return new ClassSpeed(prefill, decode, slots, kv, Math.Max(coldStart, 1e-3))
         {

@@ -45,6 +45,9 @@ public sealed record PoolMemory
     /// <summary>Until then the class is left alone; null when it is in stock.</summary>
     public DateTimeOffset? OutUntil { get; init; }
 
+    /// <summary>The same once nothing of the pool is left.</summary>
+    internal PoolMemory AtRest() => Replicas == 0 && Recent is [] or [{ Replicas: 0 }] ? this : this with { Recent = [], Replicas = 0 };
+
     /// <summary>
     /// The window with one more answer: up at once, down only to the most that was wanted within it. The largest comes first and each later entry is smaller: an entry no larger than a newer one can never
     /// count again, so the bounds of the model bound the list whatever the rate of plans. Entries from after <paramref name="now"/> are from before the clock jumped back; they age from now.

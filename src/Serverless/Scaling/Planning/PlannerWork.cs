@@ -72,7 +72,16 @@ internal sealed class PlannerWork(ModelDemand demand, ClassSpeed speed, PoolRole
     public double Shared(double load, double target) => Math.Min(load, target * Sharers);
 
     /// <summary>Replicas that can be at work at once: no more than there are requests, or came lately.</summary>
-    public double Sharers => demand.RequestsPerSecond is { } rate ? Math.Max(Requests, Ceiling(Positive(rate) * ArrivalRate.DefaultTimeConstant)) : MostReplicas;
+    public double Sharers => SharersOf(demand);
+
+    /// <summary>The same, whatever replicas do.</summary>
+    public static int SharersOf(ModelDemand demand)
+    {
+        if (demand.RequestsPerSecond is not { } rate) return MostReplicas;
+
+        var there = (long)Math.Max(0, demand.PendingRequests) + Math.Max(0, demand.RunningRequests);
+        return (int)Math.Clamp(Math.Max(there, Ceiling(Positive(rate) * ArrivalRate.DefaultTimeConstant)), 0, MostReplicas);
+    }
 
     public static double Positive(double value) => double.IsFinite(value) && value > 0 ? value : 0;
 

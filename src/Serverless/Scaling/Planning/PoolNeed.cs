@@ -19,7 +19,7 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
     public bool HasWork => Inputs.PendingRequests > 0 || Inputs.RunningRequests > 0;
 
     /// <summary>Weighs the demand for a pool of <paramref name="speed"/> beside what is <paramref name="present"/> (of all pools of the role, in this pool's replicas).</summary>
-    public static PoolNeed Of(Pool pool, PoolCapacity capacity, ModelDemand demand, ClassSpeed speed, PresentReplicas present, double warmLoad, PlannerOptions options, DateTimeOffset now)
+    public static PoolNeed Of(Pool pool, PoolCapacity capacity, ModelDemand demand, ClassSpeed speed, PresentReplicas present, WarmLoad warm, PlannerOptions options, DateTimeOffset now)
     {
         var work = new PlannerWork(demand, speed, pool.Flavor.Role);
         var drain = DrainPlan.Replicas(work, present, options, now);
@@ -30,7 +30,7 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
         var floor = demand.HasWork ? Math.Max(Math.Max(drain, kv), Math.Max(slots, 1)) : 0;
 
         // The loads that were seen hold the bursts themselves; the mean that arrives needs room for them.
-        var steady = Math.Max(warmLoad, demand.HasWork ? arrivals : 0);
+        var steady = Math.Max(warm.Load, demand.HasWork ? arrivals : 0);
         var up = Math.Max(floor, PlannerWork.Ceiling(steady));
 
         // A larger batch than was ever seen may do more: a reason not to add a replica, none to give one up.
@@ -55,20 +55,29 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
             WorkSeconds = work.Seconds,
             Load = work.Load,
             ForArrivals = PlannerWork.Ceiling(arrivals),
-            Warm = PlannerWork.Ceiling(warmLoad),
+            Warm = PlannerWork.Ceiling(warm.Load),
             ForBacklog = drain,
             ForKvCache = kv,
             ForSlots = slots,
             Wanted = up,
         };
-        return new PoolNeed(pool, capacity, Math.Max(floor, PlannerWork.Ceiling(steady / (1 + options.UpMargin))), up, Math.Max(floor, PlannerWork.Ceiling(proven * (1 + options.DownMargin))), inputs, new LazyReasons(() => Words(inputs, speed, kvTokens, present, options, pool.Flavor.Role)));
+        return new PoolNeed(pool, capacity, Math.Max(floor, PlannerWork.Ceiling(steady / (1 + options.UpMargin))), up, Math.Max(floor, PlannerWork.Ceiling(proven * (1 + options.DownMargin))), inputs, new LazyReasons(() => Words(inputs, warm, speed, kvTokens, present, options, pool.Flavor.Role)));
 
         double Arrivals(PlannerWork of) => of.Shared(of.Load, options.TargetUtilisation) / options.TargetUtilisation;
     }
 
-    private static List<string> Words(DecisionInputs inputs, ClassSpeed speed, double kvTokens, PresentReplicas present, PlannerOptions options, PoolRole role)
+    private static string WarmWords(WarmLoad warm, PlannerOptions options)
     {
-        var warm = string.Create(CultureInfo.InvariantCulture, $"{options.WarmShare:P0} of the work of the last {options.WarmMemory.TotalMinutes:F0} min came at loads that {inputs.Warm} replicas take at once → keeps {inputs.Warm} warm");
+        var (seen, kept) = (PlannerWork.Ceiling(warm.Seen), PlannerWork.Ceiling(warm.Load));
+        var words = string.Create(CultureInfo.InvariantCulture, $"{options.WarmShare:P0} of the work of the last {options.WarmMemory.TotalMinutes:F0} min came at loads that {seen} replicas take at once");
+        return words + (seen > kept
+            ? string.Create(CultureInfo.InvariantCulture, $"; no more are started for it than there are requests or came in the last {ArrivalRate.DefaultTimeConstant:F0} s → {kept}")
+            : string.Create(CultureInfo.InvariantCulture, $" → keeps {kept} warm"));
+    }
+
+    private static List<string> Words(DecisionInputs inputs, WarmLoad warmLoad, ClassSpeed speed, double kvTokens, PresentReplicas present, PlannerOptions options, PoolRole role)
+    {
+        var warm = WarmWords(warmLoad, options);
         if (inputs.PendingRequests == 0 && inputs.RunningRequests == 0) return inputs.Warm > 0 ? [warm] : ["no work pending or running → 0"];
 
         List<(int Replicas, string Text)> all =
@@ -88,4 +97,13 @@ internal sealed record PoolNeed(Pool Pool, PoolCapacity Capacity, int Least, int
         if (present.Overdue > 0) words.Add(string.Create(CultureInfo.InvariantCulture, $"{present.Overdue} replicas load for more than {PresentReplicas.Expiry:F0} cold starts of {inputs.ColdStartSeconds:F1} s and are not counted on"));
         return words;
     }
+}
+
+/// <summary>The load that replicas are kept warm for.</summary>
+/// <param name="Seen">What was seen lately, in replicas.</param>
+/// <param name="Most">What was asked for before is kept; beyond that a replica is started only for a request that is there, or came lately.</param>
+internal readonly record struct WarmLoad(double Seen, double Most)
+{
+    /// <summary>What counts of it.</summary>
+    public double Load => Math.Min(Seen, Most);
 }

@@ -53,8 +53,9 @@ public sealed class PoolPlanner(PlannerOptions options)
         {
             var before = memory.Of(pool.Name);
             var old = before.Learned ?? LearnedRates.Nothing;
+            if (!demand.HasWork && !memory.LastHadWork && IsGone(pool, state, demand)) before = before.AtRest();
             var (stock, learned) = (NodeStock.Update(before, state, options, now), Learning.Learn(old, pool, demand, state, options));
-            if (!ReferenceEquals(before, stock) || !ReferenceEquals(learned, before.Learned)) pools = pools.SetItem(pool.Name.Value, stock with { Learned = learned });
+            if (!ReferenceEquals(memory.Of(pool.Name), stock) || !ReferenceEquals(learned, before.Learned)) pools = pools.SetItem(pool.Name.Value, stock with { Learned = learned });
         }
 
         var known = memory with { Pools = pools, LastHadWork = demand.HasWork, LastWorkAt = demand.HasWork ? now : memory.LastWorkAt };
@@ -108,6 +109,10 @@ public sealed class PoolPlanner(PlannerOptions options)
     /// <summary>A pool already asked down to zero must not be activated again by the very replicas that leave.</summary>
     private static bool IsBusy(PoolCapacity state) => state.Desired > 0 && (state.LoadingSince.Count > 0 || state.Draining > 0);
 
+    /// <summary>Whoever scales took it to zero: nothing of what was asked for is left to hold, and what comes next is planned for as it is.</summary>
+    private static bool IsGone(Pool pool, PoolCapacity state, ModelDemand demand) =>
+        state is { Desired: 0, Ready: 0, LoadingSince.Count: 0 } && demand.Replicas.All(replica => replica.Pool != pool.Name);
+
     /// <summary>What there is of each pool, in flavor order.</summary>
     private static PoolCapacity[] States(Model model, IReadOnlyList<PoolCapacity> capacity)
     {
@@ -126,11 +131,12 @@ public sealed class PoolPlanner(PlannerOptions options)
     {
         var pools = role.Select(entry => (entry.Pool, entry.State, Speed: SpeedOf(entry.Pool, known))).ToArray();
         List<PoolNeed> needs = [];
+        var most = Math.Max(pools.Sum(entry => (long)known.Of(entry.Pool.Name).Replicas), PlannerWork.SharersOf(demand));
         foreach (var (pool, state, speed) in pools)
         {
             var present = PresentReplicas.Of(state, speed.ColdStartSeconds, now);
             foreach (var other in pools.Where(other => other.Pool != pool)) present = present.And(PresentReplicas.Of(other.State, other.Speed.ColdStartSeconds, now), Unit(speed) / Unit(other.Speed));
-            needs.Add(PoolNeed.Of(pool, state, demand, speed, present, Warm(pool, known, now), options, now));
+            needs.Add(PoolNeed.Of(pool, state, demand, speed, present, new WarmLoad(Warm(pool, known, now), most), options, now));
         }
 
         return needs.Count == 1 ? [needs[0]] : PoolRanking.Rank(needs, demand, options, now);
@@ -169,7 +175,7 @@ public sealed class PoolPlanner(PlannerOptions options)
     }
 
     private ClassSpeed SpeedOf(Pool pool, PlannerMemory known) =>
-        ClassSpeed.Of(known.Of(pool.Name).Learned ?? LearnedRates.Nothing, options.PriorOf(pool.Flavor.AcceleratorClass), options);
+        ClassSpeed.Of(known.Of(pool.Name).Learned ?? LearnedRates.Nothing, pool.Flavor, options);
 
     private ScaleDecision Decide(WeighedModel weighed, PoolShare share)
     {

@@ -182,7 +182,7 @@ public sealed class AdmitterTests
             Backend = "simulated",
             Flavors = [new Flavor { Name = "cpu", AcceleratorClass = "cpu", Params = kvTokens is null ? new Dictionary<string, string>() : new Dictionary<string, string> { ["kvTokens"] = $"{kvTokens}" } }],
         };
-        return new Admitter(new FixedCatalog(new ModelCatalog([model])), _tokens, Options.Create(new AdmissionOptions()), new TestClock());
+        return new Admitter(new FixedCatalog(new ModelCatalog([model])), TestEngines.Table, _tokens, Options.Create(new AdmissionOptions()), new TestClock());
     }
 
     private sealed class FixedCatalog(ModelCatalog catalog) : ICatalogSource

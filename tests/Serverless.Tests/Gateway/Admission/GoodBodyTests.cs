@@ -1,9 +1,10 @@
 using System.Text;
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
 using Serverless.Gateway.Admission;
+using Serverless.Hosting.Engines.Simulated;
 using Serverless.Inference.Batching;
 using Serverless.Requests;
-using Serverless.Worker.Engines;
 using Shouldly;
 
 namespace Serverless.Tests.Gateway.Admission;
@@ -110,18 +111,18 @@ public sealed class GoodBodyTests
     public void Every_feature_has_its_refusal_and_an_unknown_engine_honours_none()
     {
         var unknown = Model with { Backend = "vllm" };
-        foreach (var feature in Enum.GetValues<Feature>()) Capabilities.Check(unknown, "{}"u8, [(feature, 0)]).ShouldNotBeNull(feature.ToString());
+        foreach (var feature in Enum.GetValues<EngineFeature>()) Capabilities.Check(TestEngines.Table, unknown, "{}"u8, [(feature, 0)]).ShouldNotBeNull(feature.ToString());
     }
 
     [Fact]
     public void What_a_replica_holds_is_what_its_engine_takes_by_default_or_its_flavor_says()
     {
-        Capabilities.LargestReplica(Model with { Backend = "in-process" }).ShouldBe(new InferenceEngineOptions().KvTokens);
-        Capabilities.LargestReplica(Model).ShouldBe(new SimulatedEngineOptions().KvTokens);
-        Capabilities.LargestReplica(Model with { Backend = "vllm" }).ShouldBeNull();
+        Capabilities.LargestReplica(TestEngines.Table, Model with { Backend = "in-process" }).ShouldBe(new InferenceEngineOptions().KvTokens);
+        Capabilities.LargestReplica(TestEngines.Table, Model).ShouldBe(new SimulatedEngineOptions().KvTokens);
+        Capabilities.LargestReplica(TestEngines.Table, Model with { Backend = "vllm" }).ShouldBeNull();
 
         Flavor Of(string tokens) => new() { Name = $"f{tokens}", AcceleratorClass = "cpu", Params = new Dictionary<string, string> { ["kvTokens"] = tokens } };
-        Capabilities.LargestReplica(Model with { Flavors = [Of("64"), Of("128")] }).ShouldBe(128);
+        Capabilities.LargestReplica(TestEngines.Table, Model with { Flavors = [Of("64"), Of("128")] }).ShouldBe(128);
     }
 
     [Fact]
@@ -151,6 +152,6 @@ public sealed class GoodBodyTests
     private static string? Refusal(EndpointName endpoint, string json)
     {
         var bytes = Encoding.UTF8.GetBytes(json);
-        return Capabilities.Check(Model, bytes, BodyParser.Parse(endpoint, bytes).Asked)?.Param;
+        return Capabilities.Check(TestEngines.Table, Model, bytes, BodyParser.Parse(endpoint, bytes).Asked)?.Param;
     }
 }

@@ -1,4 +1,5 @@
 using Serverless.Inference.Gguf;
+using Serverless.Inference.Kernels;
 using Serverless.Inference.Models;
 using Serverless.Inference.Tokenizers;
 using Shouldly;
@@ -87,6 +88,24 @@ public sealed class GgufBoundsTests(ITestOutputHelper output) : IDisposable
         file.Dispose();
 
         Should.Throw<ObjectDisposedException>(() => tensor.Row(0).Length);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(40_000)]
+    public void A_file_that_is_cut_off_while_it_is_loaded_is_a_fault_of_the_file_and_not_the_end_of_the_process(int left)
+    {
+        var path = Path.Combine(_folder.FullName, "tiny.gguf");
+        File.WriteAllBytes(path, TinyModel.Build().File);
+        using var file = GgufFile.Open(path);
+
+        using (var writer = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)) writer.SetLength(left);
+
+        Should.Throw<GgufException>(() =>
+        {
+            foreach (var tensor in file.Tensors.Values.OrderBy(tensor => tensor.Name, StringComparer.Ordinal)) PackedMatrix.Pack(tensor).Dispose();
+        }).Message.ShouldContain("it is being written anew");
+        if (left == 0) Should.Throw<GgufException>(() => file.Get<string[]>("tokenizer.ggml.tokens")).Message.ShouldContain("it is being written anew");
     }
 
     [Theory]

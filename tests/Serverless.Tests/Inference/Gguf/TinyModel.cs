@@ -111,6 +111,10 @@ internal sealed class TinyModel : IDisposable
                 Field($"type of {key}", () => _writer.Write(4u));
                 Field(key, () => _writer.Write(number));
                 break;
+            case int number:
+                Field($"type of {key}", () => _writer.Write(5u));
+                Field(key, () => _writer.Write(number));
+                break;
             case float number:
                 Field($"type of {key}", () => _writer.Write(6u));
                 Field(key, () => _writer.Write(number));

@@ -20,6 +20,25 @@ public sealed class WorkerPoolTests
     }
 
     [Fact]
+    public void A_run_may_take_fewer_threads_and_the_next_one_more()
+    {
+        using var pool = new WorkerPool(4);
+        foreach (var threads in new[] { 1, 4, 2, 3, 1, 4 })
+        {
+            var ran = new int[4];
+            pool.Run(
+                thread =>
+                {
+                    pool.Barrier();
+                    Interlocked.Increment(ref ran[thread]);
+                },
+                threads);
+
+            ran.ShouldBe([.. Enumerable.Range(0, 4).Select(thread => thread < threads ? 1 : 0)]);
+        }
+    }
+
+    [Fact]
     public void Chunks_are_handed_out_once_in_each_phase()
     {
         using var pool = new WorkerPool(3);

@@ -5,13 +5,14 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
+using Serverless.Engines;
 using Serverless.Loops;
 using Serverless.Requests;
 using Serverless.Scaling.Capacity;
 using Serverless.Sessions;
 using Serverless.Tests.Dispatching;
 using Serverless.Tests.Worker.Sessions;
-using Serverless.Worker.Engines;
 using Serverless.Worker.Local;
 using Serverless.Worker.Sessions;
 using Shouldly;
@@ -346,7 +347,7 @@ public sealed class LocalReplicasTests
             return hold;
         }
 
-        public string Backend => "simulated";
+        public EngineDescriptor Descriptor { get; } = new() { Name = "simulated" };
 
         public async Task<MortalEngine> LoadedAsync() => await _loaded.Reader.ReadAsync(Token).WithinLimitAsync();
 

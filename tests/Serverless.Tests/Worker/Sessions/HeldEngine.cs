@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Serverless.Engines;
 using Serverless.Requests;
 using Serverless.Sessions;
-using Serverless.Worker.Engines;
 
 namespace Serverless.Tests.Worker.Sessions;
 

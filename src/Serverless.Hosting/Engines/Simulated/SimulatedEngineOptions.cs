@@ -1,4 +1,4 @@
-namespace Serverless.Worker.Engines;
+namespace Serverless.Hosting.Engines.Simulated;
 
 /// <summary>The timing of a simulated engine; without rates it costs nothing.</summary>
 internal sealed record SimulatedEngineOptions

@@ -1,13 +1,15 @@
-namespace Serverless.Catalog.Manifests;
+using Serverless.Catalog.Engines;
+
+namespace Serverless.Hosting.Engines.Simulated;
 
 /// <summary>The params of the simulated engine: manifests are checked by this table, the engine reads by it, and docs/manifests.md shows it.</summary>
-public static class SimulatedParams
+internal static class SimulatedParams
 {
     /// <summary>Requests at once.</summary>
     public static FlavorParam Slots { get; } = new("slots", 1, 4096, Whole: true, "requests at once") { Default = 64 };
 
     /// <summary>Tokens of KV cache.</summary>
-    public static FlavorParam KvTokens { get; } = new("kvTokens", 64, int.MaxValue, Whole: true, "tokens of KV cache") { Default = 1 << 20 };
+    public static FlavorParam KvTokens { get; } = new(FlavorParam.KvTokens, 64, int.MaxValue, Whole: true, "tokens of KV cache") { Default = 1 << 20 };
 
     /// <summary>Speed of reading.</summary>
     public static FlavorParam PrefillTokensPerSecond { get; } = new("prefillTokensPerSecond", 0, 1e9, Whole: false, "prompt tokens a second; 0: at once") { Default = 0 };

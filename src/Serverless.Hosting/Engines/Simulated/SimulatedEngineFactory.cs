@@ -1,19 +1,30 @@
 using System.Collections.Concurrent;
 using Serverless.Catalog;
-using Serverless.Catalog.Manifests;
+using Serverless.Catalog.Engines;
+using Serverless.Engines;
 
-namespace Serverless.Worker.Engines;
+namespace Serverless.Hosting.Engines.Simulated;
 
-/// <summary>Backend <c>simulated</c>: parameters: <see cref="SimulatedParams"/>.</summary>
+/// <summary>Engine <c>simulated</c>; parameters: <see cref="SimulatedParams"/>.</summary>
 internal sealed class SimulatedEngineFactory(TimeProvider time) : IEngineFactory
 {
     private readonly ConcurrentDictionary<PoolName, int> _loads = new();
 
-    public string Backend => "simulated";
+    public static EngineDescriptor Described { get; } = new()
+    {
+        Name = "simulated",
+        Params = SimulatedParams.All,
+        Scheme = "simulated",
+        DefaultFlavor = "simulated",
+        Honours = [EngineFeature.LogitBias, EngineFeature.Penalties], // stands for any engine, draws nothing
+        FirstLoad = static (flavor, _) => TimeSpan.FromSeconds(SimulatedParams.LoadSeconds.ReadOrDefault(flavor.Params)),
+    };
+
+    public EngineDescriptor Descriptor => Described;
 
     public async Task<IEngine> LoadAsync(Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
     {
-        var given = new FlavorParams(pool, SimulatedParams.All);
+        var given = new FlavorParams(pool, Described);
         var options = new SimulatedEngineOptions
         {
             Slots = given.Integer(SimulatedParams.Slots),

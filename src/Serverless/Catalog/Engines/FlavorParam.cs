@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Serverless.Catalog.Manifests;
+namespace Serverless.Catalog.Engines;
 
 /// <summary>A param that flavors may set: a number within bounds, or any text where there are none.</summary>
 /// <param name="Name">As manifests write it.</param>
@@ -10,6 +10,9 @@ namespace Serverless.Catalog.Manifests;
 /// <param name="Text">What it does, for people.</param>
 public sealed record FlavorParam(string Name, double? Min, double? Max, bool Whole, string Text)
 {
+    /// <summary>The param by which an engine says how many tokens its KV cache holds; admission looks at it.</summary>
+    public const string KvTokens = "kvTokens";
+
     /// <summary>What it is where it is not given; null: what the engine chooses.</summary>
     public double? Default { get; init; }
 
@@ -34,6 +37,13 @@ public sealed record FlavorParam(string Name, double? Min, double? Max, bool Who
         ArgumentNullException.ThrowIfNull(parameters);
         if (!parameters.TryGetValue(Name, out var text)) return Default ?? otherwise;
         return Check(text) is { } fault ? throw new FormatException($"'{Name}' is '{text}'; it {fault}") : double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>The value of these params; the default where it is none that is allowed, which is told elsewhere.</summary>
+    public double ReadOrDefault(IReadOnlyDictionary<string, string> parameters)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        return parameters.TryGetValue(Name, out var text) && Check(text) is null ? Read(parameters) : Default ?? 0;
     }
 
     /// <summary>Null if <paramref name="value"/> is allowed, else what is.</summary>

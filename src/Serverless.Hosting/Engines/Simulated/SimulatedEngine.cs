@@ -1,8 +1,11 @@
 using System.Runtime.CompilerServices;
+using Serverless.Engines;
+using Serverless.Hosting.Tokens;
+using Serverless.Inference.Batching;
 using Serverless.Requests;
 using Serverless.Sessions;
 
-namespace Serverless.Worker.Engines;
+namespace Serverless.Hosting.Engines.Simulated;
 
 /// <summary>A timing model of an engine that says the same every time, and counts in it: each of its first 4096 tokens is another. For load tests, demonstrations and tests of the path. Continues exactly.</summary>
 internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvider time) : IEngine
@@ -15,7 +18,7 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
     private int _running;
     private long _kvUsed;
 
-    public string Name => "simulated";
+    public string Name => SimulatedEngineFactory.Described.Name;
 
     public Task Lost => _lost.Task;
 
@@ -37,20 +40,30 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
             await TakeAsync(request.PromptTokens, options.PrefillTokensPerSecond, cancellationToken);
             var length = Math.Min(options.OutputTokens, request.MaxOutputTokens);
             var finish = length < options.OutputTokens ? FinishReason.Length : FinishReason.Stop;
+            var stop = StopsOf(request);
+            var tokens = output.Sum(chunk => chunk.TokenIds.Count);
             for (var choice = 0; choice < request.Choices; choice++)
             {
-                var from = output.Where(chunk => chunk.Choice == choice).Sum(chunk => chunk.TokenIds.Count);
-                for (var position = from; position < length; position++)
+                var logged = output.Where(chunk => chunk.Choice == choice).ToList();
+                var from = logged.Sum(chunk => chunk.TokenIds.Count);
+                var stops = new StopMatcher(stop);
+                for (var position = 0; position < from; position++) stops.Add(Words[position % Words.Length], out _);
+                var ended = logged.Exists(chunk => chunk.Finish is not null);
+                for (var position = from; position < length && !ended; position++)
                 {
                     if (left-- == 0) FailOnPurpose(number);
                     await TakeAsync(1, options.DecodeTokensPerSecond / Math.Max(1, Volatile.Read(ref _running)), cancellationToken);
                     cancellationToken.ThrowIfCancellationRequested();
                     var word = position % Words.Length;
-                    yield return new EngineOutput(new ChoiceChunk(choice, position, TokenIds[word], Words[word]) { Finish = position == length - 1 ? finish : null }, null);
+                    var text = stops.Add(Words[word], out var stopped);
+                    ended = stopped || position == length - 1;
+                    if (ended && !stopped) text += stops.Flush();
+                    tokens++;
+                    yield return new EngineOutput(new ChoiceChunk(choice, position, TokenIds[word], text) { Finish = stopped ? FinishReason.Stop : ended ? finish : null }, null);
                 }
             }
 
-            yield return new EngineOutput(null, new TokenUsage(request.PromptTokens, length * request.Choices));
+            yield return new EngineOutput(null, new TokenUsage(request.PromptTokens, tokens));
         }
         finally
         {
@@ -60,6 +73,10 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    /// <summary>A body is read only where it may hold some: this engine is there to cost nothing.</summary>
+    private static IReadOnlyList<string> StopsOf(InferenceRequest request) =>
+        request.Body.Span.IndexOf("\"stop\""u8) < 0 ? [] : OpenAiBody.Parse(request.Endpoint, request.Body).Stop;
 
     private void FailOnPurpose(int number)
     {

@@ -1,6 +1,6 @@
 using Serverless.Requests;
 
-namespace Serverless.Worker.Engines;
+namespace Serverless.Engines;
 
 /// <summary>What one step of an engine gave for a request.</summary>
 /// <param name="Chunk">Output of one choice; null where the step only ends the request.</param>

@@ -1,12 +1,13 @@
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
 
-namespace Serverless.Worker.Engines;
+namespace Serverless.Engines;
 
-/// <summary>Loads engines of one backend. A new backend is one implementation and its registration.</summary>
+/// <summary>Loads engines of one kind, and says what is to be known of them. A new engine is a folder with one of these, and its line in <c>AddEngines</c>.</summary>
 public interface IEngineFactory
 {
-    /// <summary>The backend's name in manifests.</summary>
-    string Backend { get; }
+    /// <summary>What manifests, admission and estimates know of it.</summary>
+    EngineDescriptor Descriptor { get; }
 
     /// <summary>Loads an engine for a replica of the pool.</summary>
     /// <param name="pool">The pool: its model, its flavor and the flavor's parameters.</param>

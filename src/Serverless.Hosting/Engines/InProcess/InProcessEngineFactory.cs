@@ -1,5 +1,6 @@
 using Serverless.Catalog;
-using Serverless.Catalog.Manifests;
+using Serverless.Catalog.Engines;
+using Serverless.Engines;
 using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
 using Serverless.Inference.Gguf;
@@ -7,25 +8,44 @@ using Serverless.Inference.Models;
 using Serverless.Inference.Templates;
 using Serverless.Inference.Tokenizers;
 
-namespace Serverless.Worker.Engines;
+namespace Serverless.Hosting.Engines.InProcess;
 
-/// <summary>Backend <c>in-process</c>: a GGUF file of this machine; parameters: <see cref="InProcessParams"/>.</summary>
-internal sealed class InProcessEngineFactory(TimeProvider time) : IEngineFactory
+/// <summary>Engine <c>in-process</c>: a GGUF file of this machine; parameters: <see cref="InProcessParams"/>.</summary>
+internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time) : IEngineFactory
 {
-    public string Backend => "in-process";
+    /// <summary>Bytes of weights that are read and packed a second, on a slow disk and two cores.</summary>
+    private const double BytesPerSecond = 100e6;
+
+    private static readonly TimeSpan ShortestLoad = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestLoad = TimeSpan.FromMinutes(10);
+
+    public static EngineDescriptor Described { get; } = new()
+    {
+        Name = "in-process",
+        Params = InProcessParams.All,
+        Scheme = ModelSource.FileScheme,
+        ReadsFile = true,
+        DefaultFlavor = "cpu",
+        Resources = ["cpu"],
+        Honours = [EngineFeature.LogitBias, EngineFeature.Penalties],
+        FirstLoad = static (_, bytes) => bytes is { } size ? TimeSpan.FromSeconds(Math.Clamp(size / BytesPerSecond, ShortestLoad.TotalSeconds, LongestLoad.TotalSeconds)) : null,
+    };
+
+    public EngineDescriptor Descriptor => Described;
 
     public async Task<IEngine> LoadAsync(Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
     {
         var source = pool.Model.Source;
-        if (source.Scheme != "host") throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; the in-process engine reads GGUF files of this machine (host://).");
+        if (source.Scheme != ModelSource.FileScheme) throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; the in-process engine reads GGUF files of this machine (host://).");
 
-        var given = new FlavorParams(pool, InProcessParams.All);
+        var given = new FlavorParams(pool, Described);
         var options = new InferenceEngineOptions
         {
             MaxSequences = given.Integer(InProcessParams.Slots),
             KvTokens = given.Integer(InProcessParams.KvTokens),
             Threads = given.Integer(InProcessParams.Threads, Environment.ProcessorCount),
             ContextTokens = pool.Model.ContextTokens,
+            Cores = cores,
         };
         try
         {

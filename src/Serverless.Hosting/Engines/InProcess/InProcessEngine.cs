@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Serverless.Catalog;
+using Serverless.Engines;
 using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
 using Serverless.Inference.Models;
@@ -8,14 +9,14 @@ using Serverless.Inference.Sampling;
 using Serverless.Requests;
 using Serverless.Sessions;
 
-namespace Serverless.Worker.Engines;
+namespace Serverless.Hosting.Engines.InProcess;
 
 /// <summary>The engine in this process. A request's choices are sequences of one batch; each continues exactly from what is logged of it.</summary>
 internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engine, InferenceEngineOptions options, PromptReader prompts, SamplingDefaults? sampling = null) : IEngine
 {
     private const int LongBody = 8192;
 
-    public string Name => "in-process";
+    public string Name => InProcessEngineFactory.Described.Name;
 
     public Task Lost => engine.Failed;
 

@@ -1,7 +1,7 @@
 using Serverless.Requests;
 using Serverless.Sessions;
 
-namespace Serverless.Worker.Engines;
+namespace Serverless.Engines;
 
 /// <summary>Port: what generates. One instance is one replica's engine, loaded and ready. Thread-safe; disposed when nothing runs.</summary>
 public interface IEngine : IAsyncDisposable
