@@ -32,7 +32,8 @@ internal static class Doors
 
     public static IServiceCollection AddDoors(this IServiceCollection services)
     {
-        services.AddAuthentication(KeyAuthentication.SchemeName).AddScheme<AuthenticationSchemeOptions, KeyAuthentication>(KeyAuthentication.SchemeName, null);
+        services.TryAddSingleton<KeyAuthentication>();
+        services.TryAddSingleton<IAuthenticationService>(provider => provider.GetRequiredService<KeyAuthentication>());
         services.AddAuthorizationBuilder()
             .SetFallbackPolicy(new AuthorizationPolicyBuilder().RequireAuthenticatedUser().Build())
             .AddPolicy(Operators, policy => policy.AddRequirements(new ForOperators()));
@@ -48,9 +49,14 @@ internal static class Doors
     {
         app.UseRouting();
         app.UseBrowsers();
-        app.UseAuthentication();
+        var authentication = app.Services.GetRequiredService<KeyAuthentication>();
+        app.Use(next => http =>
+        {
+            authentication.Identify(http);
+            return next(http);
+        });
         app.UseAuthorization();
-        app.UseRateLimiter();
+        if (MostOpen(app.Services) > 0) app.UseRateLimiter();
     }
 
     /// <summary>A gateway without keys trusts what comes from this machine; a page in a browser of this machine must not come in under a name that its owner points here (DNS rebinding). <c>AllowedHosts</c>, ASP.NET Core's own setting, names others; its <c>*</c>, which templates have, names none. The web host filters by these options.</summary>
@@ -59,20 +65,17 @@ internal static class Doors
         if (configuration["AllowedHosts"] is null or "*" && keys.Current is null && !access.Value.AllowAnonymous) hosts.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"];
     }
 
-    private static RateLimitPartition<string> Partition(HttpContext http)
-    {
-        var most = http.RequestServices.GetRequiredService<IOptions<AccessOptions>>().Value.MaxOpenRequestsPerKey;
-        return most == 0
-            ? RateLimitPartition.GetNoLimiter("")
-            : RateLimitPartition.GetConcurrencyLimiter(PartitionOf(Caller.KeyOf(http).Owner), _ => new ConcurrencyLimiterOptions { PermitLimit = most });
-    }
+    private static int MostOpen(IServiceProvider services) => services.GetRequiredService<IOptions<AccessOptions>>().Value.MaxOpenRequestsPerKey;
+
+    private static RateLimitPartition<string> Partition(HttpContext http) =>
+        RateLimitPartition.GetConcurrencyLimiter(PartitionOf(Caller.KeyOf(http).Owner), _ => new ConcurrencyLimiterOptions { PermitLimit = MostOpen(http.RequestServices) });
 
     /// <summary>An organization's key ids are its own affair.</summary>
     private static string PartitionOf(Owner owner) => $"{owner.Scope}/{owner.Key}";
 
     private static async ValueTask RejectAsync(OnRejectedContext rejected, CancellationToken cancellationToken)
     {
-        var most = rejected.HttpContext.RequestServices.GetRequiredService<IOptions<AccessOptions>>().Value.MaxOpenRequestsPerKey;
+        var most = MostOpen(rejected.HttpContext.RequestServices);
         await ErrorBody.SendAsync(
             rejected.HttpContext,
             new ServingFault(ServingError.QueueFull, $"This key has {most} requests open, the most that one key may have here; wait for one to end.", Code: "too_many_open_requests"),

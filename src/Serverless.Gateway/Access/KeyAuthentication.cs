@@ -1,9 +1,7 @@
 using System.Security.Claims;
-using System.Text.Encodings.Web;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.HostFiltering;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Errors;
 using Serverless.Gateway.OpenAI;
@@ -14,53 +12,67 @@ namespace Serverless.Gateway.Access;
 
 /// <summary>
 /// Who asks: by <c>Authorization: Bearer</c>, against the keys there are now. Where no keys are asked for, a caller of this machine is the local owner; one of another machine is so
-/// only where <see cref="AccessOptions.AllowAnonymous"/> says it.
+/// only where <see cref="AccessOptions.AllowAnonymous"/> says it. The one scheme there is, so no call pays for a look-up of schemes and a handler of its own. Thread-safe.
 /// </summary>
-internal sealed class KeyAuthentication(
-    IApiKeySource keys, IOptions<AccessOptions> access, IOptions<HostFilteringOptions> hosts, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder)
-    : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
+internal sealed class KeyAuthentication(IApiKeySource keys, IOptions<AccessOptions> access, IOptions<HostFilteringOptions> hosts) : IAuthenticationService
 {
     public const string SchemeName = "Bearer";
 
     private const string Prefix = "Bearer ";
 
-    protected override Task<AuthenticateResult> HandleAuthenticateAsync() => Task.FromResult(Find(out var key) is { } refusal
-        ? AuthenticateResult.Fail(refusal)
-        : AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(new Caller(key!)), SchemeName)));
+    private static readonly ClaimsPrincipal Local = new(new Caller(ApiKey.Local with { Admin = true }));
 
-    protected override Task HandleChallengeAsync(AuthenticationProperties properties)
+    private static readonly ClaimsPrincipal Anyone = new(new Caller(ApiKey.Local with { Admin = false }));
+
+    /// <summary>Makes whoever asks the call's user; whoever may not come in stays nobody, and is told why when a door is closed to it.</summary>
+    public void Identify(HttpContext http)
     {
-        Response.Headers.WWWAuthenticate = SchemeName;
-        return ErrorBody.SendAsync(Context, new ServingFault(ServingError.InvalidApiKey, Find(out _) ?? "Give an API key."), Context.RequestAborted);
+        if (Find(http, out var caller) is null) http.User = caller!;
     }
 
-    protected override Task HandleForbiddenAsync(AuthenticationProperties properties) => ErrorBody.SendAsync(
-        Context,
-        new ServingFault(ServingError.NotPermitted, $"{Request.Path} is for operators: ask with a key whose line in the key table ends in 'admin', or, where no keys are asked for, from this machine."),
-        Context.RequestAborted);
+    public Task<AuthenticateResult> AuthenticateAsync(HttpContext context, string? scheme) => Task.FromResult(Find(context, out var caller) is { } refusal
+        ? AuthenticateResult.Fail(refusal)
+        : AuthenticateResult.Success(new AuthenticationTicket(caller!, SchemeName)));
+
+    public Task ChallengeAsync(HttpContext context, string? scheme, AuthenticationProperties? properties)
+    {
+        context.Response.Headers.WWWAuthenticate = SchemeName;
+        return ErrorBody.SendAsync(context, new ServingFault(ServingError.InvalidApiKey, Find(context, out _) ?? "Give an API key."), context.RequestAborted);
+    }
+
+    public Task ForbidAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) => ErrorBody.SendAsync(
+        context,
+        new ServingFault(ServingError.NotPermitted, $"{context.Request.Path} is for operators: ask with a key whose line in the key table ends in 'admin', or, where no keys are asked for, from this machine."),
+        context.RequestAborted);
+
+    public Task SignInAsync(HttpContext context, string? scheme, ClaimsPrincipal principal, AuthenticationProperties? properties) => throw new NotSupportedException("A caller sends its key with each call.");
+
+    public Task SignOutAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) => throw new NotSupportedException("A caller sends its key with each call.");
 
     /// <summary>Why not, or null. Never repeats what was sent.</summary>
-    private string? Find(out ApiKey? key)
+    private string? Find(HttpContext http, out ClaimsPrincipal? caller)
     {
-        key = null;
+        caller = null;
         if (keys.Current is not { } table)
         {
-            var isLocal = IsLocal(Context);
+            var isLocal = IsLocal(http);
             if (!isLocal && !access.Value.AllowAnonymous)
             {
                 return $"This gateway asks for no keys and so serves its own machine alone. Its operator gives it keys (Keys:File), or lets everyone in who reaches it ({AccessOptions.Section}:{nameof(AccessOptions.AllowAnonymous)}).";
             }
 
-            key = ApiKey.Local with { Admin = isLocal };
+            caller = isLocal ? Local : Anyone;
             return null;
         }
 
-        var header = Request.Headers.Authorization.ToString();
+        var header = http.Request.Headers.Authorization.ToString();
         if (header.Length == 0) return "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'; an operator makes one with 'serverless keys create'.";
         if (!header.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase)) return "The Authorization header is not of the form 'Bearer YOUR_KEY'.";
 
-        key = table.Find(header[Prefix.Length..].Trim());
-        return key is null ? "Incorrect API key provided: it is unknown or was revoked." : null;
+        if (table.Find(header[Prefix.Length..].Trim()) is not { } key) return "Incorrect API key provided: it is unknown or was revoked.";
+
+        caller = new ClaimsPrincipal(new Caller(key));
+        return null;
     }
 
     /// <summary>Whether the call comes from this machine, not through a proxy on it, and under a name of its own or one that its operator gave it.</summary>

@@ -28,7 +28,12 @@ internal sealed record ApiEndpoint(EndpointName Name, string IdPrefix, string Op
 
     public static bool TryFind(EndpointName name, [NotNullWhen(true)] out ApiEndpoint? endpoint)
     {
-        endpoint = All.FirstOrDefault(row => row.Name == name);
+        endpoint = null;
+        for (var i = 0; i < All.Count && endpoint is null; i++)
+        {
+            if (All[i].Name == name) endpoint = All[i];
+        }
+
         return endpoint is not null;
     }
 

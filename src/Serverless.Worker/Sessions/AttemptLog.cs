@@ -52,6 +52,9 @@ internal sealed class AttemptLog(IRequestLog log, Assignment assignment, Func<Ca
     /// <summary>What it took; null until its engine has ended it.</summary>
     public TokenUsage? Usage { get; private set; }
 
+    /// <summary>Whether a write is under way.</summary>
+    public bool IsWriting => _writing is not null;
+
     /// <summary>Whether the log itself failed: nothing can be said through it.</summary>
     public bool Failed { get; private set; }
 

@@ -137,7 +137,7 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
     private async Task<AttemptOutcome> RunAsync(RunningAttempt attempt)
     {
         var outcome = await runner.RunAsync(attempt);
-        attempt.Stop(outcome); // a write that is under way ends with it
+        if (attempt.Log.IsWriting) attempt.Stop(outcome); // what is under way ends with it
         await attempt.Log.SettleAsync();
         return outcome;
     }

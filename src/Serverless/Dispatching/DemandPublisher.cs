@@ -4,8 +4,8 @@ using Serverless.Demand;
 namespace Serverless.Dispatching;
 
 /// <summary>
-/// Turns a dispatcher's state into <see cref="ModelDemand"/>: at once when work comes or goes, ten times a second while there is some, once a second while its rates fade, and a last
-/// time when it falls asleep; from then on its gateway renews it with all others (<see cref="IDemandFeed.Renew"/>). Not thread-safe.
+/// Turns a dispatcher's state into <see cref="ModelDemand"/>: at once when work comes or goes (that it went ten times a second at most), ten times a second while there is some, once a
+/// second while its rates fade, and a last time when it falls asleep; from then on its gateway renews it with all others (<see cref="IDemandFeed.Renew"/>). Not thread-safe.
 /// </summary>
 internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimeProvider time)
 {
@@ -20,8 +20,12 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     private readonly ArrivalRate _recent = new(5);
     private readonly ServedRate _served = new();
     private DateTimeOffset _publishedAt;
+    private DateTimeOffset _wentAt = DateTimeOffset.MinValue;
     private bool _hadWork;
     private bool _wasLast;
+
+    /// <summary>Whether it is yet to be told that the work went: short requests one after the other come and go hundreds of times a second, and each change is planned for.</summary>
+    public bool IsOwed { get; private set; }
 
     /// <summary>What requests take at replicas.</summary>
     public RunTimes Runs { get; } = new();
@@ -56,8 +60,10 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         var now = time.GetUtcNow();
         var hasWork = tracked > 0 || replicas.Any(replica => replica.Claims.Count > 0);
         _served.Tick(now, hasWork);
-        if (hasWork == _hadWork && isLast == _wasLast && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval)) return;
+        IsOwed = _hadWork && !hasWork && !isLast && now - _wentAt < BusyInterval;
+        if (IsOwed || (hasWork == _hadWork && isLast == _wasLast && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval))) return;
 
+        if (_hadWork && !hasWork) _wentAt = now;
         (_publishedAt, _hadWork, _wasLast) = (now, hasWork, isLast);
         feed.Publish(new ModelDemand
         {

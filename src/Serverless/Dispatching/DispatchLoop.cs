@@ -49,7 +49,7 @@ internal sealed class DispatchLoop
     }
 
     /// <summary>How often it wants to be ticked: never, while it sleeps.</summary>
-    public TimeSpan Rhythm => _table.Count > 0 ? BusyRhythm : IsAwake ? IdleRhythm : Timeout.InfiniteTimeSpan;
+    public TimeSpan Rhythm => _table.Count > 0 || _publisher.IsOwed ? BusyRhythm : IsAwake ? IdleRhythm : Timeout.InfiniteTimeSpan;
 
     /// <summary>Whether it looks for work; otherwise an input wakes it.</summary>
     public bool IsAwake { get; private set; } = true;

@@ -46,6 +46,30 @@ public sealed class SleepTests
     }
 
     [Fact]
+    public void Work_that_comes_and_goes_all_the_time_is_told_to_be_gone_ten_times_a_second_at_most()
+    {
+        var scene = new LoopScene();
+        var (replica, said) = scene.Connect("w");
+        Serve();
+        scene.Demand.Latest(TestRequests.Model)!.HasWork.ShouldBeFalse("the first time it is told at once");
+        scene.Loop.Rhythm.ShouldBe(TimeSpan.FromSeconds(1));
+
+        Serve();
+        scene.Demand.Latest(TestRequests.Model)!.HasWork.ShouldBeTrue("each time would be two plans for a request that took no time");
+        scene.Loop.Rhythm.ShouldBe(TimeSpan.FromMilliseconds(100));
+        scene.Pass(TimeSpan.FromMilliseconds(100));
+
+        scene.Demand.Latest(TestRequests.Model)!.HasWork.ShouldBeFalse();
+        scene.Loop.Rhythm.ShouldBe(TimeSpan.FromSeconds(1));
+
+        void Serve()
+        {
+            scene.Submit();
+            scene.Leave(replica, said.Assigned.Last());
+        }
+    }
+
+    [Fact]
     public async Task A_thousand_models_without_work_take_a_handful_of_calls_a_second_and_the_first_request_of_each_needs_no_time_at_all()
     {
         var models = Enumerable.Range(0, 1000).Select(number => new ModelName($"model-{number}")).ToArray();
