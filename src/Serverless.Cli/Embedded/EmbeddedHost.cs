@@ -15,6 +15,7 @@ using Serverless.Cli.Shell;
 using Serverless.Demand;
 using Serverless.Gateway;
 using Serverless.Hosting.Keys;
+using Serverless.Hosting.MassTransit;
 using Serverless.Hosting.Telemetry;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
@@ -68,6 +69,7 @@ internal static class EmbeddedHost
             .AddSingleton<IWorkerSessions>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddSingleton<IDispatcherConnector>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddMemoryEvents()
+            .AddMessages(builder.Configuration, MassTransitOptions.InMemory)
             .AddDispatchers() // parts stop in the reverse order: replicas drain while their dispatchers still answer
             .AddLocalReplicas()
             .AddScaler()

@@ -1,0 +1,69 @@
+using MassTransit;
+using Microsoft.Extensions.Options;
+using Serverless.Errors;
+using Serverless.Hosting.RabbitMq.Connection;
+
+namespace Serverless.Hosting.MassTransit;
+
+/// <summary><see cref="IMessageSender"/> over the bus of this process. Thread-safe.</summary>
+internal sealed class BusSender(IBusControl bus, IOptions<MassTransitOptions> options, IOptions<RabbitMqOptions> broker, MessageMetrics metrics, TimeProvider time) : IMessageSender
+{
+    /// <summary>A bus whose broker is away waits for it, so we do not.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+
+    private static readonly string[] Schemes = ["queue", "exchange", "topic", "rabbitmq", "rabbitmqs", "amqp", "amqps", "loopback"];
+
+    private readonly Uri _streams = new("queue:" + options.Value.StreamQueue);
+
+    public async Task SendAsync<T>(Uri? address, T message, MessageNames names, CancellationToken cancellationToken)
+        where T : class
+    {
+        using var limit = new CancellationTokenSource(Patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            if (address is null)
+            {
+                await bus.Publish(message, context => Name(context, names), either.Token);
+            }
+            else
+            {
+                var endpoint = await bus.GetSendEndpoint(address);
+                await endpoint.Send(message, context => Name(context, names), either.Token);
+            }
+
+            metrics.Sent(typeof(T).Name, isPublished: address is null);
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            metrics.Unsent(typeof(T).Name);
+            var why = limit.IsCancellationRequested ? $"it did not take it within {Patience.TotalSeconds:0} s" : $"{exception.GetType().Name}: {exception.Message}";
+            throw new ServingException(new ServingFault(ServingError.StoreUnavailable, $"The message bus has not taken {typeof(T).Name} for {(address is null ? "its subscribers" : $"'{Shown(address)}'")}: {why}"), exception);
+        }
+    }
+
+    public Task SendAsync(FollowInference follow, MessageNames names, CancellationToken cancellationToken) => SendAsync(_streams, follow, names, cancellationToken);
+
+    public bool IsConnected => bus.CheckHealth().Status == BusHealthStatus.Healthy;
+
+    public string? WhyNot(Uri address)
+    {
+        if (!address.IsAbsoluteUri || !Schemes.Contains(address.Scheme, StringComparer.Ordinal)) return $"'{Shown(address)}' is no address of this bus; it takes exchange:NAME of a receive endpoint, or the address of one";
+
+        var name = Uri.UnescapeDataString(address.AbsolutePath.Split('/')[^1]);
+        var isOurs = name == options.Value.Queue || name == options.Value.CancelQueue || name == options.Value.StreamQueue || name.StartsWith(broker.Value.Prefix + ".", StringComparison.Ordinal);
+        if (name.Length == 0 || isOurs) return $"'{Shown(address)}' names {(isOurs ? "a queue of the gateways" : "nothing")}; give the name of a receive endpoint of yours";
+        return null;
+    }
+
+    private static string Shown(Uri address) => address is { IsAbsoluteUri: true, UserInfo.Length: > 0 } ? address.GetComponents(UriComponents.AbsoluteUri & ~UriComponents.UserInfo, UriFormat.SafeUnescaped) : address.OriginalString;
+
+    private static void Name(SendContext context, MessageNames names)
+    {
+        context.MessageId = names.MessageId;
+        context.RequestId = names.RequestId;
+        context.CorrelationId = names.CorrelationId ?? context.CorrelationId;
+        context.ConversationId = names.ConversationId ?? context.ConversationId;
+        if (names.TraceParent is { } trace) context.Headers.Set(MessageReceiver.TraceHeader, trace);
+    }
+}
