@@ -106,7 +106,7 @@ internal sealed class Asking(IBusControl bus, Results results)
 
     private static SubmitInference Ask(string prompt) => new()
     {
-        Body = JsonSerializer.Serialize(new { messages = new[] { new { role = "user", content = prompt } }, max_tokens = 64, temperature = 0 }),
+        Body = JsonSerializer.Serialize(new { messages = new[] { new { role = "user", content = prompt } }, max_tokens = 32, temperature = 0 }),
         Model = Model,
         CorrelationId = NewId.NextGuid(),
         Metadata = new Dictionary<string, string>(StringComparer.Ordinal) { ["sample"] = "messaging" },

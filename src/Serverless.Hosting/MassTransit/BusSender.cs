@@ -11,9 +11,10 @@ internal sealed class BusSender(IBusControl bus, IOptions<MassTransitOptions> op
     /// <summary>A bus whose broker is away waits for it, so we do not.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
-    private static readonly string[] Schemes = ["queue", "exchange", "topic", "rabbitmq", "rabbitmqs", "amqp", "amqps", "loopback"];
+    /// <summary>None that declares a queue: it is its owner's to say how.</summary>
+    private static readonly string[] Schemes = ["exchange", "topic", "rabbitmq", "rabbitmqs", "amqp", "amqps", "loopback"];
 
-    private readonly Uri _streams = new("queue:" + options.Value.StreamQueue);
+    private readonly Uri _streams = new("exchange:" + options.Value.StreamQueue);
 
     public async Task SendAsync<T>(Uri? address, T message, MessageNames names, CancellationToken cancellationToken)
         where T : class

@@ -1,6 +1,7 @@
 using MassTransit;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using Serverless.Hosting.MassTransit;
 using Serverless.Hosting.RabbitMq.Connection;
@@ -10,6 +11,9 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Puts MassTransit into a host. Options from <c>MassTransit</c>.</summary>
 public static class MassTransitServices
 {
+    /// <summary>Tag of MassTransit's own health check.</summary>
+    private const string OwnCheck = "masstransit";
+
     /// <summary>
     /// Messages of other services, where they are switched on; the host brings <see cref="IInferenceMessages"/>. False: they are off, and nothing was added but the options, which are checked all
     /// the same.
@@ -37,10 +41,14 @@ public static class MassTransitServices
             host.ConsumerStopTimeout = TimeSpan.FromSeconds(15); // what is cut off then goes back to its queue
             host.StopTimeout = TimeSpan.FromSeconds(20);
         });
+        services.PostConfigure<HealthCheckServiceOptions>(checks =>
+        {
+            foreach (var check in checks.Registrations.Where(check => check.Tags.Contains(OwnCheck)).ToArray()) checks.Registrations.Remove(check); // readiness asks BusDependency
+        });
         services.AddMassTransit(bus =>
         {
             bus.DisableUsageTelemetry();
-            bus.ConfigureHealthCheckOptions(check => check.Tags.Add("masstransit")); // readiness asks BusDependency
+            bus.ConfigureHealthCheckOptions(check => check.Tags.Add(OwnCheck));
             bus.AddConsumer<SubmitInferenceConsumer>();
             bus.AddConsumer<CancelInferenceConsumer>();
             bus.AddConsumer<FollowInferenceConsumer>();
@@ -53,7 +61,8 @@ public static class MassTransitServices
     private static void ConfigureInMemory(IBusRegistrationContext context, IInMemoryBusFactoryConfigurator bus)
     {
         var options = context.GetRequiredService<IOptions<MassTransitOptions>>().Value;
-        foreach (var queue in Queues(options)) bus.ReceiveEndpoint(queue.Name, endpoint => Configure(context, endpoint, queue));
+        IReceiveEndpointConfigurator? streams = null;
+        foreach (var queue in Queues(options)) bus.ReceiveEndpoint(queue.Name, endpoint => Configure(context, endpoint, queue, ref streams));
     }
 
     private static void ConfigureRabbitMq(IBusRegistrationContext context, IRabbitMqBusFactoryConfigurator bus)
@@ -74,25 +83,29 @@ public static class MassTransitServices
             host.Heartbeat(broker.Heartbeat);
             if (isTls) host.UseSsl(tls => tls.ServerName = url.DnsSafeHost);
         });
+        IReceiveEndpointConfigurator? streams = null;
         foreach (var queue in Queues(options))
         {
             bus.ReceiveEndpoint(queue.Name, endpoint =>
             {
                 if (options.QuorumQueues) endpoint.SetQuorumQueue();
-                Configure(context, endpoint, queue);
+                Configure(context, endpoint, queue, ref streams);
             });
         }
     }
 
+    /// <summary>The queue of streams first: the others send to it.</summary>
     private static IEnumerable<MessageQueue> Queues(MassTransitOptions options) =>
     [
+        new(options.StreamQueue, options.MaxStreams, options.MaxStreams, typeof(FollowInferenceConsumer)) { IsOurs = true },
         new(options.Queue, options.Prefetch, options.Concurrency, typeof(SubmitInferenceConsumer)),
         new(options.CancelQueue, options.Prefetch, options.Concurrency, typeof(CancelInferenceConsumer)),
-        new(options.StreamQueue, options.MaxStreams, options.MaxStreams, typeof(FollowInferenceConsumer)) { IsOurs = true },
     ];
 
-    private static void Configure(IBusRegistrationContext context, IReceiveEndpointConfigurator endpoint, MessageQueue queue)
+    private static void Configure(IBusRegistrationContext context, IReceiveEndpointConfigurator endpoint, MessageQueue queue, ref IReceiveEndpointConfigurator? streams)
     {
+        if (queue.IsOurs) streams = endpoint;
+        else if (streams is not null) endpoint.AddDependency(streams); // a message to a queue that is not there yet would be lost
         endpoint.PrefetchCount = queue.Prefetch;
         endpoint.ConcurrentMessageLimit = queue.Concurrency;
         endpoint.PublishFaults = false; // who asked is told by an InferenceFailed

@@ -30,7 +30,12 @@ internal sealed partial class MessageReceiver(IOptions<MassTransitOptions> optio
         {
             var verdict = await HandleAsync(context, isLastTry, handle);
             if (verdict.Answer == BrokerAnswer.Retry && isLastTry) verdict = MessageVerdict.Refused(verdict.Fault!);
-            if (verdict.Answer == BrokerAnswer.Retry) await ReturnAsync(context, first);
+            if (verdict.Answer == BrokerAnswer.Retry)
+            {
+                LogRetried(typeof(T).Name, context.MessageId, verdict.Fault!.Error, verdict.Fault.Message);
+                await ReturnAsync(context, first);
+            }
+
             answer = verdict.Answer;
             if (verdict.Answer == BrokerAnswer.DeadLetter)
             {
@@ -111,6 +116,9 @@ internal sealed partial class MessageReceiver(IOptions<MassTransitOptions> optio
 
     [LoggerMessage(LogLevel.Information, "{Type} {Message} is refused as {Error} and goes to the queue of errors: {Reason}")]
     private partial void LogRefused(string type, Guid? message, ServingError error, string reason);
+
+    [LoggerMessage(LogLevel.Information, "{Type} {Message} cannot be taken now ({Error}) and is tried again: {Reason}")]
+    private partial void LogRetried(string type, Guid? message, ServingError error, string reason);
 
     [LoggerMessage(LogLevel.Error, "Failed on {Type} {Message}; it is tried again.")]
     private partial void LogFailed(Exception exception, string type, Guid? message);
