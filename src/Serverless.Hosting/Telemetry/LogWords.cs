@@ -22,6 +22,7 @@ internal static class LogWords
             ("Serverless.Hosting.Keys", "keys"),
             ("Serverless.Hosting.Manifests", "models"),
             ("Serverless.Hosting.MassTransit", "message"),
+            ("Serverless.Hosting.Probes", "probe"),
             ("Serverless.Hosting.RabbitMq", "broker"),
             ("Serverless.Hosting.Redis", "redis"),
             ("Serverless.Hosting.Redis.Catalog", "models"),

@@ -41,6 +41,25 @@ public sealed class BrowserTests
     }
 
     [Theory]
+    [InlineData("GET", "/v1/nope", HttpStatusCode.NotFound)]
+    [InlineData("PUT", "/v1/models", HttpStatusCode.MethodNotAllowed)]
+    [InlineData("GET", Chat, HttpStatusCode.MethodNotAllowed)]
+    public async Task A_page_may_read_that_what_it_asks_for_is_not_there(string method, string path, HttpStatusCode status)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(Allowed);
+
+        using var preflight = await PreflightAsync(gateway, path, Page);
+        using var asked = await gateway.AskAsync(new HttpMethod(method), path, ("Origin", Page));
+        using var foreign = await gateway.AskAsync(new HttpMethod(method), path, ("Origin", "https://evil.example"));
+
+        preflight.StatusCode.ShouldBe(HttpStatusCode.NoContent);
+        Header(preflight, "Access-Control-Allow-Origin").ShouldBe(Page);
+        asked.StatusCode.ShouldBe(status);
+        Header(asked, "Access-Control-Allow-Origin").ShouldBe(Page);
+        Header(foreign, "Access-Control-Allow-Origin").ShouldBe("");
+    }
+
+    [Theory]
     [InlineData(Chat, "https://evil.example")]
     [InlineData("/admin/pools", Page)]
     [InlineData("/metrics", Page)]
