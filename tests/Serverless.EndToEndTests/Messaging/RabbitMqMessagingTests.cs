@@ -6,7 +6,9 @@ using RabbitMQ.Client;
 using Serverless.Contracts;
 using Serverless.EndToEndTests.Parts;
 using Serverless.EndToEndTests.RabbitMq;
+using Serverless.Gateway.Messaging;
 using Serverless.Hosting.Telemetry;
+using Serverless.Requests;
 using Shouldly;
 
 namespace Serverless.EndToEndTests.Messaging;
@@ -107,7 +109,18 @@ public sealed class RabbitMqMessagingTests : IAsyncLifetime
         await UntilAsync(async () => await bus.FindFaultAsync(Token) is not null);
         await _broker.StartAsync(Token);
 
-        await service.UntilAsync(() => service.Completed.Count == 61 && service.Deltas.Values.Count(IsWhole) == 60);
+        try
+        {
+            await service.UntilAsync(() => service.Completed.Count == 61 && service.Deltas.Values.Count(IsWhole) == 60);
+        }
+        catch (InvalidOperationException exception)
+        {
+            var missing = service.Deltas.Keys.Except(service.Completed.Keys, StringComparer.Ordinal).ToArray();
+            var records = platform.Host.Services.GetRequiredService<MessageRecords>();
+            var kept = await Task.WhenAll(missing.Select(async id => (await records.FindAsync(new RequestId(id), Token))?.Record.ToString()));
+            throw new InvalidOperationException($"{exception.Message}; without a result: {string.Join(", ", missing)}: {string.Join('\n', kept)}; {await _broker.ListQueuesAsync(Token)}", exception);
+        }
+
         service.Completed.Values.ShouldAllBe(results => results.Count == 1);
         service.Failed.ShouldBeEmpty();
         foreach (var (id, stream) in service.Deltas)
