@@ -63,6 +63,9 @@ public enum ServingError
     /// <summary>No request of that id is known to this owner: it never was, is forgotten, or is another's.</summary>
     RequestNotFound,
 
+    /// <summary>No file of that id is this owner's: it never was, was deleted, has expired, or is another's.</summary>
+    FileNotFound,
+
     /// <summary>An <c>Idempotency-Key</c> came again with another body.</summary>
     IdempotencyConflict,
 

@@ -32,6 +32,7 @@ public static class ServingErrors
         Row(ServingError.InvalidApiKey, 401, Invalid, "invalid_api_key", 16, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.NotPermitted, 403, Invalid, "not_permitted", 7, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.RequestNotFound, 404, Invalid, "request_not_found", 5, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.FileNotFound, 404, Invalid, null, 5, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.IdempotencyConflict, 400, Invalid, "idempotency_key_reused", 9, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.DeadlineUnreachable, 503, Unavailable, "deadline_unreachable", 14, BrokerAnswer.Retry, ErrorSeverity.Information, 30),
         Row(ServingError.MalformedMessage, 400, Invalid, "malformed_message", 3, BrokerAnswer.DeadLetter, ErrorSeverity.Warning),
