@@ -139,7 +139,7 @@ internal sealed class LocalFileStore(string folder, TimeProvider time, Action<Pu
     private FileStream Create(string path)
     {
         Directory.CreateDirectory(_writing);
-        return new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, System.IO.FileOptions.Asynchronous);
+        return new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read, 0, System.IO.FileOptions.Asynchronous);
     }
 
     private void Rename(string temporary, FileKey key)

@@ -3,7 +3,7 @@ namespace Serverless.Files;
 /// <summary>Port: bytes by a key, and nothing else: whose they are and what they are called is in documents. Local directory; S3.</summary>
 /// <remarks>
 /// A store that cannot be reached: every call, and every read of an open stream, throws <see cref="Errors.ServingException"/> with <see cref="Errors.ServingError.StoreUnavailable"/> after a
-/// bounded time. What the content of a put throws comes through as it is, and nothing is kept.
+/// bounded time; a put or delete that ended so may have happened all the same, whole. What the content of a put throws comes through as it is, and nothing is kept.
 /// </remarks>
 public interface IFileStore
 {
