@@ -12,17 +12,17 @@ internal static class FileContent
 
     public static async Task SendAsync(HttpContext http, FileDirectory directory, FileMetrics metrics, StoredFile file)
     {
-        var (request, response) = (http.Request.GetTypedHeaders(), http.Response);
+        var (askedHeaders, response) = (http.Request.GetTypedHeaders(), http.Response);
         var tag = new EntityTagHeaderValue($"\"{file.Sha256}\"");
         Describe(response, file, tag);
-        if (request.IfNoneMatch.Any(known => known.Equals(EntityTagHeaderValue.Any) || known.Compare(tag, useStrongComparison: false)))
+        if (askedHeaders.IfNoneMatch.Any(known => known.Equals(EntityTagHeaderValue.Any) || known.Compare(tag, useStrongComparison: false)))
         {
             response.StatusCode = StatusCodes.Status304NotModified;
             return;
         }
 
-        var ranged = request.IfRange is not { } ifRange || ifRange.EntityTag?.Compare(tag, useStrongComparison: true) == true;
-        var (first, length) = ranged && request.Range is { Unit.Value: "bytes", Ranges: { Count: 1 } ranges } ? Select(ranges.First(), file.Bytes) : (0, file.Bytes);
+        var ranged = askedHeaders.IfRange is not { } ifRange || ifRange.EntityTag?.Compare(tag, useStrongComparison: true) == true;
+        var (first, length) = ranged && askedHeaders.Range is { Unit.Value: "bytes", Ranges: { Count: 1 } ranges } ? Select(ranges.First(), file.Bytes) : (0, file.Bytes);
         if (length == 0 && file.Bytes > 0 || first < 0)
         {
             response.StatusCode = StatusCodes.Status416RangeNotSatisfiable;

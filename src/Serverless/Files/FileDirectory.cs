@@ -8,7 +8,7 @@ namespace Serverless.Files;
 
 /// <summary>
 /// Files by their owner. A file is there from the moment its document is, which is after its bytes are durable, and until its document is gone, which is before its bytes are: no file lacks
-/// bytes, and bytes without a file are swept (<see cref="FileSweep"/>). Another team's file is not there. Thread-safe.
+/// bytes, and bytes without a file are swept (<see cref="FileSweep"/>; ADR 17). Another team's file is not there. Thread-safe.
 /// </summary>
 public sealed class FileDirectory(IFileStore store, IDocumentStore documents, FileLimits limits, TimeProvider time)
 {
@@ -156,10 +156,9 @@ public sealed class FileDirectory(IFileStore store, IDocumentStore documents, Fi
     /// <summary>What is said of a file that is too long.</summary>
     /// <param name="actual">How long it is, in words.</param>
     public ServingFault TooLong(string actual) => new(
-        ServingError.BodyTooLarge,
+        ServingError.FileTooLarge,
         string.Create(CultureInfo.InvariantCulture, $"The file is {actual}; the limit is {limits.MaxFileBytes} bytes (Files:MaxFileBytes). Split it, a batch into several."),
-        "file",
-        "file_too_large");
+        "file");
 
     internal static DocumentKey Key(string scope, string id) => new(Collection, scope, id);
 

@@ -53,7 +53,7 @@ internal sealed class FileUsage(IDocumentStore documents, FileLimits limits, Tim
     }
 
     private static ServingException Full(string why) => new(new ServingFault(
-        ServingError.InvalidRequest, $"There is no room for the file: {why}. Delete files (DELETE /v1/files/ID), or let them expire sooner.", "file", "storage_limit_exceeded"));
+        ServingError.StorageFull, $"There is no room for the file: {why}. Delete files (DELETE /v1/files/ID), or let them expire sooner.", "file"));
 
     private async ValueTask<(Dictionary<string, UsedBytes> Files, SaveCondition Condition)> ReadAsync(string scope, CancellationToken cancellationToken)
     {

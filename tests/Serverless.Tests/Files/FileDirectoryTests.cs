@@ -130,13 +130,13 @@ public sealed class FileDirectoryTests : IDisposable
         _limits = new FileLimits { MaxFileBytes = 1000, MaxOwnerBytes = 1000, MaxOwnerFiles = 2 };
         var first = await CreateAsync(Acme, bytes: 600, expires: TimeSpan.FromHours(1));
         var fault = await FaultAsync(() => CreateAsync(Acme, bytes: 500));
-        (fault.Error, fault.Code, fault.Param).ShouldBe((ServingError.InvalidRequest, "storage_limit_exceeded", "file"));
+        (fault.Error, fault.Param).ShouldBe((ServingError.StorageFull, "file"));
         foreach (var told in new[] { "600", "500", "1000", "MaxOwnerBytes" }) fault.Message.ShouldContain(told);
         _folder.Files.Count.ShouldBe(1, "what was refused is not kept");
 
         await CreateAsync(Acme, bytes: 10);
         (await FaultAsync(() => CreateAsync(Acme, bytes: 1))).Message.ShouldContain("MaxOwnerFiles");
-        (await FaultAsync(() => Directory.RequireRoomAsync(Acme, 1, Token).AsTask())).Code.ShouldBe("storage_limit_exceeded");
+        (await FaultAsync(() => Directory.RequireRoomAsync(Acme, 1, Token).AsTask())).Error.ShouldBe(ServingError.StorageFull);
         await CreateAsync(Rival, bytes: 900);
 
         await Directory.DeleteAsync(Acme, first.Id, Token);
@@ -172,7 +172,7 @@ public sealed class FileDirectoryTests : IDisposable
     {
         var fault = await FaultAsync(() => CreateAsync(Acme, bytes: 1001));
 
-        (fault.Error, fault.Code, fault.Param).ShouldBe((ServingError.BodyTooLarge, "file_too_large", "file"));
+        (fault.Error, fault.Param).ShouldBe((ServingError.FileTooLarge, "file"));
         fault.Message.ShouldContain("1000");
         _folder.Files.ShouldBeEmpty();
     }
