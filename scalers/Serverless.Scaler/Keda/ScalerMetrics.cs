@@ -1,13 +1,14 @@
 using System.Diagnostics.Metrics;
 using Serverless.Catalog;
 using Serverless.Demand;
+using Serverless.Hosting.Telemetry;
 using Serverless.Scaling.Capacity;
 using Serverless.Scaling.Plans;
 
 namespace Serverless.Scaler.Keda;
 
 /// <summary>The scaler's figures.</summary>
-internal sealed class ScalerMetrics
+internal sealed class ScalerMetrics : IDisposable
 {
     public const string MeterName = "Serverless.Scaler";
 
@@ -17,6 +18,7 @@ internal sealed class ScalerMetrics
     private readonly Histogram<double> _duration;
     private readonly UpDownCounter<long> _streams;
     private readonly Counter<long> _pushes;
+    private readonly PassingGauges _gauges;
 
     public ScalerMetrics(IMeterFactory meters, ICatalogSource catalog, ScalePlans plans, LeasedPlanner planner, IDemandFeed demand, ICapacityFeed capacity, TimeProvider time)
     {
@@ -28,15 +30,27 @@ internal sealed class ScalerMetrics
         meter.CreateObservableGauge("serverless.scaler.plan.age", () => plans.Age is { } age ? [new Measurement<double>(age.TotalSeconds)] : Array.Empty<Measurement<double>>(), "s", "Time since the planner was last heard of.");
         meter.CreateObservableGauge("serverless.scaler.planner", () => planner.Leads ? 1 : 0, "{planner}", "1 while this scaler is the planner.");
         meter.CreateObservableGauge(
-            "serverless.scaler.desired_replicas",
-            () => catalog.Current.Pools.Select(pool => new Measurement<int>(plans.Latest(pool.Name)?.Replicas ?? 0, Tags(pool))),
-            "{replica}",
-            "Replicas each pool should have.");
-        meter.CreateObservableGauge(
             "serverless.scaler.active_pools",
             () => catalog.Current.Pools.Count(pool => plans.Latest(pool.Name) is { Active: true }),
             "{pool}",
             "Pools that must not be scaled to zero now.");
+        _gauges = new PassingGauges(meters, MeterName, (passing, gauges) => CreateGauges(passing, gauges, catalog, plans, demand, capacity));
+    }
+
+    public void Dispose() => _gauges.Dispose();
+
+    private void CreateGauges(Meter meter, PassingGauges gauges, ICatalogSource catalog, ScalePlans plans, IDemandFeed demand, ICapacityFeed capacity)
+    {
+        meter.CreateObservableGauge(
+            "serverless.scaler.desired_replicas",
+            () =>
+            {
+                var pools = catalog.Current.Pools;
+                gauges.Telling(pools.Select(pool => pool.Name.Value));
+                return pools.Select(pool => new Measurement<int>(plans.Latest(pool.Name)?.Replicas ?? 0, Tags(pool)));
+            },
+            "{replica}",
+            "Replicas each pool should have.");
         meter.CreateObservableGauge(
             "serverless.scaler.stock",
             () => from pool in catalog.Current.Pools let available = capacity.Latest(pool.Name).Available where available is not null select new Measurement<int>(available.Value, Tags(pool)),
@@ -44,7 +58,7 @@ internal sealed class ScalerMetrics
             "Replicas that nodes have room for beyond those there are, where that is known.");
         meter.CreateObservableGauge(
             "serverless.scaler.demand.age",
-            () => from model in catalog.Current.Models let latest = demand.Latest(model.Name) where latest is not null select new Measurement<double>(latest.Age(time.GetUtcNow()).TotalSeconds, new KeyValuePair<string, object?>("model", model.Name.Value)),
+            () => from model in catalog.Current.Models let latest = demand.Latest(model.Name) where latest is not null select new Measurement<double>(latest.Age(_time.GetUtcNow()).TotalSeconds, new KeyValuePair<string, object?>("model", model.Name.Value)),
             "s",
             "Time since a model's dispatcher was last heard of, where it ever was.");
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
+using System.Text;
 using System.Text.Json;
 
 namespace Serverless.Cli.Client;
@@ -11,10 +12,15 @@ internal sealed class ServingClient : IDisposable
 {
     private const int LongestReason = 300;
 
-    private readonly HttpClient _http;
+    /// <summary>How long a whole answer may take that no model gives.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    public ServingClient(Uri server, string? apiKey, HttpMessageHandler handler)
+    private readonly HttpClient _http;
+    private readonly TimeProvider _time;
+
+    public ServingClient(Uri server, string? apiKey, HttpMessageHandler handler, TimeProvider? time = null)
     {
+        _time = time ?? TimeProvider.System;
         // A cold model may take minutes to its first token; the caller's cancellation is the limit.
         _http = new HttpClient(handler) { BaseAddress = server, Timeout = Timeout.InfiniteTimeSpan };
         if (apiKey is { Length: > 0 }) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", apiKey);
@@ -42,53 +48,56 @@ internal sealed class ServingClient : IDisposable
     public Task<DeadLetterRow> DeadLetterAsync(string id, CancellationToken cancellationToken) => ReadAsync($"admin/dead-letters/{Uri.EscapeDataString(id)}", Letter, cancellationToken);
 
     /// <summary>Sends a dead letter through again; the new request's id.</summary>
-    public async Task<string> RedriveAsync(string id, CancellationToken cancellationToken)
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"admin/dead-letters/{Uri.EscapeDataString(id)}/redrive");
-        using var response = await SendAsync(request, cancellationToken);
-        using var document = await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken);
-        return document.RootElement.GetProperty("request").GetString()!;
-    }
+    public Task<string> RedriveAsync(string id, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Post, $"admin/dead-letters/{Uri.EscapeDataString(id)}/redrive", root => root.GetProperty("request").GetString()!, cancellationToken);
 
-    public async Task RemoveDeadLetterAsync(string id, CancellationToken cancellationToken)
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Delete, $"admin/dead-letters/{Uri.EscapeDataString(id)}");
-        using var response = await SendAsync(request, cancellationToken);
-    }
+    public Task RemoveDeadLetterAsync(string id, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Delete, $"admin/dead-letters/{Uri.EscapeDataString(id)}", static root => root.ValueKind == JsonValueKind.Object ? true : throw new FormatException(), cancellationToken);
 
     /// <summary>Streams one answer.</summary>
     /// <exception cref="ServingClientException">The server refused it, failed, or broke off.</exception>
     public async IAsyncEnumerable<ChatUpdate> ChatAsync(
         IReadOnlyList<ChatTurn> conversation, ChatSettings settings, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "v1/chat/completions") { Content = Body(conversation, settings) };
+        const string Path = "v1/chat/completions";
+        const string Data = "data: ";
+        using var request = new HttpRequestMessage(HttpMethod.Post, Path) { Content = Body(conversation, settings) };
         using var response = await SendAsync(request, cancellationToken);
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         using var reader = new StreamReader(stream);
 
-        var finish = "";
+        var (finish, isStream) = ("", false);
         while (await ReadLineAsync(reader, cancellationToken) is { } line)
         {
             if (line.StartsWith(':')) yield return new ChatUpdate.Waiting(line[1..].Trim());
-            if (!line.StartsWith("data: ", StringComparison.Ordinal)) continue;
+            isStream |= line.StartsWith(':') || line.StartsWith(Data, StringComparison.Ordinal);
+            if (!line.StartsWith(Data, StringComparison.Ordinal)) continue;
             if (line == "data: [DONE]") yield break;
 
-            using var chunk = JsonDocument.Parse(line["data: ".Length..]);
-            if (chunk.RootElement.TryGetProperty("error", out var error)) throw new ServingClientException(error.GetProperty("message").GetString()!);
-
-            foreach (var choice in chunk.RootElement.GetProperty("choices").EnumerateArray())
-            {
-                if (choice.GetProperty("delta").TryGetProperty("content", out var content) && content.GetString() is { Length: > 0 } text) yield return new ChatUpdate.Text(text);
-                if (choice.TryGetProperty("finish_reason", out var reason) && reason.ValueKind == JsonValueKind.String) finish = reason.GetString()!;
-            }
-
-            if (chunk.RootElement.TryGetProperty("usage", out var usage) && usage.ValueKind == JsonValueKind.Object)
-            {
-                yield return new ChatUpdate.Done(finish, usage.GetProperty("prompt_tokens").GetInt32(), usage.GetProperty("completion_tokens").GetInt32());
-            }
+            foreach (var update in Read(Path, Encoding.UTF8.GetBytes(line[Data.Length..]), chunk => Updates(chunk, ref finish))) yield return update;
         }
 
-        throw new ServingClientException("The connection closed before the answer ended; ask again.");
+        throw isStream ? new ServingClientException("The connection closed before the answer ended; ask again.") : NotAGateway(Path);
+    }
+
+    /// <summary>What one event of a stream says.</summary>
+    private static List<ChatUpdate> Updates(JsonElement chunk, ref string finish)
+    {
+        if (chunk.TryGetProperty("error", out var error)) throw new ServingClientException(error.GetProperty("message").GetString()!);
+
+        var updates = new List<ChatUpdate>();
+        foreach (var choice in chunk.GetProperty("choices").EnumerateArray())
+        {
+            if (choice.GetProperty("delta").TryGetProperty("content", out var content) && content.GetString() is { Length: > 0 } text) updates.Add(new ChatUpdate.Text(text));
+            if (choice.TryGetProperty("finish_reason", out var reason) && reason.ValueKind == JsonValueKind.String) finish = reason.GetString()!;
+        }
+
+        if (chunk.TryGetProperty("usage", out var usage) && usage.ValueKind == JsonValueKind.Object)
+        {
+            updates.Add(new ChatUpdate.Done(finish, usage.GetProperty("prompt_tokens").GetInt32(), usage.GetProperty("completion_tokens").GetInt32()));
+        }
+
+        return updates;
     }
 
     private static DeadLetterRow Letter(JsonElement letter) => new(
@@ -162,24 +171,45 @@ internal sealed class ServingClient : IDisposable
 
     private static string Number(JsonElement value) => value.ValueKind == JsonValueKind.Number ? value.GetDouble().ToString("0.###", CultureInfo.InvariantCulture) : value.ToString();
 
-    private async Task<T> ReadAsync<T>(string path, Func<JsonElement, T> read, CancellationToken cancellationToken)
+    private Task<T> ReadAsync<T>(string path, Func<JsonElement, T> read, CancellationToken cancellationToken) => AskAsync(HttpMethod.Get, path, read, cancellationToken);
+
+    /// <summary>Asks, and reads a whole answer.</summary>
+    private async Task<T> AskAsync<T>(HttpMethod method, string path, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, path);
-        using var response = await SendAsync(request, cancellationToken);
+        using var patience = new CancellationTokenSource(Patience, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
         {
-            using var document = await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken);
-            return read(document.RootElement);
+            using var request = new HttpRequestMessage(method, path);
+            using var response = await SendAsync(request, either.Token);
+            return Read(path, await response.Content.ReadAsByteArrayAsync(either.Token), read);
         }
-        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new ServingClientException($"{Server}{path} answers, but not as a gateway does. Give the address of a gateway with --url.", exception);
+            throw new ServingClientException($"{Server} did not answer within {Patience.TotalSeconds:0} s. Try again, or give another address with --url or SERVERLESS_URL.", exception) { IsUnreachable = true };
         }
         catch (Exception exception) when (exception is IOException or HttpRequestException)
         {
             throw new ServingClientException($"The answer of {Server} broke off: {exception.Message} Try again.", exception) { IsUnreachable = true };
         }
     }
+
+    /// <summary>Understands what was answered: the one place where what is no gateway's is found out.</summary>
+    private T Read<T>(string path, ReadOnlyMemory<byte> json, Func<JsonElement, T> read)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json);
+            return read(document.RootElement);
+        }
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or ArgumentException)
+        {
+            throw NotAGateway(path, exception);
+        }
+    }
+
+    private ServingClientException NotAGateway(string path, Exception? exception = null) =>
+        new($"{Server}{path} answers, but not as a gateway does. Give the address of a gateway with --url.", exception);
 
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
@@ -197,25 +227,61 @@ internal sealed class ServingClient : IDisposable
 
         using (response)
         {
-            var body = await response.Content.ReadAsStringAsync(cancellationToken);
-            var hint = response.StatusCode == HttpStatusCode.Unauthorized ? " Give a key with --api-key or SERVERLESS_API_KEY." : "";
-            throw new ServingClientException($"{(int)response.StatusCode}: {ErrorMessage(body) ?? NotOurs(body)}{hint}");
+            throw (int)response.StatusCode is >= 300 and < 400 ? Moved(request, response) : await RefusedAsync(response, cancellationToken);
         }
+    }
+
+    private ServingClientException Moved(HttpRequestMessage request, HttpResponseMessage response)
+    {
+        var asked = request.RequestUri!.IsAbsoluteUri ? request.RequestUri : new Uri(Server, request.RequestUri);
+        if (response.Headers.Location is not { } location) return new ServingClientException($"{(int)response.StatusCode}: {Server} sends elsewhere, and does not say where. Give the address of a gateway with --url.") { Status = response.StatusCode };
+
+        // What was asked for is below the gateway's address there as it is here.
+        var (there, path) = (new Uri(asked, location).AbsoluteUri, Server.MakeRelativeUri(asked).ToString());
+        if (there.EndsWith(path, StringComparison.Ordinal)) there = there[..^path.Length];
+        return new ServingClientException($"{(int)response.StatusCode}: {Server} has moved to {there}; give that with --url or SERVERLESS_URL.") { Status = response.StatusCode };
+    }
+
+    private static async Task<ServingClientException> RefusedAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var body = "";
+        try
+        {
+            body = await response.Content.ReadAsStringAsync(cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or HttpRequestException or InvalidOperationException)
+        {
+            // Its status says enough.
+        }
+
+        var (message, code) = ErrorOf(body);
+        var hint = response.StatusCode switch
+        {
+            HttpStatusCode.Unauthorized => " Give a key with --api-key or SERVERLESS_API_KEY.",
+            HttpStatusCode.NotFound when message is null || code == "unknown_url" => " Give the address of a gateway with --url or SERVERLESS_URL.",
+            _ => "",
+        };
+        return new ServingClientException($"{(int)response.StatusCode}: {message ?? NotOurs(body)}{hint}")
+        {
+            Status = response.StatusCode,
+            IsUnreachable = response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout,
+        };
     }
 
     /// <summary>Of a proxy's page, say, the beginning.</summary>
     private static string NotOurs(string body) => body.Length == 0 ? "no reason was given." : body.Length <= LongestReason ? body : $"{body[..LongestReason]}…";
 
-    private static string? ErrorMessage(string body)
+    private static (string? Message, string? Code) ErrorOf(string body)
     {
         try
         {
             using var document = JsonDocument.Parse(body);
-            return document.RootElement.GetProperty("error").GetProperty("message").GetString();
+            var error = document.RootElement.GetProperty("error");
+            return (error.GetProperty("message").GetString(), error.TryGetProperty("code", out var code) ? code.GetString() : null);
         }
         catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            return null;
+            return (null, null);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Serverless.Cli.Client;
 using Serverless.Cli.Shell;
+using Serverless.Hosting.Telemetry;
 using Spectre.Console;
 
 namespace Serverless.Cli.Commands;
@@ -26,8 +27,8 @@ internal sealed class AnswerPrinter(Terminal terminal)
                 case ChatUpdate.Text update:
                     firstToken ??= terminal.Time.GetElapsedTime(started);
                     text.Append(update.Delta);
-                    _console.Profile.Out.Writer.Write(update.Delta);
-                    await _console.Profile.Out.Writer.FlushAsync(cancellationToken);
+                    terminal.WriteAnswer(update.Delta);
+                    terminal.ThrowIfReaderIsGone();
                     break;
                 case ChatUpdate.Done done:
                     _console.WriteLine();
@@ -45,7 +46,7 @@ internal sealed class AnswerPrinter(Terminal terminal)
         if (!terminal.Progress.Profile.Capabilities.Interactive) return await SkipWaitingAsync(reader, static _ => { });
 
         return await terminal.Progress.Status().Spinner(Spinner.Known.Dots).StartAsync(
-            "waiting for the first token", status => SkipWaitingAsync(reader, waiting => status.Status(Markup.Escape(waiting.For))));
+            "waiting for the first token", status => SkipWaitingAsync(reader, waiting => status.Status(Markup.Escape(PlainText.OneLine(waiting.For)))));
     }
 
     private static async Task<bool> SkipWaitingAsync(IAsyncEnumerator<ChatUpdate> reader, Action<ChatUpdate.Waiting> show)
@@ -65,8 +66,9 @@ internal sealed class AnswerPrinter(Terminal terminal)
 
         var decoding = total - (firstToken ?? total);
         var rate = decoding > TimeSpan.Zero ? (done.CompletionTokens - 1) / decoding.TotalSeconds : 0;
-        _console.MarkupLine(string.Create(
+        var summary = string.Create(
             CultureInfo.InvariantCulture,
-            $"[grey]{done.PromptTokens} + {done.CompletionTokens} tokens, first after {firstToken?.TotalSeconds ?? 0:F2} s, then {rate:F0} tokens/s ({done.FinishReason})[/]"));
+            $"{done.PromptTokens} + {done.CompletionTokens} tokens, first after {firstToken?.TotalSeconds ?? 0:F2} s, then {rate:F0} tokens/s ({done.FinishReason})");
+        terminal.Write(summary, new Style(Color.Grey));
     }
 }

@@ -35,7 +35,7 @@ internal static class ChatCommand
 
     private static async Task<int> TalkAsync(Terminal terminal, ServingClient client, ChatSettings settings, CancellationToken cancellationToken)
     {
-        if (terminal.IsInputTyped) terminal.Output.MarkupLine($"[grey]talking to {Markup.Escape(settings.Model)}; /new starts over, /bye ends[/]");
+        if (terminal.IsInputTyped) terminal.Write($"talking to {settings.Model}; /new starts over, /bye ends", new Style(Color.Grey));
         List<ChatTurn> conversation = [];
         while (await AskAsync(terminal, cancellationToken) is { Length: > 0 } line && line != "/bye")
         {
@@ -54,7 +54,7 @@ internal static class ChatCommand
             catch (ServingClientException exception) when (terminal.IsInputTyped)
             {
                 // A person may ask again; a script is to stop.
-                terminal.Output.MarkupLine($"[red]{Markup.Escape(exception.Message)}[/]");
+                terminal.Write(exception.Message, new Style(Color.Red));
                 conversation.RemoveAt(conversation.Count - 1);
             }
         }

@@ -1,3 +1,5 @@
+using Serverless.Hosting.Telemetry;
+
 namespace Serverless.Cli.Commands;
 
 /// <summary>Rows as lines of aligned columns, without rules: as wide as they are, so that a line can be read, cut and searched.</summary>
@@ -12,7 +14,7 @@ internal static class Columns
     /// <param name="width">What the last column is cut to; null: it is whole.</param>
     public static IReadOnlyList<string> Lines(string[] head, IEnumerable<string[]> rows, Range numbers, int? width)
     {
-        string[][] lines = [head, .. rows];
+        string[][] lines = [head, .. rows.Select(row => Array.ConvertAll(row, PlainText.OneLine))];
         var last = head.Length - 1;
         var (firstNumber, count) = numbers.GetOffsetAndLength(head.Length);
         int[] widths = [.. Enumerable.Range(0, last).Select(column => lines.Max(line => line[column].Length))];

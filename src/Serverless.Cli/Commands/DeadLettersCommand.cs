@@ -65,7 +65,7 @@ internal static class DeadLettersCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var client = gateway.Connect(parsed);
-            foreach (var id in parsed.GetValue(ids)!) terminal.Output.Profile.Out.Writer.WriteLine(await act(client, id, cancellationToken));
+            foreach (var id in parsed.GetValue(ids)!) terminal.Write(await act(client, id, cancellationToken));
             return ExitCode.Done;
         });
         return command;
@@ -89,7 +89,7 @@ internal static class DeadLettersCommand
                 letter.Attempts.ToString(CultureInfo.InvariantCulture),
                 letter.Bytes.ToString("N0", CultureInfo.InvariantCulture),
                 letter.Error,
-                letter.Message.ReplaceLineEndings(" "),
+                letter.Message,
             }),
             3..5,
             terminal.Output.Profile.Width));
@@ -97,13 +97,12 @@ internal static class DeadLettersCommand
 
     private static void Print(Terminal terminal, DeadLetterRow letter)
     {
-        var output = terminal.Output.Profile.Out.Writer;
-        output.WriteLine($"id:         {letter.Id}");
-        if (letter.Model.Length > 0) output.WriteLine($"model:      {letter.Model}");
-        output.WriteLine($"given up:   {terminal.Local(letter.At)}, after {letter.Attempts} attempts");
-        output.WriteLine($"error:      {letter.Error}");
-        output.WriteLine($"last error: {letter.Message}");
-        output.WriteLine();
-        output.WriteLine(letter.Body ?? "");
+        terminal.Write($"id:         {letter.Id}");
+        if (letter.Model.Length > 0) terminal.Write($"model:      {letter.Model}");
+        terminal.Write($"given up:   {terminal.Local(letter.At)}, after {letter.Attempts} attempts");
+        terminal.Write($"error:      {letter.Error}");
+        terminal.Write($"last error: {letter.Message}");
+        terminal.Write("");
+        terminal.WriteAnswer($"{letter.Body}\n");
     }
 }

@@ -1,16 +1,18 @@
 using System.Globalization;
+using System.Net;
 using Serverless.Cli.Client;
 using Serverless.Cli.Shell;
 using Spectre.Console;
 
 namespace Serverless.Cli.Commands;
 
-/// <summary><c>serverless pools --watch</c>. A gateway that goes away after it was there is waited for; one that never was is a fault.</summary>
+/// <summary><c>serverless pools --watch</c>. A gateway that goes away after it was there is waited for; one that never was is a fault. It ends when nobody reads what it tells.</summary>
 internal sealed class PoolsWatch(Terminal terminal, ServingClient client, bool asJson)
 {
     private readonly Dictionary<string, PoolRow> _told = new(StringComparer.Ordinal);
     private IReadOnlyList<PoolRow>? _pools;
     private DateTimeOffset? _lostAt;
+    private HttpStatusCode? _answered;
     private int _drawn;
 
     private bool Draws => terminal.IsDrawnOver && !asJson;
@@ -28,12 +30,13 @@ internal sealed class PoolsWatch(Terminal terminal, ServingClient client, bool a
             }
             catch (ServingClientException exception) when (exception.IsUnreachable && _pools is not null)
             {
-                _lostAt ??= terminal.Time.GetUtcNow();
+                (_lostAt, _answered) = (_lostAt ?? terminal.Time.GetUtcNow(), exception.Status);
             }
 
             if (Draws) Draw();
-            else if ((_lostAt is not null) != wasLost) await terminal.Error.WriteLineAsync(wasLost ? $"{Now()} {client.Server} answers again" : $"{Now()} {Loss()}");
+            else if ((_lostAt is not null) != wasLost) terminal.Fault(wasLost ? $"{Now()} {client.Server} answers again" : $"{Now()} {Loss()}");
             if (!Draws && _lostAt is null) TellChanges();
+            terminal.ThrowIfReaderIsGone();
         }
         while (await timer.WaitForNextTickAsync(cancellationToken));
         return ExitCode.Done;
@@ -64,23 +67,18 @@ internal sealed class PoolsWatch(Terminal terminal, ServingClient client, bool a
 
             _told[pool.Name] = pool;
             if (asJson) JsonText.WriteLine(terminal, pool.Json);
-            else Tell($"{Now()} {pool.Name} {(before is null ? "" : $"{State(before)} → ")}{State(pool)}{(pool.LastReason is { } reason ? $": {reason}" : "")}");
+            else terminal.Write($"{Now()} {pool.Name} {(before is null ? "" : $"{State(before)} → ")}{State(pool)}{(pool.LastReason is { } reason ? $": {reason}" : "")}");
         }
 
         foreach (var gone in _told.Keys.Except(_pools.Select(pool => pool.Name)).ToArray())
         {
             _told.Remove(gone);
-            if (!asJson) Tell($"{Now()} {gone} is gone");
+            if (asJson) JsonText.WriteLine(terminal, new { name = gone, state = "gone" });
+            else terminal.Write($"{Now()} {gone} is gone");
         }
     }
 
-    private void Tell(string line)
-    {
-        terminal.Output.Profile.Out.Writer.WriteLine(line);
-        terminal.Output.Profile.Out.Writer.Flush();
-    }
-
-    private string Loss() => $"no answer from {client.Server} since {terminal.Local(_lostAt!.Value)}; trying again";
+    private string Loss() => $"{(_answered is { } status ? $"{(int)status}" : "no answer")} from {client.Server} since {terminal.Local(_lostAt!.Value)}; trying again";
 
     private string Now() => terminal.Local(terminal.Time.GetUtcNow());
 

@@ -26,14 +26,18 @@ internal static class Tool
             var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = terminal.Output.Profile.Out.Writer, Error = terminal.Error };
             return await parsed.InvokeAsync(invocation, interrupted);
         }
+        catch (ReaderGoneException)
+        {
+            return ExitCode.Done;
+        }
         catch (OperationCanceledException) when (interrupted.IsCancellationRequested)
         {
             return whenInterrupted?.Invoke() ?? ExitCode.Interrupted;
         }
         catch (Exception exception)
         {
-            foreach (var sentence in Faults.Sentences(exception)) await terminal.Error.WriteLineAsync(sentence);
-            if (parsed.GetValue(debug) || terminal.Variable(Faults.DebugVariable) is not null) await terminal.Error.WriteLineAsync(exception.ToString());
+            foreach (var sentence in Faults.Sentences(exception)) terminal.Fault(sentence);
+            if (parsed.GetValue(debug) || terminal.Variable(Faults.DebugVariable) is not null) terminal.Fault(exception.ToString());
             return exception is ToolException fault ? fault.ExitCode : ExitCode.Failed;
         }
     }

@@ -26,6 +26,6 @@ internal sealed record EmbeddedOptions
     /// <summary>File of API keys; null: no key is asked for, everything is the local owner's.</summary>
     public string? Keys { get; init; }
 
-    /// <summary>Whether only warnings are logged.</summary>
+    /// <summary>Whether standard output is an answer's: errors alone are logged then, on standard error.</summary>
     public bool Quiet { get; init; }
 }

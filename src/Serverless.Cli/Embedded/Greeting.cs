@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
 using Serverless.Cli.Shell;
 using Serverless.Hosting.Manifests;
+using Serverless.Hosting.Telemetry;
 using Spectre.Console;
 
 namespace Serverless.Cli.Embedded;
@@ -21,7 +22,7 @@ internal static class Greeting
         if (EmbeddedHost.ScalerAddress(host, options) is { } keda) console.MarkupLineInterpolated($"  KEDA's contract on {Shown(keda)}");
         console.MarkupLineInterpolated($"  data in {options.Data ?? "a temporary folder"}; {(options.Keys is { } keys ? $"API keys of {keys}" : "no API key is asked for")}");
         foreach (var model in models) console.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"  {model.Name.Value}  [grey]{model.Scaling.MinReplicas} to {model.Scaling.MaxReplicas} replicas, {model.ContextTokens:N0} tokens of context[/]");
-        foreach (var warning in (catalog as FileCatalogSource)?.Warnings ?? []) console.MarkupLineInterpolated($"  [yellow]{warning.ToString()}[/]");
+        foreach (var warning in (catalog as FileCatalogSource)?.Warnings ?? []) console.MarkupLineInterpolated($"  [yellow]{PlainText.OneLine(warning.ToString())}[/]");
         if (models.Count == 0)
         {
             console.MarkupLine("  [yellow]Nothing is served: no Playground or Service names a model. docs/manifests.md shows one.[/]");

@@ -1,11 +1,12 @@
 using System.CommandLine;
 using System.Net;
+using System.Text.RegularExpressions;
 using Serverless.Hosting.RabbitMq.Connection;
 
 namespace Serverless.Cli.Parsing;
 
 /// <summary>Addresses as people write them.</summary>
-internal static class Addresses
+internal static partial class Addresses
 {
     public static Option<Uri> CreateBroker() => new("--broker")
     {
@@ -22,17 +23,19 @@ internal static class Addresses
         },
     };
 
-    /// <summary>A gateway's address, ending in a slash; null if it is none. <c>host:port</c> will do, and so will an OpenAI client's, which ends in <c>/v1</c>; a path before it is a prefix.</summary>
+    /// <summary>A gateway's address, ending in a slash; null if it is none. <c>host:port</c> will do, and so will an OpenAI client's, which ends in <c>/v1</c>, or a route's below it; a path before it is a prefix.</summary>
     public static Uri? Gateway(string text)
     {
         var whole = text.Contains("://", StringComparison.Ordinal) ? text : $"http://{text}";
         if (!Uri.TryCreate(whole, UriKind.Absolute, out var server) || server.Scheme is not ("http" or "https") || server.Host.Length == 0) return null;
         if (server.Query.Length > 0 || server.Fragment.Length > 0 || server.UserInfo.Length > 0) return null;
 
-        var path = server.AbsolutePath.TrimEnd('/');
-        if (path.EndsWith("/v1", StringComparison.Ordinal)) path = path[..^"/v1".Length];
-        return new UriBuilder(server) { Path = $"{path.TrimEnd('/')}/" }.Uri;
+        return new UriBuilder(server) { Path = $"{Api().Replace(server.AbsolutePath, "").TrimEnd('/')}/" }.Uri;
     }
+
+    /// <summary>Of a path, what is the API's: <c>/v1</c>, with a route of it or without.</summary>
+    [GeneratedRegex("/+v1/*(/(chat|completions|models|requests)(/.*)?)?$", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex Api();
 
     /// <summary>An address to listen on; null if it is none.</summary>
     public static IPAddress? Listen(string text) => text switch

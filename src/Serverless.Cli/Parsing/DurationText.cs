@@ -6,18 +6,19 @@ namespace Serverless.Cli.Parsing;
 /// <summary>Durations as people write them: <c>500ms</c>, <c>90s</c>, <c>5m</c>, <c>1h</c>, or <c>00:05:00</c>.</summary>
 internal static class DurationText
 {
+    private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1); // of timers
     private static readonly TimeSpan Longest = TimeSpan.FromDays(7);
 
     private static readonly (string Unit, TimeSpan Length)[] Units =
         [("ms", TimeSpan.FromMilliseconds(1)), ("s", TimeSpan.FromSeconds(1)), ("m", TimeSpan.FromMinutes(1)), ("h", TimeSpan.FromHours(1))];
 
-    /// <summary>One that is more than nothing and at most a week.</summary>
+    /// <summary>One from a millisecond to a week.</summary>
     public static TimeSpan Parse(ArgumentResult result)
     {
         var text = result.Tokens[^1].Value;
-        if (Read(text) is { } duration && duration > TimeSpan.Zero && duration <= Longest) return duration;
+        if (Read(text) is { } duration && duration >= Shortest && duration <= Longest) return duration;
 
-        result.AddError($"{Numbers.NameOf(result)} is '{text}'; give a duration of more than 0 and at most a week, such as 90s, 5m or 1h.");
+        result.AddError($"{Numbers.NameOf(result)} is '{text}'; give a duration from 1ms to a week (168h), such as 90s, 5m or 1h.");
         return default;
     }
 

@@ -52,7 +52,7 @@ internal sealed class GatewayOptions
             throw new ToolException($"The API key ({(parsed.GetValue(_key) is null ? KeyVariable : "--api-key")}) holds a blank, a line break or a letter that no key has; give it as 'serverless keys create' printed it.") { ExitCode = ExitCode.Usage };
         }
 
-        return new ServingClient(server, key, _terminal.Connect(server));
+        return new ServingClient(server, key, _terminal.Connect(server), _terminal.Time);
     }
 
     private Uri FromEnvironment()

@@ -11,8 +11,8 @@ internal static partial class ParseFaults
     public static int Print(Terminal terminal, ParseResult parsed)
     {
         var command = parsed.CommandResult.Command;
-        foreach (var sentence in Sentences(parsed, command)) terminal.Error.WriteLine(sentence);
-        terminal.Error.WriteLine($"See '{HelpPrinter.PathOf(command)} --help'.");
+        foreach (var sentence in Sentences(parsed, command)) terminal.Fault(sentence);
+        terminal.Fault($"See '{HelpPrinter.PathOf(command)} --help'.");
         return ExitCode.Usage;
     }
 

@@ -1,8 +1,12 @@
+using Serverless.Hosting.Telemetry;
 using Spectre.Console;
 
 namespace Serverless.Cli.Shell;
 
-/// <summary>What a command has around it: where it writes and reads, the clock, the environment, the way to a gateway. Tests bring their own.</summary>
+/// <summary>
+/// What a command has around it: where it writes and reads, the clock, the environment, the way to a gateway. Tests bring their own. What came over the wire goes out through
+/// <see cref="Write"/>, <see cref="WriteTable(IReadOnlyList{string})"/>, <see cref="WriteAnswer"/> and <see cref="Fault"/>, which leave nothing in it that a terminal obeys.
+/// </summary>
 internal sealed record Terminal
 {
     private const int Unwrapped = 10_000;
@@ -32,7 +36,11 @@ internal sealed record Terminal
     public required Func<string, string?> Variable { get; init; }
 
     /// <summary>How a gateway is reached: not through a proxy where it is on this machine.</summary>
-    public Func<Uri, HttpMessageHandler> Connect { get; init; } = static server => new SocketsHttpHandler { UseProxy = !server.IsLoopback };
+    /// <remarks>A redirect is not followed: it would be without the key, and a POST could become a GET.</remarks>
+    public Func<Uri, HttpMessageHandler> Connect { get; init; } = static server => new SocketsHttpHandler { UseProxy = !server.IsLoopback, AllowAutoRedirect = false };
+
+    /// <summary>Whether whoever read standard output, as <c>head</c> does, has gone: what is written is written for nobody.</summary>
+    public Func<bool> IsReaderGone { get; init; } = static () => false;
 
     /// <summary>Whether standard output is a terminal that lines can be drawn over on.</summary>
     public bool IsDrawnOver => Output.Profile.Out.IsTerminal && Output.Profile.Capabilities.Ansi;
@@ -50,6 +58,7 @@ internal sealed record Terminal
             Input = Console.In,
             IsInputTyped = !Console.IsInputRedirected,
             Variable = Variable,
+            IsReaderGone = StandardOutput.HasNoReader,
         };
     }
 
@@ -87,11 +96,29 @@ internal sealed record Terminal
     /// <summary>The same, as a part of something whole.</summary>
     public static void WriteTable(IAnsiConsole console, IReadOnlyList<string> lines)
     {
-        for (var line = 0; line < lines.Count; line++) console.WriteLine(lines[line], line == 0 ? new Style(Color.Grey) : Style.Plain);
+        for (var line = 0; line < lines.Count; line++) console.WriteLine(PlainText.OneLine(lines[line]), line == 0 ? new Style(Color.Grey) : Style.Plain);
     }
 
     /// <summary>A line as it is: neither wrapped nor read as markup.</summary>
-    public void Write(string line, Style? style = null) => WriteWhole(console => console.WriteLine(line, style ?? Style.Plain));
+    public void Write(string line, Style? style = null) => WriteWhole(console => console.WriteLine(PlainText.OneLine(line), style ?? Style.Plain));
+
+    /// <summary>An answer, or a piece of one: into a file as it came.</summary>
+    public void WriteAnswer(string text)
+    {
+        var output = Output.Profile.Out;
+        output.Writer.Write(output.IsTerminal ? PlainText.Answer(text) : text);
+        output.Writer.Flush();
+    }
+
+    /// <summary>A sentence or several, on standard error.</summary>
+    public void Fault(string sentences) => Error.WriteLine(PlainText.Lines(sentences));
+
+    /// <summary>Ends a command that would go on for nobody.</summary>
+    /// <exception cref="ReaderGoneException">The reader of standard output has gone.</exception>
+    public void ThrowIfReaderIsGone()
+    {
+        if (IsReaderGone()) throw new ReaderGoneException();
+    }
 
     /// <summary>A moment as people here read it: the time alone where it is of today.</summary>
     public string Local(DateTimeOffset at)

@@ -38,10 +38,13 @@ internal static class Browsers
         return services;
     }
 
-    /// <summary>After routing and before the doors: a preflight has no key.</summary>
+    /// <summary>After routing and before the doors: a preflight has no key. A page that asks for what is not there below <c>/v1</c>, or with another method, is to read our text too, not a "network error".</summary>
     public static void UseBrowsers(this WebApplication app)
     {
-        if (AreAllowed(app.Services)) app.UseCors();
+        if (!AreAllowed(app.Services)) return;
+
+        app.UseWhen(static http => http.Request.Path.StartsWithSegments("/v1", StringComparison.OrdinalIgnoreCase) && http.GetEndpoint() is not RouteEndpoint, static unrouted => unrouted.UseCors(Policy));
+        app.UseCors();
     }
 
     /// <summary>Opens these routes to the pages.</summary>

@@ -12,6 +12,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Serverless.Errors;
 using Serverless.Gateway.OpenAI;
+using Serverless.Gateway.Telemetry;
 using Serverless.Hosting.Configuration;
 using Serverless.Requests;
 using Serverless.Tenancy;
@@ -75,11 +76,11 @@ internal static class Doors
 
     private static async ValueTask RejectAsync(OnRejectedContext rejected, CancellationToken cancellationToken)
     {
-        var most = MostOpen(rejected.HttpContext.RequestServices);
-        await ErrorBody.SendAsync(
-            rejected.HttpContext,
-            new ServingFault(ServingError.QueueFull, $"This key has {most} requests open, the most that one key may have here; wait for one to end.", Code: "too_many_open_requests"),
-            cancellationToken);
+        var http = rejected.HttpContext;
+        var most = MostOpen(http.RequestServices);
+        var fault = new ServingFault(ServingError.QueueFull, $"This key has {most} requests open, the most that one key may have here; wait for one to end.", Code: "too_many_open_requests");
+        http.RequestServices.GetRequiredService<RefusalLog>().Refused(http.TraceIdentifier, fault);
+        await ErrorBody.SendAsync(http, fault, cancellationToken);
     }
 
     private sealed class ForOperators : IAuthorizationRequirement;

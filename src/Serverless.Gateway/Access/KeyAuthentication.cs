@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Options;
 using Serverless.Errors;
 using Serverless.Gateway.OpenAI;
+using Serverless.Gateway.Telemetry;
 using Serverless.Hosting.Configuration;
 using Serverless.Tenancy;
 
@@ -12,9 +13,10 @@ namespace Serverless.Gateway.Access;
 
 /// <summary>
 /// Who asks: by <c>Authorization: Bearer</c>, against the keys there are now. Where no keys are asked for, a caller of this machine is the local owner; one of another machine is so
-/// only where <see cref="AccessOptions.AllowAnonymous"/> says it. The one scheme there is, so no call pays for a look-up of schemes and a handler of its own. Thread-safe.
+/// only where <see cref="AccessOptions.AllowAnonymous"/> says it. The one scheme there is, so no call pays for a look-up of schemes and a handler of its own, nor writes lines of the framework's: whom it
+/// refuses <see cref="RefusalLog"/> tells, which has a bound. Thread-safe.
 /// </summary>
-internal sealed class KeyAuthentication(IApiKeySource keys, IOptions<AccessOptions> access, IOptions<HostFilteringOptions> hosts) : IAuthenticationService
+internal sealed class KeyAuthentication(IApiKeySource keys, IOptions<AccessOptions> access, IOptions<HostFilteringOptions> hosts, RefusalLog refusals) : IAuthenticationService
 {
     public const string SchemeName = "Bearer";
 
@@ -37,17 +39,22 @@ internal sealed class KeyAuthentication(IApiKeySource keys, IOptions<AccessOptio
     public Task ChallengeAsync(HttpContext context, string? scheme, AuthenticationProperties? properties)
     {
         context.Response.Headers.WWWAuthenticate = SchemeName;
-        return ErrorBody.SendAsync(context, new ServingFault(ServingError.InvalidApiKey, Find(context, out _) ?? "Give an API key."), context.RequestAborted);
+        return RefuseAsync(context, new ServingFault(ServingError.InvalidApiKey, Find(context, out _) ?? "Give an API key."));
     }
 
-    public Task ForbidAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) => ErrorBody.SendAsync(
+    public Task ForbidAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) => RefuseAsync(
         context,
-        new ServingFault(ServingError.NotPermitted, $"{context.Request.Path} is for operators: ask with a key whose line in the key table ends in 'admin', or, where no keys are asked for, from this machine."),
-        context.RequestAborted);
+        new ServingFault(ServingError.NotPermitted, $"{context.Request.Path} is for operators: ask with a key whose line in the key table ends in 'admin', or, where no keys are asked for, from this machine."));
 
     public Task SignInAsync(HttpContext context, string? scheme, ClaimsPrincipal principal, AuthenticationProperties? properties) => throw new NotSupportedException("A caller sends its key with each call.");
 
     public Task SignOutAsync(HttpContext context, string? scheme, AuthenticationProperties? properties) => throw new NotSupportedException("A caller sends its key with each call.");
+
+    private Task RefuseAsync(HttpContext http, ServingFault fault)
+    {
+        refusals.Refused(http.TraceIdentifier, fault);
+        return ErrorBody.SendAsync(http, fault, http.RequestAborted);
+    }
 
     /// <summary>Why not, or null. Never repeats what was sent.</summary>
     private string? Find(HttpContext http, out ClaimsPrincipal? caller)

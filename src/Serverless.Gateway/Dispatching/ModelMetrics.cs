@@ -3,18 +3,20 @@ using System.Diagnostics.Metrics;
 using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Dispatching;
+using Serverless.Hosting.Telemetry;
 
 namespace Serverless.Gateway.Dispatching;
 
 /// <summary>
-/// How the models stand that this gateway dispatches. A model has one dispatcher, so sums over gateways count nothing twice: of a model that another has taken over zeros are told, for
-/// a series that ends keeps its last value in the exporter.
+/// How the models stand that this gateway dispatches. A model has one dispatcher, so sums over gateways count nothing twice: of a model that another has taken over zeros are told, so
+/// that one which nobody took over is seen. Of a model that the catalogue has no longer nothing is told: names that come and go must not become series for ever.
 /// </summary>
-internal sealed class ModelMetrics
+internal sealed class ModelMetrics : IDisposable
 {
     private readonly DispatcherSet _dispatchers;
     private readonly ICatalogSource _catalog;
     private readonly IDemandFeed _demand;
+    private readonly PassingGauges _gauges;
 
     /// <summary>The models that were dispatched here, with their pools as they were then.</summary>
     private readonly ConcurrentDictionary<ModelName, PoolName[]> _seen = new();
@@ -25,12 +27,19 @@ internal sealed class ModelMetrics
         var meter = meters.Create(DispatchMetrics.MeterName);
         meter.CreateObservableGauge("serverless.dispatch.lease", () => dispatchers.State.HoldsLease ? 1 : 0, "{lease}", "1 while this gateway holds its own lease: without it the others end what its connections wait for.");
         meter.CreateObservableGauge("serverless.dispatch.models", States, "{model}", "Models that this gateway dispatches, by state.");
+        _gauges = new PassingGauges(meters, DispatchMetrics.MeterName, CreateGauges);
+    }
+
+    public void Dispose() => _gauges.Dispose();
+
+    private void CreateGauges(Meter meter, PassingGauges gauges)
+    {
         meter.CreateObservableGauge("serverless.model.dispatchers", () => OfModels((_, held, _) => held ? 1L : 0), "{dispatcher}", "1 on the gateway that dispatches the model; the sum over gateways is 1, or nobody serves it.");
         meter.CreateObservableGauge("serverless.model.pending_requests", () => OfModels((demand, _, _) => demand?.PendingRequests ?? 0L), "{request}", "Requests that wait for a replica.");
         meter.CreateObservableGauge("serverless.model.pending_tokens", () => Each().SelectMany(PendingTokens), "{token}", "Their tokens: prompts, and the output expected of them.");
         meter.CreateObservableGauge("serverless.model.running_requests", () => OfModels((demand, _, _) => demand?.RunningRequests ?? 0L), "{request}", "Requests that run at replicas.");
         meter.CreateObservableGauge("serverless.model.running_tokens", () => OfModels((demand, _, _) => demand?.RunningTokens ?? 0L), "{token}", "Tokens that those hold or may come to hold.");
-        meter.CreateObservableGauge("serverless.pool.replicas", () => Each().SelectMany(Replicas), "{replica}", "Replicas that are connected, by state.");
+        meter.CreateObservableGauge("serverless.pool.replicas", () => AllReplicas(gauges), "{replica}", "Replicas that are connected, by state.");
         meter.CreateObservableGauge("serverless.pool.kv_cache.used", () => OfPools(replica => replica.KvUsedTokens), "{token}", "Tokens in the KV caches of the pool's replicas.");
         meter.CreateObservableGauge("serverless.pool.kv_cache.capacity", () => OfPools(replica => replica.KvCapacityTokens), "{token}", "Tokens that those hold at most.");
     }
@@ -41,10 +50,11 @@ internal sealed class ModelMetrics
         return [new(state.Awake, new KeyValuePair<string, object?>("state", "awake")), new(state.Models - state.Awake, new KeyValuePair<string, object?>("state", "asleep"))];
     }
 
-    /// <summary>Every model that is or was dispatched here; demand only of those that are.</summary>
+    /// <summary>Every model that there is and that is or was dispatched here; demand only of those that are.</summary>
     private IEnumerable<(ModelName Model, bool Held, ModelDemand? Demand, PoolName[] Pools)> Each()
     {
-        foreach (var model in _catalog.Current.Models)
+        var catalog = _catalog.Current;
+        foreach (var model in catalog.Models)
         {
             if (_dispatchers.Dispatches(model.Name)) _seen[model.Name] = [.. model.Pools.Select(pool => pool.Name)];
         }
@@ -52,7 +62,8 @@ internal sealed class ModelMetrics
         foreach (var (model, pools) in _seen)
         {
             var held = _dispatchers.Dispatches(model);
-            yield return (model, held, held ? _demand.Latest(model) : null, pools);
+            if (!held && catalog.Find(model) is null) _seen.TryRemove(model, out _);
+            else yield return (model, held, held ? _demand.Latest(model) : null, pools);
         }
     }
 
@@ -67,6 +78,13 @@ internal sealed class ModelMetrics
         new(each.Demand?.PendingPromptTokens ?? 0, Tag("model", each.Model.Value), Tag("gen_ai.token.type", "input")),
         new(each.Demand?.PendingOutputTokens ?? 0, Tag("model", each.Model.Value), Tag("gen_ai.token.type", "output")),
     ];
+
+    private IEnumerable<Measurement<long>> AllReplicas(PassingGauges gauges)
+    {
+        var each = Each().ToList();
+        gauges.Telling(each.SelectMany(model => model.Pools).Select(pool => pool.Value));
+        return each.SelectMany(Replicas);
+    }
 
     private static IEnumerable<Measurement<long>> Replicas((ModelName Model, bool Held, ModelDemand? Demand, PoolName[] Pools) each) => each.Pools.SelectMany(pool =>
     {

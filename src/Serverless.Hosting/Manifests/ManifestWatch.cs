@@ -15,7 +15,7 @@ internal sealed partial class ManifestWatch(FileCatalogSource source, Supervisor
     private const int MostTold = 5;
 
     /// <summary>Seconds that looks must agree before a model is gone.</summary>
-    private const int Losing = 10;
+    private const int Losing = 5;
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 

@@ -27,9 +27,10 @@ public static class ProbeServices
         services.AddSupervisedLoops();
         services.TryAddSingleton<DependencyMetrics>();
         services.TryAddSingleton<DependencyMonitor>();
+        services.TryAddSingleton<ProbeLog>();
         services.AddHostedService(provider => provider.GetRequiredService<DependencyMonitor>());
         return services.AddHealthChecks()
-            .AddCheck<LifetimeCheck>("process", tags: [Ready])
+            .AddCheck<LifetimeCheck>(ProbeLog.Process, tags: [Ready])
             .AddCheck<LoopsCheck>("loops", tags: [Ready])
             .Add(new HealthCheckRegistration("dependencies", provider => provider.GetRequiredService<DependencyMonitor>(), withoutDependencies, [Ready]));
     }
@@ -58,6 +59,7 @@ public static class ProbeServices
     {
         http.Response.ContentType = "text/plain; charset=utf-8";
         var lines = report.Entries.Where(entry => entry.Value.Status != HealthStatus.Healthy).Select(entry => $"{entry.Key}: {entry.Value.Description ?? entry.Value.Exception?.GetType().Name}");
+        http.RequestServices.GetService<ProbeLog>()?.Answered(healthy, report);
         return http.Response.WriteAsync(string.Join('\n', lines.Prepend(report.Status == HealthStatus.Unhealthy ? $"not {healthy}" : healthy)), http.RequestAborted);
     }
 

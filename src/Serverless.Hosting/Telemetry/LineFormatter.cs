@@ -15,7 +15,7 @@ namespace Serverless.Hosting.Telemetry;
 
 /// <summary>
 /// An entry of the log as one line, for people (<c>22:44:52 scale    smollm2-cpu 0 → 1: …</c>) or as JSON. Whatever a message holds, it stays on its line: what clients send must not
-/// write lines of its own. An exception's trace follows where the category is told at Debug. Thread-safe.
+/// write lines of its own (<see cref="PlainText"/>). An exception's trace follows, set in, where the category is told at Debug. Thread-safe.
 /// </summary>
 internal sealed class LineFormatter(IOptionsMonitor<LineFormatterOptions> options, IServiceProvider services, TimeProvider time) : ConsoleFormatter(FormatterName)
 {
@@ -54,9 +54,12 @@ internal sealed class LineFormatter(IOptionsMonitor<LineFormatterOptions> option
             _ => ("", Plain),
         };
         Write(writer, name, coloured && name.Length > 0 ? colour : null);
-        writer.Write(OneLine(entry.Exception is { } exception ? $"{message.TrimEnd('.', ' ')}: {Told(exception)}" : message));
+        writer.Write(PlainText.OneLine(entry.Exception is { } exception ? $"{message.TrimEnd('.', ' ')}: {Told(exception)}" : message));
         writer.Write('\n');
-        if (entry.Exception is { } traced && IsTraced(entry.Category)) writer.Write($"{traced}\n");
+        if (entry.Exception is not { } traced || !IsTraced(entry.Category)) return;
+
+        // Set in: what an exception's message says of a client's words is no line of the log.
+        foreach (var line in traced.ToString().ReplaceLineEndings("\n").Split('\n')) writer.Write($"    {PlainText.OneLine(line)}\n");
     }
 
     private void WriteJson<TState>(in LogEntry<TState> entry, string message, TextWriter writer)
@@ -82,7 +85,7 @@ internal sealed class LineFormatter(IOptionsMonitor<LineFormatterOptions> option
             json.WriteEndObject();
         }
 
-        writer.Write(Encoding.UTF8.GetString(buffer.WrittenSpan));
+        writer.Write(PlainText.InJson(Encoding.UTF8.GetString(buffer.WrittenSpan)));
         writer.Write('\n');
     }
 
@@ -119,20 +122,6 @@ internal sealed class LineFormatter(IOptionsMonitor<LineFormatterOptions> option
     {
         var innermost = exception.GetBaseException();
         return exception.Message.Contains(innermost.Message, StringComparison.Ordinal) ? exception.Message : $"{exception.Message} ({innermost.Message})";
-    }
-
-    private static string OneLine(string text)
-    {
-        if (!text.AsSpan().ContainsAnyInRange('\0', '\x1f') && !text.AsSpan().ContainsAnyInRange('\x7f', '\x9f')) return text;
-
-        var line = new StringBuilder(text.Length);
-        foreach (var c in text)
-        {
-            if (!char.IsControl(c)) line.Append(c);
-            else if (line.Length > 0 && line[^1] != ' ') line.Append(' ');
-        }
-
-        return line.ToString().TrimEnd();
     }
 
     /// <summary>Whether the category is told at Debug. The factory makes this formatter, so it is asked for late.</summary>

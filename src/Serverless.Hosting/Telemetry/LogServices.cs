@@ -12,7 +12,7 @@ public static class LogServices
 {
     /// <summary>
     /// Lines on the console as <see cref="LogOptions"/> say, in place of whatever was set up before. Of others' parts warnings are told; what stops the start is thrown and told once, so not
-    /// by the host too. With <paramref name="quiet"/> errors alone, unless a level was asked for.
+    /// by the host too. With <paramref name="quiet"/> standard output is somebody's answer: errors alone are told, unless a level was asked for, and on standard error.
     /// </summary>
     public static WebApplicationBuilder AddServerlessLogging(this WebApplicationBuilder builder, bool quiet = false)
     {
@@ -24,17 +24,22 @@ public static class LogServices
         {
             lines.Json = log.CurrentValue.Format.Equals("json", StringComparison.OrdinalIgnoreCase);
             lines.Dates = log.CurrentValue.Dates;
-            lines.Colours = LineFormatterOptions.TerminalHasColours(Console.IsOutputRedirected, Environment.GetEnvironmentVariable);
+            lines.Colours = LineFormatterOptions.TerminalHasColours(quiet ? Console.IsErrorRedirected : Console.IsOutputRedirected, Environment.GetEnvironmentVariable);
         });
 
         builder.Logging.ClearProviders();
-        builder.Logging.AddConsole(console => console.FormatterName = section["Console:FormatterName"] ?? LineFormatter.FormatterName);
+        builder.Logging.AddConsole(console =>
+        {
+            console.FormatterName = section["Console:FormatterName"] ?? LineFormatter.FormatterName;
+            if (quiet) console.LogToStandardErrorThreshold = LogLevel.Trace;
+        });
         builder.Logging.AddConsoleFormatter<LineFormatter, LineFormatterOptions>();
         builder.Logging.SetMinimumLevel(quiet ? LogLevel.Error : LogLevel.Warning);
         builder.Services.Configure<LoggerFilterOptions>(filter =>
         {
             // First, so that whatever the settings say of the same category counts.
-            List<LoggerFilterRule> rules = [Rule("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None)];
+            // A check that fails is what a probe is answered, an error of nobody's: each stop in good order has one. ProbeLog tells it.
+            List<LoggerFilterRule> rules = [Rule("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None), Rule("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None)];
             if (Level(section, quiet) is { } own) rules.Add(Rule("Serverless", own));
             foreach (var (word, text) in section.GetSection(nameof(LogOptions.LogLevel)).AsEnumerable(makePathsRelative: true))
             {

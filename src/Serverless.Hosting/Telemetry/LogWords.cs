@@ -20,6 +20,7 @@ internal static class LogWords
             ("Serverless.Hosting.Dapr", "dapr"),
             ("Serverless.Hosting.Keys", "keys"),
             ("Serverless.Hosting.Manifests", "models"),
+            ("Serverless.Hosting.Probes", "probe"),
             ("Serverless.Hosting.RabbitMq", "broker"),
             ("Serverless.Hosting.Redis", "redis"),
             ("Serverless.Hosting.Redis.Catalog", "models"),

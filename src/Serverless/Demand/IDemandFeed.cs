@@ -17,6 +17,9 @@ public interface IDemandFeed
     /// <summary>The model's latest demand, or null. Its <see cref="ModelDemand.At"/> is the reader's own time.</summary>
     ModelDemand? Latest(ModelName model);
 
+    /// <summary>Whether the latest demand has work; asked of all models each second, so it makes no copy.</summary>
+    bool HasWork(ModelName model) => Latest(model) is { HasWork: true };
+
     /// <summary>The model's demand now (if any) and whenever it changes; a slow reader sees only the latest.</summary>
     IAsyncEnumerable<ModelDemand> WatchAsync(ModelName model, CancellationToken cancellationToken);
 

@@ -45,7 +45,7 @@ public sealed class LiveManifestsTests
     public async Task Of_a_model_that_is_removed_what_runs_ends_and_what_waits_is_told()
     {
         await using var platform = await EmbeddedUnderTest.StartAsync(TimeProvider.System, Served("stays", "outputTokens: 1"));
-        platform.Write("goes.yaml", Served("goes", "slots: 1, outputTokens: 120, decodeTokensPerSecond: 20"));
+        platform.Write("goes.yaml", Served("goes", "slots: 1, outputTokens: 200, decodeTokensPerSecond: 20"));
         await platform.CatalogAsync(catalog => catalog.Models.Count == 2);
         var running = AskAsync(platform, "goes");
         await platform.PoolAsync("goes-cpu", pool => pool.Ready == 1);
@@ -56,7 +56,7 @@ public sealed class LiveManifestsTests
 
         running.IsCompleted.ShouldBeFalse();
         (told.Status, told.Code).ShouldBe((HttpStatusCode.NotFound, "model_not_found"));
-        (await running).Text.ShouldEndWith(" 120");
+        (await running).Text.ShouldEndWith(" 200");
         await platform.PoolAsync("goes-cpu", pool => pool is { Desired: 0, Ready: 0, Draining: 0 });
         (await ModelsAsync(platform)).ShouldBe(["stays"]);
         (await AskAsync(platform, "goes")).Code.ShouldBe("model_not_found");

@@ -37,7 +37,26 @@ public sealed class BrowserTests
         Header(models, "Access-Control-Allow-Origin").ShouldBe("http://localhost:3000");
         refused.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
         Header(refused, "Access-Control-Allow-Origin").ShouldBe(Page);
-        Header(refused, "Access-Control-Expose-Headers").ShouldBe("x-request-id,Location,Retry-After,Preference-Applied,Idempotency-Replayed,X-Queue-Tokens-Ahead,X-Queue-Estimated-Wait-Ms");
+        Header(refused, "Access-Control-Expose-Headers").ShouldBe("x-request-id,Location,Retry-After,Preference-Applied,Idempotency-Replayed,X-Queue-Tokens-Ahead,X-Queue-Estimated-Wait-Ms,Content-Disposition,Content-Range,ETag,Accept-Ranges");
+    }
+
+    [Theory]
+    [InlineData("GET", "/v1/nope", HttpStatusCode.NotFound)]
+    [InlineData("PUT", "/v1/models", HttpStatusCode.MethodNotAllowed)]
+    [InlineData("GET", Chat, HttpStatusCode.MethodNotAllowed)]
+    public async Task A_page_may_read_that_what_it_asks_for_is_not_there(string method, string path, HttpStatusCode status)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(Allowed);
+
+        using var preflight = await PreflightAsync(gateway, path, Page);
+        using var asked = await gateway.AskAsync(new HttpMethod(method), path, ("Origin", Page));
+        using var foreign = await gateway.AskAsync(new HttpMethod(method), path, ("Origin", "https://evil.example"));
+
+        preflight.StatusCode.ShouldBe(HttpStatusCode.NoContent);
+        Header(preflight, "Access-Control-Allow-Origin").ShouldBe(Page);
+        asked.StatusCode.ShouldBe(status);
+        Header(asked, "Access-Control-Allow-Origin").ShouldBe(Page);
+        Header(foreign, "Access-Control-Allow-Origin").ShouldBe("");
     }
 
     [Theory]

@@ -6,8 +6,11 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Options;
+using Serverless.Gateway.Telemetry;
 using Serverless.Hosting.Dapr;
 using Serverless.Tenancy;
 using Shouldly;
@@ -48,6 +51,23 @@ public sealed class DoorTests
         forbidden.StatusCode.ShouldBe(HttpStatusCode.Forbidden);
         (await forbidden.Content.ReadAsStringAsync(Token)).ShouldContain("not_permitted");
         (await gateway.AskAsync(HttpMethod.Get, path, Bearer(Admin))).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    /// <summary>Nobody needs a key to fill a disk with our lines: the framework's handler would write two for each of these, without a bound, under our name.</summary>
+    [Fact]
+    public async Task Calls_without_a_right_are_told_like_every_refusal_with_a_bound()
+    {
+        var logs = new FakeLogCollector();
+        await using var gateway = await GatewayUnderTest.StartAsync(
+            configure: services => WithKeys(services.AddSingleton<ILoggerProvider>(new FakeLoggerProvider(logs)).AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace))),
+            backend: new Backend(new TestClock(DateTimeOffset.UnixEpoch)));
+
+        for (var i = 0; i < 2 * RefusalLog.Most; i++) (await gateway.AskAsync(HttpMethod.Get, "/v1/models")).StatusCode.ShouldBe(HttpStatusCode.Unauthorized);
+        (await gateway.AskAsync(HttpMethod.Get, "/admin/pools", Bearer(Key))).StatusCode.ShouldBe(HttpStatusCode.Forbidden);
+
+        var ours = logs.GetSnapshot().Where(line => line.Category!.StartsWith("Serverless.Gateway", StringComparison.Ordinal)).ToList();
+        ours.Count.ShouldBe(RefusalLog.Most);
+        ours.ShouldAllBe(line => line.Message.Contains(" is refused with 401 invalid_api_key: You didn't provide an API key."));
     }
 
     [Fact]

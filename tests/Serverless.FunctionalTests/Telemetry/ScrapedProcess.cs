@@ -52,6 +52,8 @@ internal sealed class ScrapedProcess : IAsyncDisposable
             _ => throw new ArgumentOutOfRangeException(nameof(process), process, "It is gateway, worker or scaler."),
         };
         await app.StartAsync(TestContext.Current.CancellationToken);
+        // What a model's figures say is told once it is dispatched.
+        if (app.Services.GetService<IDemandFeed>() is DispatchedDemand demand) await demand.Dispatched.WaitAsync(TestTimeouts.Default, TimeProvider.System, TestContext.Current.CancellationToken);
         return new ScrapedProcess(app);
     }
 
@@ -110,7 +112,7 @@ internal sealed class ScrapedProcess : IAsyncDisposable
             .AddSingleton(backend.Events)
             .AddMemoryEvents()
             .AddSingleton<ITokenCounter, NoTokens>()
-            .AddSingleton<IDemandFeed, MemoryDemandFeed>()
+            .AddSingleton<IDemandFeed, DispatchedDemand>()
             .AddSingleton<ICapacityFeed, MemoryCapacityFeed>()
             .AddSingleton<Serverless.Scaling.Plans.IScaleJournal, GatewayUnderTest.NoDecisions>()
             .AddSingleton<IDeadLetters, GatewayUnderTest.NoLetters>()
@@ -134,6 +136,36 @@ internal sealed class ScrapedProcess : IAsyncDisposable
     private sealed class FixedCatalog : ICatalogSource
     {
         public ModelCatalog Current { get; } = new([GatewayUnderTest.Model]);
+    }
+
+    /// <summary>Tells when a look at the models has ended that gave one its dispatcher: it has spoken, and the look renews after that.</summary>
+    private sealed class DispatchedDemand : IDemandFeed
+    {
+        private readonly MemoryDemandFeed _feed = new();
+        private readonly TaskCompletionSource _dispatched = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private volatile bool _spoken;
+
+        public Task Dispatched => _dispatched.Task;
+
+        public void Publish(ModelDemand demand)
+        {
+            _feed.Publish(demand);
+            _spoken = true;
+        }
+
+        public void Renew(DateTimeOffset now)
+        {
+            _feed.Renew(now);
+            if (_spoken) _dispatched.TrySetResult();
+        }
+
+        public void Withdraw(ModelName model) => _feed.Withdraw(model);
+
+        public ModelDemand? Latest(ModelName model) => _feed.Latest(model);
+
+        public IAsyncEnumerable<ModelDemand> WatchAsync(ModelName model, CancellationToken cancellationToken) => _feed.WatchAsync(model, cancellationToken);
+
+        public IAsyncEnumerable<IReadOnlyCollection<ModelDemand>> WatchAllAsync(CancellationToken cancellationToken) => _feed.WatchAllAsync(cancellationToken);
     }
 
     private sealed class NoTokens : ITokenCounter

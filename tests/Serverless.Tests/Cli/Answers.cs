@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 
 namespace Serverless.Tests.Cli;
 
@@ -54,6 +55,34 @@ internal static class Answers
         ("GET /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, Letter),
         ("POST /admin/dead-letters/chatcmpl-1/redrive", HttpStatusCode.OK, """{"request": "chatcmpl-2"}"""),
         ("DELETE /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, "{}"));
+
+    /// <summary>A gateway with a text in everything that it says.</summary>
+    /// <param name="text">As it is in JSON.</param>
+    public static CannedGateway Saying(string text)
+    {
+        var letter = Letter.Replace("the engine ended", text).Replace("tiny", text).Replace("replica_failed", text);
+        var decisions = $$$"""{"decisions": [{"at": "2026-01-01T12:30:05Z", "replicas": 2, "active": true, "reasons": ["{{{text}}}"], "inputs": {"{{{text}}}": "{{{text}}}"}}]}""";
+        var pool = Uri.EscapeDataString(JsonSerializer.Deserialize<string>($"\"tiny-cpu{text}\"")!);
+        return new(
+            ("GET /v1/models", HttpStatusCode.OK, $$"""{"data": [{"id": "{{text}}"}]}"""),
+            ("POST /v1/chat/completions", HttpStatusCode.OK, $$$"""
+                data: {"choices": [{"delta": {"content": "{{{text}}}"}, "finish_reason": "{{{text}}}[red]"}]}
+                data: {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 5}}
+                data: [DONE]
+                """),
+            ("GET /admin/pools", HttpStatusCode.OK, Pools.Replace("tiny-cpu", "tiny-cpu" + text).Replace("512 tokens", text).Replace("zero", text)),
+            ($"GET /admin/pools/{pool}/decisions", HttpStatusCode.OK, decisions),
+            ("GET /admin/pools/llama-3-8b-a10/decisions", HttpStatusCode.OK, decisions),
+            ("GET /admin/pools/llama-3-8b-a100/decisions", HttpStatusCode.OK, decisions),
+            ("GET /admin/dead-letters?limit=100", HttpStatusCode.OK, $$"""{"data": [{{letter}}]}"""),
+            ("GET /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, letter),
+            ("POST /admin/dead-letters/chatcmpl-1/redrive", HttpStatusCode.OK, $$"""{"request": "{{text}}"}"""),
+            ("DELETE /admin/dead-letters/chatcmpl-9", HttpStatusCode.NotFound, $$$"""{"error": {"message": "{{{text}}}"}}"""));
+    }
+
+    /// <summary>A server with one answer, to whatever way of asking.</summary>
+    public static CannedGateway Instead(string path, string body) => new(
+        ("GET /v1/models", HttpStatusCode.OK, """{"data": [{"id": "tiny"}]}"""), ($"GET {path}", HttpStatusCode.OK, body), ($"POST {path}", HttpStatusCode.OK, body), ($"DELETE {path}", HttpStatusCode.OK, body));
 
     /// <summary>A gateway that says the same to everything that is asked.</summary>
     public static CannedGateway Refusing(HttpStatusCode status, string message, params string[] routes) =>

@@ -37,5 +37,11 @@ internal sealed class CannedGateway(params (string Route, HttpStatusCode? Status
         return status is { } good ? Answer(good, body) : throw new HttpRequestException($"Connection refused ({request.RequestUri!.Authority})");
     }
 
-    private static HttpResponseMessage Answer(HttpStatusCode status, string body) => new(status) { Content = new StringContent(body) };
+    /// <summary>Of a redirect, the body is where to.</summary>
+    private static HttpResponseMessage Answer(HttpStatusCode status, string body)
+    {
+        var answer = new HttpResponseMessage(status) { Content = new StringContent(body) };
+        if ((int)status is >= 300 and < 400) answer.Headers.TryAddWithoutValidation("Location", body);
+        return answer;
+    }
 }

@@ -62,6 +62,54 @@ public sealed class PoolsWatchTests
         terminal.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length.ShouldBe(1);
     }
 
+    [Theory]
+    [InlineData(HttpStatusCode.BadGateway)]
+    [InlineData(HttpStatusCode.ServiceUnavailable)]
+    [InlineData(HttpStatusCode.GatewayTimeout)]
+    public async Task What_a_proxy_says_of_a_gateway_that_restarts_is_no_end(HttpStatusCode status)
+    {
+        using var interrupted = _interrupted;
+        var gateway = new CannedGateway((Route, HttpStatusCode.OK, Pool("ready", 1, 1)), (Route, status, "<html>nginx</html>"), (Route, HttpStatusCode.OK, Pool("ready", 1, 1))) { OnAsked = times => Pass(times, 3) };
+        _terminal = new TestTerminal(isTerminal: false, 80, gateway);
+
+        (await _terminal.RunUntilAsync(["pools", "--watch"], interrupted.Token).WithinLimitAsync()).ShouldBe(ExitCode.Interrupted);
+
+        _terminal.Error.ShouldBe($"""
+            14:30:12 {(int)status} from http://127.0.0.1:8080/ since 14:30:12; trying again
+            14:30:13 http://127.0.0.1:8080/ answers again
+
+            """.ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public async Task Programs_are_told_of_a_pool_that_goes()
+    {
+        var terminal = await WatchAsync(isTerminal: false, [], ["--output", "json"], Pool("ready", 1, 1), "{\"pools\": []}");
+
+        terminal.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1].ShouldBe("""{"name":"tiny-cpu","state":"gone"}""");
+    }
+
+    /// <summary>As after <c>| head -1</c>: nothing changes any more, so nothing is written that could fail.</summary>
+    [Fact]
+    public async Task It_ends_when_nobody_reads_what_it_tells()
+    {
+        using var interrupted = _interrupted;
+        var looks = 0;
+        _terminal = new TestTerminal(isTerminal: false, 80, new CannedGateway((Route, HttpStatusCode.OK, Pool("ready", 1, 1))) { OnAsked = _ => _terminal!.Clock.Advance(TimeSpan.FromSeconds(1)) });
+
+        var code = await Serverless.Cli.Commands.Tool.RunAsync(["pools", "--watch"], _terminal.Terminal with { IsReaderGone = () => ++looks == 3 }, interrupted.Token).WithinLimitAsync();
+
+        code.ShouldBe(ExitCode.Done);
+        looks.ShouldBe(3);
+    }
+
+    /// <summary>A second for each look, and Ctrl+C after the last.</summary>
+    private void Pass(int times, int looks)
+    {
+        if (times > looks) _interrupted.Cancel();
+        else _terminal!.Clock.Advance(TimeSpan.FromSeconds(1));
+    }
+
     private Task<TestTerminal> WatchAsync(bool isTerminal, string[] variables, params string?[] bodies) => WatchAsync(isTerminal, variables, [], bodies);
 
     /// <summary>Each look takes a second, and Ctrl+C comes after the last.</summary>
@@ -70,11 +118,7 @@ public sealed class PoolsWatchTests
         using var interrupted = _interrupted;
         var gateway = new CannedGateway([.. bodies.Select(body => (Route, body is null ? default(HttpStatusCode?) : HttpStatusCode.OK, body ?? ""))])
         {
-            OnAsked = times =>
-            {
-                if (times > bodies.Length) interrupted.Cancel();
-                else _terminal!.Clock.Advance(TimeSpan.FromSeconds(1));
-            },
+            OnAsked = times => Pass(times, bodies.Length),
         };
         _terminal = new TestTerminal(isTerminal, 80, gateway, variables: [.. variables.Select(name => (name, "1"))]);
 

@@ -40,7 +40,9 @@ public sealed class ScriptTests : IDisposable
 
     private string Source => Path.Combine(Clone, "src", "Serverless.Cli", "Program.cs");
 
-    private int Builds => File.ReadLines(Path.Combine(_folder.FullName, "calls")).Count(call => call.StartsWith("dotnet build", StringComparison.Ordinal));
+    private string[] Calls => File.Exists(Path.Combine(_folder.FullName, "calls")) ? File.ReadAllLines(Path.Combine(_folder.FullName, "calls")) : [];
+
+    private int Builds => Calls.Count(call => call.StartsWith("dotnet build", StringComparison.Ordinal));
 
     public void Dispose() => _folder.Delete(recursive: true);
 
@@ -84,6 +86,20 @@ public sealed class ScriptTests : IDisposable
 
         (await RunAsync(absolute, "up")).ShouldBe(("ran: <up>\n", "", 7));
         (await RunAsync("serverless", "up")).ShouldBe(("ran: <up>\n", "", 7));
+        Builds.ShouldBe(1);
+    }
+
+    /// <summary>A key that is pressed for a completion must not be a minute of a dead shell.</summary>
+    [Fact]
+    public async Task What_a_shell_asks_for_completion_builds_nothing()
+    {
+        SkipOnWindows();
+        (await RunAsync(Script, "[suggest:2]", "po")).ShouldBe(("", "", 0), "there is nothing to ask yet");
+        Calls.ShouldBeEmpty();
+        await RunAsync(Script);
+        File.SetLastWriteTimeUtc(Source, File.GetLastWriteTimeUtc(Path.Combine(Clone, "artifacts/bin/Serverless.Cli/release/Serverless.Cli.dll")).AddSeconds(1));
+
+        (await RunAsync(Script, "[suggest:2]", "po")).ShouldBe(("ran: <[suggest:2]> <po>\n", "", 7));
         Builds.ShouldBe(1);
     }
 

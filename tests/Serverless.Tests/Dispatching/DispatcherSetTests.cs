@@ -1,6 +1,10 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Dispatching;
+using Serverless.Gateway.Dispatching;
 using Serverless.Leases;
 using Serverless.Loops;
 using Serverless.Requests;
@@ -140,6 +144,32 @@ public sealed class DispatcherSetTests
     }
 
     /// <summary>Gateways over one store of leases. Their queue counts who consumes.</summary>
+    /// <summary>Names that come and go, of a CI say, must not become series for the process' life.</summary>
+    [Fact]
+    public async Task Of_a_model_that_is_gone_no_figure_is_told()
+    {
+        await using var world = new World();
+        var gateway = world.Start("a");
+        await world.PassAsync(1);
+        await using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var meters = services.GetRequiredService<IMeterFactory>();
+        _ = new ModelMetrics(meters, gateway.Set, world.Catalog, new MemoryDemandFeed());
+        using var replicas = new MetricCollector<long>(meters, DispatchMetrics.MeterName, "serverless.pool.replicas");
+        Told().Count.ShouldBe(Models.Length);
+
+        world.Catalog.Current = TestCatalog.CatalogOf(Models[0]);
+        for (var second = 0; second < 60 && (await world.OwnersAsync()).Count > 1; second++) await world.PassAsync(1);
+
+        Told().ShouldBe([Models[0].Value]);
+
+        List<string> Told()
+        {
+            replicas.Clear();
+            replicas.RecordObservableInstruments();
+            return [.. replicas.GetMeasurementSnapshot().Select(measured => (string)measured.Tags["model"]!).Distinct(StringComparer.Ordinal)];
+        }
+    }
+
     private sealed class World : IAsyncDisposable
     {
         private readonly TestClock _time = new(TestRequests.Deadline.AddMinutes(-10));
@@ -189,7 +219,9 @@ public sealed class DispatcherSetTests
         private readonly CancellationTokenSource _stop = new();
         private readonly Task _running;
 
-        public Process(WatchedLeases leases, DispatcherSet set) => (Leases, _running) = (leases, set.RunAsync(_stop.Token));
+        public Process(WatchedLeases leases, DispatcherSet set) => (Leases, Set, _running) = (leases, set, set.RunAsync(_stop.Token));
+
+        public DispatcherSet Set { get; }
 
         public WatchedLeases Leases { get; }
 

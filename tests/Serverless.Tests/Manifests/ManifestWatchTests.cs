@@ -117,9 +117,9 @@ public sealed class ManifestWatchTests : IDisposable
         Write("b.yaml", Served("b"));
         Settle();
         File.Delete(Path.Combine(_folder.FullName, "b.yaml"));
-        for (var second = 0; second <= 10; second++)
+        for (var second = 0; second <= 5; second++)
         {
-            _source.Current.Models.Count.ShouldBe(2); // a model is gone when ten seconds have seen it gone
+            _source.Current.Models.Count.ShouldBe(2); // a model is gone when five seconds have seen it gone
             _watch.Look();
         }
 
@@ -140,7 +140,7 @@ public sealed class ManifestWatchTests : IDisposable
         var before = _source.Current;
 
         Write("all.yaml", Served("b"));
-        for (var second = 0; second < 8; second++) _watch.Look();
+        for (var second = 0; second < 4; second++) _watch.Look();
         Write("all.yaml", Served("b") + "\n---\n" + Served("c"));
         for (var second = 0; second < 20; second++) _watch.Look();
 

@@ -142,12 +142,12 @@ public sealed class PoolPlannerTests
         foreach (var (second, work) in new[] { (0, 0.0), (1, 20), (2, 20), (3, 1), (20, 0), (31, 0), (32, 0), (33, 0), (50, 0) })
         {
             var at = Start.AddSeconds(second);
-            var plan = Plan(work > 0 ? Backlog(work, at) : Idle(at), memory: memory);
+            var plan = Plan(work > 0 ? Backlog(work, at) : Idle(at), Capacity(ready: answers.LastOrDefault()), memory: memory);
             memory = plan.Memory;
             answers.Add(plan.Decisions[0].Replicas);
         }
 
-        answers.ShouldBe([0, 3, 3, 3, 3, 3, 1, 0, 0]);
+        answers.ShouldBe([0, 3, 3, 3, 3, 2, 1, 0, 0]); // of the second 20 s of work the three that are there by then do their part
     }
 
     [Fact]
@@ -215,9 +215,9 @@ public sealed class PoolPlannerTests
         var memory = Plan(Backlog(20)).Memory;
         var back = Start.AddHours(-1);
 
-        var after = Plan(Idle(back), memory: memory);
-        var soon = Plan(Idle(back.AddSeconds(29)), memory: after.Memory);
-        var over = Plan(Idle(back.AddSeconds(30)), memory: soon.Memory);
+        var after = Plan(Idle(back), Capacity(ready: 3), memory: memory);
+        var soon = Plan(Idle(back.AddSeconds(29)), Capacity(ready: 3), memory: after.Memory);
+        var over = Plan(Idle(back.AddSeconds(30)), Capacity(ready: 3), memory: soon.Memory);
 
         after.Decisions[0].Replicas.ShouldBe(3);
         soon.Decisions[0].Replicas.ShouldBe(3);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -36,6 +37,28 @@ public sealed class LineFormatterTests
     [Fact]
     public void What_a_client_sends_stays_on_its_line_and_colours_nothing() =>
         Write(LogLevel.Information, "model 'a\n22:44:53 keys     all is well\e[31m'").ShouldBe("22:44:52 scale    model 'a 22:44:53 keys     all is well [31m'\n");
+
+    [Fact]
+    public void What_turns_or_breaks_a_line_unseen_is_left_out_and_in_json_can_be_seen()
+    {
+        Write(LogLevel.Information, "model 'a\u202eb\u2028c\u2029d\u0085e\u200bf'").ShouldBe("22:44:52 scale    model 'ab c d ef'\n");
+
+        var json = Write(LogLevel.Information, "model 'a\u202eb → \U000e0041'", options: new LineFormatterOptions { Json = true });
+        json.ShouldContain("""model 'a\u202eb → \udb40\udc41'""");
+        JsonDocument.Parse(json).RootElement.GetProperty("message").GetString().ShouldBe("model 'a\u202eb → \U000e0041'");
+    }
+
+    [Fact]
+    public void Lines_of_a_trace_are_set_in_and_colour_nothing()
+    {
+        var thrown = Should.Throw<InvalidOperationException>(() => throw new InvalidOperationException("No 'x\n22:44:53 keys     all is well\e[31m'."));
+
+        var lines = Write(LogLevel.Error, "It failed.", thrown, level: LogLevel.Debug).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+        lines.Length.ShouldBeGreaterThan(2);
+        lines[1..].ShouldAllBe(line => line.StartsWith("    "));
+        string.Concat(lines).ShouldNotContain("\e");
+    }
 
     [Fact]
     public void Colours_are_for_terminals_without_NO_COLOR()

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 using Microsoft.Extensions.Options;
 using Serverless.Hosting.Configuration;
 using Serverless.Hosting.Distributed;
@@ -30,6 +31,29 @@ public sealed class LogServicesTests
         Levels(new() { ["Logging:LogLevel:Serverless.Hosting.Redis"] = "Error" }).ShouldBe((LogLevel.Information, LogLevel.Error, LogLevel.Warning));
         Levels([], quiet: true).ShouldBe((LogLevel.Error, LogLevel.Error, LogLevel.Error));
         Levels(new() { ["Logging:Level"] = "Debug" }, quiet: true).ShouldBe((LogLevel.Debug, LogLevel.Debug, LogLevel.Error));
+    }
+
+    [Fact]
+    public void Where_standard_output_is_an_answers_every_line_goes_to_standard_error()
+    {
+        using var quiet = Build([], quiet: true);
+        using var loud = Build([], quiet: false);
+
+        Threshold(quiet).ShouldBe(LogLevel.Trace);
+        Threshold(loud).ShouldBe(LogLevel.None);
+
+        static LogLevel Threshold(WebApplication app) => app.Services.GetRequiredService<IOptionsMonitor<ConsoleLoggerOptions>>().CurrentValue.LogToStandardErrorThreshold;
+    }
+
+    [Fact]
+    public void What_a_probe_is_answered_is_no_error_unless_it_is_asked_for()
+    {
+        const string Checks = "Microsoft.Extensions.Diagnostics.HealthChecks.DefaultHealthCheckService";
+        using var app = Build(new() { ["Logging:Level"] = "Debug", ["Logging:LogLevel:process"] = "Debug" }, quiet: false);
+        using var asked = Build(new() { ["Logging:LogLevel:Microsoft.Extensions.Diagnostics.HealthChecks"] = "Error" }, quiet: false);
+
+        app.Services.GetRequiredService<ILoggerFactory>().CreateLogger(Checks).IsEnabled(LogLevel.Critical).ShouldBeFalse();
+        asked.Services.GetRequiredService<ILoggerFactory>().CreateLogger(Checks).IsEnabled(LogLevel.Error).ShouldBeTrue();
     }
 
     [Fact]

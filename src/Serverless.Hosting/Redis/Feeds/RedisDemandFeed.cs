@@ -30,6 +30,8 @@ internal sealed class RedisDemandFeed(RedisConnection redis, Supervisor supervis
 
     public ModelDemand? Latest(ModelName model) => _latest.Latest(model.Value, out var age) is { } demand ? demand with { At = time.GetUtcNow() - age } : null;
 
+    public bool HasWork(ModelName model) => _latest.Latest(model.Value, out _) is { HasWork: true };
+
     public async IAsyncEnumerable<ModelDemand> WatchAsync(ModelName model, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var demand in _latest.WatchAsync(model.Value, cancellationToken)) yield return Stamped(demand);

@@ -28,6 +28,9 @@ public sealed class BelievedDemand(IDemandFeed feed, ICatalogSource catalog, Pla
         return told is null || asked.At > told.At ? asked : told;
     }
 
+    /// <summary>Whether <see cref="Latest"/> has work.</summary>
+    public bool HasWork(ModelName model) => _asked.IsEmpty ? feed.HasWork(model) : Latest(model) is { HasWork: true };
+
     /// <summary>Demands of dispatchers as they come, many at once.</summary>
     public IAsyncEnumerable<IReadOnlyCollection<ModelDemand>> WatchAllAsync(CancellationToken cancellationToken) => feed.WatchAllAsync(cancellationToken);
 

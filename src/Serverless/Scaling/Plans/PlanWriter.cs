@@ -98,24 +98,22 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
     {
         if (!_models.TryGetValue(model.Name, out var written)) _models[model.Name] = written = new Written();
 
+        var isKnown = written is { Plan: not null, Input: { } before } && ReferenceEquals(before.Model, model) && !IsUnsaved(written);
+        if (isKnown && !demand.HasWork(model.Name) && IsAtRest(model, written.Plan!))
+        {
+            _planner.Rest(model);
+            return null;
+        }
+
         var latest = demand.Latest(model.Name);
         var states = new PoolCapacity[model.Pools.Count];
         for (var i = 0; i < states.Length; i++) states[i] = capacity.Latest(model.Pools[i].Name);
-        if (written is { Plan: { } plan, Input: { } last } && ReferenceEquals(last.Model, model) && !IsUnsaved(written))
-        {
-            if (latest is not { HasWork: true } && IsAtRest(plan, states))
-            {
-                _planner.Rest(model);
-                return null;
-            }
-
-            if (Equals(latest, last.Demand) && time.GetElapsedTime(written.PlannedAt) < Fresh && states.AsSpan().SequenceEqual(last.Capacity)) return null;
-        }
+        if (isKnown && Equals(latest, written.Input!.Demand) && time.GetElapsedTime(written.PlannedAt) < Fresh && states.AsSpan().SequenceEqual(written.Input.Capacity)) return null;
 
         return new PlanInput(model, latest, states, written.Plan?.Memory ?? PlannerMemory.Empty);
     }
 
-    private static bool IsAtRest(SharedPlan plan, PoolCapacity[] states)
+    private bool IsAtRest(Model model, SharedPlan plan)
     {
         if (plan.Memory.LastHadWork) return false;
         foreach (var decision in plan.Decisions)
@@ -123,9 +121,9 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
             if (decision is not { Replicas: 0, Active: false }) return false;
         }
 
-        foreach (var state in states)
+        foreach (var pool in model.Pools)
         {
-            if (state is not { Desired: 0, Ready: 0, Draining: 0, LoadingSince.Count: 0 }) return false;
+            if (capacity.Latest(pool.Name) is not { Desired: 0, Ready: 0, Draining: 0, LoadingSince.Count: 0 }) return false;
         }
 
         foreach (var (_, pool) in plan.Memory.Pools)

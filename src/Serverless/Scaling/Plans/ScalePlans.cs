@@ -95,7 +95,9 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
             if (current.Find(name) is not { } model) continue;
 
             var pool = model.Pools[0].Name;
-            if (_slots.GetValueOrDefault(pool)?.Planned is { Active: true, Replicas: > 0 }) continue;
+            var slot = _slots.GetValueOrDefault(pool);
+            if (slot?.Planned is { Active: true, Replicas: > 0 }) continue;
+            if (slot?.ServesPlanOfNothing != false && !demand.HasWork(name)) continue; // of a thousand models almost all
             lock (_lock) ServeNeedsLock(pool);
         }
     }
@@ -108,11 +110,12 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
 
         foreach (var model in models)
         {
-            var hasWork = demand.Latest(model.Name) is { HasWork: true };
+            bool? known = null;
             foreach (var pool in model.Pools)
             {
                 if (_slots.GetValueOrDefault(pool.Name) is not { IsSettled: false } slot) continue;
 
+                var hasWork = known ??= demand.HasWork(model.Name);
                 var now = capacity.Latest(pool.Name);
                 lock (_lock)
                 {
@@ -217,6 +220,9 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
 
         /// <summary>Nothing can be told of it: it is at zero, and so is its plan.</summary>
         public bool IsSettled => Target is 0 && Served.Value is { Active: false, Replicas: 0 };
+
+        /// <summary>It is answered as planned, with nothing: what is served changes when work comes or a plan does.</summary>
+        public bool ServesPlanOfNothing => Target is not null && Served.Value is { Active: false } served && Planned is { Active: false } planned && served.Replicas == planned.Replicas;
 
         public void Plan(ScaleDecision decision) => Volatile.Write(ref _planned, decision);
 

@@ -1,11 +1,11 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
 using Serverless.Errors;
-using Serverless.Gateway.Routes;
+using Serverless.Gateway.Telemetry;
 using Serverless.Requests;
 using Shouldly;
 
-namespace Serverless.Tests.Gateway.Routes;
+namespace Serverless.Tests.Gateway.Telemetry;
 
 public sealed class RefusalLogTests
 {
@@ -27,6 +27,8 @@ public sealed class RefusalLogTests
         lines[0].Message.ShouldBe("chatcmpl-1 is refused with 429 queue_full: The queue is full.");
         lines[1].Message.ShouldBe("chatcmpl-2 of m failed after 1.3 s: deadline_exceeded");
         lines[^2].Message.ShouldBe("92 more requests were refused or failed");
+        log.Refused("0HN-1", new ServingFault(ServingError.InvalidApiKey, "Give an API key."));
+        logger.LatestRecord.Message.ShouldBe("0HN-1 is refused with 401 invalid_api_key: Give an API key.");
         lines[^1].Message.ShouldBe("chatcmpl-3 is refused with 404 model_not_found: The model 'x' does not exist.");
     }
 }

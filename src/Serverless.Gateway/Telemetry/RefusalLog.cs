@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 using Serverless.Errors;
 using Serverless.Requests;
 
-namespace Serverless.Gateway.Routes;
+namespace Serverless.Gateway.Telemetry;
 
 /// <summary>A line for each request that is refused or fails; of a flood the first ones of each second, then how many there were. Thread-safe.</summary>
 internal sealed partial class RefusalLog(TimeProvider time, ILogger<RefusalLog> logger)
@@ -16,9 +16,12 @@ internal sealed partial class RefusalLog(TimeProvider time, ILogger<RefusalLog> 
     private int _silent;
 
     /// <summary>It was refused before anything was done for it.</summary>
-    public void Refused(RequestId request, ServingFault fault)
+    public void Refused(RequestId request, ServingFault fault) => Refused(request.Value, fault);
+
+    /// <summary>A door refused a call: <paramref name="call"/> is what its answer names as <c>x-request-id</c>.</summary>
+    public void Refused(string call, ServingFault fault)
     {
-        if (IsTold()) LogRefused(request, ServingErrors.Row(fault.Error).HttpStatus, Code(fault.Error, fault.Code), fault.Message);
+        if (IsTold()) LogRefused(call, ServingErrors.Row(fault.Error).HttpStatus, Code(fault.Error, fault.Code), fault.Message);
     }
 
     /// <summary>It was taken, and ends in an error.</summary>
@@ -50,7 +53,7 @@ internal sealed partial class RefusalLog(TimeProvider time, ILogger<RefusalLog> 
     }
 
     [LoggerMessage(LogLevel.Information, "{Request} is refused with {Status} {Code}: {Reason}")]
-    private partial void LogRefused(RequestId request, int status, string code, string reason);
+    private partial void LogRefused(string request, int status, string code, string reason);
 
     [LoggerMessage(LogLevel.Information, "{Request} of {Model} failed after {Seconds:0.0} s: {Code}")]
     private partial void LogFailed(RequestId request, string model, string code, double seconds);
