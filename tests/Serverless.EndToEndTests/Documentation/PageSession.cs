@@ -64,7 +64,7 @@ internal sealed partial class PageSession : IAsyncDisposable
                 if (Absent is not null) return $"left out: {Absent}";
                 if (!_isServed) await UpAsync("./serverless up");
                 return await ShellAsync(_rewriting.Apply(command.Text).Replace("curl ", "curl -sS --fail-with-body --retry-connrefused --max-time 60 ", StringComparison.Ordinal));
-            case ["mkdir" or "ln" or "source", ..]:
+            case ["mkdir" or "ln" or "source" or "printf", ..]:
                 return await ShellAsync(_rewriting.Apply(command.Text));
             default:
                 throw new InvalidOperationException(
