@@ -6,6 +6,7 @@ using Microsoft.Extensions.Options;
 using Serverless.Events;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
+using Serverless.Gateway.Files;
 using Serverless.Gateway.Inbound;
 using Serverless.Gateway.Pools;
 using Serverless.Gateway.Requests;
@@ -23,7 +24,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class GatewayServices
 {
     /// <summary>
-    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c> and <c>:Events</c>. The host brings the ports:
+    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c> and <c>:Events</c>, and from <c>Files</c>. The host brings the ports:
     /// catalogue, token counter, queue, log, leases, documents, events, demand, capacity and scale journal; and, if keys are asked for, their source.
     /// </summary>
     public static IServiceCollection AddGateway(this IServiceCollection services)
@@ -51,7 +52,7 @@ public static class GatewayServices
         services.TryAddSingleton<WaitNotice>();
         services.TryAddSingleton<PoolsBody>();
         services.TryAddSingleton<ShutdownGate>();
-        return services.AddDoors().AddRequests().AddPromises().AddKestrelLimits().AddOperatorsPort().AddDrain();
+        return services.AddDoors().AddRequests().AddPromises().AddFileFace().AddKestrelLimits().AddOperatorsPort().AddDrain();
     }
 
     /// <summary>Delivers events within the process, where no broker does: what other parts publish on <c>serverless.requests</c> is served, results can be subscribed to.</summary>
@@ -94,6 +95,16 @@ public static class GatewayServices
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, UsageObserver>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, ResultEcho>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());
+        return services;
+    }
+
+    /// <summary>Files, and their face over HTTP.</summary>
+    private static IServiceCollection AddFileFace(this IServiceCollection services)
+    {
+        services.AddFiles();
+        services.TryAddSingleton<FileMetrics>();
+        services.TryAddSingleton<FileUploads>();
+        services.AddHostedService<FileSweeper>();
         return services;
     }
 

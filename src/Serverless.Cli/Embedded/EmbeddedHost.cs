@@ -63,6 +63,7 @@ internal static class EmbeddedHost
             .AddQueueLimits()
             .AddSingleton(_ => new DataFolder(options.Data))
             .AddSqliteState(provider => provider.GetRequiredService<DataFolder>().Path)
+            .AddFilesFolder(provider => Path.Combine(provider.GetRequiredService<DataFolder>().Path, "files"))
             .AddSingleton<IDemandFeed, MemoryDemandFeed>()
             .AddSingleton<ICapacityFeed, MemoryCapacityFeed>()
             .AddSingleton<MemoryWorkerSessions>()

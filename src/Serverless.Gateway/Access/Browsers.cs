@@ -19,7 +19,7 @@ internal static class Browsers
 
     /// <summary>What a page may read beside the body.</summary>
     public static readonly string[] Exposed =
-        ["x-request-id", "Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed", QueueView.TokensAheadHeader, QueueView.EstimatedWaitHeader];
+        ["x-request-id", "Location", "Retry-After", "Preference-Applied", "Idempotency-Replayed", QueueView.TokensAheadHeader, QueueView.EstimatedWaitHeader, "Content-Disposition", "Content-Range", "ETag", "Accept-Ranges"];
 
     private static readonly string[] Methods = [HttpMethods.Get, HttpMethods.Head, HttpMethods.Post, HttpMethods.Delete];
 

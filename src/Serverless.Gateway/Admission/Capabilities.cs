@@ -50,7 +50,7 @@ internal static class Capabilities
 
             var path = JsonPath.At(body, offset);
             return new ServingFault(
-                ServingError.InvalidRequest, $"'{path}' asks for what the model '{model.Name}' does not support yet: {Refusals[feature]}.", path, "unsupported_value");
+                ServingError.InvalidRequest, $"'{path}' asks for what the model '{model.Name}' does not support yet: {Refusals[feature]}.", path, Code: "unsupported_value");
         }
 
         return null;

@@ -15,9 +15,6 @@ internal sealed class RequestBody(IOptions<AdmissionOptions> options, ByteBudget
 {
     private const int FirstStep = 16 * 1024;
 
-    /// <summary>For so long a body that is refused is still received, so that its client comes to hear why.</summary>
-    private static readonly TimeSpan LongestDrain = TimeSpan.FromSeconds(30);
-
     private readonly long _maxBytes = options.Value.MaxBodyBytes;
 
     /// <summary>Bytes of bodies that are held.</summary>
@@ -38,7 +35,7 @@ internal sealed class RequestBody(IOptions<AdmissionOptions> options, ByteBudget
         catch (ServingException e) when (e.Fault.Error == ServingError.QueueFull)
         {
             taken.Dispose();
-            await DrainAsync(request, cancellationToken);
+            await RefusedBody.DrainAsync(request, time, cancellationToken);
             throw;
         }
         catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)
@@ -76,25 +73,6 @@ internal sealed class RequestBody(IOptions<AdmissionOptions> options, ByteBudget
             }
 
             if (read.IsCompleted) return length == body.Length ? body : body[..length];
-        }
-    }
-
-    /// <summary>
-    /// Most clients read no answer before they have sent everything, and lose it when the connection is closed on them meanwhile. One that asks first (<c>Expect</c>) is told at once.
-    /// </summary>
-    private async ValueTask DrainAsync(HttpRequest request, CancellationToken cancellationToken)
-    {
-        if (request.Headers.Expect.Count > 0) return;
-
-        using var limit = new CancellationTokenSource(LongestDrain, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        try
-        {
-            while (await request.BodyReader.ReadAsync(either.Token) is { IsCompleted: false } read) request.BodyReader.AdvanceTo(read.Buffer.End);
-        }
-        catch (Exception exception) when (exception is IOException || !cancellationToken.IsCancellationRequested)
-        {
-            // It sent too much, too slowly, or no more: it is told all the same.
         }
     }
 

@@ -6,6 +6,7 @@ using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.DeadLetters;
+using Serverless.Gateway.Files;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Pools;
 using Serverless.Hosting.Telemetry;
@@ -26,6 +27,7 @@ internal static class GatewayRoutes
         {
             InferenceRoutes.Map(api, prefix);
             RequestRoutes.Map(api, prefix);
+            api.MapFiles(prefix);
             api.MapMethods(prefix + "/models", Read, static (HttpContext http, ICatalogSource catalog) => SendAsync(http, ModelsBody.Encode(catalog.Current)));
             api.MapMethods(prefix + "/models/{**id}", Read, SendModelAsync);
         }

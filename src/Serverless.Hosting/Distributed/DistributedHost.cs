@@ -51,6 +51,10 @@ public static class DistributedHost
             await app.RunAsync();
             return 0;
         }
+        catch (OperationCanceledException)
+        {
+            return 0; // told to stop before its start was over
+        }
         catch (Exception exception) when (Faults(exception) is { Count: > 0 } faults)
         {
             foreach (var fault in faults) await Console.Error.WriteLineAsync(fault);

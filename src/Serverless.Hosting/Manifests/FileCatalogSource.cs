@@ -21,8 +21,9 @@ public sealed class FileCatalogSource : ICatalogSource
     {
         _folder = Path.GetFullPath(folder);
         _engines = engines;
-        var (reading, note) = Read(Look());
-        note();
+        var look = Look();
+        var (reading, noting) = Read(look);
+        Note(look, noting);
         _current.Set(reading.Catalog ?? throw new CatalogException(_folder, reading.Errors));
         Warnings = reading.Warnings;
     }
@@ -50,10 +51,10 @@ public sealed class FileCatalogSource : ICatalogSource
     {
         lock (_reloading)
         {
-            var (reading, note) = Read(look);
-            if (!mayLose && reading.Catalog is { } fewer && Current.Models.Any(model => fewer.Find(model.Name) is null)) return null;
+            var (reading, noting) = Read(look);
+            if (!mayLose && reading.Catalog?.LacksOf(Current) == true) return null;
 
-            note();
+            Note(look, noting);
             if (reading.Catalog is not { } catalog) return reading;
 
             Warnings = reading.Warnings;
@@ -66,7 +67,7 @@ public sealed class FileCatalogSource : ICatalogSource
     /// <summary>Looks at the folder now.</summary>
     internal FolderLook Look() => FolderLook.At(_folder, LastRead.Models);
 
-    private (CatalogReading Reading, Action Note) Read(FolderLook look)
+    private (CatalogReading Reading, NotingInspector Noting) Read(FolderLook look)
     {
         var errors = new List<CatalogFinding>(look.Errors);
         var manifests = new List<Manifest>();
@@ -74,8 +75,8 @@ public sealed class FileCatalogSource : ICatalogSource
 
         var noting = new NotingInspector(_inspector, _noted);
         var reading = new CatalogReader(_engines, noting).Read(manifests);
-        return (errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] }, Note);
-
-        void Note() => (_noted, LastRead) = (noting, look with { Models = noting.Files });
+        return (errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] }, noting);
     }
+
+    private void Note(FolderLook look, NotingInspector noting) => (_noted, LastRead) = (noting, look with { Models = noting.Files });
 }

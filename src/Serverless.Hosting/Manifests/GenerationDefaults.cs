@@ -66,7 +66,7 @@ internal static class GenerationDefaults
         var beside = Path.Combine(Path.GetDirectoryName(path)!, FileName);
         try
         {
-            var length = new FileInfo(beside) is { Exists: true } found ? found.Length : 0;
+            var length = ModelFile.Final(beside) is { Exists: true } found ? found.Length : 0; // a pipe has none, and would be waited for
             if (length == 0) return null;
             if (length > MostBytes)
             {

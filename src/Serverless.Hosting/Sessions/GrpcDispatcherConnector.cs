@@ -46,12 +46,17 @@ public sealed partial class GrpcDispatcherConnector : IDispatcherConnector, IDis
     public async ValueTask<IDispatcherLink> ConnectAsync(WorkerDescription worker, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(worker);
-        var (backoff, tries) = (new Backoff(FirstPause, LongestPause), 0);
-        while (true)
+        var (backoff, told) = (new Backoff(FirstPause, LongestPause), "");
+        for (var tries = 1; ; tries++)
         {
-            if (await FindAsync(worker.Model, cancellationToken) is { } lease && lease.Epoch >= worker.HighestEpoch && await TryConnectAsync(worker, lease, cancellationToken) is { } link) return link;
+            var reason = "finds no gateway that has it";
+            if (await FindAsync(worker.Model, cancellationToken) is { } lease && lease.Epoch >= worker.HighestEpoch)
+            {
+                (var link, reason) = await TryConnectAsync(worker, lease, cancellationToken);
+                if (link is not null) return link;
+            }
 
-            if (++tries == PatientTries) Waiting(worker.Model, worker.Worker);
+            if (tries >= PatientTries && reason != told) Waiting(worker.Model, worker.Worker, told = reason);
 
             await Task.Delay(backoff.Next(), _time, cancellationToken);
         }
@@ -72,13 +77,14 @@ public sealed partial class GrpcDispatcherConnector : IDispatcherConnector, IDis
         }
     }
 
-    private async ValueTask<IDispatcherLink?> TryConnectAsync(WorkerDescription worker, Lease lease, CancellationToken cancellationToken)
+    private async ValueTask<(IDispatcherLink? Link, string Reason)> TryConnectAsync(WorkerDescription worker, Lease lease, CancellationToken cancellationToken)
     {
         var use = _channels.Use(lease.Holder);
         var call = new Wire.Sessions.SessionsClient(use.Channel).Connect(cancellationToken: CancellationToken.None);
         using var limit = new CancellationTokenSource(WelcomeLimit, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         using var abandon = either.Token.Register(call.Dispose);
+        var reason = $"is not answered by {lease.Holder}";
         try
         {
             await call.RequestStream.WriteAsync(new Wire.FromWorker { Hello = SessionCodec.ToRecord(worker) }, either.Token);
@@ -87,19 +93,21 @@ public sealed partial class GrpcDispatcherConnector : IDispatcherConnector, IDis
                 if (abandon.Unregister())
                 {
                     Found(worker.Worker, worker.Model, lease.Holder);
-                    return new GrpcDispatcherLink(call, welcome.Epoch, use, () => Lost(worker.Worker, worker.Model, lease.Holder), _metrics, _time);
+                    return (new GrpcDispatcherLink(call, welcome.Epoch, use, () => Lost(worker.Worker, worker.Model, lease.Holder), _metrics, _time), "");
                 }
             }
         }
         catch (Exception exception) when (SessionFaults.Ends(exception))
         {
-            NotConnected(worker.Worker, lease.Holder, exception is RpcException { Status.Detail: var detail } ? detail : exception.Message);
+            var detail = exception is RpcException refused ? refused.Status.Detail : exception.Message;
+            NotConnected(worker.Worker, lease.Holder, detail);
+            if (exception is RpcException { StatusCode: StatusCode.PermissionDenied or StatusCode.InvalidArgument or StatusCode.FailedPrecondition or StatusCode.Unauthenticated }) reason = $"is not taken by {lease.Holder}: {detail}";
         }
 
         call.Dispose();
         use.Dispose();
         cancellationToken.ThrowIfCancellationRequested();
-        return null;
+        return (null, reason);
     }
 
     private GrpcChannel Open(string address, ReloadingCertificates? certificates)
@@ -124,8 +132,8 @@ public sealed partial class GrpcDispatcherConnector : IDispatcherConnector, IDis
     [LoggerMessage(Level = LogLevel.Information, Message = "{Worker} has lost or left the dispatcher of {Model} at {Address}")]
     private partial void Lost(string worker, ModelName model, string address);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "waiting for a dispatcher of {Model}: {Worker} finds no gateway that has it")]
-    private partial void Waiting(ModelName model, string worker);
+    [LoggerMessage(Level = LogLevel.Information, Message = "waiting for a dispatcher of {Model}: {Worker} {Reason}")]
+    private partial void Waiting(ModelName model, string worker, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The dispatcher of {Model} cannot be looked up: {Reason} It is tried again.")]
     private partial void NotFound(ModelName model, string reason);

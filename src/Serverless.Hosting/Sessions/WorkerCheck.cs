@@ -11,6 +11,7 @@ internal static class WorkerCheck
     /// <summary>Engines round up to whole blocks and batches; beyond twice what the flavor says it is no rounding.</summary>
     private const int Leeway = 2;
 
+    // Where the flavor says nothing.
     private const int MostSlots = 4096;
     private const long MostKvTokens = 100_000_000;
 
@@ -44,6 +45,6 @@ internal static class WorkerCheck
 
     private static long Bound(Pool pool, string parameter, long otherwise) =>
         pool.Flavor.Params.TryGetValue(parameter, out var text) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value > 0
-            ? (long)Math.Min(otherwise, value * Leeway)
+            ? (long)Math.Min(long.MaxValue / 2, value * Leeway)
             : otherwise;
 }

@@ -34,6 +34,13 @@ public sealed class ModelCatalog
         return models.SequenceEqual(before.Models, ReferenceEqualityComparer.Instance) ? before : new ModelCatalog(models);
     }
 
+    /// <summary>Whether a model of <paramref name="before"/> is not in this one.</summary>
+    public bool LacksOf(ModelCatalog before)
+    {
+        ArgumentNullException.ThrowIfNull(before);
+        return before.Models.Any(model => Find(model.Name) is null);
+    }
+
     /// <summary>The model of that name, or null.</summary>
     public Model? Find(ModelName name) => name.Value is null ? null : _models.GetValueOrDefault(name.Value);
 

@@ -63,6 +63,15 @@ public enum ServingError
     /// <summary>No request of that id is known to this owner: it never was, is forgotten, or is another's.</summary>
     RequestNotFound,
 
+    /// <summary>No file of that id is this owner's: it never was, was deleted, has expired, or is another's.</summary>
+    FileNotFound,
+
+    /// <summary>A file is longer than is kept. Found while receiving it; nothing of it is kept.</summary>
+    FileTooLarge,
+
+    /// <summary>The owner's files leave no room for another. Found before or after receiving it; nothing of it is kept.</summary>
+    StorageFull,
+
     /// <summary>An <c>Idempotency-Key</c> came again with another body.</summary>
     IdempotencyConflict,
 

@@ -14,6 +14,9 @@ public static class LeaseNames
     /// <summary>A gateway's own: it lives, and so holds the requests of its connections. Holder: the address of its sessions.</summary>
     public static string Gateway(string instance) => Gateways + instance;
 
+    /// <summary>The right to sweep the store of files. Holder: the gateway's instance name.</summary>
+    public const string FileSweep = "file-sweep";
+
     /// <summary>Prefix of the leases of all dispatched models.</summary>
     public const string Dispatchers = "dispatcher/";
 

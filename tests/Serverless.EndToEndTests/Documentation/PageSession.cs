@@ -66,7 +66,7 @@ internal sealed partial class PageSession : IAsyncDisposable
                 if (Absent is not null) return $"left out: {Absent}";
                 if (!_isServed) await UpAsync("./serverless up");
                 return await ShellAsync(_rewriting.Apply(command.Text).Replace("curl ", "curl -sS --fail-with-body --retry-connrefused --max-time 60 ", StringComparison.Ordinal));
-            case ["mkdir" or "ln" or "source", ..]:
+            case ["mkdir" or "ln" or "source" or "printf", ..]:
                 return await ShellAsync(_rewriting.Apply(command.Text));
             default:
                 throw new InvalidOperationException(
@@ -141,14 +141,22 @@ internal sealed partial class PageSession : IAsyncDisposable
 
     private static bool NeedsServer(string line) => Regex.IsMatch(line, "serverless (?:chat|pools|explain|dead-letters)", RegexOptions.None, TimeSpan.FromSeconds(1));
 
-    /// <summary>A request that ends as a dead letter: each attempt takes its replica along.</summary>
+    /// <summary>A request that ends as a dead letter: each attempt takes its replica along. It has ended for its client a moment before the letter is laid down.</summary>
     private async Task GiveUpAsync()
     {
         var server = new Uri(_environment["SERVERLESS_URL"]);
         using var body = new StringContent("""{"model": "to-crash", "prompt": "x", "max_tokens": 4}""", Encoding.UTF8, "application/json");
         using var answer = await _http.PostAsync(new Uri(server, "/v1/completions"), body, Token);
-        var letters = JsonNode.Parse(await _http.GetStringAsync(new Uri(server, "/admin/dead-letters"), Token))!["data"]!.AsArray();
-        _rewriting.DeadLetter = letters[^1]!["id"]!.GetValue<string>();
+        (await answer.Content.ReadAsStringAsync(Token)).ShouldContain("request_poisoned");
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        limit.CancelAfter(TestTimeouts.Default);
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(100), TimeProvider.System);
+        do
+        {
+            var letters = JsonNode.Parse(await _http.GetStringAsync(new Uri(server, "/admin/dead-letters"), limit.Token))!["data"]!.AsArray();
+            _rewriting.DeadLetter = letters.LastOrDefault()?["id"]!.GetValue<string>();
+        }
+        while (_rewriting.DeadLetter is null && await timer.WaitForNextTickAsync(limit.Token));
     }
 
     private async Task<string> RedisAsync(string line)

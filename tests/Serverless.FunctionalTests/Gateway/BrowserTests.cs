@@ -37,7 +37,7 @@ public sealed class BrowserTests
         Header(models, "Access-Control-Allow-Origin").ShouldBe("http://localhost:3000");
         refused.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
         Header(refused, "Access-Control-Allow-Origin").ShouldBe(Page);
-        Header(refused, "Access-Control-Expose-Headers").ShouldBe("x-request-id,Location,Retry-After,Preference-Applied,Idempotency-Replayed,X-Queue-Tokens-Ahead,X-Queue-Estimated-Wait-Ms");
+        Header(refused, "Access-Control-Expose-Headers").ShouldBe("x-request-id,Location,Retry-After,Preference-Applied,Idempotency-Replayed,X-Queue-Tokens-Ahead,X-Queue-Estimated-Wait-Ms,Content-Disposition,Content-Range,ETag,Accept-Ranges");
     }
 
     [Theory]

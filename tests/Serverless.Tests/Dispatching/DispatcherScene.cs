@@ -65,6 +65,9 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
         }
     }
 
+    /// <summary>A second passes, or the dispatcher ends in it: then it tells no demand any more.</summary>
+    public async Task PassOrGiveUpAsync() => await await Task.WhenAny(PassAsync(1), _gaveUp.Task);
+
     /// <summary>The queue holds no more than these once messages are answered, which happens after an end and off the loop.</summary>
     public async Task QueueHoldsAsync(int requests, int deadLetters = 0)
     {

@@ -78,7 +78,7 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
             }
 
             _reported = "";
-            if (!mayLose && _published?.Catalog.Models.Any(model => catalog.Find(model.Name) is null) == true) return false;
+            if (!mayLose && _published is { } there && catalog.LacksOf(there.Catalog)) return false;
 
             var bytes = JsonSerializer.SerializeToUtf8Bytes(document, CatalogJson.Default.CatalogDocument);
             await PublishAsync(bytes, look.Files.Count, mayReplace: _published is null || !bytes.AsSpan().SequenceEqual(_published.Bytes), cancellationToken);
@@ -102,7 +102,7 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
 
     private async Task PublishAllAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, time.Aligned());
         while (await timer.WaitForNextTickAsync(stoppingToken)) await FollowAsync(stoppingToken);
     }
 

@@ -1,0 +1,68 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Serverless.Errors;
+using Serverless.Files;
+using Serverless.Gateway.Access;
+using Serverless.Gateway.OpenAI;
+
+namespace Serverless.Gateway.Files;
+
+/// <summary>OpenAI's Files API: <c>/v1/files</c>.</summary>
+internal static class FileRoutes
+{
+    private const int LongestList = 10_000;
+
+    private static readonly string[] Read = [HttpMethods.Get, HttpMethods.Head];
+
+    public static void MapFiles(this IEndpointRouteBuilder routes, string prefix)
+    {
+        routes.MapPost(prefix + "/files", UploadAsync).RequireRateLimiting(Doors.PerKey);
+        routes.MapMethods(prefix + "/files", Read, ListAsync);
+        routes.MapMethods(prefix + "/files/{id}", Read, GetAsync);
+        routes.MapDelete(prefix + "/files/{id}", DeleteAsync);
+        routes.MapMethods(prefix + "/files/{id}/content", Read, SendContentAsync).RequireRateLimiting(Doors.PerKey);
+    }
+
+    private static async Task UploadAsync(HttpContext http, FileUploads uploads) =>
+        await SendAsync(http, FileObject.Encode(await uploads.ReceiveAsync(http.Request, Caller.KeyOf(http).Owner, http.RequestAborted)));
+
+    private static async Task ListAsync(HttpContext http, FileDirectory directory)
+    {
+        var query = http.Request.Query;
+        var (page, hasMore) = await directory.ListAsync(
+            Caller.KeyOf(http).Owner,
+            new FileQuery { After = query["after"], Limit = ReadLimit(query["limit"]), OldestFirst = ReadOrder(query["order"]), Purpose = query["purpose"] },
+            http.RequestAborted);
+        await SendAsync(http, FileObject.EncodeList(page, hasMore));
+    }
+
+    private static async Task GetAsync(HttpContext http, string id, FileDirectory directory) =>
+        await SendAsync(http, FileObject.Encode(await directory.GetAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted)));
+
+    private static async Task DeleteAsync(HttpContext http, string id, FileDirectory directory) =>
+        await SendAsync(http, FileObject.EncodeDeleted(await directory.DeleteAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted)));
+
+    private static async Task SendContentAsync(HttpContext http, string id, FileDirectory directory, FileMetrics metrics) =>
+        await FileContent.SendAsync(http, directory, metrics, await directory.GetAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted));
+
+    private static int ReadLimit(string? text)
+    {
+        if (text is null) return LongestList;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is >= 1 and <= LongestList
+            ? limit
+            : throw Invalid(string.Create(CultureInfo.InvariantCulture, $"'limit' must be an integer from 1 to {LongestList}; leave it out for all of them."), "limit");
+    }
+
+    private static bool ReadOrder(string? text) => text switch
+    {
+        null or "desc" => false,
+        "asc" => true,
+        _ => throw Invalid("'order' is 'asc' or 'desc', by creation; leave it out for the newest first.", "order"),
+    };
+
+    private static ServingException Invalid(string message, string param) => new(new ServingFault(ServingError.InvalidRequest, message, param));
+
+    private static Task SendAsync(HttpContext http, byte[] body) => JsonAnswer.SendAsync(http, body, http.RequestAborted);
+}

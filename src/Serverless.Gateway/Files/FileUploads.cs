@@ -1,0 +1,103 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Options;
+using Serverless.Errors;
+using Serverless.Files;
+using Serverless.Gateway.Admission;
+using Serverless.Hosting.Files;
+using Serverless.Requests;
+
+namespace Serverless.Gateway.Files;
+
+/// <summary>Receives files: from the connection into the store, a buffer at a time; what is refused, broken off or given up leaves nothing. Thread-safe.</summary>
+internal sealed class FileUploads(FileDirectory directory, IOptions<FileStoreOptions> options, FileMetrics metrics, TimeProvider time) : IDisposable
+{
+    /// <summary>What a form has around the file at most.</summary>
+    private const int AroundFile = 128 * 1024;
+
+    private readonly SemaphoreSlim _free = new(options.Value.MaxUploads);
+
+    /// <exception cref="ServingException">It is refused, or cannot be kept now.</exception>
+    public async Task<StoredFile> ReceiveAsync(HttpRequest request, Owner owner, CancellationToken cancellationToken)
+    {
+        if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = null; // the store counts
+        if (!await _free.WaitAsync(TimeSpan.Zero, cancellationToken)) throw await RefuseAsync(request, new ServingException(TooMany()), cancellationToken);
+
+        try
+        {
+            var file = await ReceiveWithinAsync(request, owner, cancellationToken);
+            metrics.Received(file.Bytes);
+            return file;
+        }
+        catch (ServingException exception)
+        {
+            throw await RefuseAsync(request, exception, cancellationToken);
+        }
+        catch (BadHttpRequestException exception)
+        {
+            throw new ServingException(new ServingFault(ServingError.InvalidRequest, $"The body could not be read: {exception.Message}"), exception);
+        }
+        finally
+        {
+            _free.Release();
+        }
+    }
+
+    public void Dispose() => _free.Dispose();
+
+    private async Task<StoredFile> ReceiveWithinAsync(HttpRequest request, Owner owner, CancellationToken cancellationToken)
+    {
+        var longest = options.Value.UploadTimeout;
+        using var limit = new CancellationTokenSource(longest, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            RequirePlain(request);
+            var boundary = UploadForm.BoundaryOf(request.ContentType);
+            if (request.ContentLength - AroundFile > directory.Limits.MaxFileBytes) throw new ServingException(directory.TooLong(string.Create(CultureInfo.InvariantCulture, $"sent in a body of {request.ContentLength} bytes")));
+            await directory.RequireRoomAsync(owner, Math.Max(0, (request.ContentLength ?? 0) - AroundFile), either.Token);
+            return await ReceiveAsync(request.Body, boundary, owner, either.Token);
+        }
+        catch (OperationCanceledException exception) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new ServingException(new ServingFault(ServingError.InvalidRequest, $"The upload took longer than {longest} (Files:UploadTimeout); send it over a faster connection, or split it.", "file", "upload_timeout"), exception);
+        }
+    }
+
+    private async Task<StoredFile> ReceiveAsync(Stream body, string boundary, Owner owner, CancellationToken cancellationToken)
+    {
+        FileDraft? draft = null;
+        try
+        {
+            var details = await UploadForm.ReadAsync(body, boundary, async (content, token) => draft = await directory.DraftAsync(owner, FileId.New(), content, token), cancellationToken);
+            var whole = draft!;
+            draft = null; // from here on it is the directory's
+            return await directory.PublishAsync(whole, details, CancellationToken.None);
+        }
+        finally
+        {
+            if (draft is not null) await directory.DiscardAsync(draft);
+        }
+    }
+
+    /// <summary>The client comes to hear why.</summary>
+    private async Task<ServingException> RefuseAsync(HttpRequest request, ServingException exception, CancellationToken cancellationToken)
+    {
+        metrics.Refused(exception.Fault.Error);
+        await RefusedBody.DrainAsync(request, time, cancellationToken);
+        if (HttpProtocol.IsHttp11(request.Protocol)) request.HttpContext.Response.Headers.Connection = "close"; // more of the body may be on its way
+        return exception;
+    }
+
+    private static void RequirePlain(HttpRequest request)
+    {
+        if (request.Headers.ContentEncoding is [{ Length: > 0 } encoding, ..] && !encoding.Equals("identity", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new ServingException(new ServingFault(ServingError.UnsupportedContentType, "The body is encoded (Content-Encoding); send it unencoded."));
+        }
+    }
+
+    private ServingFault TooMany() => new(
+        ServingError.QueueFull, $"This gateway receives {options.Value.MaxUploads} uploads at once (Files:MaxUploads), and so many are on their way; send the file again in a moment.", Code: "too_many_uploads");
+}
