@@ -3,6 +3,7 @@ using Serverless.Contracts;
 using Serverless.Errors;
 using Serverless.Gateway.Requests;
 using Serverless.Hosting.MassTransit;
+using Serverless.Loops;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Messaging;
@@ -19,7 +20,7 @@ internal sealed partial class DeltaStreams(
 
     public async Task<MessageVerdict> SendAsync(FollowInference follow, CancellationToken cancellationToken)
     {
-        var stream = new Stream(follow, sender);
+        var stream = new Stream(follow, sender, time);
         Ticket ticket;
         try
         {
@@ -37,7 +38,7 @@ internal sealed partial class DeltaStreams(
             var began = time.GetTimestamp();
             await foreach (var step in requests.FollowAsync(ticket, cancellationToken))
             {
-                if (await TakeAsync(step, ticket, writer, stream, cancellationToken)) return MessageVerdict.Done;
+                if (await TakeAsync(step, ticket, writer, stream, cancellationToken) || stream.IsUnheard) return MessageVerdict.Done;
                 if (!shutdown.IsStopping && time.GetElapsedTime(began) < LongestTurn) continue;
 
                 await HandOnAsync(follow, stream.Sent, cancellationToken);
@@ -95,12 +96,15 @@ internal sealed partial class DeltaStreams(
     private partial void LogHandedOn(string request, long sent);
 
     /// <summary>One stream and how far it is.</summary>
-    private sealed class Stream(FollowInference follow, IMessageSender sender)
+    private sealed class Stream(FollowInference follow, IMessageSender sender, TimeProvider time)
     {
         private long _made;
 
         /// <summary>The last delta that the broker has.</summary>
         public long Sent { get; private set; } = follow.After;
+
+        /// <summary>Nothing hears where they are sent to, and has not for a while: its receiver is gone.</summary>
+        public bool IsUnheard { get; private set; }
 
         public async Task SendAsync(IEnumerable<InferenceDelta> deltas, CancellationToken cancellationToken)
         {
@@ -118,7 +122,13 @@ internal sealed partial class DeltaStreams(
         private async Task SendAsync(InferenceDelta delta, CancellationToken cancellationToken)
         {
             var names = new MessageNames(MessageReplies.NameOf($"{follow.InferenceId} {delta.Sequence}", nameof(InferenceDelta), null)) { CorrelationId = follow.CorrelationId };
-            await sender.SendAsync(follow.Address, delta with { InferenceId = follow.InferenceId, CorrelationId = follow.CorrelationId }, names, cancellationToken);
+            var backoff = new Backoff(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(10));
+            for (var tries = 0; !IsUnheard && !await sender.SendAsync(follow.Address, delta with { InferenceId = follow.InferenceId, CorrelationId = follow.CorrelationId }, names, cancellationToken);)
+            {
+                if (++tries >= ReplyObserver.MostUnheard) IsUnheard = true;
+                else await Task.Delay(backoff.Next(), time, cancellationToken);
+            }
+
             Sent = delta.Sequence;
         }
     }

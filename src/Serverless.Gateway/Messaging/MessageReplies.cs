@@ -60,8 +60,8 @@ internal sealed class MessageReplies(IMessageSender sender, IOptions<MassTransit
         Names(taken.Id, nameof(InferenceAccepted), received.RequestId, received.ConversationId, received.Message.CorrelationId, received.TraceParent),
         cancellationToken);
 
-    /// <summary>It has ended.</summary>
-    public Task EndAsync(RequestRecord ended, MessageReply reply, CancellationToken cancellationToken)
+    /// <summary>It has ended. False: nothing hears where it is to be told.</summary>
+    public Task<bool> EndAsync(RequestRecord ended, MessageReply reply, CancellationToken cancellationToken)
     {
         if (ended.Status == RequestStatus.Completed)
         {

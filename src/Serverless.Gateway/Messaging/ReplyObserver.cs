@@ -14,6 +14,9 @@ internal sealed partial class ReplyObserver(MessageRecords records, MessageRepli
     /// <summary>What the bus does not take so often, five minutes about, is refused by it rather than held up.</summary>
     private const int MostTries = 16;
 
+    /// <summary>So often it is said where nothing hears, a quarter of a minute about: a receiver whose broker was away makes its queue known again by then, one that is gone does not.</summary>
+    public const int MostUnheard = 7;
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
@@ -30,7 +33,17 @@ internal sealed partial class ReplyObserver(MessageRecords records, MessageRepli
             var pause = backoff.Next();
             try
             {
-                await replies.EndAsync(stored.Record, next, cancellationToken);
+                if (!await replies.EndAsync(stored.Record, next, cancellationToken))
+                {
+                    if (++tries < MostUnheard)
+                    {
+                        await Task.Delay(pause, time, cancellationToken);
+                        continue;
+                    }
+
+                    LogUnheard(end.Request.Id, tries);
+                }
+
                 tries = 0;
             }
             catch (ServingException exception) when (sender.IsConnected && ++tries >= MostTries)
@@ -53,6 +66,9 @@ internal sealed partial class ReplyObserver(MessageRecords records, MessageRepli
 
     [LoggerMessage(LogLevel.Warning, "Who asked for {Request} could not be told of its end yet; it is tried again in {Seconds} s: {Reason}")]
     private partial void LogRetried(RequestId request, double seconds, string reason);
+
+    [LoggerMessage(LogLevel.Information, "Who asked for {Request} is gone: {Times} times no queue was there to take its end. The result is kept and can be asked for by its id.")]
+    private partial void LogUnheard(RequestId request, int times);
 
     [LoggerMessage(LogLevel.Error, "Who asked for {Request} is not told of its end: the bus refused {Times} times to take it for the address that was given. The result is kept and can be asked for by its id. {Reason}")]
     private partial void LogUntold(RequestId request, int times, string reason);

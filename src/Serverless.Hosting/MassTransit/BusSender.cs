@@ -16,7 +16,7 @@ internal sealed class BusSender(IBusControl bus, IOptions<MassTransitOptions> op
 
     private readonly Uri _streams = new("exchange:" + options.Value.StreamQueue);
 
-    public async Task SendAsync<T>(Uri? address, T message, MessageNames names, CancellationToken cancellationToken)
+    public async Task<bool> SendAsync<T>(Uri? address, T message, MessageNames names, CancellationToken cancellationToken)
         where T : class
     {
         using var limit = new CancellationTokenSource(Patience, time);
@@ -30,10 +30,23 @@ internal sealed class BusSender(IBusControl bus, IOptions<MassTransitOptions> op
             else
             {
                 var endpoint = await bus.GetSendEndpoint(address);
-                await endpoint.Send(message, context => Name(context, names), either.Token);
+                await endpoint.Send(
+                    message,
+                    context =>
+                    {
+                        Name(context, names);
+                        if (context.TryGetPayload(out RabbitMqSendContext? rabbit)) rabbit.Mandatory = true; // else what no queue gets is confirmed all the same
+                    },
+                    either.Token);
             }
 
             metrics.Sent(typeof(T).Name, isPublished: address is null);
+            return true;
+        }
+        catch (MessageReturnedException)
+        {
+            metrics.Unsent(typeof(T).Name);
+            return false;
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
@@ -43,7 +56,7 @@ internal sealed class BusSender(IBusControl bus, IOptions<MassTransitOptions> op
         }
     }
 
-    public Task SendAsync(FollowInference follow, MessageNames names, CancellationToken cancellationToken) => SendAsync(_streams, follow, names, cancellationToken);
+    public Task<bool> SendAsync(FollowInference follow, MessageNames names, CancellationToken cancellationToken) => SendAsync(_streams, follow, names, cancellationToken);
 
     public bool IsConnected => bus.CheckHealth().Status == BusHealthStatus.Healthy;
 

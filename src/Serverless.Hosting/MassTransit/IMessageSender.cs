@@ -3,14 +3,14 @@ namespace Serverless.Hosting.MassTransit;
 /// <summary>Port: messages to other services. Thread-safe.</summary>
 public interface IMessageSender
 {
-    /// <summary>Sends to an address, or publishes where that is null; returns once the broker has it.</summary>
+    /// <summary>Sends to an address, or publishes where that is null; returns once the broker has it. False: nothing hears at that address now, so the broker has dropped it.</summary>
     /// <exception cref="Errors.ServingException"><see cref="Errors.ServingError.StoreUnavailable"/>: the broker cannot be reached, or does not take it.</exception>
-    Task SendAsync<T>(Uri? address, T message, MessageNames names, CancellationToken cancellationToken)
+    Task<bool> SendAsync<T>(Uri? address, T message, MessageNames names, CancellationToken cancellationToken)
         where T : class;
 
     /// <summary>To the gateways' own queue of streams.</summary>
     /// <exception cref="Errors.ServingException"><see cref="Errors.ServingError.StoreUnavailable"/>.</exception>
-    Task SendAsync(FollowInference follow, MessageNames names, CancellationToken cancellationToken);
+    Task<bool> SendAsync(FollowInference follow, MessageNames names, CancellationToken cancellationToken);
 
     /// <summary>Whether the bus has its broker now.</summary>
     bool IsConnected { get; }
