@@ -10,7 +10,7 @@ using Serverless.Requests;
 namespace Serverless.Gateway.Messaging;
 
 /// <summary>
-/// The way in for services that speak MassTransit: a message is a request, promised by an id before it is acknowledged (ADR 18). Whoever is to be told of its end stands in its record, so
+/// The way in for services that speak MassTransit: a message is a request, promised by an id before it is acknowledged (ADR 19). Whoever is to be told of its end stands in its record, so
 /// any gateway tells it; the id is made of the message's, so one that comes again is the same request. Thread-safe.
 /// </summary>
 internal sealed partial class InferenceMessages(

@@ -200,7 +200,7 @@ public sealed class DeltaTests
             }
         }
 
-        public Task SendAsync<T>(Uri? address, T message, MessageNames names, CancellationToken cancellationToken)
+        public Task<bool> SendAsync<T>(Uri? address, T message, MessageNames names, CancellationToken cancellationToken)
             where T : class
         {
             lock (_lock)
@@ -219,13 +219,13 @@ public sealed class DeltaTests
                 }
             }
 
-            return Task.CompletedTask;
+            return Task.FromResult(true);
         }
 
-        public Task SendAsync(FollowInference follow, MessageNames names, CancellationToken cancellationToken)
+        public Task<bool> SendAsync(FollowInference follow, MessageNames names, CancellationToken cancellationToken)
         {
             Follows.Add(follow);
-            return Task.CompletedTask;
+            return Task.FromResult(true);
         }
 
         public string? WhyNot(Uri address) => null;
