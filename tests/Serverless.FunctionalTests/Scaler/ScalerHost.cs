@@ -89,7 +89,8 @@ internal sealed class ScalerHost : IAsyncDisposable
     /// <summary>Plans by what was published last, and takes the plan.</summary>
     public async Task<ScaleDecision> PlanAsync(long epoch = 1)
     {
-        (await _app.Services.GetRequiredService<PlanWriter>().WriteAsync(epoch, _app.Services.GetRequiredService<ICatalogSource>().Current, null, CancellationToken.None)).ShouldBeTrue();
+        var catalog = _app.Services.GetRequiredService<ICatalogSource>().Current;
+        (await _app.Services.GetRequiredService<PlanWriter>().WriteAsync(epoch, catalog, catalog.Models, CancellationToken.None)).ShouldBeTrue();
         Plans.Take((await _app.Services.GetRequiredService<IPlanFeed>().ReadAsync(CancellationToken.None))!);
         return Plans.Latest(Pool)!;
     }
