@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
 using Serverless.Inference.Models;
+using Serverless.Inference.Sampling;
 
 namespace Serverless.Inference.Batching;
 
 /// <summary>Decides what each pass computes, runs it, and hands out what comes of it. Used by the engine's thread alone; <see cref="Load"/> by any.</summary>
-internal sealed class BatchScheduler : IDisposable
+internal sealed class BatchScheduler : ILogitsReader, IDisposable
 {
     private const int SmallestChunk = 16;
     private const double Smoothing = 0.2;
@@ -18,6 +19,7 @@ internal sealed class BatchScheduler : IDisposable
     private readonly List<Sequence> _running = [];
     private readonly List<BatchRow> _rows = [];
     private readonly List<Sequence> _deciding = [];
+    private readonly SamplingScratch[] _scratch;
     private double _prefillRate;
     private double _decodeRate;
     private volatile EngineLoad _load;
@@ -28,6 +30,7 @@ internal sealed class BatchScheduler : IDisposable
         _pages = new KeyValuePool(model.Config, options.KvTokens);
         _cores = (options.Cores ?? new CoreBudget(options.Threads)).Join(options.Threads);
         _pass = new ForwardPass(model, options.KernelSet, _cores.Most, context, options.PrefillChunk + options.MaxSequences, options.MaxSequences);
+        _scratch = [.. Enumerable.Range(0, _cores.Most).Select(_ => new SamplingScratch(model.Config.Vocabulary))];
         _load = new EngineLoad(0, 0, 0, _pages.Capacity * KeyValuePage.Tokens, 0, 0, TimeSpan.Zero);
     }
 
@@ -54,12 +57,12 @@ internal sealed class BatchScheduler : IDisposable
 
         _cores.Begin();
         var started = _time.GetTimestamp();
-        _pass.Run(CollectionsMarshal.AsSpan(_rows), _cores.Threads);
+        _pass.Run(CollectionsMarshal.AsSpan(_rows), _cores.Threads, this);
         var took = _time.GetElapsedTime(started);
 
         for (var i = 0; i < _deciding.Count; i++)
         {
-            if (!Advance(_deciding[i], _pass.Logits(i))) Release(_deciding[i]);
+            if (!_deciding[i].Advance()) Release(_deciding[i]);
         }
 
         Learn(decoding, reading, took);
@@ -82,19 +85,8 @@ internal sealed class BatchScheduler : IDisposable
         _pages.Dispose();
     }
 
-    /// <summary>A sequence whose numbers the model cannot give ends with the reason; the others go on.</summary>
-    private static bool Advance(Sequence sequence, Span<float> logits)
-    {
-        try
-        {
-            return sequence.Advance(logits);
-        }
-        catch (ModelException fault)
-        {
-            sequence.Steps.Writer.TryComplete(fault);
-            return false;
-        }
-    }
+    /// <summary>On the pass's threads: sequences are shared out, and what each draws is its own.</summary>
+    void ILogitsReader.Read(int output, ReadOnlySpan<float> logits, int thread) => _deciding[output].Choose(logits, _scratch[thread]);
 
     /// <summary>As cancelled, never as ended: its reader may see the end of the steps before it sees the cancellation, and would take what there is for the whole answer.</summary>
     private static void Drop(Sequence sequence) => sequence.Steps.Writer.TryComplete(new OperationCanceledException(sequence.CancellationToken));

@@ -15,7 +15,9 @@ internal sealed class Sequence
     private readonly TokenDecoder _decoder = new();
     private readonly StopMatcher _stops;
     private readonly List<int> _tokens;
+    private readonly Penalties _penalties;
     private readonly int _end;
+    private Choice _choice;
 
     /// <param name="request">What to generate.</param>
     /// <param name="tokenizer">Of the model.</param>
@@ -27,9 +29,14 @@ internal sealed class Sequence
         _tokens = [.. request.Prompt, .. request.Emitted];
         _end = Math.Min(context, request.Prompt.Count + request.MaxTokens);
         _stops = new StopMatcher(request.Stop);
+        _penalties = new Penalties(request.Sampling, CollectionsMarshal.AsSpan(_tokens)[..request.Prompt.Count], request.Sampling.Dry is { Multiplier: > 0 } dry ? DryBreakers.Of(tokenizer, dry.Breakers) : null);
 
         // What was emitted has been shown; only what it left held back counts.
-        foreach (var token in request.Emitted) _stops.Add(_decoder.Add(tokenizer.Bytes(token).Span), out _);
+        foreach (var token in request.Emitted)
+        {
+            _penalties.Add(token);
+            _stops.Add(_decoder.Add(tokenizer.Bytes(token).Span), out _);
+        }
 
         // Never full: as many steps as tokens may come, and the end.
         Steps = Channel.CreateBounded<GenerationStep>(new BoundedChannelOptions(Math.Max(1, _end - request.Prompt.Count) + 1) { SingleReader = true, SingleWriter = true });
@@ -53,15 +60,34 @@ internal sealed class Sequence
 
     public int this[int position] => _tokens[position];
 
-    /// <summary>Chooses the next token from its logits and reports it. False when the generation has ended with it.</summary>
-    public bool Advance(Span<float> logits)
+    /// <summary>Chooses the next token from its logits; called by any one thread of a pass, for <see cref="Advance"/> after it.</summary>
+    public void Choose(ReadOnlySpan<float> logits, SamplingScratch scratch)
     {
-        var position = Generated;
-        var (top, logProb) = (Array.Empty<TokenProbability>(), 0f);
-        var raw = _request.TopLogProbs >= 0 ? logits.ToArray() : null;
-        var token = Sampler.Next(logits, _request.Sampling, CollectionsMarshal.AsSpan(_tokens)[_request.Prompt.Count..], _request.Seed, position);
-        if (raw is not null) top = Sampler.Top(raw, token, _request.TopLogProbs, out logProb);
+        try
+        {
+            var token = Sampler.Next(logits, _penalties, CollectionsMarshal.AsSpan(_tokens), _request.Sampling, _request.Seed, Generated, scratch);
+            var (top, logProb) = (Array.Empty<TokenProbability>(), 0f);
+            if (_request.TopLogProbs >= 0) top = Sampler.Top(logits, token, _request.TopLogProbs, scratch, out logProb);
+            _choice = new Choice(token, logProb, top, null);
+        }
+        catch (ModelException fault)
+        {
+            _choice = new Choice(0, 0, [], fault);
+        }
+    }
 
+    /// <summary>Takes the chosen token and reports it. False when the generation has ended with it, or because the model's numbers are none.</summary>
+    public bool Advance()
+    {
+        var (token, logProb, top, fault) = _choice;
+        if (fault is not null)
+        {
+            Steps.Writer.TryComplete(fault);
+            return false;
+        }
+
+        var position = Generated;
+        _penalties.Add(token);
         _tokens.Add(token);
         var ended = _tokenizer.EndTokens.Contains(token) && !_request.IgnoreEnd;
         var text = _stops.Add(_decoder.Add(_tokenizer.Bytes(token).Span), out var stopped);
@@ -85,4 +111,6 @@ internal sealed class Sequence
         if (_stops.Held.Length == 0) return bytes;
         return new ReadOnlyMemory<byte>([.. Encoding.UTF8.GetBytes(_stops.Held), .. bytes.Span]);
     }
+
+    private readonly record struct Choice(int Token, float LogProb, TokenProbability[] Top, ModelException? Fault);
 }

@@ -24,9 +24,11 @@ internal sealed unsafe class ForwardPass : IDisposable
     private readonly int _context;
     private readonly int _queryKeyValue;
     private readonly int[] _outputs;
+    private readonly Action<int> _body;
     private BatchRow[] _rows = [];
     private int _count;
     private int _outputCount;
+    private ILogitsReader? _reader;
 
     /// <param name="model">The model; not disposed by this.</param>
     /// <param name="kernels">The kernels to run on.</param>
@@ -38,6 +40,7 @@ internal sealed unsafe class ForwardPass : IDisposable
     {
         (_model, _config, _context) = (model, model.Config, context);
         _outputs = new int[maxOutputs];
+        _body = Thread;
         _queryKeyValue = Padded((_config.Heads * _config.HeadSize) + (2 * _config.KeyValueSize));
 
         _hidden = new Activations(_config.Embedding, maxRows);
@@ -59,8 +62,12 @@ internal sealed unsafe class ForwardPass : IDisposable
     public void Run(ReadOnlySpan<BatchRow> rows) => Run(rows, _pool.Most);
 
     /// <summary>Runs the rows on so many threads; a sequence's rows come in order of position and its earlier positions have been run.</summary>
-    public void Run(ReadOnlySpan<BatchRow> rows, int threads)
+    /// <param name="rows">The rows.</param>
+    /// <param name="threads">The threads.</param>
+    /// <param name="reader">Given the logits, a row of them at a time, on any of the threads.</param>
+    public void Run(ReadOnlySpan<BatchRow> rows, int threads, ILogitsReader? reader = null)
     {
+        _reader = reader;
         if (_rows.Length < rows.Length) _rows = new BatchRow[rows.Length];
         rows.CopyTo(_rows);
         _count = rows.Length;
@@ -70,7 +77,7 @@ internal sealed unsafe class ForwardPass : IDisposable
             if (rows[i].WantsLogits) _outputs[_outputCount++] = i;
         }
 
-        _pool.Run(Thread, threads);
+        _pool.Run(_body, threads);
     }
 
     /// <summary>Logits of the n-th row that wanted them, valid until the next pass.</summary>
@@ -91,16 +98,20 @@ internal sealed unsafe class ForwardPass : IDisposable
         // Each thread owns the rows n ≡ thread; the products in between are shared out by chunks.
         for (var n = thread; n < _count; n += _pool.Threads) _model.Embeddings.Unpack(_rows[n].Token, Residual(n));
 
-        foreach (var (layer, weights) in _model.Layers.Index())
+        for (var layer = 0; layer < _model.Layers.Count; layer++)
         {
-            Attend(layer, weights, thread);
-            Feed(weights, thread);
+            Attend(layer, _model.Layers[layer], thread);
+            Feed(_model.Layers[layer], thread);
         }
 
         _pool.Barrier(); // outputs are shared out by their own count, so another thread may own the row
         for (var i = thread; i < _outputCount; i += _pool.Threads) Normalize(Residual(_outputs[i]), _model.OutputNorm, i, _outputCount, _model.Output);
         _pool.Barrier();
         _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, Padded(_config.Vocabulary));
+        if (_reader is null) return;
+
+        _pool.Barrier();
+        for (var i = _pool.Next(); i < _outputCount; i = _pool.Next()) _reader.Read(i, Logits(i), thread);
     }
 
     private void Attend(int layer, LayerWeights weights, int thread)
