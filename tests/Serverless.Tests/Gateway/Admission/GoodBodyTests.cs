@@ -77,7 +77,7 @@ public sealed class GoodBodyTests
     [InlineData("\"verbosity\":\"high\"", "verbosity")]
     [InlineData("\"stream\":true,\"stream_options\":{\"include_obfuscation\":true}", "stream_options.include_obfuscation")]
     [InlineData("\"moderation\":{}", "moderation")]
-    [InlineData("\"repetition_penalty\":1.1", "repetition_penalty")]
+    [InlineData("\"length_penalty\":1.1", "length_penalty")]
     [InlineData("\"skip_special_tokens\":false", "skip_special_tokens")]
     [InlineData("\"stop_token_ids\":[{\"a\":[1]}]", "stop_token_ids")]
     [InlineData("\"guided_json\":{\"type\":\"object\"}", "guided_json")]
