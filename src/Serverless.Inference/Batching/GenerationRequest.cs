@@ -28,4 +28,10 @@ public sealed record GenerationRequest
 
     /// <summary>Whether the model's own end is ignored.</summary>
     public bool IgnoreEnd { get; init; }
+
+    /// <summary>Lower lanes are served first, and take room from higher ones.</summary>
+    public int Lane { get; init; }
+
+    /// <summary>After this nobody wants it: of one lane what is due first is served first.</summary>
+    public DateTimeOffset Deadline { get; init; } = DateTimeOffset.MaxValue;
 }

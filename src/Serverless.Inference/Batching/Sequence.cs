@@ -18,6 +18,7 @@ internal sealed class Sequence
     private readonly Penalties _penalties;
     private readonly int _end;
     private Choice _choice;
+    private int? _cached;
 
     /// <param name="request">What to generate.</param>
     /// <param name="tokenizer">Of the model.</param>
@@ -48,8 +49,36 @@ internal sealed class Sequence
 
     public List<KeyValuePage> Pages { get; } = [];
 
+    /// <summary>By lane, then who is due first.</summary>
+    public static Comparison<Sequence> ByDue { get; } = static (one, other) =>
+        one.Lane != other.Lane ? one.Lane.CompareTo(other.Lane) : one.Due != other.Due ? one.Due.CompareTo(other.Due) : one.Number.CompareTo(other.Number);
+
+    /// <summary>By lane, then who came first.</summary>
+    public static Comparison<Sequence> ByArrival { get; } = static (one, other) => one.Lane != other.Lane ? one.Lane.CompareTo(other.Lane) : one.Number.CompareTo(other.Number);
+
+    /// <summary>Lower ones are served first.</summary>
+    public int Lane => _request.Lane;
+
+    /// <summary>When its first token should be there.</summary>
+    public DateTimeOffset Due { get; set; }
+
+    /// <summary>How manieth it came.</summary>
+    public long Number { get; set; }
+
     /// <summary>Tokens whose keys and values are in the cache.</summary>
     public int Computed { get; set; }
+
+    /// <summary>Full pages that others may share.</summary>
+    public int Sealed { get; set; }
+
+    /// <summary>Prompt and output so far.</summary>
+    public ReadOnlySpan<int> Text => CollectionsMarshal.AsSpan(_tokens);
+
+    /// <summary>Tokens of the prompt.</summary>
+    public int Prompt => _request.Prompt.Count;
+
+    /// <summary>Until when anybody wants it.</summary>
+    public DateTimeOffset Deadline => _request.Deadline;
 
     public int Count => _tokens.Count;
 
@@ -60,12 +89,22 @@ internal sealed class Sequence
 
     public int this[int position] => _tokens[position];
 
+    /// <summary>Runs from here on: so many tokens are in the cache already. What it found there when it first began counts as cached.</summary>
+    public void Begin(int computed)
+    {
+        Computed = computed;
+        _cached ??= Math.Min(computed, Prompt);
+    }
+
+    /// <summary>As cancelled, never as ended: its reader may see the end of the steps before it sees the cancellation, and would take what there is for the whole answer.</summary>
+    public void Drop() => Steps.Writer.TryComplete(new OperationCanceledException(CancellationToken));
+
     /// <summary>Chooses the next token from its logits; called by any one thread of a pass, for <see cref="Advance"/> after it.</summary>
     public void Choose(ReadOnlySpan<float> logits, SamplingScratch scratch)
     {
         try
         {
-            var token = Sampler.Next(logits, _penalties, CollectionsMarshal.AsSpan(_tokens), _request.Sampling, _request.Seed, Generated, scratch);
+            var token = Sampler.Next(logits, _penalties, Text, _request.Sampling, _request.Seed, Generated, scratch);
             var (top, logProb) = (Array.Empty<TokenProbability>(), 0f);
             if (_request.TopLogProbs >= 0) top = Sampler.Top(logits, token, _request.TopLogProbs, scratch, out logProb);
             _choice = new Choice(token, logProb, top, null);
@@ -98,7 +137,7 @@ internal sealed class Sequence
             if (!stopped) text += _stops.Flush();
         }
 
-        Steps.Writer.TryWrite(new GenerationStep(position, token, text, finish is null ? HeldBack() : default, logProb, top, finish));
+        Steps.Writer.TryWrite(new GenerationStep(position, token, text, finish is null ? HeldBack() : default, logProb, top, finish) { Cached = _cached ?? 0 });
         if (finish is null) return true;
 
         Steps.Writer.TryComplete();

@@ -1,54 +1,129 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Serverless.Inference.Kernels;
 
 namespace Serverless.Inference.Models;
 
 /// <summary>
-/// Attention of one query over the positions before it, a head at a time. Keys are taken page by page and position by position in order, whatever else is in the batch:
-/// a query's result depends on its sequence alone.
+/// Attention of a block of queries, of neighbouring rows of one sequence and of heads that share keys and values, over the positions before each. A page is read once for all of
+/// them. Keys are taken page by page and position by position in order, whatever else is in the block: a query's result depends on its sequence alone.
 /// </summary>
-internal static unsafe class Attention
+internal sealed unsafe class Attention : IDisposable
 {
+    /// <summary>Most queries of a block, unless a single row has more heads that share.</summary>
+    private const int MostQueries = 16;
+
     private const int Page = KeyValuePage.Tokens;
 
-    /// <summary>output = softmax(q·K / √size)·V.</summary>
-    /// <param name="query">The rotated query.</param>
-    /// <param name="pages">Pages of the sequence.</param>
-    /// <param name="layer">The layer.</param>
-    /// <param name="head">The key-value head.</param>
-    /// <param name="positions">Positions to attend to, from 0.</param>
-    /// <param name="size">Length of a head, a multiple of 8.</param>
-    /// <param name="scores">Room for the positions, rounded up to pages.</param>
-    /// <param name="output">As long as a head.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run(float* query, List<KeyValuePage> pages, int layer, int head, int positions, int size, float* scores, float* output)
-    {
-        var scale = 1 / MathF.Sqrt(size);
-        for (var first = 0; first < positions; first += Page) Scores(query, pages[first / Page].Keys(layer, head), size, scale, scores + first);
+    private readonly NativeMemoryBlock _scores;
+    private readonly NativeMemoryBlock _tiles;
+    private readonly int _size;
+    private readonly int _stride;
+    private readonly int _queries;
 
-        Softmax(scores, positions);
-        new Span<float>(output, size).Clear();
-        for (var first = 0; first < positions; first += Page) Values(scores + first, pages[first / Page].Values(layer, head), Math.Min(Page, positions - first), size, output);
+    /// <param name="size">Length of a head, a multiple of 8.</param>
+    /// <param name="shared">Heads that share keys and values.</param>
+    /// <param name="threads">Threads that use it at once.</param>
+    /// <param name="context">Longest sequence.</param>
+    public Attention(int size, int shared, int threads, int context)
+    {
+        (_size, _stride, Rows) = (size, context + Page, Math.Max(1, MostQueries / shared));
+        _queries = Math.Max(MostQueries, shared);
+        _scores = new NativeMemoryBlock((long)threads * _queries * _stride * sizeof(float));
+        _tiles = new NativeMemoryBlock((long)threads * size * Page * sizeof(float));
+    }
+
+    /// <summary>Most rows of a block.</summary>
+    public int Rows { get; }
+
+    /// <summary>output = softmax(q·K / √size)·V, for each query.</summary>
+    public void Run(in AttentionBlock block, int thread)
+    {
+        if (block.Layout.Format == KeyValueFormat.F16) Run<HalfElements>(block, thread);
+        else Run<ByteElements>(block, thread);
+    }
+
+    public void Dispose()
+    {
+        _scores.Dispose();
+        _tiles.Dispose();
+    }
+
+    private void Run<T>(in AttentionBlock block, int thread)
+        where T : struct, IKeyValueElements
+    {
+        var scores = _scores.Floats + ((long)thread * _queries * _stride);
+        var tile = (byte*)(_tiles.Floats + ((long)thread * _size * Page));
+        var (positions, isOne) = (block.Position + block.Rows, block.Rows * block.Heads == 1);
+        for (var first = 0; first < positions; first += Page)
+        {
+            var keys = block.Pages[first / Page].Keys(block.Layer, block.Head);
+            if (!isOne) Expand<T>(keys, (float*)tile, _size * Page);
+            for (var query = QueryAt(block, first); query < block.Rows * block.Heads; query++)
+            {
+                var to = scores + ((long)query * _stride) + first;
+                if (isOne) Scores<T>(block.Query(query, _size), keys, _size, to);
+                else Scores<FloatElements>(block.Query(query, _size), tile, _size, to);
+                if (T.AreScaled) Scale(to, block.Layout.Scales(keys));
+            }
+        }
+
+        for (var query = 0; query < block.Rows * block.Heads; query++)
+        {
+            Softmax(scores + ((long)query * _stride), block.Position + (query / block.Heads) + 1);
+            new Span<float>(block.Output(query, _size), _size).Clear();
+        }
+
+        for (var first = 0; first < positions; first += Page)
+        {
+            var keys = block.Pages[first / Page].Keys(block.Layer, block.Head);
+            var values = block.Layout.Values(keys);
+            if (!isOne) Expand<T>(values, (float*)tile, _size * Page);
+            for (var query = QueryAt(block, first); query < block.Rows * block.Heads; query++)
+            {
+                var weights = scores + ((long)query * _stride) + first;
+                var count = Math.Min(Page, block.Position + (query / block.Heads) + 1 - first);
+                if (T.AreScaled) Scale(weights, block.Layout.Scales(keys) + Page);
+                if (isOne) Values<T>(weights, values, count, _size, block.Output(query, _size));
+                else Values<FloatElements>(weights, tile, count, _size, block.Output(query, _size));
+            }
+        }
+    }
+
+    /// <summary>The first query that sees the position.</summary>
+    private static int QueryAt(in AttentionBlock block, int position) => Math.Max(0, position - block.Position) * block.Heads;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Expand<T>(byte* from, float* to, int count)
+        where T : struct, IKeyValueElements
+    {
+        for (var i = 0; i < count; i += 8, from += 8 * T.Bytes) T.Load(from).Store(to + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Scores(float* query, float* keys, int size, float scale, float* scores)
+    private static void Scores<T>(float* query, byte* keys, int size, float* scores)
+        where T : struct, IKeyValueElements
     {
         var (a, b, c, d) = (Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero, Vector256<float>.Zero);
-        for (var i = 0; i < size; i++, keys += Page)
+        for (var i = 0; i < size; i++, keys += Page * T.Bytes)
         {
             var value = Vector256.Create(query[i]);
-            a = Vector256.FusedMultiplyAdd(value, Vector256.Load(keys), a);
-            b = Vector256.FusedMultiplyAdd(value, Vector256.Load(keys + 8), b);
-            c = Vector256.FusedMultiplyAdd(value, Vector256.Load(keys + 16), c);
-            d = Vector256.FusedMultiplyAdd(value, Vector256.Load(keys + 24), d);
+            a = Vector256.FusedMultiplyAdd(value, T.Load(keys), a);
+            b = Vector256.FusedMultiplyAdd(value, T.Load(keys + (8 * T.Bytes)), b);
+            c = Vector256.FusedMultiplyAdd(value, T.Load(keys + (16 * T.Bytes)), c);
+            d = Vector256.FusedMultiplyAdd(value, T.Load(keys + (24 * T.Bytes)), d);
         }
 
-        var factor = Vector256.Create(scale);
+        var factor = Vector256.Create(1 / MathF.Sqrt(size));
         (a * factor).Store(scores);
         (b * factor).Store(scores + 8);
         (c * factor).Store(scores + 16);
         (d * factor).Store(scores + 24);
+    }
+
+    private static void Scale(float* numbers, float* scales)
+    {
+        for (var i = 0; i < Page; i += 8) (Vector256.Load(numbers + i) * Vector256.Load(scales + i)).Store(numbers + i);
     }
 
     /// <summary>In lanes of eight up to a whole page: what lies past the last position counts as −∞, so that a sum's order depends on the number of positions alone.</summary>
@@ -77,13 +152,14 @@ internal static unsafe class Attention
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Values(float* weights, float* values, int positions, int size, float* output)
+    private static void Values<T>(float* weights, byte* values, int positions, int size, float* output)
+        where T : struct, IKeyValueElements
     {
         for (var part = 0; part < size; part += 8)
         {
             var sum = Vector256.Load(output + part);
-            var value = values + part;
-            for (var i = 0; i < positions; i++, value += size) sum = Vector256.FusedMultiplyAdd(Vector256.Create(weights[i]), Vector256.Load(value), sum);
+            var value = values + (part * T.Bytes);
+            for (var i = 0; i < positions; i++, value += size * T.Bytes) sum = Vector256.FusedMultiplyAdd(Vector256.Create(weights[i]), T.Load(value), sum);
             sum.Store(output + part);
         }
     }

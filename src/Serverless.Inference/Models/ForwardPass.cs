@@ -13,15 +13,15 @@ internal sealed unsafe class ForwardPass : IDisposable
     private readonly WorkerPool _pool;
     private readonly MatrixProduct _product;
     private readonly Activations _hidden;
-    private readonly Activations _attention;
+    private readonly Activations _attended;
     private readonly Activations _feed;
     private readonly NativeMemoryBlock _residual;
     private readonly NativeMemoryBlock _wide;
     private readonly NativeMemoryBlock _back;
     private readonly NativeMemoryBlock _logits;
-    private readonly NativeMemoryBlock _scores;
+    private readonly Attention _attention;
+    private readonly List<(int First, int Count)> _blocks = [];
     private readonly RotaryTable _angles;
-    private readonly int _context;
     private readonly int _queryKeyValue;
     private readonly int[] _outputs;
     private readonly Action<int> _body;
@@ -38,19 +38,19 @@ internal sealed unsafe class ForwardPass : IDisposable
     /// <param name="maxOutputs">Most rows of a pass that want logits.</param>
     public ForwardPass(InferenceModel model, KernelSet kernels, int threads, int context, int maxRows, int maxOutputs)
     {
-        (_model, _config, _context) = (model, model.Config, context);
+        (_model, _config) = (model, model.Config);
         _outputs = new int[maxOutputs];
         _body = Thread;
         _queryKeyValue = Padded((_config.Heads * _config.HeadSize) + (2 * _config.KeyValueSize));
 
         _hidden = new Activations(_config.Embedding, maxRows);
-        _attention = new Activations(_config.Heads * _config.HeadSize, maxRows);
+        _attended = new Activations(_config.Heads * _config.HeadSize, maxRows);
         _feed = new Activations(_config.FeedForward, maxRows);
         _residual = Floats((long)maxRows * _config.Embedding);
         _wide = Floats((long)maxRows * Math.Max(_queryKeyValue, Padded(2 * _config.FeedForward)));
         _back = Floats((long)maxRows * Padded(_config.Embedding));
         _logits = Floats((long)maxOutputs * Padded(_config.Vocabulary));
-        _scores = Floats((long)threads * (context + KeyValuePage.Tokens));
+        _attention = new Attention(_config.HeadSize, _config.Heads / _config.KeyValueHeads, threads, context);
         _angles = new RotaryTable(_config, context);
 
         // Last: memory that cannot be had leaves no threads behind.
@@ -77,6 +77,7 @@ internal sealed unsafe class ForwardPass : IDisposable
             if (rows[i].WantsLogits) _outputs[_outputCount++] = i;
         }
 
+        FindBlocks();
         _pool.Run(_body, threads);
     }
 
@@ -86,7 +87,7 @@ internal sealed unsafe class ForwardPass : IDisposable
     public void Dispose()
     {
         _pool.Dispose();
-        foreach (var part in (IDisposable[])[_hidden, _attention, _feed, _residual, _wide, _back, _logits, _scores, _angles]) part.Dispose();
+        foreach (var part in (IDisposable[])[_hidden, _attended, _feed, _residual, _wide, _back, _logits, _attention, _angles]) part.Dispose();
     }
 
     private static NativeMemoryBlock Floats(long count) => new(count * sizeof(float));
@@ -123,22 +124,52 @@ internal sealed unsafe class ForwardPass : IDisposable
         for (var n = thread; n < _count; n += _pool.Threads) RotateAndStore(layer, n);
         _pool.Barrier();
 
-        var scores = _scores.Floats + ((long)thread * (_context + KeyValuePage.Tokens));
-        var heads = _config.Heads;
-        var shared = heads / _config.KeyValueHeads;
-        for (var item = _pool.Next(); item < _count * heads; item = _pool.Next())
-        {
-            var (n, head) = (item / heads, item % heads);
-            var row = _rows[n];
-            var query = _wide.Floats + ((long)n * _queryKeyValue) + (head * _config.HeadSize);
-            Attention.Run(query, row.Pages, layer, head / shared, row.Position + 1, _config.HeadSize, scores, _attention.Vector(n) + (head * _config.HeadSize));
-        }
+        AttendBlocks(layer, thread);
+        _pool.Barrier();
+        for (var n = thread; n < _count; n += _pool.Threads) Quantize(_attended, n, _count, weights.AttentionOutput);
+        _pool.Barrier();
+        _product.Run(weights.AttentionOutput, _attended, _count, _back.Floats, Padded(_config.Embedding));
+        _pool.Barrier();
+    }
 
-        _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads) Quantize(_attention, n, _count, weights.AttentionOutput);
-        _pool.Barrier();
-        _product.Run(weights.AttentionOutput, _attention, _count, _back.Floats, Padded(_config.Embedding));
-        _pool.Barrier();
+    /// <summary>Few rows are shared out head by head, so that each thread has its part; many in blocks that read keys and values once for all their queries.</summary>
+    private void AttendBlocks(int layer, int thread)
+    {
+        var (keyHeads, shared, size) = (_config.KeyValueHeads, _config.Heads / _config.KeyValueHeads, _config.HeadSize);
+        var parts = _blocks.Count * keyHeads >= 4 * _pool.Threads ? 1 : shared;
+        for (var item = _pool.Next(); item < _blocks.Count * keyHeads * parts; item = _pool.Next())
+        {
+            var (first, count) = _blocks[item / (keyHeads * parts)];
+            var keyHead = item / parts % keyHeads;
+            var head = (keyHead * shared) + (item % parts);
+            var row = _rows[first];
+            var block = new AttentionBlock
+            {
+                Pages = row.Pages,
+                Layout = row.Pages[0].Layout,
+                Layer = layer,
+                Head = keyHead,
+                Position = row.Position,
+                Rows = count,
+                Heads = shared / parts,
+                Queries = _wide.Floats + ((long)first * _queryKeyValue) + (head * size),
+                QueryStride = _queryKeyValue,
+                Outputs = _attended.Vector(first) + (head * size),
+                OutputStride = _attended.Columns,
+            };
+            _attention.Run(block, thread);
+        }
+    }
+
+    /// <summary>Rows that follow each other in one sequence, as many as attend together.</summary>
+    private void FindBlocks()
+    {
+        _blocks.Clear();
+        for (var n = 0; n < _count; n++)
+        {
+            if (n > 0 && _blocks[^1] is var (first, count) && count < _attention.Rows && _rows[n].Pages == _rows[first].Pages && _rows[n].Position == _rows[first].Position + count) _blocks[^1] = (first, count + 1);
+            else _blocks.Add((n, 1));
+        }
     }
 
     private void Feed(LayerWeights weights, int thread)
@@ -178,14 +209,11 @@ internal sealed unsafe class ForwardPass : IDisposable
         for (var head = 0; head < _config.Heads; head++) VectorMath.Rotate(vector + (head * size), cosines, sines, size / 2);
 
         var page = row.Pages[row.Position / KeyValuePage.Tokens];
-        var slot = row.Position % KeyValuePage.Tokens;
         for (var head = 0; head < _config.KeyValueHeads; head++)
         {
             var key = keys + (head * size);
             VectorMath.Rotate(key, cosines, sines, size / 2);
-            var target = page.Keys(layer, head) + slot;
-            for (var i = 0; i < size; i++) target[i * KeyValuePage.Tokens] = key[i];
-            new Span<float>(values + (head * size), size).CopyTo(new Span<float>(page.Values(layer, head) + (slot * size), size));
+            page.Layout.Store(page.Keys(layer, head), row.Position % KeyValuePage.Tokens, key, values + (head * size));
         }
     }
 
