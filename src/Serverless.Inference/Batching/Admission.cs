@@ -9,7 +9,7 @@ namespace Serverless.Inference.Batching;
 internal sealed class Admission(KeyValuePool pages, int maxSequences)
 {
     /// <summary>As many tokens as it is worth waiting for, where another is about to compute them.</summary>
-    private const int WorthWaiting = 16;
+    private const int WorthWaiting = 4;
 
     private readonly List<Sequence> _waiting = [];
     private readonly List<Sequence> _running = [];
@@ -75,8 +75,11 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
         return true;
     }
 
+    /// <summary>It runs no more. What it has computed is kept for whoever begins alike, as long as there is room; the last page as far as it is filled.</summary>
     public void Release(Sequence sequence)
     {
+        var (index, part) = (sequence.Computed / KeyValuePage.Tokens, sequence.Computed % KeyValuePage.Tokens);
+        if (part > 0 && sequence.Sealed == index) pages.TrySeal(sequence.Pages, index, sequence.Text.Slice(index * KeyValuePage.Tokens, part));
         _running.Remove(sequence);
         pages.Return(sequence.Pages);
         sequence.Computed = sequence.Sealed = 0;

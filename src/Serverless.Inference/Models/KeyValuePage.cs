@@ -1,7 +1,7 @@
 namespace Serverless.Inference.Models;
 
 /// <summary>
-/// Keys and values of 32 tokens in all layers, in the pool's slab, and who holds it. A page that is full and in the <see cref="PrefixTree"/> is never written again and may have
+/// Keys and values of 32 tokens in all layers, in the pool's slab, and who holds it. A page in the <see cref="PrefixTree"/> is never written again and may have
 /// any number of holders; one that is being filled has one.
 /// </summary>
 internal sealed unsafe class KeyValuePage(KeyValueLayout layout, byte* memory, int index)

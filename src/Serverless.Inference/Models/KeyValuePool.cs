@@ -69,7 +69,10 @@ internal sealed unsafe class KeyValuePool : IDisposable
         return true;
     }
 
-    /// <summary>The n-th page is full and is never written again: others may share it. Where one like it is known, that takes its place. False: it stays its sequence's own, and so do all after it.</summary>
+    /// <summary>
+    /// The n-th page has these tokens and is never written again: others may share it if it is full, else copy it. Where one like it is known, that takes its place. False: it stays its
+    /// sequence's own, and so do all after it.
+    /// </summary>
     public bool TrySeal(List<KeyValuePage> pages, int index, ReadOnlySpan<int> tokens)
     {
         var (page, parent) = (pages[index], index > 0 ? pages[index - 1] : null);

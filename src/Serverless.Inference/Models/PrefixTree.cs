@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Serverless.Inference.Models;
 
 /// <summary>
-/// Full pages by what is in them: the page before, and 32 tokens. Whoever begins with the same tokens shares them; what a token gives depends on the tokens before it alone, so shared
+/// Pages by what is in them: the page before, and their tokens. Whoever begins with the same tokens shares those that are full, and copies of one what is common; what a token gives depends on the tokens before it alone, so shared
 /// pages hold the very bits that would be computed. Those nobody holds rest until their memory is needed, the longest unused first. Not thread-safe.
 /// </summary>
 /// <remarks>
@@ -20,7 +20,7 @@ internal sealed class PrefixTree
     /// <summary>Pages that nobody holds.</summary>
     public int Resting => _resting.Count;
 
-    /// <summary>The page that has these 32 tokens and follows that one; null if there is none.</summary>
+    /// <summary>The page that has these tokens and follows that one; null if there is none.</summary>
     public KeyValuePage? Find(KeyValuePage? parent, ReadOnlySpan<int> tokens) =>
         _nodes.TryGetValue((IndexOf(parent), Hash(tokens)), out var node) && tokens.SequenceEqual(node.Tokens) ? node.Page : null;
 
@@ -28,7 +28,7 @@ internal sealed class PrefixTree
     public (KeyValuePage? Page, int Common) FindLike(KeyValuePage? parent, ReadOnlySpan<int> tokens) =>
         _latest.TryGetValue((IndexOf(parent), tokens[0]), out var node) ? (node.Page, tokens.CommonPrefixLength(node.Tokens)) : (null, 0);
 
-    /// <summary>Takes in a full page. False, as good as never: another has its place.</summary>
+    /// <summary>Takes in a page that is never written again. False, as good as never: another has its place.</summary>
     public bool TryAdd(KeyValuePage page, KeyValuePage? parent, ReadOnlySpan<int> tokens)
     {
         var node = new PrefixNode(page, IndexOf(parent), tokens.ToArray());
