@@ -99,7 +99,7 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
         foreach (var other in _running)
         {
             if (other.Missing <= 1 || other.Lane > sequence.Lane) continue;
-            var common = Math.Min(sequence.Text.CommonPrefixLength(other.Text), sequence.Count - 1);
+            var common = sequence.Reusable.CommonPrefixLength(other.Text);
             if (common - other.Computed >= WorthWaiting) return true;
         }
 
@@ -111,7 +111,7 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
     {
         if (_running.Count >= maxSequences) return false;
 
-        var matched = pages.Match(sequence.Text, sequence.Pages);
+        var matched = pages.Match(sequence.Reusable, sequence.Pages);
         var (like, common) = FindLike(sequence, matched);
         if (like is not null) pages.Hold(like);
         var fits = KeyValuePool.Pages(sequence.Count) - sequence.Pages.Count + _running.Count <= pages.Available && pages.TryGrow(sequence.Pages, sequence.Count);
@@ -129,10 +129,10 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
         return true;
     }
 
-    /// <summary>Of the page after those that match, who has the longest part, and how much of it; its last token has to be run.</summary>
+    /// <summary>Of the page after those that match, who has the longest part, and how much of it.</summary>
     private (KeyValuePage? Page, int Common) FindLike(Sequence sequence, int matched)
     {
-        var rest = sequence.Text[matched..^1];
+        var rest = sequence.Reusable[matched..];
         if (rest.IsEmpty) return (null, 0);
 
         var index = matched / KeyValuePage.Tokens;

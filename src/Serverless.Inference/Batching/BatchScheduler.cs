@@ -7,6 +7,9 @@ namespace Serverless.Inference.Batching;
 /// <summary>Decides what each pass computes, runs it, and hands out what comes of it. Used by the engine's thread alone; <see cref="Load"/> by any.</summary>
 internal sealed class BatchScheduler : ILogitsReader, IDisposable
 {
+    /// <summary>Rows of prompts in a pass whose probabilities are asked for; each takes a row of logits.</summary>
+    private const int MostScored = 32;
+
     /// <summary>How long a first token may take beside twice its own prompt: who is due first is read first, so that short prompts do not wait behind long ones, nor those for ever.</summary>
     private static readonly TimeSpan FirstToken = TimeSpan.FromSeconds(2);
 
@@ -19,7 +22,7 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
     private readonly StepRates _rates = new();
     private readonly List<BatchRow> _rows = [];
     private readonly List<Sequence> _reading = [];
-    private readonly List<Sequence> _deciding = [];
+    private readonly List<(Sequence Sequence, int Position)> _outputs = [];
     private readonly SamplingScratch[] _scratch;
     private volatile EngineLoad _load;
 
@@ -29,7 +32,7 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
         _pages = new KeyValuePool(model.Config, options.KvTokens, options.KvFormat);
         _admission = new Admission(_pages, options.MaxSequences);
         _cores = (options.Cores ?? new CoreBudget(options.Threads)).Join(options.Threads);
-        _pass = new ForwardPass(model, options.KernelSet, _cores.Most, context, options.PrefillChunk + options.MaxSequences, options.MaxSequences);
+        _pass = new ForwardPass(model, options.KernelSet, _cores.Most, context, options.PrefillChunk + options.MaxSequences, options.MaxSequences + MostScored);
         _scratch = [.. Enumerable.Range(0, _cores.Most).Select(_ => new SamplingScratch(model.Config.Vocabulary))];
         _load = new EngineLoad(0, 0, 0, 0, _pages.Capacity * KeyValuePage.Tokens, 0, 0, TimeSpan.Zero);
     }
@@ -69,10 +72,15 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
         var took = _time.GetElapsedTime(started);
 
         Rows += _rows.Count;
-        foreach (var sequence in _admission.Running) Seal(sequence);
-        foreach (var sequence in _deciding)
+        foreach (var sequence in _admission.Running)
         {
-            if (!sequence.Advance()) _admission.Release(sequence);
+            sequence.EndPass();
+            Seal(sequence);
+        }
+
+        foreach (var (sequence, position) in _outputs)
+        {
+            if (!sequence.Scores(position) && !sequence.Advance()) _admission.Release(sequence);
         }
 
         _rates.Learn(decoding, reading, took);
@@ -91,7 +99,7 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
     }
 
     /// <summary>On the pass's threads: sequences are shared out, and what each draws is its own.</summary>
-    void ILogitsReader.Read(int output, ReadOnlySpan<float> logits, int thread) => _deciding[output].Choose(logits, _scratch[thread]);
+    void ILogitsReader.Read(int output, ReadOnlySpan<float> logits, int thread) => _outputs[output].Sequence.Read(_outputs[output].Position, logits, _scratch[thread]);
 
     /// <summary>Pages that have become full may be shared from now on.</summary>
     private void Seal(Sequence sequence)
@@ -106,7 +114,7 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
     private int PlanDecoding()
     {
         _rows.Clear();
-        _deciding.Clear();
+        _outputs.Clear();
         for (var i = 0; i < _admission.Running.Count; i++)
         {
             var sequence = _admission.Running[i];
@@ -129,11 +137,13 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
         var budget = _rates.Prefill > 0
             ? (int)Math.Clamp(_rates.Prefill * (_options.StepTarget - _rates.DecodeTime(before)).TotalSeconds, StepRates.SmallestChunk, _options.PrefillChunk)
             : Math.Min(64, _options.PrefillChunk);
+        var scored = MostScored;
         foreach (var sequence in _reading)
         {
             if (budget == 0) break;
 
             var count = Math.Min(budget, sequence.Missing);
+            if (sequence.Scores(sequence.Computed)) scored -= count = Math.Min(count, scored);
             Plan(sequence, count);
             budget -= count;
         }
@@ -146,9 +156,9 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
         for (var i = 0; i < count; i++)
         {
             var position = sequence.Computed + i;
-            var decides = position == sequence.Count - 1;
-            _rows.Add(new BatchRow(sequence[position], position, sequence.Pages, decides));
-            if (decides) _deciding.Add(sequence);
+            var wanted = position == sequence.Count - 1 || sequence.Scores(position);
+            _rows.Add(new BatchRow(sequence[position], position, sequence.Pages, wanted));
+            if (wanted) _outputs.Add((sequence, position));
         }
 
         sequence.Computed += count;

@@ -15,4 +15,7 @@ public readonly record struct GenerationStep(
 {
     /// <summary>Tokens of the prompt that were in the cache when it began.</summary>
     public int Cached { get; init; }
+
+    /// <summary>On the first token, where they were asked for: the prompt's tokens with their probabilities; else none.</summary>
+    public IReadOnlyList<ScoredToken> Prompt { get; init; } = [];
 }

@@ -17,8 +17,10 @@ internal sealed class Sequence
     private readonly List<int> _tokens;
     private readonly Penalties _penalties;
     private readonly int _end;
+    private readonly ScoredToken[] _scores;
     private Choice _choice;
     private int? _cached;
+    private int _scored;
 
     /// <param name="request">What to generate.</param>
     /// <param name="tokenizer">Of the model.</param>
@@ -30,6 +32,10 @@ internal sealed class Sequence
         _tokens = [.. request.Prompt, .. request.Emitted];
         _end = Math.Min(context, request.Prompt.Count + request.MaxTokens);
         _stops = new StopMatcher(request.Stop);
+
+        // With the first token they have been reported.
+        _scores = request.PromptLogProbs >= 0 && request.Emitted.Count == 0 ? new ScoredToken[request.Prompt.Count] : [];
+        if (_scores.Length > 0) _scores[0] = new ScoredToken(_tokens[0], float.NaN, []);
         _penalties = new Penalties(request.Sampling, CollectionsMarshal.AsSpan(_tokens)[..request.Prompt.Count], request.Sampling.Dry is { Multiplier: > 0 } dry ? DryBreakers.Of(tokenizer, dry.Breakers) : null);
 
         // What was emitted has been shown; only what it left held back counts.
@@ -74,8 +80,8 @@ internal sealed class Sequence
     /// <summary>Prompt and output so far.</summary>
     public ReadOnlySpan<int> Text => CollectionsMarshal.AsSpan(_tokens);
 
-    /// <summary>Tokens of the prompt.</summary>
-    public int Prompt => _request.Prompt.Count;
+    /// <summary>What of it need not be run if it is in the cache: all but the last token, and what is still to be scored.</summary>
+    public ReadOnlySpan<int> Reusable => _scores.Length > 0 ? Text[..Math.Min(_scored, Count - 1)] : Text[..^1];
 
     /// <summary>Until when anybody wants it.</summary>
     public DateTimeOffset Deadline => _request.Deadline;
@@ -93,14 +99,34 @@ internal sealed class Sequence
     public void Begin(int computed)
     {
         Computed = computed;
-        _cached ??= Math.Min(computed, Prompt);
+        _cached ??= Math.Min(computed, _request.Prompt.Count);
     }
+
+    /// <summary>Whether the probability of the token after that position is asked for.</summary>
+    public bool Scores(int position) => position + 1 < _scores.Length;
+
+    /// <summary>Takes the logits of one position; called by any thread of a pass, each position once.</summary>
+    public void Read(int position, ReadOnlySpan<float> logits, SamplingScratch scratch)
+    {
+        if (!Scores(position))
+        {
+            Choose(logits, scratch);
+            return;
+        }
+
+        var token = _tokens[position + 1];
+        var top = Sampler.Top(logits, token, _request.PromptLogProbs, scratch, out var logProb);
+        _scores[position + 1] = new ScoredToken(token, logProb, top);
+    }
+
+    /// <summary>A pass is over: what it has computed is scored.</summary>
+    public void EndPass() => _scored = Math.Min(Computed, Math.Max(0, _scores.Length - 1));
 
     /// <summary>As cancelled, never as ended: its reader may see the end of the steps before it sees the cancellation, and would take what there is for the whole answer.</summary>
     public void Drop() => Steps.Writer.TryComplete(new OperationCanceledException(CancellationToken));
 
-    /// <summary>Chooses the next token from its logits; called by any one thread of a pass, for <see cref="Advance"/> after it.</summary>
-    public void Choose(ReadOnlySpan<float> logits, SamplingScratch scratch)
+    /// <summary>Chooses the next token from its logits, for <see cref="Advance"/> after the pass.</summary>
+    private void Choose(ReadOnlySpan<float> logits, SamplingScratch scratch)
     {
         try
         {
@@ -137,7 +163,7 @@ internal sealed class Sequence
             if (!stopped) text += _stops.Flush();
         }
 
-        Steps.Writer.TryWrite(new GenerationStep(position, token, text, finish is null ? HeldBack() : default, logProb, top, finish) { Cached = _cached ?? 0 });
+        Steps.Writer.TryWrite(new GenerationStep(position, token, text, finish is null ? HeldBack() : default, logProb, top, finish) { Cached = _cached ?? 0, Prompt = position == 0 ? _scores : [] });
         if (finish is null) return true;
 
         Steps.Writer.TryComplete();

@@ -54,13 +54,15 @@ internal sealed unsafe class Attention : IDisposable
     {
         var scores = _scores.Floats + ((long)thread * _queries * _stride);
         var tile = (byte*)(_tiles.Floats + ((long)thread * _size * Page));
-        var (positions, isOne) = (block.Position + block.Rows, block.Rows * block.Heads == 1);
-        for (var first = 0; first < positions; first += Page)
+        var (queries, isOne) = (block.Rows * block.Heads, block.Rows * block.Heads == 1);
+        var (begin, end) = (block.Seen(0).From / Page * Page, block.Position + block.Rows);
+        for (var first = begin; first < end; first += Page)
         {
             var keys = block.Pages[first / Page].Keys(block.Layer, block.Head);
             if (!isOne) Expand<T>(keys, (float*)tile, _size * Page);
-            for (var query = QueryAt(block, first); query < block.Rows * block.Heads; query++)
+            for (var query = 0; query < queries; query++)
             {
+                if (!Sees(block, query, first)) continue;
                 var to = scores + ((long)query * _stride) + first;
                 if (isOne) Scores<T>(block.Query(query, _size), keys, _size, to);
                 else Scores<FloatElements>(block.Query(query, _size), tile, _size, to);
@@ -68,30 +70,36 @@ internal sealed unsafe class Attention : IDisposable
             }
         }
 
-        for (var query = 0; query < block.Rows * block.Heads; query++)
+        for (var query = 0; query < queries; query++)
         {
-            Softmax(scores + ((long)query * _stride), block.Position + (query / block.Heads) + 1);
+            Softmax(scores + ((long)query * _stride), block.Seen(query));
             new Span<float>(block.Output(query, _size), _size).Clear();
         }
 
-        for (var first = 0; first < positions; first += Page)
+        for (var first = begin; first < end; first += Page)
         {
             var keys = block.Pages[first / Page].Keys(block.Layer, block.Head);
             var values = block.Layout.Values(keys);
             if (!isOne) Expand<T>(values, (float*)tile, _size * Page);
-            for (var query = QueryAt(block, first); query < block.Rows * block.Heads; query++)
+            for (var query = 0; query < queries; query++)
             {
+                if (!Sees(block, query, first)) continue;
                 var weights = scores + ((long)query * _stride) + first;
-                var count = Math.Min(Page, block.Position + (query / block.Heads) + 1 - first);
+                var (from, to) = block.Seen(query);
+                var (skipped, count) = (Math.Max(0, from - first), Math.Min(Page, to - first));
                 if (T.AreScaled) Scale(weights, block.Layout.Scales(keys) + Page);
-                if (isOne) Values<T>(weights, values, count, _size, block.Output(query, _size));
-                else Values<FloatElements>(weights, tile, count, _size, block.Output(query, _size));
+                if (isOne) Values<T>(weights, values, skipped, count, _size, block.Output(query, _size));
+                else Values<FloatElements>(weights, tile, skipped, count, _size, block.Output(query, _size));
             }
         }
     }
 
-    /// <summary>The first query that sees the position.</summary>
-    private static int QueryAt(in AttentionBlock block, int position) => Math.Max(0, position - block.Position) * block.Heads;
+    /// <summary>Whether any position of the page that begins there is seen.</summary>
+    private static bool Sees(in AttentionBlock block, int query, int first)
+    {
+        var (from, to) = block.Seen(query);
+        return first < to && first + Page > from;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Expand<T>(byte* from, float* to, int count)
@@ -126,21 +134,22 @@ internal sealed unsafe class Attention : IDisposable
         for (var i = 0; i < Page; i += 8) (Vector256.Load(numbers + i) * Vector256.Load(scales + i)).Store(numbers + i);
     }
 
-    /// <summary>In lanes of eight up to a whole page: what lies past the last position counts as −∞, so that a sum's order depends on the number of positions alone.</summary>
+    /// <summary>In lanes of eight from a whole page on: what is not seen counts as −∞, so that a sum's order depends on the places that are seen alone.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Softmax(float* scores, int positions)
+    private static void Softmax(float* scores, (int From, int To) seen)
     {
-        var end = (positions + 7) / 8 * 8;
-        for (var i = positions; i < end; i++) scores[i] = float.NegativeInfinity;
+        var (begin, end) = (seen.From / Page * Page, (seen.To + 7) / 8 * 8);
+        for (var i = begin; i < seen.From; i++) scores[i] = float.NegativeInfinity;
+        for (var i = seen.To; i < end; i++) scores[i] = float.NegativeInfinity;
 
         var largest = Vector256.Create(float.NegativeInfinity);
-        for (var i = 0; i < end; i += 8) largest = Vector256.Max(largest, Vector256.Load(scores + i));
+        for (var i = begin; i < end; i += 8) largest = Vector256.Max(largest, Vector256.Load(scores + i));
         var top = largest[0];
         for (var i = 1; i < 8; i++) top = MathF.Max(top, largest[i]);
 
         var sum = Vector256<float>.Zero;
         var shift = Vector256.Create(top);
-        for (var i = 0; i < end; i += 8)
+        for (var i = begin; i < end; i += 8)
         {
             var value = Vector256.Exp(Vector256.Load(scores + i) - shift);
             value.Store(scores + i);
@@ -148,18 +157,18 @@ internal sealed unsafe class Attention : IDisposable
         }
 
         var inverse = Vector256.Create(1 / Vector256.Sum(sum));
-        for (var i = 0; i < end; i += 8) (Vector256.Load(scores + i) * inverse).Store(scores + i);
+        for (var i = begin; i < end; i += 8) (Vector256.Load(scores + i) * inverse).Store(scores + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Values<T>(float* weights, byte* values, int positions, int size, float* output)
+    private static void Values<T>(float* weights, byte* values, int from, int to, int size, float* output)
         where T : struct, IKeyValueElements
     {
         for (var part = 0; part < size; part += 8)
         {
             var sum = Vector256.Load(output + part);
-            var value = values + (part * T.Bytes);
-            for (var i = 0; i < positions; i++, value += size * T.Bytes) sum = Vector256.FusedMultiplyAdd(Vector256.Create(weights[i]), T.Load(value), sum);
+            var value = values + (((from * size) + part) * T.Bytes);
+            for (var i = from; i < to; i++, value += size * T.Bytes) sum = Vector256.FusedMultiplyAdd(Vector256.Create(weights[i]), T.Load(value), sum);
             sum.Store(output + part);
         }
     }

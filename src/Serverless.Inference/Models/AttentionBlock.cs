@@ -20,6 +20,9 @@ internal readonly unsafe ref struct AttentionBlock
 
     public required int Heads { get; init; }
 
+    /// <summary>Positions that a row sees, its own the last; 0: all.</summary>
+    public int Window { get; init; }
+
     /// <summary>The first row's first query, rotated.</summary>
     public required float* Queries { get; init; }
 
@@ -29,6 +32,13 @@ internal readonly unsafe ref struct AttentionBlock
     public required float* Outputs { get; init; }
 
     public required int OutputStride { get; init; }
+
+    /// <summary>The first position that a query sees, and the one behind its last.</summary>
+    public (int From, int To) Seen(int query)
+    {
+        var to = Position + (query / Heads) + 1;
+        return (Window > 0 ? Math.Max(0, to - Window) : 0, to);
+    }
 
     public float* Query(int query, int size) => Queries + ((long)(query / Heads) * QueryStride) + (query % Heads * size);
 

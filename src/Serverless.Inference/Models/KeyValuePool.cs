@@ -40,13 +40,13 @@ internal sealed unsafe class KeyValuePool : IDisposable
     /// <summary>Pages that <paramref name="tokens"/> tokens take.</summary>
     public static int Pages(int tokens) => (tokens + KeyValuePage.Tokens - 1) / KeyValuePage.Tokens;
 
-    /// <summary>Takes the full pages that are known of a text's beginning, but never its last token, which has to be run; returns how many tokens they hold.</summary>
+    /// <summary>Takes the full pages that are known of a text's beginning; returns how many tokens they hold.</summary>
     /// <param name="text">The text.</param>
     /// <param name="pages">Empty; afterwards those pages.</param>
     public int Match(ReadOnlySpan<int> text, List<KeyValuePage> pages)
     {
         var last = (KeyValuePage?)null;
-        for (var at = 0; at + KeyValuePage.Tokens < text.Length; at += KeyValuePage.Tokens)
+        for (var at = 0; at + KeyValuePage.Tokens <= text.Length; at += KeyValuePage.Tokens)
         {
             if (_tree.Find(last, text.Slice(at, KeyValuePage.Tokens)) is not { } page) break;
             Hold(page);

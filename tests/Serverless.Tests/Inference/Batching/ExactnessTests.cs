@@ -79,6 +79,32 @@ public sealed class ExactnessTests(ITestOutputHelper output) : IDisposable
         tight.Steps.ShouldBe(roomy.Steps);
     }
 
+    /// <summary>What a model said of its own tokens it says of them in a prompt, whatever is cached.</summary>
+    [Fact]
+    public async Task A_prompts_probabilities_are_the_bits_that_were_given_when_it_was_written()
+    {
+        using var model = Tiny();
+        await using var engine = new InferenceEngine(model, new InferenceEngineOptions { Threads = 2, KvTokens = 2048, PrefillChunk = 50 }, TimeProvider.System);
+        var request = Request(new Random(4)) with { Prompt = [1, 2, 3], MaxTokens = 120, Sampling = new SamplingOptions() };
+        var written = await engine.GenerateAsync(request, Token).ToListAsync(Token);
+
+        var read = await Task.WhenAll(Enumerable.Range(0, 3).Select(async _ =>
+            await engine.GenerateAsync(request with { Prompt = [1, 2, 3, .. written.Select(step => step.Token)], MaxTokens = 2, PromptLogProbs = 2 }, Token).ToListAsync(Token)));
+
+        foreach (var steps in read)
+        {
+            steps[0].Prompt.Count.ShouldBe(123);
+            steps[0].Prompt[0].LogProb.ShouldBe(float.NaN);
+            steps[1].Prompt.ShouldBeEmpty();
+            for (var i = 0; i < written.Count; i++)
+            {
+                var scored = steps[0].Prompt[3 + i];
+                (scored.Token, scored.LogProb).ShouldBe((written[i].Token, written[i].LogProb));
+                scored.Top.ShouldBe(written[i].Top);
+            }
+        }
+    }
+
     [Fact]
     public async Task The_shipped_model_gives_the_same_bits_over_several_pages()
     {
