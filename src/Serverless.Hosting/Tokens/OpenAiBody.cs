@@ -31,6 +31,9 @@ public sealed record OpenAiBody
     /// <summary>Alternatives with each token; −1: no log-probabilities.</summary>
     public required int TopLogProbs { get; init; }
 
+    /// <summary>Alternatives with each token of the prompt; −1: the prompt's log-probabilities are not asked for.</summary>
+    public required int PromptLogProbs { get; init; }
+
     /// <summary>vLLM's <c>ignore_eos</c>.</summary>
     public required bool IgnoreEnd { get; init; }
 
@@ -67,6 +70,7 @@ public sealed record OpenAiBody
             },
             Stop = Stops(root),
             TopLogProbs = LogProbs(root, kind),
+            PromptLogProbs = kind == EndpointName.Completions && Field(root, "echo") is { ValueKind: JsonValueKind.True } ? LogProbs(root, kind) : -1,
             IgnoreEnd = Field(root, "ignore_eos") is { ValueKind: JsonValueKind.True },
         };
     }

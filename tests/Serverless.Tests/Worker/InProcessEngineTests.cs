@@ -74,6 +74,21 @@ public sealed class InProcessEngineTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task The_first_chunk_has_the_prompts_log_probabilities_and_one_that_goes_on_has_none()
+    {
+        var request = Completion(new { prompt = "The capital of France is Paris", echo = true, logprobs = 2, ignore_eos = true }, choices: 1);
+
+        var chunks = Chunks(await GenerateAsync(request, [])).ToList();
+        var rest = Chunks(await GenerateAsync(request, [chunks[0]])).ToList();
+
+        var prompt = SharedModel.Tokenizer.Encode("The capital of France is Paris", parseSpecial: false);
+        chunks[0].LogProbs.Select(token => token.TokenId).ShouldBe([.. prompt, chunks[0].TokenIds[0]]);
+        chunks[0].LogProbs[0].LogProb.ShouldBe(float.NaN);
+        chunks[0].LogProbs[^2].Top[0].TokenId.ShouldBe(prompt[^1], "Paris is what it thinks of");
+        chunks.Skip(1).Concat(rest).ShouldAllBe(chunk => chunk.LogProbs.Count == 1);
+    }
+
+    [Fact]
     public async Task A_cancelled_request_stops_all_its_choices()
     {
         var request = Completion(new { prompt = "Once", n = 3, ignore_eos = true }, choices: 3) with { MaxOutputTokens = 2000 };

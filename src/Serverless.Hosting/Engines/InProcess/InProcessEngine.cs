@@ -79,6 +79,7 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
             Seed = request.Seed + (ulong)choice,
             Stop = body.Stop,
             TopLogProbs = body.TopLogProbs,
+            PromptLogProbs = body.PromptLogProbs,
             IgnoreEnd = body.IgnoreEnd,
             Lane = (int)request.Lane,
             Deadline = request.Deadline,
@@ -117,7 +118,7 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
     private ChoiceChunk Chunk(int choice, GenerationStep step, bool logProbs) => new(choice, step.Position, [step.Token], step.Text)
     {
         HeldBack = step.HeldBack,
-        LogProbs = logProbs ? [new TokenLogProb(step.Token, model.Tokenizer.Name(step.Token), step.LogProb, [.. step.Top.Select(Top)])] : [],
+        LogProbs = logProbs ? [.. step.Prompt.Select(token => LogProb(token.Token, token.LogProb, token.Top)), LogProb(step.Token, step.LogProb, step.Top)] : [],
         Finish = step.Finish switch
         {
             GenerationFinish.Stop => FinishReason.Stop,
@@ -125,6 +126,8 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
             _ => null,
         },
     };
+
+    private TokenLogProb LogProb(int token, float logProb, IReadOnlyList<TokenProbability> top) => new(token, model.Tokenizer.Name(token), logProb, [.. top.Select(Top)]);
 
     private TokenLogProb Top(TokenProbability token) => new(token.Token, model.Tokenizer.Name(token.Token), token.LogProb, []);
 }

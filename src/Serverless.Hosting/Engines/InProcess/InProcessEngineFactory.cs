@@ -27,7 +27,7 @@ internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time
         ReadsFile = true,
         DefaultFlavor = "cpu",
         Resources = ["cpu"],
-        Honours = [EngineFeature.LogitBias, EngineFeature.Penalties, EngineFeature.RepetitionPenalty, EngineFeature.TypicalSampling, EngineFeature.DryPenalty],
+        Honours = [EngineFeature.LogitBias, EngineFeature.Penalties, EngineFeature.RepetitionPenalty, EngineFeature.TypicalSampling, EngineFeature.DryPenalty, EngineFeature.EchoWithLogProbs],
         FirstLoad = static (_, bytes) => bytes is { } size ? TimeSpan.FromSeconds(Math.Clamp(size / BytesPerSecond, ShortestLoad.TotalSeconds, LongestLoad.TotalSeconds)) : null,
     };
 

@@ -13,7 +13,7 @@ namespace Serverless.Tests.Inference.Batching;
 /// </summary>
 public sealed class ExactnessTests(ITestOutputHelper output) : IDisposable
 {
-    private const int Context = 512;
+    private const int Context = 1024;
     private const int Vocabulary = 260;
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("serverless-exact");
@@ -26,7 +26,7 @@ public sealed class ExactnessTests(ITestOutputHelper output) : IDisposable
     public async Task Random_mixes_of_requests_give_what_each_gives_alone()
     {
         using var model = Tiny();
-        var (mixes, first) = (Fuzz.Number("FUZZ_RUNS", 32) / 4, Fuzz.Number("FUZZ_SEED", 12));
+        var (mixes, first) = (Fuzz.Number("FUZZ_RUNS", 60) / 4, Fuzz.Number("FUZZ_SEED", 12));
         var (preempted, cached) = (0, 0L);
         for (var seed = first; seed < first + mixes; seed++)
         {
@@ -37,7 +37,7 @@ public sealed class ExactnessTests(ITestOutputHelper output) : IDisposable
                 Threads = random.Next(1, 4),
                 PrefillChunk = random.Next(1, 200),
                 MaxSequences = random.Next(1, 9),
-                KvTokens = KeyValuePage.Tokens * random.Next(Context / KeyValuePage.Tokens, 40),
+                KvTokens = KeyValuePage.Tokens * random.Next(Context / KeyValuePage.Tokens, 64),
                 KvFormat = random.Next(3) == 0 ? KeyValueFormat.Q8 : KeyValueFormat.F16,
                 Kernels = KernelSet.Available[random.Next(KernelSet.Available.Count)].Name,
             };
@@ -124,7 +124,7 @@ public sealed class ExactnessTests(ITestOutputHelper output) : IDisposable
     /// <summary>Requests of which some begin alike, and some are choices of one.</summary>
     private static GenerationRequest[] Mix(Random random)
     {
-        int[] common = [.. Enumerable.Range(0, 250).Select(_ => random.Next(Vocabulary))];
+        int[] common = [.. Enumerable.Range(0, 600).Select(_ => random.Next(Vocabulary))];
         var requests = new List<GenerationRequest>();
         for (var left = random.Next(1, 9); left > 0; left--)
         {
@@ -139,7 +139,7 @@ public sealed class ExactnessTests(ITestOutputHelper output) : IDisposable
 
     private static GenerationRequest Request(Random random) => new()
     {
-        Prompt = [.. Enumerable.Range(0, random.Next(3) == 0 ? random.Next(1, 300) : random.Next(1, 60)).Select(_ => random.Next(Vocabulary))],
+        Prompt = [.. Enumerable.Range(0, random.Next(3) == 0 ? random.Next(1, 800) : random.Next(1, 60)).Select(_ => random.Next(Vocabulary))],
         MaxTokens = random.Next(2, 100),
         Seed = (ulong)random.Next(),
         TopLogProbs = 2,
