@@ -43,6 +43,7 @@ internal sealed unsafe class ForwardPass : IDisposable
         _body = Thread;
         _queryKeyValue = Padded((_config.Heads * _config.HeadSize) + (2 * _config.KeyValueSize));
 
+        maxRows = Math.Max(maxRows, threads);
         _hidden = new Activations(_config.Embedding, maxRows);
         _attended = new Activations(_config.Heads * _config.HeadSize, maxRows);
         _feed = new Activations(_config.FeedForward, maxRows);
@@ -90,14 +91,16 @@ internal sealed unsafe class ForwardPass : IDisposable
         foreach (var part in (IDisposable[])[_hidden, _attended, _feed, _residual, _wide, _back, _logits, _attention, _angles]) part.Dispose();
     }
 
+    private int Step => _count == 1 ? 1 : _pool.Threads;
+
     private static NativeMemoryBlock Floats(long count) => new(count * sizeof(float));
 
     private static int Padded(int rows) => (rows + PackedMatrix.GroupRows - 1) / PackedMatrix.GroupRows * PackedMatrix.GroupRows;
 
     private void Thread(int thread)
     {
-        // Each thread owns the rows n ≡ thread; the products in between are shared out by chunks.
-        for (var n = thread; n < _count; n += _pool.Threads) _model.Embeddings.Unpack(_rows[n].Token, Residual(n));
+        // Each thread owns the rows n ≡ thread, or the only one; the products in between are shared out by chunks.
+        for (var n = First(thread); n < _count; n += Step) _model.Embeddings.Unpack(_rows[n].Token, Residual(Slot(n, thread)));
 
         for (var layer = 0; layer < _model.Layers.Count; layer++)
         {
@@ -105,10 +108,10 @@ internal sealed unsafe class ForwardPass : IDisposable
             Feed(_model.Layers[layer], thread);
         }
 
-        _pool.Barrier(); // outputs are shared out by their own count, so another thread may own the row
-        for (var i = thread; i < _outputCount; i += _pool.Threads) Normalize(Residual(_outputs[i]), _model.OutputNorm, i, _outputCount, _model.Output);
-        _pool.Barrier();
-        _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, Padded(_config.Vocabulary));
+        RowsBarrier(); // outputs are shared out by their own count, so another thread may own the row
+        for (var i = First(thread); i < _outputCount; i += Step) Normalize(Residual(Slot(_outputs[i], thread)), _model.OutputNorm, Slot(i, thread), _outputCount, _model.Output);
+        RowsBarrier();
+        _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, Padded(_config.Vocabulary), Slot(0, thread));
         if (_reader is null) return;
 
         _pool.Barrier();
@@ -117,18 +120,23 @@ internal sealed unsafe class ForwardPass : IDisposable
 
     private void Attend(int layer, LayerWeights weights, int thread)
     {
-        for (var n = thread; n < _count; n += _pool.Threads) Normalize(Residual(n), weights.AttentionNorm, n, _count, weights.QueryKeyValue);
-        _pool.Barrier();
-        _product.Run(weights.QueryKeyValue, _hidden, _count, _wide.Floats, _queryKeyValue);
+        for (var n = First(thread); n < _count; n += Step) Normalize(Residual(Slot(n, thread)), weights.AttentionNorm, Slot(n, thread), _count, weights.QueryKeyValue);
+        RowsBarrier();
+        _product.Run(weights.QueryKeyValue, _hidden, _count, _wide.Floats, _queryKeyValue, Slot(0, thread));
         _pool.Barrier();
         for (var n = thread; n < _count; n += _pool.Threads) RotateAndStore(layer, n);
         _pool.Barrier();
-
         AttendBlocks(layer, thread);
         _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads) Quantize(_attended, n, _count, weights.AttentionOutput);
-        _pool.Barrier();
-        _product.Run(weights.AttentionOutput, _attended, _count, _back.Floats, Padded(_config.Embedding));
+        for (var n = First(thread); n < _count; n += Step)
+        {
+            var slot = Slot(n, thread);
+            if (slot != n) new Span<float>(_attended.Vector(n), _attended.Columns).CopyTo(new Span<float>(_attended.Vector(slot), _attended.Columns));
+            Quantize(_attended, slot, _count, weights.AttentionOutput);
+        }
+
+        RowsBarrier();
+        _product.Run(weights.AttentionOutput, _attended, _count, _back.Floats, Padded(_config.Embedding), Slot(0, thread));
         _pool.Barrier();
     }
 
@@ -174,27 +182,28 @@ internal sealed unsafe class ForwardPass : IDisposable
 
     private void Feed(LayerWeights weights, int thread)
     {
-        for (var n = thread; n < _count; n += _pool.Threads)
+        for (var n = First(thread); n < _count; n += Step)
         {
-            VectorMath.Add(Residual(n), Back(n), _config.Embedding);
-            Normalize(Residual(n), weights.FeedForwardNorm, n, _count, weights.GateUp);
+            var slot = Slot(n, thread);
+            VectorMath.Add(Residual(slot), Back(n), _config.Embedding);
+            Normalize(Residual(slot), weights.FeedForwardNorm, slot, _count, weights.GateUp);
         }
 
         var wide = Padded(2 * _config.FeedForward);
+        RowsBarrier();
+        _product.Run(weights.GateUp, _hidden, _count, _wide.Floats, wide, Slot(0, thread));
         _pool.Barrier();
-        _product.Run(weights.GateUp, _hidden, _count, _wide.Floats, wide);
-        _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads)
+        for (var n = First(thread); n < _count; n += Step)
         {
             var gate = _wide.Floats + ((long)n * wide);
-            VectorMath.SwiGlu(gate, gate + _config.FeedForward, _feed.Vector(n), _config.FeedForward);
-            Quantize(_feed, n, _count, weights.Down);
+            VectorMath.SwiGlu(gate, gate + _config.FeedForward, _feed.Vector(Slot(n, thread)), _config.FeedForward);
+            Quantize(_feed, Slot(n, thread), _count, weights.Down);
         }
 
+        RowsBarrier();
+        _product.Run(weights.Down, _feed, _count, _back.Floats, Padded(_config.Embedding), Slot(0, thread));
         _pool.Barrier();
-        _product.Run(weights.Down, _feed, _count, _back.Floats, Padded(_config.Embedding));
-        _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads) VectorMath.Add(Residual(n), Back(n), _config.Embedding);
+        for (var n = First(thread); n < _count; n += Step) VectorMath.Add(Residual(Slot(n, thread)), Back(n), _config.Embedding);
     }
 
     private void RotateAndStore(int layer, int n)
@@ -226,6 +235,16 @@ internal sealed unsafe class ForwardPass : IDisposable
     private static void Quantize(Activations vectors, int index, int count, PackedMatrix consumer)
     {
         if (consumer.Format != WeightFormat.Float) vectors.Quantize(index, count);
+    }
+
+    /// <summary>A single row is everybody's: each thread prepares it for itself, in a place of its own, and waits for nobody. That takes less time than four barriers of a layer.</summary>
+    private int Slot(int n, int thread) => _count == 1 ? thread : n;
+
+    private int First(int thread) => _count == 1 ? 0 : thread;
+
+    private void RowsBarrier()
+    {
+        if (_count > 1) _pool.Barrier();
     }
 
     private float* Residual(int n) => _residual.Floats + ((long)n * _config.Embedding);

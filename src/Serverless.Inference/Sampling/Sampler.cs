@@ -24,9 +24,9 @@ internal static class Sampler
     {
         if (!penalties.IsNone)
         {
-            logits.CopyTo(scratch.Row);
-            penalties.Apply(scratch.Row, text, scratch);
-            logits = scratch.Row;
+            logits.CopyTo(scratch.Logits);
+            penalties.Apply(scratch.Logits, text, scratch);
+            logits = scratch.Logits;
         }
 
         var max = VectorExp.Max(logits);
@@ -57,27 +57,28 @@ internal static class Sampler
     private static int Draw(ReadOnlySpan<float> logits, float max, SamplingOptions options, double uniform, SamplingScratch scratch)
     {
         var least = options.MinP > 0 ? Math.Clamp((int)Math.Ceiling(options.MinP * VectorExp.One), 1, VectorExp.One) : 1;
-        var weights = MemoryMarshal.Cast<float, int>(scratch.Row.AsSpan());
-        var total = VectorExp.Weigh(logits, weights, max, (float)(1 / Math.Max(options.Temperature, LeastTemperature)), least, scratch.Blocks);
+        var inverse = (float)(1 / Math.Max(options.Temperature, LeastTemperature));
+        var weights = scratch.Weights;
+        var total = VectorExp.Weigh(logits, weights, max, inverse, least, scratch.Blocks);
         if (options is { TopK: <= 0, TopP: >= 1, TypicalP: >= 1 }) return InOrder(weights, scratch.Blocks, (long)(uniform * total));
 
         var keys = scratch.Keys.AsSpan(0, Candidates(weights, total, options, scratch.Keys));
-        var mass = options.TopK > 0 ? TopSelection.Mass(keys, weights) : total;
-        if (options.TypicalP < 1) keys = keys[..CutTypical(keys, weights, options.TypicalP, ref mass)];
-        if (options.TopP < 1) keys = keys[..TopSelection.Cut(keys, weights, int.MaxValue, Wanted(options.TopP, mass), out mass)];
+        var mass = options.TopK > 0 ? TopSelection.Mass(keys, default) : total;
+        if (options.TypicalP < 1) keys = keys[..CutTypical(keys, weights, logits, max, inverse, options.TypicalP, ref mass)];
+        if (options.TopP < 1) keys = keys[..TopSelection.Cut(keys, default, int.MaxValue, Wanted(options.TopP, mass), out mass)];
 
         // The first, from the most probable on, with which the sum is above the number that was drawn.
-        var at = TopSelection.Cut(keys, weights, int.MaxValue, (long)(uniform * mass) + 1, out _);
+        var at = TopSelection.Cut(keys, default, int.MaxValue, (long)(uniform * mass) + 1, out _);
         return TopSelection.Token(keys[at - 1]);
     }
 
-    /// <summary>All that may be drawn. Of a top-p alone none that is so improbable that all like it, however many, lie in the part that is cut off.</summary>
+    /// <summary>All that may be drawn; of a top-p alone not what lies in the part that is cut off anyway.</summary>
     private static int Candidates(ReadOnlySpan<int> weights, long total, SamplingOptions options, Span<ulong> keys)
     {
         if (options.TopK > 0) return TopSelection.Collect(weights, 1, options.TopK, keys);
 
-        var spare = options.TypicalP < 1 ? 0 : total - Wanted(options.TopP, total);
-        return TopSelection.Collect(weights, (int)Math.Max(1, spare / weights.Length), int.MaxValue, keys);
+        var least = options.TypicalP < 1 ? 1 : TopSelection.Threshold(weights, total - Wanted(options.TopP, total));
+        return TopSelection.Collect(weights, least, int.MaxValue, keys);
     }
 
     private static long Wanted(double share, long mass) => Math.Clamp((long)Math.Ceiling(share * mass), 1, mass);
@@ -92,16 +93,21 @@ internal static class Sampler
     }
 
     /// <summary>Keeps the tokens whose surprise, −ln p, is nearest to what is expected of it.</summary>
-    private static int CutTypical(Span<ulong> keys, ReadOnlySpan<int> weights, double share, ref long mass)
+    private static int CutTypical(Span<ulong> keys, ReadOnlySpan<int> weights, ReadOnlySpan<float> logits, float max, float inverse, double share, ref long mass)
     {
-        var all = PortableMath.Log(mass);
+        var all = PortableMath.Log((double)mass / VectorExp.One);
         var sum = 0L; // whole numbers: the order of the keys must not matter
-        foreach (var key in keys) sum += (long)(weights[TopSelection.Token(key)] * (all - PortableMath.Log(weights[TopSelection.Token(key)])));
+        foreach (var key in keys)
+        {
+            var token = TopSelection.Token(key);
+            sum += (long)(weights[token] * (all - ((logits[token] - max) * inverse)));
+        }
+
         var expected = (double)sum / mass;
         foreach (ref var key in keys)
         {
             var token = TopSelection.Token(key);
-            var distance = (float)Math.Abs(all - PortableMath.Log(weights[token]) - expected);
+            var distance = (float)Math.Abs(all - ((logits[token] - max) * inverse) - expected);
             key = TopSelection.Key(int.MaxValue - BitConverter.SingleToInt32Bits(distance), token);
         }
 

@@ -6,8 +6,11 @@ internal sealed class SamplingScratch(int vocabulary)
 {
     private int[] _matches = [];
 
-    /// <summary>A row of the vocabulary: logits that were changed, then weights.</summary>
-    public float[] Row { get; } = new float[vocabulary];
+    /// <summary>Logits that were changed.</summary>
+    public float[] Logits { get; } = new float[vocabulary];
+
+    /// <summary>A weight for each token.</summary>
+    public int[] Weights { get; } = new int[vocabulary];
 
     /// <summary>A candidate for each token.</summary>
     public ulong[] Keys { get; } = new ulong[vocabulary];

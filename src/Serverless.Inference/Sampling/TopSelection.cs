@@ -17,6 +17,9 @@ internal static class TopSelection
     /// <summary>The token of a key.</summary>
     public static int Token(ulong key) => (int)(uint)key;
 
+    /// <summary>The value of a key.</summary>
+    private static int Value(ulong key) => (int)(~(uint)(key >> 32) ^ 0x8000_0000);
+
     /// <summary>The key of a token: the larger its value the sooner it comes.</summary>
     public static ulong Key(int value, int token) => ((ulong)~((uint)value ^ 0x8000_0000) << 32) | (uint)token;
 
@@ -57,12 +60,30 @@ internal static class TopSelection
         return count > limit ? Cut(keys[..count], default, limit, long.MaxValue, out _) : count;
     }
 
+    /// <summary>A threshold below which all weights together are at most <paramref name="spare"/>: two passes over the row, four thresholds at a time, so that few are left to be looked at one by one.</summary>
+    public static int Threshold(ReadOnlySpan<int> weights, long spare)
+    {
+        // Of none below this can there be so many that they were more.
+        var least = (int)Math.Clamp(spare / weights.Length, 1, int.MaxValue / 4096);
+        Span<int> thresholds = stackalloc int[4];
+        Span<long> sums = stackalloc long[4];
+        foreach (var step in (ReadOnlySpan<double>)[8, 1.5])
+        {
+            var threshold = (double)least;
+            foreach (ref var next in thresholds) next = (int)Math.Min(int.MaxValue, threshold *= step);
+            Below(weights, thresholds, sums);
+            for (var i = 0; i < sums.Length && sums[i] <= spare; i++) least = thresholds[i];
+        }
+
+        return least;
+    }
+
     /// <summary>
     /// Moves the first to the front: the fewest that are <paramref name="count"/>, or that weigh <paramref name="mass"/>, or all. The last of them is the last in order.
     /// Returns how many. Quickselect: a few times as many steps as there are keys.
     /// </summary>
     /// <param name="keys">At least one.</param>
-    /// <param name="weights">By token; not looked at where <paramref name="mass"/> is long.MaxValue.</param>
+    /// <param name="weights">By token; empty where the keys' own values are their weights.</param>
     /// <param name="count">At least 1.</param>
     /// <param name="mass">At least 1.</param>
     /// <param name="kept">What they weigh.</param>
@@ -73,13 +94,13 @@ internal static class TopSelection
         while (high - low > Few)
         {
             var middle = low + Partition(keys[low..high]);
-            var part = mass == long.MaxValue ? 0 : Mass(keys[low..middle], weights);
+            var part = Mass(keys[low..middle], weights);
             if (middle >= count || kept + part >= mass) high = middle;
             else (low, kept) = (middle, kept + part);
         }
 
         keys[low..high].Sort();
-        for (; low < high && low < count && kept < mass; low++) kept += mass == long.MaxValue ? 0 : weights[Token(keys[low])];
+        for (; low < high && low < count && kept < mass; low++) kept += weights.IsEmpty ? Value(keys[low]) : weights[Token(keys[low])];
         return low;
     }
 
@@ -87,15 +108,51 @@ internal static class TopSelection
     public static long Mass(ReadOnlySpan<ulong> keys, ReadOnlySpan<int> weights)
     {
         var sum = 0L;
-        foreach (var key in keys) sum += weights[Token(key)];
+        if (weights.IsEmpty)
+        {
+            foreach (var key in keys) sum += Value(key);
+        }
+        else
+        {
+            foreach (var key in keys) sum += weights[Token(key)];
+        }
+
         return sum;
     }
+
+    /// <summary>What all weights below each threshold are together.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Below(ReadOnlySpan<int> weights, ReadOnlySpan<int> thresholds, Span<long> sums)
+    {
+        ref var start = ref MemoryMarshal.GetReference(weights);
+        var (a, b, c, d) = (Vector256.Create(thresholds[0]), Vector256.Create(thresholds[1]), Vector256.Create(thresholds[2]), Vector256.Create(thresholds[3]));
+        var (first, second, third, fourth) = (Vector256<long>.Zero, Vector256<long>.Zero, Vector256<long>.Zero, Vector256<long>.Zero);
+        var i = 0;
+        for (; i + Lanes <= weights.Length; i += Lanes)
+        {
+            var weight = Vector256.LoadUnsafe(ref start, (nuint)i);
+            first += Pairs(weight & Vector256.LessThan(weight, a));
+            second += Pairs(weight & Vector256.LessThan(weight, b));
+            third += Pairs(weight & Vector256.LessThan(weight, c));
+            fourth += Pairs(weight & Vector256.LessThan(weight, d));
+        }
+
+        (sums[0], sums[1], sums[2], sums[3]) = (Vector256.Sum(first), Vector256.Sum(second), Vector256.Sum(third), Vector256.Sum(fourth));
+        for (; i < weights.Length; i++)
+        {
+            for (var k = 0; k < sums.Length; k++) sums[k] += weights[i] < thresholds[k] ? weights[i] : 0;
+        }
+    }
+
+    /// <summary>Neighbours together; neither is negative.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<long> Pairs(Vector256<int> weights) => (weights.AsInt64() & Vector256.Create(0xFFFF_FFFFL)) + Vector256.ShiftRightLogical(weights.AsInt64(), 32);
 
     /// <summary>What comes later must be larger than the last that is kept: of equals the lower token came first.</summary>
     private static (int Count, int Least) Raise(Span<ulong> keys, int limit)
     {
         var kept = Cut(keys, default, limit, long.MaxValue, out _);
-        var last = (int)(~(uint)(keys[kept - 1] >> 32) ^ 0x8000_0000);
+        var last = Value(keys[kept - 1]);
         return (kept, last == int.MaxValue ? last : last + 1);
     }
 

@@ -54,11 +54,18 @@ internal static class VectorExp
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static double LogSum(ReadOnlySpan<float> row, float max)
     {
-        var (low, high) = (Vector256<double>.Zero, Vector256<double>.Zero);
-        var shift = Vector256.Create(max);
-        for (var i = 0; i < row.Length; i += Lanes)
+        ref var start = ref MemoryMarshal.GetReference(row);
+        var (low, high, shift, i) = (Vector256<double>.Zero, Vector256<double>.Zero, Vector256.Create(max), 0);
+        for (; i + Lanes <= row.Length; i += Lanes)
         {
-            var (lower, upper) = Vector256.Widen(Exp(Load(row, i) - shift));
+            var (lower, upper) = Vector256.Widen(Exp(Vector256.LoadUnsafe(ref start, (nuint)i) - shift));
+            low += lower;
+            high += upper;
+        }
+
+        if (i < row.Length)
+        {
+            var (lower, upper) = Vector256.Widen(Exp(Last(row[i..]) - shift));
             low += lower;
             high += upper;
         }
@@ -69,7 +76,7 @@ internal static class VectorExp
 
     /// <summary>Makes weights, out of <see cref="One"/>, of logits, those below <paramref name="least"/> as 0; returns their sum.</summary>
     /// <param name="row">Logits.</param>
-    /// <param name="weights">As long; may be the same memory.</param>
+    /// <param name="weights">As long.</param>
     /// <param name="max">The largest of them.</param>
     /// <param name="inverse">1 / temperature.</param>
     /// <param name="least">At least 1.</param>
@@ -77,22 +84,29 @@ internal static class VectorExp
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static long Weigh(ReadOnlySpan<float> row, Span<int> weights, float max, float inverse, int least, Span<long> blocks)
     {
-        var (shift, factor, one, floor) = (Vector256.Create(max), Vector256.Create(inverse), Vector256.Create((float)One), Vector256.Create(least));
+        ref var from = ref MemoryMarshal.GetReference(row);
+        ref var to = ref MemoryMarshal.GetReference(weights);
+        var (shift, factor, floor) = (Vector256.Create(max), Vector256.Create(inverse), Vector256.Create(least));
         var total = 0L;
         for (var block = 0; block * Block < row.Length; block++)
         {
-            var (end, sum) = (Math.Min(row.Length, (block + 1) * Block), Vector256<long>.Zero);
-            for (var i = block * Block; i < end; i += Lanes)
+            var (i, end, sum) = (block * Block, Math.Min(row.Length, (block + 1) * Block), Vector256<long>.Zero);
+            for (; i + Lanes <= end; i += Lanes)
             {
-                var weight = Vector256.ConvertToInt32(Vector256.Round(Exp((Load(row, i) - shift) * factor) * one));
-                weight &= Vector256.GreaterThanOrEqual(weight, floor);
+                var weight = Weights((Vector256.LoadUnsafe(ref from, (nuint)i) - shift) * factor, floor);
+                weight.StoreUnsafe(ref to, (nuint)i);
                 var (lower, upper) = Vector256.Widen(weight);
                 sum += lower + upper;
-                if (i + Lanes <= row.Length) weight.CopyTo(weights[i..]);
-                else for (var lane = 0; i + lane < row.Length; lane++) weights[i + lane] = weight[lane];
             }
 
-            total += blocks[block] = Vector256.Sum(sum);
+            blocks[block] = Vector256.Sum(sum);
+            if (i < end)
+            {
+                var last = Weights((Last(row[i..]) - shift) * factor, floor);
+                for (var lane = 0; i + lane < end; lane++) blocks[block] += weights[i + lane] = last[lane];
+            }
+
+            total += blocks[block];
         }
 
         return total;
@@ -117,15 +131,19 @@ internal static class VectorExp
         return sum * ((Vector256.ConvertToInt32(power) + Vector256.Create(127)) << 23).AsSingle();
     }
 
-    /// <summary>Eight from a place on; past the end −∞.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Load(ReadOnlySpan<float> row, int at)
+    private static Vector256<int> Weights(Vector256<float> exponents, Vector256<int> least)
     {
-        if (at + Lanes <= row.Length) return Vector256.LoadUnsafe(ref MemoryMarshal.GetReference(row), (nuint)at);
+        var weights = Vector256.ConvertToInt32(Vector256.Round(Exp(exponents) * (float)One));
+        return weights & Vector256.GreaterThanOrEqual(weights, least);
+    }
 
+    /// <summary>Less than eight; what is not there is −∞.</summary>
+    private static Vector256<float> Last(ReadOnlySpan<float> rest)
+    {
         Span<float> last = stackalloc float[Lanes];
         last.Fill(float.NegativeInfinity);
-        row[at..].CopyTo(last);
+        rest.CopyTo(last);
         return Vector256.Create<float>(last);
     }
 }

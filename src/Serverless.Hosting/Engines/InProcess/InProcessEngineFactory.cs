@@ -43,6 +43,7 @@ internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time
         {
             MaxSequences = given.Integer(InProcessParams.Slots),
             KvTokens = given.Integer(InProcessParams.KvTokens),
+            KvFormat = given.Text(InProcessParams.KvFormat) == "q8" ? KeyValueFormat.Q8 : KeyValueFormat.F16,
             Threads = given.Integer(InProcessParams.Threads, Environment.ProcessorCount),
             ContextTokens = pool.Model.ContextTokens,
             Cores = cores,

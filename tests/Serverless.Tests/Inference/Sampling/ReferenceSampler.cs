@@ -1,3 +1,4 @@
+using Serverless.Inference.Models;
 using Serverless.Inference.Sampling;
 
 namespace Serverless.Tests.Inference.Sampling;
@@ -19,7 +20,7 @@ internal static class ReferenceSampler
         if (options.TypicalP < 1)
         {
             var all = kept.Sum(one => one.Weight);
-            double Surprise((int Token, long Weight) one) => Math.Log(all) - Math.Log(one.Weight);
+            double Surprise((int Token, long Weight) one) => PortableMath.Log((double)all / VectorExp.One) - ((logits[one.Token] - max) * inverse);
             var expected = (double)kept.Sum(one => (long)(one.Weight * Surprise(one))) / all;
             kept = Fewest([.. kept.OrderBy(one => (float)Math.Abs(Surprise(one) - expected)).ThenBy(one => one.Token)], options.TypicalP);
         }
