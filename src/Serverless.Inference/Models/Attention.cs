@@ -40,7 +40,8 @@ internal sealed unsafe class Attention : IDisposable
     public void Run(in AttentionBlock block, int thread)
     {
         if (block.Layout.Format == KeyValueFormat.F16) Run<HalfElements>(block, thread);
-        else Run<ByteElements>(block, thread);
+        else if (block.Layout.Format == KeyValueFormat.Q8) Run<ByteElements>(block, thread);
+        else Run<FloatElements>(block, thread);
     }
 
     public void Dispose()

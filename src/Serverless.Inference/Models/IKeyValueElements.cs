@@ -17,7 +17,7 @@ internal unsafe interface IKeyValueElements
     static abstract Vector256<float> Load(byte* at);
 }
 
-/// <summary>Floats, of a page that was made ready for many queries.</summary>
+/// <summary>Floats, also of a page that was made ready for many queries.</summary>
 internal readonly unsafe struct FloatElements : IKeyValueElements
 {
     public static int Bytes => sizeof(float);

@@ -8,4 +8,7 @@ public enum KeyValueFormat
 
     /// <summary>As 8-bit integers with a scale for each token and head: half as large.</summary>
     Q8,
+
+    /// <summary>As they were computed: twice as large as half floats, to compare with exact arithmetic.</summary>
+    F32,
 }

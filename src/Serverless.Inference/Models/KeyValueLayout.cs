@@ -17,7 +17,12 @@ internal sealed unsafe class KeyValueLayout(ModelConfig config, KeyValueFormat f
     /// <summary>Bytes of a page in all layers.</summary>
     public long PageBytes => (long)config.Layers * config.KeyValueHeads * HeadBytes;
 
-    private int ElementBytes => Format == KeyValueFormat.F16 ? sizeof(ushort) : sizeof(sbyte);
+    private int ElementBytes => Format switch
+    {
+        KeyValueFormat.F16 => sizeof(ushort),
+        KeyValueFormat.Q8 => sizeof(sbyte),
+        _ => sizeof(float),
+    };
 
     private int HeadBytes => (2 * HeadSize * Tokens * ElementBytes) + (Format == KeyValueFormat.Q8 ? 2 * Tokens * sizeof(float) : 0);
 
@@ -32,15 +37,21 @@ internal sealed unsafe class KeyValueLayout(ModelConfig config, KeyValueFormat f
     /// <summary>Keeps a token's key and value of a head.</summary>
     public void Store(byte* keys, int slot, float* key, float* value)
     {
-        if (Format == KeyValueFormat.F16)
+        switch (Format)
         {
-            StoreHalves((ushort*)keys + slot, Tokens, key);
-            StoreHalves((ushort*)Values(keys) + (slot * HeadSize), 1, value);
-            return;
+            case KeyValueFormat.F16:
+                StoreHalves((ushort*)keys + slot, Tokens, key);
+                StoreHalves((ushort*)Values(keys) + (slot * HeadSize), 1, value);
+                break;
+            case KeyValueFormat.Q8:
+                Scales(keys)[slot] = StoreBytes((sbyte*)keys + slot, Tokens, key);
+                Scales(keys)[Tokens + slot] = StoreBytes((sbyte*)Values(keys) + (slot * HeadSize), 1, value);
+                break;
+            default:
+                for (var i = 0; i < HeadSize; i++) ((float*)keys)[(i * Tokens) + slot] = key[i];
+                new Span<float>(value, HeadSize).CopyTo(new Span<float>((float*)Values(keys) + (slot * HeadSize), HeadSize));
+                break;
         }
-
-        Scales(keys)[slot] = StoreBytes((sbyte*)keys + slot, Tokens, key);
-        Scales(keys)[Tokens + slot] = StoreBytes((sbyte*)Values(keys) + (slot * HeadSize), 1, value);
     }
 
     private void StoreHalves(ushort* target, int step, float* vector)
