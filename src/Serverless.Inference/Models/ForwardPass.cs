@@ -13,20 +13,22 @@ internal sealed unsafe class ForwardPass : IDisposable
     private readonly WorkerPool _pool;
     private readonly MatrixProduct _product;
     private readonly Activations _hidden;
-    private readonly Activations _attention;
+    private readonly Activations _attended;
     private readonly Activations _feed;
     private readonly NativeMemoryBlock _residual;
     private readonly NativeMemoryBlock _wide;
     private readonly NativeMemoryBlock _back;
     private readonly NativeMemoryBlock _logits;
-    private readonly NativeMemoryBlock _scores;
+    private readonly Attention _attention;
+    private readonly List<(int First, int Count)> _blocks = [];
     private readonly RotaryTable _angles;
-    private readonly int _context;
     private readonly int _queryKeyValue;
     private readonly int[] _outputs;
+    private readonly Action<int> _body;
     private BatchRow[] _rows = [];
     private int _count;
     private int _outputCount;
+    private ILogitsReader? _reader;
 
     /// <param name="model">The model; not disposed by this.</param>
     /// <param name="kernels">The kernels to run on.</param>
@@ -36,18 +38,20 @@ internal sealed unsafe class ForwardPass : IDisposable
     /// <param name="maxOutputs">Most rows of a pass that want logits.</param>
     public ForwardPass(InferenceModel model, KernelSet kernels, int threads, int context, int maxRows, int maxOutputs)
     {
-        (_model, _config, _context) = (model, model.Config, context);
+        (_model, _config) = (model, model.Config);
         _outputs = new int[maxOutputs];
+        _body = Thread;
         _queryKeyValue = Padded((_config.Heads * _config.HeadSize) + (2 * _config.KeyValueSize));
 
+        maxRows = Math.Max(maxRows, threads);
         _hidden = new Activations(_config.Embedding, maxRows);
-        _attention = new Activations(_config.Heads * _config.HeadSize, maxRows);
+        _attended = new Activations(_config.Heads * _config.HeadSize, maxRows);
         _feed = new Activations(_config.FeedForward, maxRows);
         _residual = Floats((long)maxRows * _config.Embedding);
         _wide = Floats((long)maxRows * Math.Max(_queryKeyValue, Padded(2 * _config.FeedForward)));
         _back = Floats((long)maxRows * Padded(_config.Embedding));
         _logits = Floats((long)maxOutputs * Padded(_config.Vocabulary));
-        _scores = Floats((long)threads * (context + KeyValuePage.Tokens));
+        _attention = new Attention(_config.HeadSize, _config.Heads / _config.KeyValueHeads, threads, context);
         _angles = new RotaryTable(_config, context);
 
         // Last: memory that cannot be had leaves no threads behind.
@@ -59,8 +63,12 @@ internal sealed unsafe class ForwardPass : IDisposable
     public void Run(ReadOnlySpan<BatchRow> rows) => Run(rows, _pool.Most);
 
     /// <summary>Runs the rows on so many threads; a sequence's rows come in order of position and its earlier positions have been run.</summary>
-    public void Run(ReadOnlySpan<BatchRow> rows, int threads)
+    /// <param name="rows">The rows.</param>
+    /// <param name="threads">The threads.</param>
+    /// <param name="reader">Given the logits, a row of them at a time, on any of the threads.</param>
+    public void Run(ReadOnlySpan<BatchRow> rows, int threads, ILogitsReader? reader = null)
     {
+        _reader = reader;
         if (_rows.Length < rows.Length) _rows = new BatchRow[rows.Length];
         rows.CopyTo(_rows);
         _count = rows.Length;
@@ -70,7 +78,8 @@ internal sealed unsafe class ForwardPass : IDisposable
             if (rows[i].WantsLogits) _outputs[_outputCount++] = i;
         }
 
-        _pool.Run(Thread, threads);
+        FindBlocks();
+        _pool.Run(_body, threads);
     }
 
     /// <summary>Logits of the n-th row that wanted them, valid until the next pass.</summary>
@@ -79,8 +88,10 @@ internal sealed unsafe class ForwardPass : IDisposable
     public void Dispose()
     {
         _pool.Dispose();
-        foreach (var part in (IDisposable[])[_hidden, _attention, _feed, _residual, _wide, _back, _logits, _scores, _angles]) part.Dispose();
+        foreach (var part in (IDisposable[])[_hidden, _attended, _feed, _residual, _wide, _back, _logits, _attention, _angles]) part.Dispose();
     }
+
+    private int Step => _count == 1 ? 1 : _pool.Threads;
 
     private static NativeMemoryBlock Floats(long count) => new(count * sizeof(float));
 
@@ -88,71 +99,111 @@ internal sealed unsafe class ForwardPass : IDisposable
 
     private void Thread(int thread)
     {
-        // Each thread owns the rows n ≡ thread; the products in between are shared out by chunks.
-        for (var n = thread; n < _count; n += _pool.Threads) _model.Embeddings.Unpack(_rows[n].Token, Residual(n));
+        // Each thread owns the rows n ≡ thread, or the only one; the products in between are shared out by chunks.
+        for (var n = First(thread); n < _count; n += Step) _model.Embeddings.Unpack(_rows[n].Token, Residual(Slot(n, thread)));
 
-        foreach (var (layer, weights) in _model.Layers.Index())
+        for (var layer = 0; layer < _model.Layers.Count; layer++)
         {
-            Attend(layer, weights, thread);
-            Feed(weights, thread);
+            Attend(layer, _model.Layers[layer], thread);
+            Feed(_model.Layers[layer], thread);
         }
 
-        _pool.Barrier(); // outputs are shared out by their own count, so another thread may own the row
-        for (var i = thread; i < _outputCount; i += _pool.Threads) Normalize(Residual(_outputs[i]), _model.OutputNorm, i, _outputCount, _model.Output);
+        RowsBarrier(); // outputs are shared out by their own count, so another thread may own the row
+        for (var i = First(thread); i < _outputCount; i += Step) Normalize(Residual(Slot(_outputs[i], thread)), _model.OutputNorm, Slot(i, thread), _outputCount, _model.Output);
+        RowsBarrier();
+        _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, Padded(_config.Vocabulary), Slot(0, thread));
+        if (_reader is null) return;
+
         _pool.Barrier();
-        _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, Padded(_config.Vocabulary));
+        for (var i = _pool.Next(); i < _outputCount; i = _pool.Next()) _reader.Read(i, Logits(i), thread);
     }
 
     private void Attend(int layer, LayerWeights weights, int thread)
     {
-        for (var n = thread; n < _count; n += _pool.Threads) Normalize(Residual(n), weights.AttentionNorm, n, _count, weights.QueryKeyValue);
-        _pool.Barrier();
-        _product.Run(weights.QueryKeyValue, _hidden, _count, _wide.Floats, _queryKeyValue);
+        for (var n = First(thread); n < _count; n += Step) Normalize(Residual(Slot(n, thread)), weights.AttentionNorm, Slot(n, thread), _count, weights.QueryKeyValue);
+        RowsBarrier();
+        _product.Run(weights.QueryKeyValue, _hidden, _count, _wide.Floats, _queryKeyValue, Slot(0, thread));
         _pool.Barrier();
         for (var n = thread; n < _count; n += _pool.Threads) RotateAndStore(layer, n);
         _pool.Barrier();
-
-        var scores = _scores.Floats + ((long)thread * (_context + KeyValuePage.Tokens));
-        var heads = _config.Heads;
-        var shared = heads / _config.KeyValueHeads;
-        for (var item = _pool.Next(); item < _count * heads; item = _pool.Next())
+        AttendBlocks(layer, thread);
+        _pool.Barrier();
+        for (var n = First(thread); n < _count; n += Step)
         {
-            var (n, head) = (item / heads, item % heads);
-            var row = _rows[n];
-            var query = _wide.Floats + ((long)n * _queryKeyValue) + (head * _config.HeadSize);
-            Attention.Run(query, row.Pages, layer, head / shared, row.Position + 1, _config.HeadSize, scores, _attention.Vector(n) + (head * _config.HeadSize));
+            var slot = Slot(n, thread);
+            if (slot != n) new Span<float>(_attended.Vector(n), _attended.Columns).CopyTo(new Span<float>(_attended.Vector(slot), _attended.Columns));
+            Quantize(_attended, slot, _count, weights.AttentionOutput);
         }
 
+        RowsBarrier();
+        _product.Run(weights.AttentionOutput, _attended, _count, _back.Floats, Padded(_config.Embedding), Slot(0, thread));
         _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads) Quantize(_attention, n, _count, weights.AttentionOutput);
-        _pool.Barrier();
-        _product.Run(weights.AttentionOutput, _attention, _count, _back.Floats, Padded(_config.Embedding));
-        _pool.Barrier();
+    }
+
+    /// <summary>Few rows are shared out head by head, so that each thread has its part; many in blocks that read keys and values once for all their queries.</summary>
+    private void AttendBlocks(int layer, int thread)
+    {
+        var (keyHeads, shared, size) = (_config.KeyValueHeads, _config.Heads / _config.KeyValueHeads, _config.HeadSize);
+        var parts = _blocks.Count * keyHeads >= 4 * _pool.Threads ? 1 : shared;
+        for (var item = _pool.Next(); item < _blocks.Count * keyHeads * parts; item = _pool.Next())
+        {
+            var (first, count) = _blocks[item / (keyHeads * parts)];
+            var keyHead = item / parts % keyHeads;
+            var head = (keyHead * shared) + (item % parts);
+            var row = _rows[first];
+            var block = new AttentionBlock
+            {
+                Pages = row.Pages,
+                Layout = row.Pages[0].Layout,
+                Layer = layer,
+                Head = keyHead,
+                Position = row.Position,
+                Rows = count,
+                Heads = shared / parts,
+                Queries = _wide.Floats + ((long)first * _queryKeyValue) + (head * size),
+                QueryStride = _queryKeyValue,
+                Outputs = _attended.Vector(first) + (head * size),
+                OutputStride = _attended.Columns,
+            };
+            _attention.Run(block, thread);
+        }
+    }
+
+    /// <summary>Rows that follow each other in one sequence, as many as attend together.</summary>
+    private void FindBlocks()
+    {
+        _blocks.Clear();
+        for (var n = 0; n < _count; n++)
+        {
+            if (n > 0 && _blocks[^1] is var (first, count) && count < _attention.Rows && _rows[n].Pages == _rows[first].Pages && _rows[n].Position == _rows[first].Position + count) _blocks[^1] = (first, count + 1);
+            else _blocks.Add((n, 1));
+        }
     }
 
     private void Feed(LayerWeights weights, int thread)
     {
-        for (var n = thread; n < _count; n += _pool.Threads)
+        for (var n = First(thread); n < _count; n += Step)
         {
-            VectorMath.Add(Residual(n), Back(n), _config.Embedding);
-            Normalize(Residual(n), weights.FeedForwardNorm, n, _count, weights.GateUp);
+            var slot = Slot(n, thread);
+            VectorMath.Add(Residual(slot), Back(n), _config.Embedding);
+            Normalize(Residual(slot), weights.FeedForwardNorm, slot, _count, weights.GateUp);
         }
 
         var wide = Padded(2 * _config.FeedForward);
+        RowsBarrier();
+        _product.Run(weights.GateUp, _hidden, _count, _wide.Floats, wide, Slot(0, thread));
         _pool.Barrier();
-        _product.Run(weights.GateUp, _hidden, _count, _wide.Floats, wide);
-        _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads)
+        for (var n = First(thread); n < _count; n += Step)
         {
             var gate = _wide.Floats + ((long)n * wide);
-            VectorMath.SwiGlu(gate, gate + _config.FeedForward, _feed.Vector(n), _config.FeedForward);
-            Quantize(_feed, n, _count, weights.Down);
+            VectorMath.SwiGlu(gate, gate + _config.FeedForward, _feed.Vector(Slot(n, thread)), _config.FeedForward);
+            Quantize(_feed, Slot(n, thread), _count, weights.Down);
         }
 
+        RowsBarrier();
+        _product.Run(weights.Down, _feed, _count, _back.Floats, Padded(_config.Embedding), Slot(0, thread));
         _pool.Barrier();
-        _product.Run(weights.Down, _feed, _count, _back.Floats, Padded(_config.Embedding));
-        _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads) VectorMath.Add(Residual(n), Back(n), _config.Embedding);
+        for (var n = First(thread); n < _count; n += Step) VectorMath.Add(Residual(Slot(n, thread)), Back(n), _config.Embedding);
     }
 
     private void RotateAndStore(int layer, int n)
@@ -167,14 +218,11 @@ internal sealed unsafe class ForwardPass : IDisposable
         for (var head = 0; head < _config.Heads; head++) VectorMath.Rotate(vector + (head * size), cosines, sines, size / 2);
 
         var page = row.Pages[row.Position / KeyValuePage.Tokens];
-        var slot = row.Position % KeyValuePage.Tokens;
         for (var head = 0; head < _config.KeyValueHeads; head++)
         {
             var key = keys + (head * size);
             VectorMath.Rotate(key, cosines, sines, size / 2);
-            var target = page.Keys(layer, head) + slot;
-            for (var i = 0; i < size; i++) target[i * KeyValuePage.Tokens] = key[i];
-            new Span<float>(values + (head * size), size).CopyTo(new Span<float>(page.Values(layer, head) + (slot * size), size));
+            page.Layout.Store(page.Keys(layer, head), row.Position % KeyValuePage.Tokens, key, values + (head * size));
         }
     }
 
@@ -187,6 +235,16 @@ internal sealed unsafe class ForwardPass : IDisposable
     private static void Quantize(Activations vectors, int index, int count, PackedMatrix consumer)
     {
         if (consumer.Format != WeightFormat.Float) vectors.Quantize(index, count);
+    }
+
+    /// <summary>A single row is everybody's: each thread prepares it for itself, in a place of its own, and waits for nobody. That takes less time than four barriers of a layer.</summary>
+    private int Slot(int n, int thread) => _count == 1 ? thread : n;
+
+    private int First(int thread) => _count == 1 ? 0 : thread;
+
+    private void RowsBarrier()
+    {
+        if (_count > 1) _pool.Barrier();
     }
 
     private float* Residual(int n) => _residual.Floats + ((long)n * _config.Embedding);

@@ -27,7 +27,7 @@ internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time
         ReadsFile = true,
         DefaultFlavor = "cpu",
         Resources = ["cpu"],
-        Honours = [EngineFeature.LogitBias, EngineFeature.Penalties],
+        Honours = [EngineFeature.LogitBias, EngineFeature.Penalties, EngineFeature.RepetitionPenalty, EngineFeature.TypicalSampling, EngineFeature.DryPenalty, EngineFeature.EchoWithLogProbs],
         FirstLoad = static (_, bytes) => bytes is { } size ? TimeSpan.FromSeconds(Math.Clamp(size / BytesPerSecond, ShortestLoad.TotalSeconds, LongestLoad.TotalSeconds)) : null,
     };
 
@@ -43,6 +43,7 @@ internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time
         {
             MaxSequences = given.Integer(InProcessParams.Slots),
             KvTokens = given.Integer(InProcessParams.KvTokens),
+            KvFormat = given.Text(InProcessParams.KvFormat) == "q8" ? KeyValueFormat.Q8 : KeyValueFormat.F16,
             Threads = given.Integer(InProcessParams.Threads, Environment.ProcessorCount),
             ContextTokens = pool.Model.ContextTokens,
             Cores = cores,
