@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Serverless.Inference.Kernels;
 
 namespace Serverless.Inference.Models;
 
@@ -16,19 +17,28 @@ internal static unsafe class Attention
     /// <param name="pages">Pages of the sequence.</param>
     /// <param name="layer">The layer.</param>
     /// <param name="head">The key-value head.</param>
-    /// <param name="positions">Positions to attend to, from 0.</param>
+    /// <param name="from">The first position to attend to.</param>
+    /// <param name="positions">The position behind the last.</param>
     /// <param name="size">Length of a head, a multiple of 8.</param>
+    /// <param name="cap">Bound c of the scores, c·tanh(x/c); 0: none.</param>
     /// <param name="scores">Room for the positions, rounded up to pages.</param>
     /// <param name="output">As long as a head.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run(float* query, List<KeyValuePage> pages, int layer, int head, int positions, int size, float* scores, float* output)
+    public static void Run(float* query, List<KeyValuePage> pages, int layer, int head, int from, int positions, int size, float cap, float* scores, float* output)
     {
         var scale = 1 / MathF.Sqrt(size);
-        for (var first = 0; first < positions; first += Page) Scores(query, pages[first / Page].Keys(layer, head), size, scale, scores + first);
+        var begin = from / Page * Page;
+        for (var first = begin; first < positions; first += Page) Scores(query, pages[first / Page].Keys(layer, head), size, scale, scores + first);
 
-        Softmax(scores, positions);
+        if (cap > 0) VectorMath.SoftCap(scores + begin, cap, (positions - begin + 7) / 8 * 8);
+        for (var i = begin; i < from; i++) scores[i] = float.NegativeInfinity;
+        Softmax(scores + begin, positions - begin);
         new Span<float>(output, size).Clear();
-        for (var first = 0; first < positions; first += Page) Values(scores + first, pages[first / Page].Values(layer, head), Math.Min(Page, positions - first), size, output);
+        for (var first = begin; first < positions; first += Page)
+        {
+            var skipped = Math.Max(0, from - first);
+            Values(scores + first + skipped, pages[first / Page].Values(layer, head) + (skipped * size), Math.Min(Page, positions - first) - skipped, size, output);
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

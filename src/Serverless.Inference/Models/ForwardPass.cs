@@ -12,17 +12,18 @@ internal sealed unsafe class ForwardPass : IDisposable
     private readonly ModelConfig _config;
     private readonly WorkerPool _pool;
     private readonly MatrixProduct _product;
+    private readonly FeedForward _feed;
     private readonly Activations _hidden;
     private readonly Activations _attention;
-    private readonly Activations _feed;
     private readonly NativeMemoryBlock _residual;
     private readonly NativeMemoryBlock _wide;
     private readonly NativeMemoryBlock _back;
     private readonly NativeMemoryBlock _logits;
     private readonly NativeMemoryBlock _scores;
-    private readonly RotaryTable _angles;
+    private readonly RotaryTable? _angles;
+    private readonly RotaryTable? _windowAngles;
     private readonly int _context;
-    private readonly int _queryKeyValue;
+    private readonly int _stride;
     private readonly int[] _outputs;
     private BatchRow[] _rows = [];
     private int _count;
@@ -38,21 +39,22 @@ internal sealed unsafe class ForwardPass : IDisposable
     {
         (_model, _config, _context) = (model, model.Config, context);
         _outputs = new int[maxOutputs];
-        _queryKeyValue = Padded((_config.Heads * _config.HeadSize) + (2 * _config.KeyValueSize));
+        _stride = model.Layers.Max(layer => layer.QueryKeyValue.OutputLength);
 
         _hidden = new Activations(_config.Embedding, maxRows);
-        _attention = new Activations(_config.Heads * _config.HeadSize, maxRows);
-        _feed = new Activations(_config.FeedForward, maxRows);
+        _attention = new Activations(_config.QuerySize, maxRows);
         _residual = Floats((long)maxRows * _config.Embedding);
-        _wide = Floats((long)maxRows * Math.Max(_queryKeyValue, Padded(2 * _config.FeedForward)));
-        _back = Floats((long)maxRows * Padded(_config.Embedding));
-        _logits = Floats((long)maxOutputs * Padded(_config.Vocabulary));
+        _wide = Floats((long)maxRows * _stride);
+        _back = Floats((long)maxRows * PackedMatrix.Padded(_config.Embedding));
+        _logits = Floats((long)maxOutputs * PackedMatrix.Padded(_config.Vocabulary));
         _scores = Floats((long)threads * (context + KeyValuePage.Tokens));
-        _angles = new RotaryTable(_config, context);
+        if (_config.Rotary is { } rotary) _angles = new RotaryTable(rotary, context);
+        _windowAngles = _config.WindowRotary is { } window ? new RotaryTable(window, context) : _angles;
 
         // Last: memory that cannot be had leaves no threads behind.
         _pool = new WorkerPool(threads);
         _product = new MatrixProduct(_pool, kernels);
+        _feed = new FeedForward(model, _pool, _product, _hidden, maxRows);
     }
 
     /// <summary>Runs the rows on all threads.</summary>
@@ -74,122 +76,161 @@ internal sealed unsafe class ForwardPass : IDisposable
     }
 
     /// <summary>Logits of the n-th row that wanted them, valid until the next pass.</summary>
-    public Span<float> Logits(int index) => new(_logits.Floats + ((long)index * Padded(_config.Vocabulary)), _config.Vocabulary);
+    public Span<float> Logits(int index) => new(LogitsAt(index), _config.Vocabulary);
 
     public void Dispose()
     {
         _pool.Dispose();
-        foreach (var part in (IDisposable[])[_hidden, _attention, _feed, _residual, _wide, _back, _logits, _scores, _angles]) part.Dispose();
+        foreach (var part in (IDisposable?[])[_hidden, _attention, _feed, _residual, _wide, _back, _logits, _scores, _angles, _windowAngles]) part?.Dispose();
     }
 
     private static NativeMemoryBlock Floats(long count) => new(count * sizeof(float));
 
-    private static int Padded(int rows) => (rows + PackedMatrix.GroupRows - 1) / PackedMatrix.GroupRows * PackedMatrix.GroupRows;
-
     private void Thread(int thread)
     {
         // Each thread owns the rows n ≡ thread; the products in between are shared out by chunks.
-        for (var n = thread; n < _count; n += _pool.Threads) _model.Embeddings.Unpack(_rows[n].Token, Residual(n));
+        for (var n = thread; n < _count; n += _pool.Threads) Embed(n);
 
-        foreach (var (layer, weights) in _model.Layers.Index())
+        for (var layer = 0; layer < _model.Layers.Count; layer++)
         {
+            var weights = _model.Layers[layer];
             Attend(layer, weights, thread);
-            Feed(weights, thread);
+            for (var n = thread; n < _count; n += _pool.Threads)
+            {
+                AddBack(n, weights.AttentionOutputBias, weights.AfterAttention);
+                Normalize(Residual(n), weights.FeedForwardNorm, n, _count, weights.Experts?.Router.IsQuantized ?? weights.Feed!.Up.IsQuantized);
+            }
+
+            _feed.Run(weights, thread, _count, _back.Floats);
+            for (var n = thread; n < _count; n += _pool.Threads) AddBack(n, weights.Feed?.DownBias, weights.AfterFeedForward);
         }
 
         _pool.Barrier(); // outputs are shared out by their own count, so another thread may own the row
-        for (var i = thread; i < _outputCount; i += _pool.Threads) Normalize(Residual(_outputs[i]), _model.OutputNorm, i, _outputCount, _model.Output);
+        for (var i = thread; i < _outputCount; i += _pool.Threads) Normalize(Residual(_outputs[i]), _model.OutputNorm, i, _outputCount, _model.Output.IsQuantized);
         _pool.Barrier();
-        _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, Padded(_config.Vocabulary));
+        _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, PackedMatrix.Padded(_config.Vocabulary));
+        if (_config is { LogitScale: 1, LogitSoftcap: 0 }) return;
+
+        _pool.Barrier();
+        for (var i = thread; i < _outputCount; i += _pool.Threads)
+        {
+            if (_config.LogitScale != 1) VectorMath.Scale(LogitsAt(i), _config.LogitScale, PackedMatrix.Padded(_config.Vocabulary));
+            if (_config.LogitSoftcap > 0) VectorMath.SoftCap(LogitsAt(i), _config.LogitSoftcap, PackedMatrix.Padded(_config.Vocabulary));
+        }
+    }
+
+    private void Embed(int n)
+    {
+        var residual = Residual(n);
+        var row = _rows[n];
+        _model.Embeddings.Unpack(row.Token, residual);
+        if (_config.EmbeddingScale != 1) VectorMath.Scale(residual, _config.EmbeddingScale, _config.Embedding);
+        if (_model.Positions is null) return;
+
+        _model.Positions.Unpack(row.Position, Back(n));
+        VectorMath.Add(residual, Back(n), _config.Embedding);
     }
 
     private void Attend(int layer, LayerWeights weights, int thread)
     {
-        for (var n = thread; n < _count; n += _pool.Threads) Normalize(Residual(n), weights.AttentionNorm, n, _count, weights.QueryKeyValue);
+        for (var n = thread; n < _count; n += _pool.Threads) Normalize(Residual(n), weights.AttentionNorm, n, _count, weights.QueryKeyValue.IsQuantized);
         _pool.Barrier();
-        _product.Run(weights.QueryKeyValue, _hidden, _count, _wide.Floats, _queryKeyValue);
+        _product.Run(weights.QueryKeyValue, _hidden, _count, _wide.Floats, _stride);
         _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads) RotateAndStore(layer, n);
+        for (var n = thread; n < _count; n += _pool.Threads) RotateAndStore(layer, weights, n);
         _pool.Barrier();
 
         var scores = _scores.Floats + ((long)thread * (_context + KeyValuePage.Tokens));
         var heads = _config.Heads;
         var shared = heads / _config.KeyValueHeads;
+        var window = _config.WindowOf(layer);
         for (var item = _pool.Next(); item < _count * heads; item = _pool.Next())
         {
             var (n, head) = (item / heads, item % heads);
             var row = _rows[n];
-            var query = _wide.Floats + ((long)n * _queryKeyValue) + (head * _config.HeadSize);
-            Attention.Run(query, row.Pages, layer, head / shared, row.Position + 1, _config.HeadSize, scores, _attention.Vector(n) + (head * _config.HeadSize));
+            var query = _wide.Floats + ((long)n * _stride) + (head * _config.HeadSize);
+            var from = window == 0 ? 0 : Math.Max(0, row.Position + 1 - window);
+            Attention.Run(query, row.Pages, layer, head / shared, from, row.Position + 1, _config.HeadSize, _config.AttentionSoftcap, scores, _attention.Vector(n) + (head * _config.HeadSize));
         }
 
-        _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads) Quantize(_attention, n, _count, weights.AttentionOutput);
-        _pool.Barrier();
-        _product.Run(weights.AttentionOutput, _attention, _count, _back.Floats, Padded(_config.Embedding));
-        _pool.Barrier();
-    }
-
-    private void Feed(LayerWeights weights, int thread)
-    {
-        for (var n = thread; n < _count; n += _pool.Threads)
-        {
-            VectorMath.Add(Residual(n), Back(n), _config.Embedding);
-            Normalize(Residual(n), weights.FeedForwardNorm, n, _count, weights.GateUp);
-        }
-
-        var wide = Padded(2 * _config.FeedForward);
-        _pool.Barrier();
-        _product.Run(weights.GateUp, _hidden, _count, _wide.Floats, wide);
         _pool.Barrier();
         for (var n = thread; n < _count; n += _pool.Threads)
         {
-            var gate = _wide.Floats + ((long)n * wide);
-            VectorMath.SwiGlu(gate, gate + _config.FeedForward, _feed.Vector(n), _config.FeedForward);
-            Quantize(_feed, n, _count, weights.Down);
+            if (weights.AttentionOutput.IsQuantized) _attention.Quantize(n, _count);
         }
 
         _pool.Barrier();
-        _product.Run(weights.Down, _feed, _count, _back.Floats, Padded(_config.Embedding));
+        _product.Run(weights.AttentionOutput, _attention, _count, _back.Floats, PackedMatrix.Padded(_config.Embedding));
         _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads) VectorMath.Add(Residual(n), Back(n), _config.Embedding);
     }
 
-    private void RotateAndStore(int layer, int n)
+    private void RotateAndStore(int layer, LayerWeights weights, int n)
     {
         var size = _config.HeadSize;
         var row = _rows[n];
-        var cosines = _angles.Cosines(row.Position);
-        var sines = _angles.Sines(row.Position);
-        var vector = _wide.Floats + ((long)n * _queryKeyValue);
-        var keys = vector + (_config.Heads * size);
-        var values = keys + _config.KeyValueSize;
-        for (var head = 0; head < _config.Heads; head++) VectorMath.Rotate(vector + (head * size), cosines, sines, size / 2);
+        var queries = _wide.Floats + ((long)n * _stride);
+        var keys = queries + weights.KeyStart;
+        var values = queries + weights.ValueStart;
+        if (weights.QueryKeyValueBias is { } bias) VectorMath.Add(queries, bias.Floats, weights.QueryKeyValue.OutputLength);
+        if (weights.QueryNorm is { } queryNorm) NormalizeHeads(queryNorm, queries, _config.Heads);
+        if (weights.KeyNorm is { } keyNorm) NormalizeHeads(keyNorm, keys, _config.KeyValueHeads);
+        if (_config.AttentionScale > 0) VectorMath.Scale(queries, _config.AttentionScale * MathF.Sqrt(size), _config.QuerySize);
+        if (_config.Rotates(layer))
+        {
+            var angles = (_config.WindowOf(layer) > 0 ? _windowAngles : _angles)!;
+            Rotate(angles, row.Position, queries, _config.Heads);
+            Rotate(angles, row.Position, keys, _config.KeyValueHeads);
+        }
 
         var page = row.Pages[row.Position / KeyValuePage.Tokens];
         var slot = row.Position % KeyValuePage.Tokens;
         for (var head = 0; head < _config.KeyValueHeads; head++)
         {
             var key = keys + (head * size);
-            VectorMath.Rotate(key, cosines, sines, size / 2);
             var target = page.Keys(layer, head) + slot;
             for (var i = 0; i < size; i++) target[i * KeyValuePage.Tokens] = key[i];
             new Span<float>(values + (head * size), size).CopyTo(new Span<float>(page.Values(layer, head) + (slot * size), size));
         }
     }
 
-    private void Normalize(float* x, NativeMemoryBlock weight, int index, int count, PackedMatrix consumer)
+    private void NormalizeHeads(Norm norm, float* heads, int count)
     {
-        VectorMath.Normalize(x, weight.Floats, _config.Epsilon, _hidden.Vector(index), _config.Embedding);
-        Quantize(_hidden, index, count, consumer);
+        var size = _config.HeadSize;
+        if (_config.Kind.QueryKeyNorm == HeadNorm.Whole) (size, count) = (size * count, 1);
+        for (var head = 0; head < count; head++) norm.Run(heads + (head * size), heads + (head * size), size);
     }
 
-    private static void Quantize(Activations vectors, int index, int count, PackedMatrix consumer)
+    private void Rotate(RotaryTable angles, int position, float* heads, int count)
     {
-        if (consumer.Format != WeightFormat.Float) vectors.Quantize(index, count);
+        var cosines = angles.Cosines(position);
+        var sines = angles.Sines(position);
+        for (var head = 0; head < count; head++, heads += _config.HeadSize)
+        {
+            if (_config.Pairs == RotaryPairs.Neighbours) VectorMath.RotateNeighbours(heads, cosines, sines, angles.Pairs);
+            else VectorMath.RotateHalves(heads, cosines, sines, angles.Pairs);
+        }
     }
+
+    /// <summary>Adds what a part of a layer gave to the residual.</summary>
+    private void AddBack(int n, NativeMemoryBlock? bias, Norm? norm)
+    {
+        var back = Back(n);
+        if (bias is not null) VectorMath.Add(back, bias.Floats, _config.Embedding);
+        norm?.Run(back, back, _config.Embedding);
+        if (_config.ResidualScale != 1) VectorMath.AddScaled(Residual(n), back, _config.ResidualScale, _config.Embedding);
+        else VectorMath.Add(Residual(n), back, _config.Embedding);
+    }
+
+    private void Normalize(float* x, Norm? norm, int index, int count, bool quantize)
+    {
+        if (norm is null) new Span<float>(x, _config.Embedding).CopyTo(new Span<float>(_hidden.Vector(index), _config.Embedding));
+        else norm.Run(x, _hidden.Vector(index), _config.Embedding);
+        if (quantize) _hidden.Quantize(index, count);
+    }
+
+    private float* LogitsAt(int index) => _logits.Floats + ((long)index * PackedMatrix.Padded(_config.Vocabulary));
 
     private float* Residual(int n) => _residual.Floats + ((long)n * _config.Embedding);
 
-    private float* Back(int n) => _back.Floats + ((long)n * Padded(_config.Embedding));
+    private float* Back(int n) => _back.Floats + ((long)n * PackedMatrix.Padded(_config.Embedding));
 }

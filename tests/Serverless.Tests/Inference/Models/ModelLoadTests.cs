@@ -25,7 +25,7 @@ public sealed class ModelLoadTests : IDisposable
     [InlineData("llama.rope.scaling.factor", 8f, "llama.rope.scaling.factor is 8")]
     [InlineData("llama.rope.scale_linear", 4f, "llama.rope.scale_linear is 4")]
     [InlineData("llama.rope.dimension_sections", 1u, "'llama.rope.dimension_sections'")]
-    [InlineData("llama.expert_count", 8u, "llama.expert_count is 8")]
+    [InlineData("llama.expert_used_count", 2u, "llama.expert_used_count is 2")]
     [InlineData("llama.logit_scale", 0.5f, "'llama.logit_scale'")]
     [InlineData("llama.attention.value_length", 16u, "llama.attention.value_length is 16")]
     public void A_key_that_would_change_the_numbers_is_refused_by_name(string key, object value, string part) =>
@@ -37,7 +37,7 @@ public sealed class ModelLoadTests : IDisposable
         using var plain = Load(new() { ["llama.rope.scaling.factor"] = 1f });
         using var scaled = Load(tensors: new() { ["rope_freqs.weight"] = [16] });
 
-        scaled.Config.RopeFactors.Count.ShouldBe(16);
+        scaled.Config.Rotary!.Factors.Count.ShouldBe(16);
         (await LogProbsAsync(plain)).ShouldNotBe(await LogProbsAsync(scaled));
         Should.Throw<ModelException>(() => Load(tensors: new() { ["rope_freqs.weight"] = [8] })).Message.ShouldContain("rope_freqs.weight");
     }

@@ -1,0 +1,13 @@
+using Serverless.Inference.Weights;
+
+namespace Serverless.Inference.Safetensors;
+
+/// <summary>A safetensors file, or a file of the folder it lies in, that cannot be read: the message names the file, the field, its value and what is allowed.</summary>
+public sealed class SafetensorsException : ModelFileException
+{
+    /// <summary>States the fault.</summary>
+    public SafetensorsException(string message, Exception? inner = null)
+        : base(message, inner)
+    {
+    }
+}
