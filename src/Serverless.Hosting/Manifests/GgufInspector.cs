@@ -22,7 +22,7 @@ internal sealed class GgufInspector : IModelInspector
             using var file = GgufFile.Open(path);
             var architecture = file.Get<string>("general.architecture");
             var (sampling, ignored) = GenerationDefaults.Of(path, file);
-            return new ModelFacts(file.Size($"{architecture}.context_length", MostContextTokens), Unservable(path, () => ModelFiles.Check(file), () => file.Find<string>("tokenizer.chat_template"))) { Sampling = sampling, Ignored = ignored };
+            return new ModelFacts(file.Size($"{architecture}.context_length", MostContextTokens), Unservable(path, () => Check(path), () => file.Find<string>("tokenizer.chat_template"))) { Sampling = sampling, Ignored = ignored };
         }
         catch (ModelFileException exception)
         {
@@ -44,6 +44,12 @@ internal sealed class GgufInspector : IModelInspector
         {
             return new ModelFacts(1, $"'{path}': {exception.Message}");
         }
+    }
+
+    private static void Check(string path)
+    {
+        using var files = ModelFiles.Look(path);
+        files.Check();
     }
 
     /// <summary>Asked now, so that it is no failure of the first request or of every load.</summary>

@@ -86,6 +86,8 @@ internal sealed class FolderConfig
         var (rotary, windowRotary) = Rotaries(headSize, context);
         var usesWindow = !Take("use_sliding_window", out var uses) || uses.ValueKind != JsonValueKind.False;
         var window = Size("sliding_window", ModelConfig.MaxContext, 0);
+        if (uses.ValueKind == JsonValueKind.True && window > 0 && !Take("layer_types", out _)) throw new ModelException("use_sliding_window is true, and layer_types does not say for which layers.");
+        if (Take("sliding_window_pattern", out var every) && every.GetRawText() != kind.FullAttentionEvery.ToString(CultureInfo.InvariantCulture)) throw new ModelException($"sliding_window_pattern is {Short(every.GetRawText())}; this engine runs {kind.Name} models where it is {kind.FullAttentionEvery}.");
         var scale = kind.HasScales ? Number("attention_multiplier", 0) : Take("query_pre_attn_scalar", out var scalar) ? (float)(1 / Math.Sqrt(scalar.GetDouble())) : 0;
         return new ModelConfig
         {
@@ -211,8 +213,12 @@ internal sealed class FolderConfig
     private int Size(string key, int limit, int otherwise)
     {
         if (!Take(key, out var value)) return otherwise;
-        return value.TryGetInt32(out var size) && size >= 1 && size <= limit ? size : throw new ModelException(string.Create(CultureInfo.InvariantCulture, $"{key} is {Short(value.GetRawText())}; 1 to {limit} is allowed."));
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var size) && size >= 1 && size <= limit ? size : throw new ModelException(string.Create(CultureInfo.InvariantCulture, $"{key} is {Short(value.GetRawText())}; 1 to {limit} is allowed."));
     }
 
-    private float Number(string key, float otherwise) => Take(key, out var value) ? (float)value.GetDouble() : otherwise;
+    private float Number(string key, float otherwise)
+    {
+        if (!Take(key, out var value)) return otherwise;
+        return value.ValueKind == JsonValueKind.Number ? (float)value.GetDouble() : throw new ModelException($"{key} is {Short(value.GetRawText())}; a number is needed.");
+    }
 }

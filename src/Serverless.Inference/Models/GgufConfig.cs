@@ -15,16 +15,20 @@ internal sealed class GgufConfig
     private static readonly string[] Idle = ["vocab_size", "tensor_data_layout", "rope.scaling.finetuned", "expert_group_count", "expert_shared_feed_forward_length", "use_parallel_residual"];
 
     private readonly GgufFile _file;
+    private readonly Func<string, GgufTensor?> _find;
     private readonly string _prefix;
     private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
 
-    private GgufConfig(GgufFile file, string architecture) => (_file, _prefix) = (file, architecture + ".");
+    private GgufConfig(GgufFile file, Func<string, GgufTensor?> find, string architecture) => (_file, _find, _prefix) = (file, find, architecture + ".");
 
-    public static ModelConfig Read(GgufFile file)
+    /// <summary>Reads and checks the sizes.</summary>
+    /// <param name="file">The file with the metadata.</param>
+    /// <param name="find">The tensors of all parts.</param>
+    public static ModelConfig Read(GgufFile file, Func<string, GgufTensor?> find)
     {
         ArgumentNullException.ThrowIfNull(file);
         var kind = Architecture.Of(file.Get<string>("general.architecture"), "general.architecture");
-        var reader = new GgufConfig(file, kind.Name);
+        var reader = new GgufConfig(file, find, kind.Name);
         var config = reader.Read(kind);
         reader.RefuseUnknown();
         return config.Checked();
@@ -56,7 +60,7 @@ internal sealed class GgufConfig
             KeyValueHeads = Size("attention.head_count_kv", heads, heads),
             HeadSize = headSize,
             Context = context,
-            Vocabulary = _file.Tensor("token_embd.weight").Rows,
+            Vocabulary = (_find("token_embd.weight") ?? _file.Tensor("token_embd.weight")).Rows,
             Epsilon = Needed(kind.HasLayerNorm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"),
             Rotary = rotary,
             WindowRotary = rotary is not null && kind.FullAttentionEvery > 0 && kind.QueryKeyNorm == HeadNorm.Head
@@ -101,25 +105,26 @@ internal sealed class GgufConfig
         if (linear != 1 && scaling == RotaryScaling.None) throw new ModelException(string.Create(CultureInfo.InvariantCulture, $"{Key("rope.scale_linear")} is {linear}; this engine runs models where it is 1."));
 
         var factor = scaling == RotaryScaling.None ? Neutral("rope.scaling.factor", 1) : Number("rope.scaling.factor", 1);
+        var dimensions = Size("rope.dimension_count", 1024, headSize);
         return new RotaryConfig
         {
             Base = Number("rope.freq_base", 10000),
-            Dimensions = Size("rope.dimension_count", 1024, headSize),
+            Dimensions = dimensions,
             Scaling = scaling,
             Factor = factor,
             TrainedContext = Size("rope.scaling.original_context_length", ModelConfig.MaxContext, context),
             FastTurns = Number("rope.scaling.yarn_beta_fast", 32),
             SlowTurns = Number("rope.scaling.yarn_beta_slow", 1),
             Magnitude = scaling == RotaryScaling.Yarn ? RotaryConfig.YarnMagnitude(factor) : 1,
-            Factors = Factors(),
+            Factors = Factors(dimensions / 2),
         };
     }
 
-    private float[] Factors()
+    private float[] Factors(int pairs)
     {
-        if (!_file.Tensors.TryGetValue(RotaryFactorsTensor, out var tensor)) return [];
-        if (tensor.Type != WeightType.F32 || tensor.Rows != 1 || tensor.Columns > 512)
-            throw new ModelException($"Tensor '{RotaryFactorsTensor}' is {tensor.Type} {tensor.Shape}; it must be F32 and half a head long.");
+        if (_find(RotaryFactorsTensor) is not { } tensor) return [];
+        if (tensor.Type != WeightType.F32 || tensor.Rows != 1 || tensor.Columns != pairs)
+            throw new ModelException($"Tensor '{RotaryFactorsTensor}' is {tensor.Type} {tensor.Shape}; it must be F32 {pairs}, half of what is rotated of a head.");
 
         var factors = new float[tensor.Columns];
         Dequantizer.Read(tensor, 0, factors);

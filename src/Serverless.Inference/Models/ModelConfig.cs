@@ -103,7 +103,11 @@ public sealed record ModelConfig
     /// <summary>Reads and checks the sizes of a GGUF file.</summary>
     /// <exception cref="ModelException">The architecture or a size is not run by this engine.</exception>
     /// <exception cref="GgufException">A field is missing or malformed.</exception>
-    public static ModelConfig Read(GgufFile file) => GgufConfig.Read(file);
+    public static ModelConfig Read(GgufFile file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        return GgufConfig.Read(file, file.Tensors.GetValueOrDefault);
+    }
 
     /// <summary>Positions that a layer attends to; 0: all.</summary>
     internal int WindowOf(int layer)

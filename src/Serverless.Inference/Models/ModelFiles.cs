@@ -52,27 +52,5 @@ public sealed class ModelFiles : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _source.Dispose();
 
-    /// <summary>Whether this engine runs the model of a file that is open, as far as its header says.</summary>
-    /// <inheritdoc cref="Check()" path="/exception"/>
-    public static void Check(GgufFile file)
-    {
-        using var files = new ModelFiles(new GgufSource(file, isOwner: false));
-        files.Check();
-    }
-
-    internal static IModelSource Open(string path)
-    {
-        if (Directory.Exists(path)) return ModelFolder.Open(path);
-
-        var file = GgufFile.Open(path);
-        try
-        {
-            return new GgufSource(file, isOwner: true);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-    }
+    internal static IModelSource Open(string path) => Directory.Exists(path) ? ModelFolder.Open(path) : GgufSource.Open(path);
 }

@@ -71,7 +71,7 @@ internal sealed class ModelFolder : IModelSource
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException)
         {
-            throw new SafetensorsException($"'{Path.Combine(path, name)}' cannot be read: {exception.Message}", exception);
+            throw new SafetensorsException($"'{Path.Combine(path, name)}' cannot be read: {SafetensorsException.Short(exception.Message)}", exception);
         }
         catch (ModelException exception)
         {

@@ -78,7 +78,7 @@ public sealed class SafetensorsFile : IDisposable
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or DecoderFallbackException)
         {
-            throw new SafetensorsException($"'{_bytes.Path}' is no safetensors file that can be read: its header is no JSON of tensors: {exception.Message}", exception);
+            throw new SafetensorsException($"'{_bytes.Path}' is no safetensors file that can be read: its header is no JSON of tensors: {SafetensorsException.Short(exception.Message)}", exception);
         }
     }
 

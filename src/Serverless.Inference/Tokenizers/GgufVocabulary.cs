@@ -58,7 +58,7 @@ internal static class GgufVocabulary
         for (var rank = 0; rank < merges.Length; rank++)
         {
             var space = lines[rank].IndexOf(' ', Math.Min(1, lines[rank].Length));
-            if (space < 0) throw new TokenizerException($"Merge {rank} is '{lines[rank]}'; it must be two tokens with a space between.");
+            if (space < 0) throw new TokenizerException($"Merge {rank} is '{Vocabulary.Short(lines[rank])}'; it must be two tokens with a space between.");
             merges[rank] = (lines[rank][..space], lines[rank][(space + 1)..]);
         }
 
@@ -69,11 +69,11 @@ internal static class GgufVocabulary
     {
         var model = file.Get<string>(Model);
         if (model == "llama") return null;
-        if (model != "gpt2") throw new TokenizerException($"{Model} is '{model}'; known are 'gpt2' and 'llama'.");
+        if (model != "gpt2") throw new TokenizerException($"{Model} is '{Vocabulary.Short(model)}'; known are 'gpt2' and 'llama'.");
 
         var pre = file.Get<string>(Pre);
         return PreTokenizer.ByName.GetValueOrDefault(pre)
-            ?? throw new TokenizerException($"{Pre} is '{pre}'; known are {string.Join(", ", PreTokenizer.ByName.Keys.Order(StringComparer.Ordinal).Select(name => $"'{name}'"))}.");
+            ?? throw new TokenizerException($"{Pre} is '{Vocabulary.Short(pre)}'; known are {string.Join(", ", PreTokenizer.ByName.Keys.Order(StringComparer.Ordinal).Select(name => $"'{name}'"))}.");
     }
 
     /// <summary>Phi-3's files do not say that its turns' tokens take the line end behind them with them; they are known by their names.</summary>

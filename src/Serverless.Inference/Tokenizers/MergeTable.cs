@@ -12,7 +12,7 @@ internal static class MergeTable
         {
             var (left, right) = merges[rank];
             if (!ids.TryGetValue(left, out var leftId) || !ids.TryGetValue(right, out var rightId) || !ids.TryGetValue(left + right, out var merged))
-                throw new TokenizerException($"Merge {rank} joins '{left}' and '{right}', but the vocabulary lacks one of them or what they make.");
+                throw new TokenizerException($"Merge {rank} joins '{Vocabulary.Short(left)}' and '{Vocabulary.Short(right)}', but the vocabulary lacks one of them or what they make.");
 
             table.TryAdd(BytePairEncoder.Pair(leftId, rightId), (rank, merged));
         }

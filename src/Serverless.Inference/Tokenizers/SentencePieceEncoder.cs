@@ -14,19 +14,21 @@ internal sealed class SentencePieceEncoder : ITextEncoder
     private readonly int[] _byteTokens = new int[256];
     private readonly int _unknown;
     private readonly SpacePrefix _prefix;
+    private readonly bool _keepsPrefix;
     private readonly BytePairEncoder _pairs;
 
     public SentencePieceEncoder(Vocabulary vocabulary, Dictionary<string, int> ids)
     {
-        _prefix = vocabulary.Prefix;
+        (_prefix, _keepsPrefix) = (vocabulary.Prefix, vocabulary.KeepsPrefix);
         _unknown = Array.IndexOf(vocabulary.Kinds, VocabularyKind.Unknown);
         for (var value = 0; value < 256; value++) _byteTokens[value] = ids.GetValueOrDefault(string.Create(CultureInfo.InvariantCulture, $"<0x{value:X2}>"), -1);
         var lengths = new int[vocabulary.Entries.Length];
         for (var id = 0; id < lengths.Length; id++)
         {
             var entry = vocabulary.Entries[id];
-            lengths[id] = vocabulary.Kinds[id] == VocabularyKind.Byte || Array.IndexOf(_byteTokens, id) >= 0 ? 1 : Math.Max(1, entry.EnumerateRunes().Count());
-            if (vocabulary.Kinds[id] is VocabularyKind.Normal or VocabularyKind.UserDefined && lengths[id] == 1 && entry.Length > 0) _characters.TryAdd(Rune.GetRuneAt(entry, 0), id);
+            var isText = vocabulary.Kinds[id] is VocabularyKind.Normal or VocabularyKind.UserDefined;
+            lengths[id] = isText ? Math.Max(1, entry.EnumerateRunes().Count()) : 1;
+            if (isText && lengths[id] == 1 && Rune.TryGetRuneAt(entry.Length > 0 ? entry : " ", 0, out var rune) && entry.Length == rune.Utf16SequenceLength) _characters.TryAdd(rune, id);
         }
 
         _pairs = new BytePairEncoder([], vocabulary.Merges is { } merges ? MergeTable.Of(merges, ids) : MergeTable.Of(vocabulary, ids), lengths);
@@ -42,7 +44,8 @@ internal sealed class SentencePieceEncoder : ITextEncoder
         // A character is at most four bytes, and those of three have one unit.
         var symbols = ArrayPool<int>.Shared.Rent((3 * text.Length) + 1);
         var count = 0;
-        if (_prefix == SpacePrefix.Each || (_prefix == SpacePrefix.First && output.Count == 0)) Append(new Rune(Space), symbols, ref count);
+        var isPrefixed = _prefix == SpacePrefix.Each || (_prefix == SpacePrefix.First && output.Count == 0);
+        if (isPrefixed && !(_keepsPrefix && text[0] is ' ' or Space)) Append(new Rune(Space), symbols, ref count);
         foreach (var rune in text.EnumerateRunes()) Append(rune.Value == ' ' ? new Rune(Space) : rune, symbols, ref count);
         _pairs.Encode<int>(symbols.AsSpan(0, count), output, limit);
         ArrayPool<int>.Shared.Return(symbols);

@@ -156,13 +156,18 @@ public sealed class Tokenizer
     /// <summary>The first control token written out in a text: the leftmost, and of several there the longest.</summary>
     internal bool TryFindSpecial(ReadOnlySpan<char> text, out int at, out int length, out int token) => _special.TryFind(text, out at, out length, out token);
 
+    /// <summary>Whether an entry stands for a byte, &lt;0x41&gt;.</summary>
+    internal static bool IsByte(string entry, out byte value)
+    {
+        value = 0;
+        return entry is ['<', '0', 'x', _, _, '>'] && byte.TryParse(entry.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+    }
+
     private static byte[] BytesOf(string entry, VocabularyKind kind, bool isSentencePiece)
     {
         if (kind is VocabularyKind.Control or VocabularyKind.UserDefined) return Encoding.UTF8.GetBytes(entry);
         if (!isSentencePiece) return ByteAlphabet.Decode(entry) ?? Encoding.UTF8.GetBytes(entry);
-        return entry is ['<', '0', 'x', _, _, '>'] && byte.TryParse(entry.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
-            ? [value]
-            : Encoding.UTF8.GetBytes(entry.Replace(SentencePieceEncoder.Space, ' '));
+        return kind == VocabularyKind.Byte && IsByte(entry, out var value) ? [value] : Encoding.UTF8.GetBytes(entry.Replace(SentencePieceEncoder.Space, ' '));
     }
 
     /// <summary>Those that the file names, and those whose name says it: a file names one, and its template may end a turn with another.</summary>

@@ -13,7 +13,7 @@ internal static class TokenizerJson
     public static bool Check(JsonElement root)
     {
         Model(root);
-        Splitter(root);
+        _ = new TokenizerJsonSplitter(root);
         return true;
     }
 
@@ -22,11 +22,11 @@ internal static class TokenizerJson
     public static Tokenizer Read(JsonElement root, TokenizerSettings settings, int size)
     {
         var model = Model(root);
-        var (splitter, prefix) = Splitter(root);
+        var splitting = new TokenizerJsonSplitter(root);
         var (entries, kinds) = Entries(root, model, size);
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         for (var id = 0; id < entries.Length; id++) ids.TryAdd(entries[id], id);
-        if (Find(model, "unk_token") is { ValueKind: JsonValueKind.String } unknown && ids.TryGetValue(unknown.GetString()!, out var unknownId) && splitter is null) kinds[unknownId] = VocabularyKind.Unknown;
+        if (Find(model, "unk_token") is { ValueKind: JsonValueKind.String } unknown && ids.TryGetValue(unknown.GetString()!, out var unknownId) && splitting.Splitter is null) kinds[unknownId] = VocabularyKind.Unknown;
 
         var begin = settings.Begin is { } first && ids.TryGetValue(first, out var beginId) ? beginId : (int?)null;
         var end = settings.End is { } last && ids.TryGetValue(last, out var endId) ? endId : settings.Ends.Count > 0 ? settings.Ends[0] : (int?)null;
@@ -40,9 +40,10 @@ internal static class TokenizerJson
             Entries = entries,
             Kinds = kinds,
             Merges = Merges(model),
-            Splitter = splitter,
+            Splitter = splitting.Splitter,
             IgnoresMerges = Find(model, "ignore_merges") is { ValueKind: JsonValueKind.True },
-            Prefix = prefix,
+            Prefix = splitting.Prefix,
+            KeepsPrefix = splitting.KeepsPrefix,
             StripsAfter = StripsAfter(root),
             Ends = ends,
             Begin = begin ?? written,
@@ -51,9 +52,9 @@ internal static class TokenizerJson
         });
     }
 
-    private static JsonElement? Find(JsonElement parent, string name) => parent.ValueKind == JsonValueKind.Object && parent.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    internal static JsonElement? Find(JsonElement parent, string name) => parent.ValueKind == JsonValueKind.Object && parent.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
-    private static string TypeOf(JsonElement element) => Find(element, "type") is { ValueKind: JsonValueKind.String } type ? type.GetString()! : "";
+    internal static string TypeOf(JsonElement element) => Find(element, "type") is { ValueKind: JsonValueKind.String } type ? type.GetString()! : "";
 
     private static JsonElement Model(JsonElement root)
     {
@@ -61,75 +62,17 @@ internal static class TokenizerJson
 
         // Older files do not say the type of theirs.
         var type = TypeOf(model);
-        if (type != "BPE" && !(type.Length == 0 && Find(model, "merges") is not null)) throw new TokenizerException($"The model of tokenizer.json is '{type}'; known is 'BPE'.");
+        if (type != "BPE" && !(type.Length == 0 && Find(model, "merges") is not null)) throw new TokenizerException($"The model of tokenizer.json is '{Vocabulary.Short(type)}'; known is 'BPE'.");
         foreach (var name in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
         {
-            if (Find(model, name) is { ValueKind: JsonValueKind.String } affix && affix.GetString() is { Length: > 0 } text) throw new TokenizerException($"{name} of tokenizer.json is '{text}'; known is none.");
+            if (Find(model, name) is { ValueKind: JsonValueKind.String } affix && affix.GetString() is { Length: > 0 } text) throw new TokenizerException($"{name} of tokenizer.json is '{Vocabulary.Short(text)}'; known is none.");
         }
 
         return model;
     }
 
-    /// <summary>How text is split: by patterns where bytes merge, and not at all where characters do.</summary>
-    private static (PreTokenizer? Splitter, SpacePrefix Prefix) Splitter(JsonElement root)
-    {
-        var prefix = SpacePrefix.Never;
-        var hasSpaces = false;
-        foreach (var step in Steps(Find(root, "normalizer"), "normalizers"))
-        {
-            switch (TypeOf(step))
-            {
-                case "NFC": // text mostly comes so, and llama.cpp does without
-                    break;
-                case "Prepend" when Find(step, "prepend") is { } text && text.ValueEquals("\u2581"):
-                    prefix = SpacePrefix.Each;
-                    break;
-                case "Replace" when Find(step, "content") is { } content && content.ValueEquals("\u2581") && Find(step, "pattern") is { } pattern && Find(pattern, "String") is { } space && space.ValueEquals(" "):
-                    hasSpaces = true;
-                    break;
-                case var type:
-                    throw new TokenizerException($"A normalizer of tokenizer.json is '{type}'; known are 'NFC', and 'Prepend' and 'Replace' of spaces by ▁.");
-            }
-        }
-
-        List<string> patterns = [];
-        var isByteLevel = false;
-        foreach (var step in Steps(Find(root, "pre_tokenizer"), "pretokenizers"))
-        {
-            switch (TypeOf(step))
-            {
-                case "ByteLevel":
-                    isByteLevel = true;
-                    if (Find(step, "add_prefix_space") is { ValueKind: JsonValueKind.True }) throw new TokenizerException("ByteLevel of tokenizer.json adds a space in front; known is that it does not.");
-                    if (Find(step, "use_regex") is not { ValueKind: JsonValueKind.False }) patterns.Add(PreTokenizer.Gpt2Name);
-                    break;
-                case "Digits" when Find(step, "individual_digits") is { ValueKind: JsonValueKind.True }:
-                    patterns.Add(PreTokenizer.DigitName);
-                    break;
-                case "Split" when Find(step, "behavior") is { } behavior && behavior.ValueEquals("Isolated") && Find(step, "invert") is not { ValueKind: JsonValueKind.True } && Find(step, "pattern") is { } pattern && Find(pattern, "Regex") is { ValueKind: JsonValueKind.String } regex:
-                    patterns.Add(regex.GetString()!);
-                    break;
-                case "Split" when hasSpaces: // of Gemma: by spaces, of which none is left
-                    break;
-                case "Metaspace":
-                    hasSpaces = true;
-                    prefix = Find(step, "prepend_scheme") is { ValueKind: JsonValueKind.String } scheme
-                        ? scheme.GetString() switch { "always" => SpacePrefix.Each, "first" => SpacePrefix.First, _ => SpacePrefix.Never }
-                        : Find(step, "add_prefix_space") is { ValueKind: JsonValueKind.False } ? SpacePrefix.Never : SpacePrefix.Each;
-                    if (Find(step, "split") is { ValueKind: JsonValueKind.True }) throw new TokenizerException("Metaspace of tokenizer.json splits at spaces; known is that it does not.");
-                    break;
-                case var type:
-                    throw new TokenizerException($"A pre_tokenizer of tokenizer.json is '{type}', or has settings that are not known; known are 'ByteLevel', 'Digits', 'Split' by the patterns of known families, and 'Metaspace'.");
-            }
-        }
-
-        if (!isByteLevel) return hasSpaces && patterns.Count == 0 ? (null, prefix) : throw new TokenizerException("tokenizer.json merges neither bytes (ByteLevel) nor characters with ▁ for the space; no other kind is known.");
-        return (PreTokenizer.ByPatterns(patterns) ?? throw new TokenizerException($"tokenizer.json splits by {string.Join(" and ", patterns.Select(pattern => $"'{Short(pattern)}'"))}, which is the pattern of no known family."), SpacePrefix.Never);
-    }
-
-    private static string Short(string text) => text.Length <= 200 ? text : text[..200] + "…";
-
-    private static JsonElement[] Steps(JsonElement? step, string children)
+    /// <summary>The steps of a sequence, or the only one.</summary>
+    internal static JsonElement[] Steps(JsonElement? step, string children)
     {
         if (step is not { } only) return [];
         return TypeOf(only) == "Sequence" && Find(only, children) is { ValueKind: JsonValueKind.Array } steps ? [.. steps.EnumerateArray()] : [only];
@@ -143,7 +86,8 @@ internal static class TokenizerJson
         var kinds = new VocabularyKind[size];
         Array.Fill(entries, "");
         Array.Fill(kinds, VocabularyKind.Unused);
-        foreach (var entry in vocabulary.EnumerateObject()) Put(entry.Name, entry.Value.GetInt32(), VocabularyKind.Normal);
+        var hasBytes = Find(model, "byte_fallback") is { ValueKind: JsonValueKind.True };
+        foreach (var entry in vocabulary.EnumerateObject()) Put(entry.Name, entry.Value.GetInt32(), hasBytes && Tokenizer.IsByte(entry.Name, out _) ? VocabularyKind.Byte : VocabularyKind.Normal);
         foreach (var added in Added(root))
         {
             var kind = Find(added, "special") is { ValueKind: JsonValueKind.True } ? VocabularyKind.Control : VocabularyKind.UserDefined;
@@ -154,7 +98,7 @@ internal static class TokenizerJson
 
         void Put(string text, int id, VocabularyKind kind)
         {
-            if (id < 0 || id >= size) throw new TokenizerException(string.Create(CultureInfo.InvariantCulture, $"Entry '{Short(text)}' of tokenizer.json has the number {id}; the model has {size} embeddings."));
+            if (id < 0 || id >= size) throw new TokenizerException(string.Create(CultureInfo.InvariantCulture, $"Entry '{Vocabulary.Short(text)}' of tokenizer.json has the number {id}; the model has {size} embeddings."));
             (entries[id], kinds[id]) = (text, kind);
         }
     }

@@ -25,6 +25,9 @@ internal sealed record Vocabulary
     /// <summary>Where the space goes that ▁ stands for.</summary>
     public SpacePrefix Prefix { get; init; }
 
+    /// <summary>No space is put in front of one that is there.</summary>
+    public bool KeepsPrefix { get; init; }
+
     /// <summary>Control tokens that take the white space behind them with them.</summary>
     public IReadOnlySet<int> StripsAfter { get; init; } = new HashSet<int>();
 
@@ -37,6 +40,9 @@ internal sealed record Vocabulary
 
     /// <summary>Whether a prompt begins with <see cref="Begin"/>.</summary>
     public bool AddsBegin { get; init; }
+
+    /// <summary>A file's text as a fault tells it.</summary>
+    public static string Short(string text) => text.Length <= 200 ? text : text[..200] + "…";
 
     /// <summary>Refuses one that is too large or does not fit together.</summary>
     /// <exception cref="TokenizerException">It does not.</exception>
