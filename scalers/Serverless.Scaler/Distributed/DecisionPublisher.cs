@@ -18,7 +18,7 @@ internal sealed class DecisionPublisher(ScalePlans plans, RedisScaleJournal jour
 
     private async Task PublishAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, time.Aligned());
         do
         {
             foreach (var pool in catalog.Current.Pools)

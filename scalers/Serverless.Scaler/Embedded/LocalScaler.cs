@@ -17,7 +17,7 @@ internal sealed partial class LocalScaler(
     private async Task FollowAsync(CancellationToken stoppingToken)
     {
         Dictionary<PoolName, RunningPool> running = [];
-        using var timer = new PeriodicTimer(options.SyncPeriod, time);
+        using var timer = new PeriodicTimer(options.SyncPeriod, time.Aligned());
         try
         {
             ModelCatalog? seen = null;
@@ -91,7 +91,7 @@ internal sealed partial class LocalScaler(
 
     private async Task SyncAsync(PoolName name, ScaledPool pool, CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(options.SyncPeriod, time);
+        using var timer = new PeriodicTimer(options.SyncPeriod, time.Aligned());
         do
         {
             try

@@ -35,7 +35,7 @@ internal sealed class DeadLetterWatch(IDeadLetters letters, DispatcherSet dispat
 
     private async Task CountAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, time.Aligned());
         do
         {
             if (catalog.Current.Models is not [var first, ..] || !dispatchers.Dispatches(first.Name))

@@ -15,7 +15,7 @@ internal sealed class FileSweeper(FileSweep sweep, ILeases leases, GatewayIdenti
 
     private async Task SweepAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, time.Aligned());
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             try

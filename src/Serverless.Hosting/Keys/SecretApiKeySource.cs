@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Serverless.Loops;
 using Serverless.Tenancy;
 
 namespace Serverless.Hosting.Keys;
@@ -48,7 +49,7 @@ internal sealed partial class SecretApiKeySource(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(options.Value.Refresh, time);
+        using var timer = new PeriodicTimer(options.Value.Refresh, time.Aligned());
         try
         {
             while (await timer.WaitForNextTickAsync(stoppingToken)) await TryReadAsync(stoppingToken);

@@ -34,7 +34,7 @@ internal sealed partial class ManifestWatch(FileCatalogSource source, Supervisor
 
     private async Task WatchAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, time.Aligned());
         while (await timer.WaitForNextTickAsync(stoppingToken)) Look();
     }
 

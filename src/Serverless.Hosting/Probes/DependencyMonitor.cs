@@ -35,7 +35,7 @@ internal sealed class DependencyMonitor(IEnumerable<IDependency> parts, Dependen
 
     private async Task WatchAsync(IDependency dependency, CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, time.Aligned());
         do
         {
             if (await AskAsync(dependency, stoppingToken) is { } fault) _faults.AddOrUpdate(dependency.Name, (fault, time.GetTimestamp()), (_, known) => known with { Fault = fault });

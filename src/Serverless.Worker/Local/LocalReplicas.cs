@@ -61,7 +61,7 @@ internal sealed partial class LocalReplicas(ICatalogSource catalog, ReplicaParts
 
     private async Task ReconcileAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, _parts.Time);
+        using var timer = new PeriodicTimer(Interval, _parts.Time.Aligned());
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             foreach (var (name, pool) in _pools)

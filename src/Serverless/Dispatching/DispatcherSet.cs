@@ -55,7 +55,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
     /// <summary>Keeps this gateway's own lease, whatever comes.</summary>
     private async Task StayAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, ports.Time);
+        using var timer = new PeriodicTimer(Interval, ports.Time.Aligned());
         do
         {
             if (_own is { Lost.IsCancellationRequested: false }) continue;
@@ -68,7 +68,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
 
     private async Task LookAroundAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, ports.Time);
+        using var timer = new PeriodicTimer(Interval, ports.Time.Aligned());
         do
         {
             foreach (var (model, ended) in _models.Where(model => model.Value.HasEnded).ToArray()) await LeaveAsync(model, ended, "it ended");

@@ -30,7 +30,7 @@ internal sealed class LeaseKeeper(ILeases leases, string holder, TimeProvider ti
     /// <summary>Renews until cancelled. A store that answers with an error, whichever, says nothing of any lease: their time runs on, and it is asked again.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(LeaseTimes.Renewal, time);
+        using var timer = new PeriodicTimer(LeaseTimes.Renewal, time.Aligned());
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             try

@@ -102,7 +102,7 @@ internal sealed partial class RedisCatalogPublisher(RedisConnection redis, strin
 
     private async Task PublishAllAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, time.Aligned());
         while (await timer.WaitForNextTickAsync(stoppingToken)) await FollowAsync(stoppingToken);
     }
 

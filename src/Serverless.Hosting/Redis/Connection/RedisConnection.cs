@@ -169,7 +169,7 @@ internal sealed partial class RedisConnection(IOptions<RedisOptions> options, Ti
         configuration.AbortOnConnectFail = false;
         configuration.AsyncTimeout = configuration.SyncTimeout = (int)Options.CommandTimeout.TotalMilliseconds;
         configuration.ConnectTimeout = (int)Math.Max(1000, Options.CommandTimeout.TotalMilliseconds);
-        configuration.HeartbeatInterval = TimeSpan.FromMilliseconds(250);
+        configuration.HeartbeatInterval = TimeSpan.FromSeconds(1);
         configuration.ReconnectRetryPolicy = new LinearRetry(500);
         configuration.KeepAlive = 5;
         configuration.ClientName = "serverless";

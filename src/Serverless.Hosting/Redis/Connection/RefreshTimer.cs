@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Serverless.Loops;
 
 namespace Serverless.Hosting.Redis.Connection;
 
@@ -13,7 +14,7 @@ internal sealed class RefreshTimer(TimeSpan interval, TimeProvider time)
     /// <summary>Does the work until stopped.</summary>
     public async Task RunAsync(Func<CancellationToken, Task> work, CancellationToken stoppingToken)
     {
-        await using var timer = time.CreateTimer(_ => Now(), null, interval, interval);
+        await using var timer = time.Aligned().CreateTimer(_ => Now(), null, interval, interval);
         try
         {
             await foreach (var _ in _due.Reader.ReadAllAsync(stoppingToken)) await work(stoppingToken);

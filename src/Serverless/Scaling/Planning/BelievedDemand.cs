@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Errors;
+using Serverless.Loops;
 using Serverless.Requests;
 
 namespace Serverless.Scaling.Planning;
@@ -45,7 +46,7 @@ public sealed class BelievedDemand(IDemandFeed feed, ICatalogSource catalog, Pla
     {
         if (queue is null) return;
 
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, time.Aligned());
         do await AskAsync(stoppingToken);
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }

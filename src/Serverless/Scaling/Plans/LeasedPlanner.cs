@@ -38,7 +38,7 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
 
     private async Task PlanAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, time.Aligned());
         do
         {
             if (await AcquireAsync(stoppingToken) is not { } lease) continue;

@@ -65,7 +65,7 @@ public sealed class PlanFollower(IPlanFeed feed, ScalePlans plans, ICatalogSourc
 
     private async Task LatchAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Interval, time);
+        using var timer = new PeriodicTimer(Interval, time.Aligned());
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             var models = catalog.Current.Models;
