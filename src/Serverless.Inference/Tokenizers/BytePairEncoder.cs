@@ -15,7 +15,7 @@ internal sealed class BytePairEncoder
     private const int DefaultWindow = 4096;
     private const int Seams = 32;
 
-    private readonly Dictionary<long, (int Rank, int Token)> _merges;
+    private readonly PairTable _merges;
     private readonly int[] _byteTokens;
     private readonly int[] _lengths;
     private readonly int _window;
@@ -30,7 +30,7 @@ internal sealed class BytePairEncoder
         (_window, _margin) = (window, window / 8);
         _byteTokens = byteTokens;
         _lengths = lengths;
-        _merges = merges;
+        _merges = new PairTable(merges);
     }
 
     /// <summary>Bytes that have no token: a text that is made of them is none.</summary>
@@ -152,7 +152,7 @@ internal sealed class BytePairEncoder
 
             if (ranks[best] == int.MaxValue) break;
 
-            tokens[best] = _merges[Pair(tokens[best], tokens[best + 1])].Token;
+            tokens[best] = Merged(Pair(tokens[best], tokens[best + 1]));
             tokens[(best + 2)..count].CopyTo(tokens[(best + 1)..]);
             ranks[(best + 2)..count].CopyTo(ranks[(best + 1)..]);
             count--;
@@ -188,7 +188,7 @@ internal sealed class BytePairEncoder
             var right = next[left];
             if (tokens[left] < 0 || right >= piece.Length || Pair(tokens[left], tokens[right]) != entry.Pair) continue;
 
-            tokens[left] = _merges[entry.Pair].Token;
+            tokens[left] = Merged(entry.Pair);
             tokens[right] = -1;
             next[left] = next[right];
             if (next[right] < piece.Length) previous[next[right]] = left;
@@ -212,6 +212,8 @@ internal sealed class BytePairEncoder
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int Token<T>(T symbol)
         where T : unmanaged => typeof(T) == typeof(byte) ? _byteTokens[Unsafe.BitCast<T, byte>(symbol)] : Unsafe.BitCast<T, int>(symbol);
+
+    private int Merged(long pair) => _merges.TryGetValue(pair, out var merge) ? merge.Token : -1;
 
     private int Rank(int left, int right) => _merges.TryGetValue(Pair(left, right), out var merge) ? merge.Rank : int.MaxValue;
 

@@ -7,7 +7,7 @@ using System.Text.RegularExpressions;
 namespace Serverless.Inference.Tokenizers;
 
 /// <summary>
-/// Splits text into the pieces inside which byte pairs merge: by one pattern after another, each within the pieces of those before, over code points rather than UTF-16 units.
+/// Splits text into the pieces inside which byte pairs merge: by a rule, or by one pattern after another, each within the pieces of those before, over code points rather than UTF-16 units.
 /// Patterns are those of known families, which take linear time: a file's own would be a program of a stranger. Thread-safe.
 /// </summary>
 internal sealed partial class PreTokenizer
@@ -18,22 +18,25 @@ internal sealed partial class PreTokenizer
     private const string Lower = @"[\p{Ll}\p{Lm}\p{Lo}\p{M}]";
     private const string Before = @"[^\r\n\p{L}\p{N}]?";
 
-    private readonly Regex[] _stages;
+    private readonly PieceRule? _rule;
+    private readonly Regex[] _stages = [];
 
     private PreTokenizer(params Regex[] stages) => _stages = stages;
+
+    private PreTokenizer(PieceRule rule) => _rule = rule;
 
     /// <summary>A piece that was found; false ends the search.</summary>
     public delegate bool Found(ReadOnlySpan<char> piece);
 
     /// <summary>GPT-2's own.</summary>
-    public static PreTokenizer Gpt2 { get; } = new(Gpt2Pattern());
+    public static PreTokenizer Gpt2 { get; } = new(new PieceRule());
 
     /// <summary>Each digit on its own, then GPT-2's.</summary>
-    public static PreTokenizer DigitsGpt2 { get; } = new(DigitPattern(), Gpt2Pattern());
+    public static PreTokenizer DigitsGpt2 { get; } = new(new PieceRule { MostDigits = 1, DigitsApart = true });
 
-    public static PreTokenizer Llama3 { get; } = new(Llama3Pattern());
+    public static PreTokenizer Llama3 { get; } = new(new PieceRule { IsModern = true, MostDigits = 3 });
 
-    public static PreTokenizer Qwen2 { get; } = new(Qwen2Pattern());
+    public static PreTokenizer Qwen2 { get; } = new(new PieceRule { IsModern = true, MostDigits = 1 });
 
     public static PreTokenizer Gpt4o { get; } = new(Gpt4oPattern());
 
@@ -67,6 +70,17 @@ internal sealed partial class PreTokenizer
     /// <summary>Calls for each piece, until one says no.</summary>
     public bool Split(ReadOnlySpan<char> text, Found found)
     {
+        if (_rule is not null)
+        {
+            for (int length; !text.IsEmpty; text = text[length..])
+            {
+                length = _rule.Next(text);
+                if (!found(text[..length])) return false;
+            }
+
+            return true;
+        }
+
         if (text.IndexOfAnyInRange('\uD800', '\uDFFF') < 0) return Split(text, text, 0, found);
 
         // The patterns see one unit for each code point: of those beyond the basic plane one of the same category.
@@ -144,17 +158,8 @@ internal sealed partial class PreTokenizer
         _ => '\u0378',
     };
 
-    [GeneratedRegex(@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", RegexOptions.CultureInvariant)]
-    private static partial Regex Gpt2Pattern();
-
     [GeneratedRegex(@"\p{N}", RegexOptions.CultureInvariant)]
     private static partial Regex DigitPattern();
-
-    [GeneratedRegex(Contractions + "|" + Before + @"\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|" + Ending, RegexOptions.CultureInvariant)]
-    private static partial Regex Llama3Pattern();
-
-    [GeneratedRegex(Contractions + "|" + Before + @"\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|" + Ending, RegexOptions.CultureInvariant)]
-    private static partial Regex Qwen2Pattern();
 
     [GeneratedRegex(Before + Upper + "*" + Lower + "+" + Contractions + "?|" + Before + Upper + "+" + Lower + "*" + Contractions + @"?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + Ending, RegexOptions.CultureInvariant)]
     private static partial Regex Gpt4oPattern();
