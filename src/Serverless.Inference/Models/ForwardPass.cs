@@ -54,7 +54,15 @@ internal sealed unsafe class ForwardPass : IDisposable
         // Last: memory that cannot be had leaves no threads behind.
         _pool = new WorkerPool(threads);
         _product = new MatrixProduct(_pool, kernels);
-        _feed = new FeedForward(model, _pool, _product, _hidden, maxRows);
+        try
+        {
+            _feed = new FeedForward(model, _pool, _product, _hidden, maxRows);
+        }
+        catch
+        {
+            _pool.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Runs the rows on all threads.</summary>
