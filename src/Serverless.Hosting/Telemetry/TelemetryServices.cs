@@ -13,8 +13,11 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// <summary>Collects the metrics of this process.</summary>
 public static class TelemetryServices
 {
-    /// <summary>Combinations of labels that an instrument of ours keeps; OpenTelemetry's own 2,000 are 667 pools with three states each. A thousand models with pools of six classes fit.</summary>
+    /// <summary>Combinations of labels that an instrument of pools keeps; OpenTelemetry's own 2,000 are 667 pools with three states each. A thousand models with pools of six classes fit.</summary>
     internal const int MostSeries = 20_000;
+
+    /// <summary>The same of any other instrument of ours: a thousand models with what else labels them. Room for each is taken at once, some 110 bytes.</summary>
+    private const int MostOfModels = 6_000;
 
     /// <summary>Collects every meter named <c>Serverless.*</c>, and the runtime's and Kestrel's own, for Prometheus to read.</summary>
     public static IServiceCollection AddServerlessTelemetry(this IServiceCollection services)
@@ -22,7 +25,7 @@ public static class TelemetryServices
         services.TryAddSingleton(new ProcessIdentity("serverless"));
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter("Serverless.*", "System.Runtime", "Microsoft.AspNetCore.Server.Kestrel")
-            .AddView(static instrument => instrument.Meter.Name.StartsWith("Serverless.", StringComparison.Ordinal) ? new MetricStreamConfiguration { CardinalityLimit = MostSeries } : null)
+            .AddView(static instrument => instrument.Meter.Name.StartsWith("Serverless.", StringComparison.Ordinal) ? new MetricStreamConfiguration { CardinalityLimit = SeriesOf(instrument.Name) } : null)
             .AddPrometheusExporter());
         services.ConfigureOpenTelemetryMeterProvider((provider, metrics) => metrics.ConfigureResource(resource =>
         {
@@ -32,6 +35,9 @@ public static class TelemetryServices
         }));
         return services.AddSupervisedLoops();
     }
+
+    private static int SeriesOf(string instrument) =>
+        instrument.StartsWith("serverless.pool.", StringComparison.Ordinal) || instrument.StartsWith("serverless.scaler.", StringComparison.Ordinal) ? MostSeries : MostOfModels;
 
     /// <summary>The listener for metrics of <see cref="MetricsOptions"/>, where one is set. With <see cref="TelemetryRoutes.MapClosedMetrics"/>.</summary>
     public static IServiceCollection AddClosedMetrics(this IServiceCollection services)

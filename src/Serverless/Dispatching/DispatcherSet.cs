@@ -27,6 +27,8 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
     private readonly Dictionary<ModelName, DateTimeOffset> _freeSince = [];
     private readonly Dictionary<string, DateTimeOffset> _livingSince = new(StringComparer.Ordinal);
     private string[] _ranked = [];
+    private ModelCatalog? _followed;
+    private bool _holdsAll;
     private volatile KeptLease? _own;
 
     /// <summary>How it stands, for readiness and figures.</summary>
@@ -96,26 +98,36 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
         var now = ports.Time.GetUtcNow();
         NoteLiving(living, now);
 
-        var models = catalog.Current.Models.Select(model => model.Name).ToHashSet();
+        var current = catalog.Current;
+        var isFollowed = _holdsAll && ReferenceEquals(current, _followed); // almost always, and a thousand models are then no more than one
+        if (!isFollowed) await FollowAsync(current);
+        await HandOverAsync(living, current, now);
+        if (!_holdsAll) await TakeAsync([.. current.Models.Select(model => model.Name).Where(model => !_models.ContainsKey(model))], living, stoppingToken);
+    }
+
+    /// <summary>Models that the catalogue has no longer are left once they hold no work.</summary>
+    private async Task FollowAsync(ModelCatalog current)
+    {
+        var known = 0;
         foreach (var (model, dispatched) in _models)
         {
-            var isInCatalog = models.Contains(model);
+            var isInCatalog = current.Find(model) is not null;
+            if (isInCatalog) known++;
             if (!isInCatalog && !dispatched.HoldsWork) await LeaveAsync(model, dispatched, "the catalogue has it no longer");
             else dispatched.Follow(isInCatalog);
         }
 
-        await HandOverAsync(living, models, now);
-        await TakeAsync([.. models.Where(model => !_models.ContainsKey(model))], living, stoppingToken);
+        (_followed, _holdsAll) = (current, known == current.Models.Count && known == _models.Count);
     }
 
     /// <summary>Gives models of the catalogue to gateways that rank before this one: not to one in its first second, only to one that has proved to stay.</summary>
-    private async Task HandOverAsync(string[] living, HashSet<ModelName> models, DateTimeOffset now)
+    private async Task HandOverAsync(string[] living, ModelCatalog current, DateTimeOffset now)
     {
         var settled = living.Where(other => other == gateway.Instance || now - _livingSince[other] >= Settled).ToArray();
         if (settled.AsSpan().SequenceEqual(_ranked)) return;
 
         _ranked = settled;
-        var anothers = _models.Where(model => models.Contains(model.Key) && Rendezvous.Rank(model.Key.Value, gateway.Instance, settled) is var rank && rank > 0 && rank < settled.Length);
+        var anothers = _models.Where(model => current.Find(model.Key) is not null && Rendezvous.Rank(model.Key.Value, gateway.Instance, settled) is var rank && rank > 0 && rank < settled.Length);
         await Task.WhenAll(anothers.ToArray().Select(model => LeaveAsync(model.Key, model.Value, "another gateway ranks before this one")));
     }
 
@@ -157,6 +169,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
     private async Task LeaveAsync(ModelName model, DispatchedModel dispatched, string reason)
     {
         _models.TryRemove(KeyValuePair.Create(model, dispatched));
+        _holdsAll = false;
         await dispatched.StopAsync(reason);
     }
 

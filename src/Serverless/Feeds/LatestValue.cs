@@ -11,13 +11,7 @@ public sealed class LatestValue<T>
     private T? _value;
 
     /// <summary>The latest, or null before the first.</summary>
-    public T? Value
-    {
-        get
-        {
-            lock (_lock) return _value;
-        }
-    }
+    public T? Value => Volatile.Read(ref _value);
 
     /// <summary>Replaces it and wakes those who wait.</summary>
     public void Set(T value)
@@ -25,7 +19,7 @@ public sealed class LatestValue<T>
         TaskCompletionSource changed;
         lock (_lock)
         {
-            _value = value;
+            Volatile.Write(ref _value, value);
             changed = _changed;
             _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }

@@ -42,7 +42,7 @@ public sealed class SeriesTests
         text.ShouldNotContain("otel_metric_overflow");
     }
 
-    private static List<string> Told(string text) => [.. text.Split('\n').Where(line => line.StartsWith("serverless_series_under_test", StringComparison.Ordinal))];
+    private static List<string> Told(string text) => [.. text.Split('\n').Where(line => line.StartsWith("serverless_pool_under_test", StringComparison.Ordinal))];
 
     /// <summary>The last of several scrapes of a process that has the gauge.</summary>
     private static async Task<string> ScrapeAsync(Func<IEnumerable<string>> pools, int times, Action? next = null)
@@ -68,7 +68,7 @@ public sealed class SeriesTests
         await app.StopAsync(Token);
         return text;
 
-        void Create(Meter meter, PassingGauges passing) => meter.CreateObservableGauge("serverless.series_under_test", () =>
+        void Create(Meter meter, PassingGauges passing) => meter.CreateObservableGauge("serverless.pool.under_test", () =>
         {
             var names = pools().ToList();
             passing.Telling(names);

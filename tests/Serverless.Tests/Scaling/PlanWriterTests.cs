@@ -103,6 +103,41 @@ public sealed class PlanWriterTests
         writer.Planned.ShouldBe(1000);
     }
 
+    /// <summary>Nobody asked for it, so nobody names the model.</summary>
+    [Fact]
+    public async Task A_replica_that_came_up_unasked_for_a_model_at_rest_is_seen_within_five_seconds()
+    {
+        var (writer, catalog) = (Writer(), new ModelCatalog([Model()]));
+        await writer.WriteAsync(1, catalog, null, Token);
+        await writer.WriteAsync(1, catalog, null, Token);
+        writer.Planned.ShouldBe(1);
+
+        _capacity.Publish(Capacity() with { Desired = 1, Ready = 1 });
+        for (var second = 0; second < 5; second++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            await writer.WriteAsync(1, catalog, null, Token);
+        }
+
+        writer.Planned.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task A_model_at_rest_that_is_named_is_planned_at_once_and_every_second_while_it_has_work()
+    {
+        var (writer, catalog) = (Writer(), new ModelCatalog([Model()]));
+        await writer.WriteAsync(1, catalog, null, Token);
+        await writer.WriteAsync(1, catalog, null, Token);
+
+        _demand.Publish(Backlog(10, _time.GetUtcNow()));
+        await writer.WriteAsync(1, catalog, catalog.Models, Token);
+        (await ReplicasAsync()).ShouldBeGreaterThan(0);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await writer.WriteAsync(1, catalog, null, Token);
+
+        writer.Planned.ShouldBe(3);
+    }
+
     private async Task<int> ReplicasAsync() => (await _plans.ReadAsync(Token))!.Plans.Single().Decisions.Single().Replicas;
 
     private PlanWriter Writer(PlannerOptions? shipped = null)

@@ -30,7 +30,7 @@ internal sealed class RedisDemandFeed(RedisConnection redis, Supervisor supervis
 
     public ModelDemand? Latest(ModelName model) => _latest.Latest(model.Value, out var age) is { } demand ? demand with { At = time.GetUtcNow() - age } : null;
 
-    public bool HasWork(ModelName model) => _latest.Latest(model.Value, out _) is { HasWork: true };
+    public bool HasWork(ModelName model) => _latest.Latest(model.Value, static demand => demand.HasWork) is not null;
 
     public async IAsyncEnumerable<ModelDemand> WatchAsync(ModelName model, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

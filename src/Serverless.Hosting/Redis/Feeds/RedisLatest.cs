@@ -94,6 +94,10 @@ internal sealed partial class RedisLatest<T>(RedisConnection redis, RedisKey has
         return _held.TryGetValue(name, out var latest) && latest.Value is { } held && (age = Age(held)) < options.Lifetime ? held.Value : null;
     }
 
+    /// <summary>The same where it is as asked for. Of most it is not: nothing else is looked up for those.</summary>
+    public T? Latest(string name, Func<T, bool> isAsked) =>
+        _held.TryGetValue(name, out var latest) && latest.Value is { } held && isAsked(held.Value) && Age(held) < options.Lifetime ? held.Value : null;
+
     /// <summary>The value now (if any) and whenever it changes.</summary>
     public async IAsyncEnumerable<T> WatchAsync(string name, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

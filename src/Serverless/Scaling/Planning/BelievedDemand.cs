@@ -32,6 +32,9 @@ public sealed class BelievedDemand(IDemandFeed feed, ICatalogSource catalog, Pla
     /// <summary>Whether <see cref="Latest"/> has work.</summary>
     public bool HasWork(ModelName model) => _asked.IsEmpty ? feed.HasWork(model) : Latest(model) is { HasWork: true };
 
+    /// <summary>Whether the demand of some model is the broker's count, of whose changes <see cref="WatchAllAsync"/> tells nothing.</summary>
+    public bool IsCounted => !_asked.IsEmpty;
+
     /// <summary>Demands of dispatchers as they come, many at once.</summary>
     public IAsyncEnumerable<IReadOnlyCollection<ModelDemand>> WatchAllAsync(CancellationToken cancellationToken) => feed.WatchAllAsync(cancellationToken);
 

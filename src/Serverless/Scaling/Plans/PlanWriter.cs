@@ -7,7 +7,10 @@ namespace Serverless.Scaling.Plans;
 /// <summary>
 /// Plans for models and writes what changed. Not thread-safe.
 /// </summary>
-/// <remarks>Models at rest (no work, no replica, nothing remembered that time would change) are passed over, and so is what was planned half a second ago from what is still so: ten thousand idle models cost one look each.</remarks>
+/// <remarks>
+/// Models at rest (no work, no replica, nothing remembered that time would change) are passed over, and so is what was planned half a second ago from what is still so. Whoever knows that a model
+/// has work again names it; beyond that those at rest are looked at every five seconds: ten thousand idle models cost next to nothing.
+/// </remarks>
 public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, BelievedDemand demand, ICapacityFeed capacity, IPlanFeed feed, TimeProvider time)
 {
     /// <summary>How old the memory may be that a planner who takes over continues from, while a model has work.</summary>
@@ -16,9 +19,14 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
     /// <summary>A plan younger than this, made from what is still so, is not made again: time alone changes little in it.</summary>
     private static readonly TimeSpan Fresh = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>How long it may take until a replica is seen that came up for a model at rest, unasked.</summary>
+    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(5);
+
     private readonly Dictionary<ModelName, Written> _models = [];
+    private readonly HashSet<ModelName> _awake = [];
     private readonly FleetPlanner _planner = new(planner, options);
     private ModelCatalog? _catalog;
+    private long _lookedAt;
 
     /// <summary>Models planned so far, each time counted.</summary>
     internal long Planned { get; private set; }
@@ -28,6 +36,7 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
     {
         var whole = await feed.ReadAsync(cancellationToken);
         _models.Clear();
+        _awake.Clear();
         _catalog = null;
         _planner.Clear();
         foreach (var plan in whole?.Plans ?? [])
@@ -47,7 +56,12 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
         ArgumentNullException.ThrowIfNull(catalog);
         Keep(catalog);
         var now = time.GetUtcNow();
-        List<PlanInput> due = [.. (models ?? catalog.Models).Select(Input).OfType<PlanInput>()];
+        List<PlanInput> due = [];
+        foreach (var model in models ?? Due(catalog))
+        {
+            if (Input(model) is { } input) due.Add(input);
+        }
+
         List<Written> changed = [];
         Planned += due.Count;
         var plannedAt = time.GetTimestamp();
@@ -68,16 +82,27 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
         return true;
     }
 
+    /// <summary>All that may have to be planned: those awake, or from time to time all there are.</summary>
+    private IEnumerable<Model> Due(ModelCatalog catalog)
+    {
+        if (_lookedAt != 0 && !demand.IsCounted && time.GetElapsedTime(_lookedAt) < LookAgain) return [.. _awake.Select(catalog.Find).OfType<Model>()];
+
+        _lookedAt = time.GetTimestamp();
+        return catalog.Models;
+    }
+
     /// <summary>A model that is gone gives back what it held: its budget and its place here.</summary>
     private void Keep(ModelCatalog catalog)
     {
         if (ReferenceEquals(catalog, _catalog)) return;
 
-        _catalog = catalog;
+        (_catalog, _lookedAt) = (catalog, 0);
         _planner.Keep(catalog);
         foreach (var model in _models.Keys)
         {
-            if (catalog.Find(model) is null) _models.Remove(model);
+            if (catalog.Find(model) is not null) continue;
+            _models.Remove(model);
+            _awake.Remove(model);
         }
     }
 
@@ -102,9 +127,11 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
         if (isKnown && !demand.HasWork(model.Name) && IsAtRest(model, written.Plan!))
         {
             _planner.Rest(model);
+            _awake.Remove(model.Name);
             return null;
         }
 
+        _awake.Add(model.Name);
         var latest = demand.Latest(model.Name);
         var states = new PoolCapacity[model.Pools.Count];
         for (var i = 0; i < states.Length; i++) states[i] = capacity.Latest(model.Pools[i].Name);
