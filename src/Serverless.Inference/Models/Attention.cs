@@ -73,7 +73,7 @@ internal sealed unsafe class Attention : IDisposable
 
         for (var query = 0; query < queries; query++)
         {
-            Softmax(scores + ((long)query * _stride), block.Seen(query));
+            Weigh(block, scores + ((long)query * _stride), block.Seen(query));
             new Span<float>(block.Output(query, _size), _size).Clear();
         }
 
@@ -93,6 +93,14 @@ internal sealed unsafe class Attention : IDisposable
                 else Values<FloatElements>(weights, tile, skipped, count, _size, block.Output(query, _size));
             }
         }
+    }
+
+    /// <summary>Scores become weights.</summary>
+    private static void Weigh(in AttentionBlock block, float* scores, (int From, int To) seen)
+    {
+        var from = seen.From / Page * Page;
+        if (block.Cap > 0) VectorMath.SoftCap(scores + from, block.Cap, (seen.To - from + 7) / 8 * 8);
+        Softmax(scores, seen);
     }
 
     /// <summary>Whether any position of the page that begins there is seen.</summary>

@@ -23,6 +23,9 @@ internal readonly unsafe ref struct AttentionBlock
     /// <summary>Positions that a row sees, its own the last; 0: all.</summary>
     public int Window { get; init; }
 
+    /// <summary>Bound c of the scores, c·tanh(x/c); 0: none.</summary>
+    public float Cap { get; init; }
+
     /// <summary>The first row's first query, rotated.</summary>
     public required float* Queries { get; init; }
 

@@ -12,17 +12,18 @@ internal sealed unsafe class ForwardPass : IDisposable
     private readonly ModelConfig _config;
     private readonly WorkerPool _pool;
     private readonly MatrixProduct _product;
+    private readonly FeedForward _feed;
     private readonly Activations _hidden;
     private readonly Activations _attended;
-    private readonly Activations _feed;
+    private readonly Attention _attention;
+    private readonly List<(int First, int Count)> _blocks = [];
     private readonly NativeMemoryBlock _residual;
     private readonly NativeMemoryBlock _wide;
     private readonly NativeMemoryBlock _back;
     private readonly NativeMemoryBlock _logits;
-    private readonly Attention _attention;
-    private readonly List<(int First, int Count)> _blocks = [];
-    private readonly RotaryTable _angles;
-    private readonly int _queryKeyValue;
+    private readonly RotaryTable? _angles;
+    private readonly RotaryTable? _windowAngles;
+    private readonly int _stride;
     private readonly int[] _outputs;
     private readonly Action<int> _body;
     private BatchRow[] _rows = [];
@@ -41,22 +42,31 @@ internal sealed unsafe class ForwardPass : IDisposable
         (_model, _config) = (model, model.Config);
         _outputs = new int[maxOutputs];
         _body = Thread;
-        _queryKeyValue = Padded((_config.Heads * _config.HeadSize) + (2 * _config.KeyValueSize));
-
         maxRows = Math.Max(maxRows, threads);
+        _stride = model.Layers.Max(layer => layer.QueryKeyValue.OutputLength);
+
         _hidden = new Activations(_config.Embedding, maxRows);
-        _attended = new Activations(_config.Heads * _config.HeadSize, maxRows);
-        _feed = new Activations(_config.FeedForward, maxRows);
+        _attended = new Activations(_config.QuerySize, maxRows);
         _residual = Floats((long)maxRows * _config.Embedding);
-        _wide = Floats((long)maxRows * Math.Max(_queryKeyValue, Padded(2 * _config.FeedForward)));
-        _back = Floats((long)maxRows * Padded(_config.Embedding));
-        _logits = Floats((long)maxOutputs * Padded(_config.Vocabulary));
+        _wide = Floats((long)maxRows * _stride);
+        _back = Floats((long)maxRows * PackedMatrix.Padded(_config.Embedding));
+        _logits = Floats((long)maxOutputs * PackedMatrix.Padded(_config.Vocabulary));
         _attention = new Attention(_config.HeadSize, _config.Heads / _config.KeyValueHeads, threads, context);
-        _angles = new RotaryTable(_config, context);
+        if (_config.Rotary is { } rotary) _angles = new RotaryTable(rotary, context);
+        _windowAngles = _config.WindowRotary is { } window ? new RotaryTable(window, context) : _angles;
 
         // Last: memory that cannot be had leaves no threads behind.
         _pool = new WorkerPool(threads);
         _product = new MatrixProduct(_pool, kernels);
+        try
+        {
+            _feed = new FeedForward(model, _pool, _product, _hidden, maxRows);
+        }
+        catch
+        {
+            _pool.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Runs the rows on all threads.</summary>
@@ -83,48 +93,72 @@ internal sealed unsafe class ForwardPass : IDisposable
     }
 
     /// <summary>Logits of the n-th row that wanted them, valid until the next pass.</summary>
-    public Span<float> Logits(int index) => new(_logits.Floats + ((long)index * Padded(_config.Vocabulary)), _config.Vocabulary);
+    public Span<float> Logits(int index) => new(LogitsAt(index), _config.Vocabulary);
 
     public void Dispose()
     {
         _pool.Dispose();
-        foreach (var part in (IDisposable[])[_hidden, _attended, _feed, _residual, _wide, _back, _logits, _attention, _angles]) part.Dispose();
+        foreach (var part in (IDisposable?[])[_hidden, _attended, _attention, _feed, _residual, _wide, _back, _logits, _angles, _windowAngles]) part?.Dispose();
     }
 
     private int Step => _count == 1 ? 1 : _pool.Threads;
 
     private static NativeMemoryBlock Floats(long count) => new(count * sizeof(float));
 
-    private static int Padded(int rows) => (rows + PackedMatrix.GroupRows - 1) / PackedMatrix.GroupRows * PackedMatrix.GroupRows;
-
     private void Thread(int thread)
     {
         // Each thread owns the rows n ≡ thread, or the only one; the products in between are shared out by chunks.
-        for (var n = First(thread); n < _count; n += Step) _model.Embeddings.Unpack(_rows[n].Token, Residual(Slot(n, thread)));
+        for (var n = First(thread); n < _count; n += Step) Embed(n, thread);
 
         for (var layer = 0; layer < _model.Layers.Count; layer++)
         {
-            Attend(layer, _model.Layers[layer], thread);
-            Feed(_model.Layers[layer], thread);
+            var weights = _model.Layers[layer];
+            Attend(layer, weights, thread);
+            for (var n = First(thread); n < _count; n += Step)
+            {
+                AddBack(n, thread, weights.AttentionOutputBias, weights.AfterAttention);
+                Normalize(Residual(Slot(n, thread)), weights.FeedForwardNorm, Slot(n, thread), _count, weights.Experts?.Router.IsQuantized ?? weights.Feed!.Up.IsQuantized);
+            }
+
+            _feed.Run(weights, thread, _count, _back.Floats);
+            for (var n = First(thread); n < _count; n += Step) AddBack(n, thread, weights.Feed?.DownBias, weights.AfterFeedForward);
         }
 
         RowsBarrier(); // outputs are shared out by their own count, so another thread may own the row
-        for (var i = First(thread); i < _outputCount; i += Step) Normalize(Residual(Slot(_outputs[i], thread)), _model.OutputNorm, Slot(i, thread), _outputCount, _model.Output);
+        for (var i = First(thread); i < _outputCount; i += Step) Normalize(Residual(Slot(_outputs[i], thread)), _model.OutputNorm, Slot(i, thread), _outputCount, _model.Output.IsQuantized);
         RowsBarrier();
-        _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, Padded(_config.Vocabulary), Slot(0, thread));
-        if (_reader is null) return;
+        _product.Run(_model.Output, _hidden, _outputCount, _logits.Floats, PackedMatrix.Padded(_config.Vocabulary), Slot(0, thread));
+        if (_reader is null && _config is { LogitScale: 1, LogitSoftcap: 0 }) return;
 
         _pool.Barrier();
-        for (var i = _pool.Next(); i < _outputCount; i = _pool.Next()) _reader.Read(i, Logits(i), thread);
+        for (var i = _pool.Next(); i < _outputCount; i = _pool.Next())
+        {
+            if (_config.LogitScale != 1) VectorMath.Scale(LogitsAt(i), _config.LogitScale, PackedMatrix.Padded(_config.Vocabulary));
+            if (_config.LogitSoftcap > 0) VectorMath.SoftCap(LogitsAt(i), _config.LogitSoftcap, PackedMatrix.Padded(_config.Vocabulary));
+            _reader?.Read(i, Logits(i), thread);
+        }
+    }
+
+    private void Embed(int n, int thread)
+    {
+        var residual = Residual(Slot(n, thread));
+        var row = _rows[n];
+        _model.Embeddings.Unpack(row.Token, residual);
+        if (_config.EmbeddingScale != 1) VectorMath.Scale(residual, _config.EmbeddingScale, _config.Embedding);
+        if (_model.Positions is null) return;
+
+        var position = _hidden.Vector(Slot(n, thread));
+        _model.Positions.Unpack(row.Position, position);
+        VectorMath.Add(residual, position, _config.Embedding);
     }
 
     private void Attend(int layer, LayerWeights weights, int thread)
     {
-        for (var n = First(thread); n < _count; n += Step) Normalize(Residual(Slot(n, thread)), weights.AttentionNorm, Slot(n, thread), _count, weights.QueryKeyValue);
+        for (var n = First(thread); n < _count; n += Step) Normalize(Residual(Slot(n, thread)), weights.AttentionNorm, Slot(n, thread), _count, weights.QueryKeyValue.IsQuantized);
         RowsBarrier();
-        _product.Run(weights.QueryKeyValue, _hidden, _count, _wide.Floats, _queryKeyValue, Slot(0, thread));
+        _product.Run(weights.QueryKeyValue, _hidden, _count, _wide.Floats, _stride, Slot(0, thread));
         _pool.Barrier();
-        for (var n = thread; n < _count; n += _pool.Threads) RotateAndStore(layer, n);
+        for (var n = thread; n < _count; n += _pool.Threads) RotateAndStore(layer, weights, n);
         _pool.Barrier();
         AttendBlocks(layer, thread);
         _pool.Barrier();
@@ -132,11 +166,11 @@ internal sealed unsafe class ForwardPass : IDisposable
         {
             var slot = Slot(n, thread);
             if (slot != n) new Span<float>(_attended.Vector(n), _attended.Columns).CopyTo(new Span<float>(_attended.Vector(slot), _attended.Columns));
-            Quantize(_attended, slot, _count, weights.AttentionOutput);
+            if (weights.AttentionOutput.IsQuantized) _attended.Quantize(slot, _count);
         }
 
         RowsBarrier();
-        _product.Run(weights.AttentionOutput, _attended, _count, _back.Floats, Padded(_config.Embedding), Slot(0, thread));
+        _product.Run(weights.AttentionOutput, _attended, _count, _back.Floats, PackedMatrix.Padded(_config.Embedding), Slot(0, thread));
         _pool.Barrier();
     }
 
@@ -160,8 +194,10 @@ internal sealed unsafe class ForwardPass : IDisposable
                 Position = row.Position,
                 Rows = count,
                 Heads = shared / parts,
-                Queries = _wide.Floats + ((long)first * _queryKeyValue) + (head * size),
-                QueryStride = _queryKeyValue,
+                Window = _config.WindowOf(layer),
+                Cap = _config.AttentionSoftcap,
+                Queries = _wide.Floats + ((long)first * _stride) + (head * size),
+                QueryStride = _stride,
                 Outputs = _attended.Vector(first) + (head * size),
                 OutputStride = _attended.Columns,
             };
@@ -180,62 +216,71 @@ internal sealed unsafe class ForwardPass : IDisposable
         }
     }
 
-    private void Feed(LayerWeights weights, int thread)
-    {
-        for (var n = First(thread); n < _count; n += Step)
-        {
-            var slot = Slot(n, thread);
-            VectorMath.Add(Residual(slot), Back(n), _config.Embedding);
-            Normalize(Residual(slot), weights.FeedForwardNorm, slot, _count, weights.GateUp);
-        }
-
-        var wide = Padded(2 * _config.FeedForward);
-        RowsBarrier();
-        _product.Run(weights.GateUp, _hidden, _count, _wide.Floats, wide, Slot(0, thread));
-        _pool.Barrier();
-        for (var n = First(thread); n < _count; n += Step)
-        {
-            var gate = _wide.Floats + ((long)n * wide);
-            VectorMath.SwiGlu(gate, gate + _config.FeedForward, _feed.Vector(Slot(n, thread)), _config.FeedForward);
-            Quantize(_feed, Slot(n, thread), _count, weights.Down);
-        }
-
-        RowsBarrier();
-        _product.Run(weights.Down, _feed, _count, _back.Floats, Padded(_config.Embedding), Slot(0, thread));
-        _pool.Barrier();
-        for (var n = First(thread); n < _count; n += Step) VectorMath.Add(Residual(Slot(n, thread)), Back(n), _config.Embedding);
-    }
-
-    private void RotateAndStore(int layer, int n)
+    private void RotateAndStore(int layer, LayerWeights weights, int n)
     {
         var size = _config.HeadSize;
         var row = _rows[n];
-        var cosines = _angles.Cosines(row.Position);
-        var sines = _angles.Sines(row.Position);
-        var vector = _wide.Floats + ((long)n * _queryKeyValue);
-        var keys = vector + (_config.Heads * size);
-        var values = keys + _config.KeyValueSize;
-        for (var head = 0; head < _config.Heads; head++) VectorMath.Rotate(vector + (head * size), cosines, sines, size / 2);
+        var queries = _wide.Floats + ((long)n * _stride);
+        var keys = queries + weights.KeyStart;
+        var values = queries + weights.ValueStart;
+        if (weights.QueryKeyValueBias is { } bias) VectorMath.Add(queries, bias.Floats, weights.QueryKeyValue.OutputLength);
+        if (weights.QueryNorm is { } queryNorm) NormalizeHeads(queryNorm, queries, _config.Heads);
+        if (weights.KeyNorm is { } keyNorm) NormalizeHeads(keyNorm, keys, _config.KeyValueHeads);
+        if (_config.AttentionScale > 0) VectorMath.Scale(queries, _config.AttentionScale * MathF.Sqrt(size), _config.QuerySize);
+        if (_config.Rotates(layer))
+        {
+            var angles = (_config.WindowOf(layer) > 0 ? _windowAngles : _angles)!;
+            Rotate(angles, row.Position, queries, _config.Heads);
+            Rotate(angles, row.Position, keys, _config.KeyValueHeads);
+        }
 
         var page = row.Pages[row.Position / KeyValuePage.Tokens];
-        for (var head = 0; head < _config.KeyValueHeads; head++)
+        for (var head = 0; head < _config.KeyValueHeads; head++) page.Layout.Store(page.Keys(layer, head), row.Position % KeyValuePage.Tokens, keys + (head * size), values + (head * size));
+    }
+
+    private void NormalizeHeads(Norm norm, float* heads, int count)
+    {
+        var size = _config.HeadSize;
+        if (_config.Kind.QueryKeyNorm == HeadNorm.Whole) (size, count) = (size * count, 1);
+        for (var head = 0; head < count; head++) norm.Run(heads + (head * size), heads + (head * size), size);
+    }
+
+    private void Rotate(RotaryTable angles, int position, float* heads, int count)
+    {
+        var cosines = angles.Cosines(position);
+        var sines = angles.Sines(position);
+        for (var head = 0; head < count; head++, heads += _config.HeadSize)
         {
-            var key = keys + (head * size);
-            VectorMath.Rotate(key, cosines, sines, size / 2);
-            page.Layout.Store(page.Keys(layer, head), row.Position % KeyValuePage.Tokens, key, values + (head * size));
+            if (_config.Pairs == RotaryPairs.Neighbours) VectorMath.RotateNeighbours(heads, cosines, sines, angles.Pairs);
+            else VectorMath.RotateHalves(heads, cosines, sines, angles.Pairs);
         }
     }
 
-    private void Normalize(float* x, NativeMemoryBlock weight, int index, int count, PackedMatrix consumer)
+    /// <summary>Adds what a part of a layer gave to the residual. Of a single row every thread takes a copy: it is changed on the way.</summary>
+    private void AddBack(int n, int thread, NativeMemoryBlock? bias, Norm? norm)
     {
-        VectorMath.Normalize(x, weight.Floats, _config.Epsilon, _hidden.Vector(index), _config.Embedding);
-        Quantize(_hidden, index, count, consumer);
+        var (back, residual) = ((nint)Back(n), (nint)Residual(Slot(n, thread)));
+        if (_count == 1 && (bias is not null || norm is not null))
+        {
+            var copy = _hidden.Vector(thread);
+            new Span<float>((float*)back, _config.Embedding).CopyTo(new Span<float>(copy, _config.Embedding));
+            back = (nint)copy;
+        }
+
+        if (bias is not null) VectorMath.Add((float*)back, bias.Floats, _config.Embedding);
+        norm?.Run((float*)back, (float*)back, _config.Embedding);
+        if (_config.ResidualScale != 1) VectorMath.AddScaled((float*)residual, (float*)back, _config.ResidualScale, _config.Embedding);
+        else VectorMath.Add((float*)residual, (float*)back, _config.Embedding);
     }
 
-    private static void Quantize(Activations vectors, int index, int count, PackedMatrix consumer)
+    private void Normalize(float* x, Norm? norm, int index, int count, bool quantize)
     {
-        if (consumer.Format != WeightFormat.Float) vectors.Quantize(index, count);
+        if (norm is null) new Span<float>(x, _config.Embedding).CopyTo(new Span<float>(_hidden.Vector(index), _config.Embedding));
+        else norm.Run(x, _hidden.Vector(index), _config.Embedding);
+        if (quantize) _hidden.Quantize(index, count);
     }
+
+    private float* LogitsAt(int index) => _logits.Floats + ((long)index * PackedMatrix.Padded(_config.Vocabulary));
 
     /// <summary>A single row is everybody's: each thread prepares it for itself, in a place of its own, and waits for nobody. That takes less time than four barriers of a layer.</summary>
     private int Slot(int n, int thread) => _count == 1 ? thread : n;
@@ -249,5 +294,5 @@ internal sealed unsafe class ForwardPass : IDisposable
 
     private float* Residual(int n) => _residual.Floats + ((long)n * _config.Embedding);
 
-    private float* Back(int n) => _back.Floats + ((long)n * Padded(_config.Embedding));
+    private float* Back(int n) => _back.Floats + ((long)n * PackedMatrix.Padded(_config.Embedding));
 }
