@@ -17,7 +17,7 @@ internal sealed class MatrixStack : IDisposable
         OutputLength = parts.Sum(part => part.Groups * PackedMatrix.GroupRows);
     }
 
-    public IReadOnlyList<PackedMatrix> Parts => _parts;
+    public ReadOnlySpan<PackedMatrix> Parts => _parts;
 
     public int Columns => _parts[0].Columns;
 

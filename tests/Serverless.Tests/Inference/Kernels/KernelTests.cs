@@ -43,8 +43,8 @@ public sealed unsafe class KernelTests : IDisposable
         Check(256, 6, tensors);
 
         using var stack = MatrixStack.Pack(tensors);
-        stack.Parts.Count.ShouldBe(parts);
-        stack.Parts.ShouldAllBe(part => part.Format != WeightFormat.Float || types.Contains(WeightType.F32));
+        stack.Parts.Length.ShouldBe(parts);
+        stack.Parts.ToArray().ShouldAllBe(part => part.Format != WeightFormat.Float || types.Contains(WeightType.F32));
     }
 
     [Theory]
