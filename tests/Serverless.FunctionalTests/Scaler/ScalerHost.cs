@@ -86,6 +86,13 @@ internal sealed class ScalerHost : IAsyncDisposable
 
     public void Publish(PoolCapacity capacity) => _app.Services.GetRequiredService<ICapacityFeed>().Publish(capacity);
 
+    /// <summary>A round of the latch, after it heard of the demand.</summary>
+    public void LookAround()
+    {
+        Plans.Wake([Model.Name]);
+        Plans.LookAround();
+    }
+
     /// <summary>Plans by what was published last, and takes the plan.</summary>
     public async Task<ScaleDecision> PlanAsync(long epoch = 1)
     {
