@@ -116,7 +116,13 @@ internal sealed class Asking(IBusControl bus, Results results)
 
     private static int Show(InferenceCompleted completed)
     {
-        using var answer = JsonDocument.Parse(completed.Body!);
+        if (completed.Body is null) // longer than a message may be
+        {
+            Console.WriteLine($"GET /v1/requests/{completed.InferenceId} has the answer, {completed.Usage.CompletionTokens} tokens");
+            return 0;
+        }
+
+        using var answer = JsonDocument.Parse(completed.Body);
         Console.WriteLine(answer.RootElement.GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
         Console.WriteLine($"{completed.Usage.PromptTokens} + {completed.Usage.CompletionTokens} tokens, {string.Join(", ", completed.FinishReasons)}");
         return 0;

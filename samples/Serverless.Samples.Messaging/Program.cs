@@ -16,7 +16,7 @@ static int Usage()
 
           ask PROMPT      a request and its response
           stream PROMPT   the output while it is made, then the result
-          submit PROMPT   an id at once, then the result, which is published
+          submit PROMPT   an id at once, then the result, which comes to its own queue
           cancel PROMPT   asks, and takes it back
 
         Environment: RABBITMQ_URL (amqp://guest:guest@127.0.0.1:5672/), MODEL (smollm2-135m-instruct).

@@ -44,6 +44,9 @@ internal sealed record AskedInference(RequestId Id, string Name, ApiEndpoint End
     /// <summary>Hash of what is asked for.</summary>
     public string Fingerprint() => Convert.ToHexStringLower(SHA256.HashData((byte[])[.. Encoding.UTF8.GetBytes(Endpoint.Name.Value), 0, .. Body]));
 
+    /// <summary>What the same name would be called at the other endpoints.</summary>
+    public IEnumerable<RequestId> IdsOfOtherEndpoints() => ApiEndpoint.All.Where(row => row != Endpoint).Select(row => IdOf(row, Name));
+
     /// <summary>The ids of what was asked for under a name: of each endpoint one.</summary>
     public static IEnumerable<RequestId> IdsOf(string? key, Guid? messageId) => NameOf(key, messageId) is { } name ? ApiEndpoint.All.Select(endpoint => IdOf(endpoint, name)) : [];
 

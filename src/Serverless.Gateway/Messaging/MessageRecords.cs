@@ -27,14 +27,14 @@ internal sealed class MessageRecords(RequestRecords records, RecordReader reader
     /// <exception cref="ServingException"><see cref="ServingError.IdempotencyConflict"/>: something else was asked under this name.</exception>
     public async Task<RequestRecord?> JoinAsync(AskedInference asked, MessageOrigin origin, CancellationToken cancellationToken)
     {
+        foreach (var other in asked.IdsOfOtherEndpoints())
+        {
+            if (await FindAsync(other, cancellationToken) is not null) throw Conflict(asked);
+        }
+
         while (await FindAsync(asked.Id, cancellationToken) is { } stored)
         {
-            var known = stored.Record.Origin?.Message;
-            if (known is not null && known.Fingerprint != origin.Fingerprint)
-            {
-                throw new ServingException(new ServingFault(ServingError.IdempotencyConflict, $"The name of this message, {asked.Name}, came before with another body or endpoint; use a name once for one inference, and the same body when you send it again.", "MessageId"));
-            }
-
+            if (stored.Record.Origin?.Message is { } known && known.Fingerprint != origin.Fingerprint) throw Conflict(asked);
             if (stored.Record.HasEnded) return stored.Record;
 
             var joined = With(stored.Record, origin);
@@ -70,6 +70,9 @@ internal sealed class MessageRecords(RequestRecords records, RecordReader reader
         await reader.EndAsync(stored.Record, new RequestEvent.Failed(fault), cancellationToken);
         await records.ReplaceAsync(stored, reader.Fail(stored.Record, fault), cancellationToken); // where somebody else wrote, that stands
     }
+
+    private static ServingException Conflict(AskedInference asked) => new(new ServingFault(
+        ServingError.IdempotencyConflict, $"The name of this message, {asked.Name}, came before with another body or endpoint; use a name once for one inference, and the same body when you send it again.", "MessageId"));
 
     private static RequestRecord With(RequestRecord record, MessageOrigin origin)
     {

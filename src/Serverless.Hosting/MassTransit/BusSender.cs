@@ -1,5 +1,6 @@
 using MassTransit;
 using Microsoft.Extensions.Options;
+using Serverless.Contracts;
 using Serverless.Errors;
 using Serverless.Hosting.RabbitMq.Connection;
 
@@ -15,6 +16,12 @@ internal sealed class BusSender(IBusControl bus, IOptions<MassTransitOptions> op
     private static readonly string[] Schemes = ["exchange", "topic", "rabbitmq", "rabbitmqs", "amqp", "amqps", "loopback"];
 
     private readonly Uri _streams = new("exchange:" + options.Value.StreamQueue);
+
+    private readonly string[] _ours =
+    [
+        options.Value.Queue, options.Value.CancelQueue, options.Value.StreamQueue,
+        .. new[] { typeof(SubmitInference), typeof(CancelInference) }.Select(type => $"{type.Namespace}:{type.Name}"),
+    ];
 
     public async Task<bool> SendAsync<T>(Uri? address, T message, MessageNames names, CancellationToken cancellationToken)
         where T : class
@@ -65,10 +72,13 @@ internal sealed class BusSender(IBusControl bus, IOptions<MassTransitOptions> op
         if (!address.IsAbsoluteUri || !Schemes.Contains(address.Scheme, StringComparer.Ordinal)) return $"'{Shown(address)}' is no address of this bus; it takes exchange:NAME of a receive endpoint, or the address of one";
 
         var name = Uri.UnescapeDataString(address.AbsolutePath.Split('/')[^1]);
-        var isOurs = name == options.Value.Queue || name == options.Value.CancelQueue || name == options.Value.StreamQueue || name.StartsWith(broker.Value.Prefix + ".", StringComparison.Ordinal);
-        if (name.Length == 0 || isOurs) return $"'{Shown(address)}' names {(isOurs ? "a queue of the gateways" : "nothing")}; give the name of a receive endpoint of yours";
+        if (name.Length == 0 || IsOurs(name)) return $"'{Shown(address)}' names {(name.Length == 0 ? "nothing" : "a queue of the gateways")}; give the name of a receive endpoint of yours";
         return null;
     }
+
+    /// <summary>Queues of the gateways, what MassTransit puts beside each (<c>_error</c>, <c>_skipped</c>), and the exchanges by which what is published comes to them.</summary>
+    private bool IsOurs(string name) =>
+        _ours.Contains(name, StringComparer.Ordinal) || _ours.Any(queue => name.StartsWith(queue + "_", StringComparison.Ordinal)) || name.StartsWith(broker.Value.Prefix + ".", StringComparison.Ordinal);
 
     private static string Shown(Uri address) => address is { IsAbsoluteUri: true, UserInfo.Length: > 0 } ? address.GetComponents(UriComponents.AbsoluteUri & ~UriComponents.UserInfo, UriFormat.SafeUnescaped) : address.OriginalString;
 

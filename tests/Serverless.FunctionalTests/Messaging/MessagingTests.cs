@@ -158,6 +158,9 @@ public sealed class MessagingTests
         other.Is(out Response<InferenceFailed>? conflict).ShouldBeTrue();
         conflict!.Message.Code.ShouldBe("idempotency_key_reused");
         conflict.Message.Message.ShouldContain($"message {message:D}");
+        var elsewhere = await service.AskAsync(new SubmitInference { Endpoint = "completions", Body = """{"model":"tiny","prompt":"Hello"}""" }, message).WithinLimitAsync();
+        elsewhere.Is(out Response<InferenceFailed>? another).ShouldBeTrue("another endpoint is something else too");
+        another!.Message.Code.ShouldBe("idempotency_key_reused");
         await UntilAskersAsync(service, held, 2);
         await held.SayAsync("Hi", finish: FinishReason.Stop);
         await held.FinishAsync();
@@ -301,6 +304,9 @@ public sealed class MessagingTests
     [Theory]
     [InlineData("queue:shop")]
     [InlineData("exchange:serverless-inference")]
+    [InlineData("exchange:serverless-inference_error")]
+    [InlineData("exchange:serverless-inference-streams_skipped")]
+    [InlineData("exchange:Serverless.Contracts:SubmitInference")]
     [InlineData("exchange:serverless.durable.tiny")]
     [InlineData("http://127.0.0.1/hook")]
     public async Task Nothing_is_sent_to_the_gateways_own_queues_nor_off_the_bus(string address)
