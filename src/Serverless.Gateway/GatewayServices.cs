@@ -7,7 +7,9 @@ using Serverless.Events;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
 using Serverless.Gateway.Files;
+using Serverless.Gateway.Deltas;
 using Serverless.Gateway.Inbound;
+using Serverless.Gateway.Outbound;
 using Serverless.Gateway.Pools;
 using Serverless.Gateway.Requests;
 using Serverless.Gateway.Routes;
@@ -42,6 +44,7 @@ public static class GatewayServices
             .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AdmissionOptions>, AdmissionOptions.BetweenValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AccessOptions>, AccessOptions.UrlValidator>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EventOptions>, EventOptions.ValueValidator>());
         services.TryAddSingleton<IApiKeySource, NoApiKeys>();
         services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
         services.TryAddSingleton<GatewayMetrics>();
@@ -94,6 +97,13 @@ public static class GatewayServices
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, KeyedAnswers>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, UsageObserver>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, ResultEcho>());
+        services.TryAddSingleton<DeltaFollower>();
+        services.TryAddSingleton<EventReplies>();
+        services.TryAddSingleton<EventStreams>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, EventReplies>(provider => provider.GetRequiredService<EventReplies>()));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, EventStreams>(provider => provider.GetRequiredService<EventStreams>()));
+        services.TryAddSingleton<EventRecords>();
+        services.TryAddSingleton<ConversationOrder>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());
         return services;
     }

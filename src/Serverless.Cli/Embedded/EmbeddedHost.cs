@@ -14,6 +14,7 @@ using Microsoft.Extensions.Options;
 using Serverless.Cli.Shell;
 using Serverless.Demand;
 using Serverless.Gateway;
+using Serverless.Hosting.Dapr;
 using Serverless.Hosting.Keys;
 using Serverless.Hosting.MassTransit;
 using Serverless.Hosting.Telemetry;
@@ -47,6 +48,7 @@ internal static class EmbeddedHost
                 app =>
                 {
                     if (options.KedaPort is not null) app.MapScaler();
+                    if (options.Keys is null || settings!["APP_API_TOKEN"] is { Length: > 0 }) app.MapDaprEvents(); // where keys are asked for, being of this machine is not enough
                 });
         }
         catch (Exception exception) when (exception is OptionsValidationException or AggregateException)
@@ -70,6 +72,7 @@ internal static class EmbeddedHost
             .AddSingleton<IWorkerSessions>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddSingleton<IDispatcherConnector>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddMemoryEvents()
+            .AddEventRoute()
             .AddMessages(builder.Configuration, MassTransitOptions.InMemory)
             .AddDispatchers() // parts stop in the reverse order: replicas drain while their dispatchers still answer
             .AddLocalReplicas()

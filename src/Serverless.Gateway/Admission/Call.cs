@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Serverless.Requests;
 
@@ -48,6 +50,9 @@ internal sealed record Call
 
     /// <summary>Given back with the result; or null.</summary>
     public JsonElement? Metadata { get; init; }
+
+    /// <summary>Hash of what is asked for: another one under the same name is something else.</summary>
+    public static string FingerprintOf(EndpointName endpoint, byte[] body) => Convert.ToHexStringLower(SHA256.HashData((byte[])[.. Encoding.UTF8.GetBytes(endpoint.Value), 0, .. body]));
 }
 
 /// <summary>The event that asked for a request.</summary>
@@ -56,8 +61,23 @@ internal sealed record Call
 /// <param name="TraceParent">Its trace context, or null.</param>
 internal sealed record EventOrigin(string Source, string Id, string? TraceParent)
 {
+    /// <summary>The key of their owners, by which requests of events are known without a look.</summary>
+    public const string Key = "events";
+
     /// <summary>Of a message: who is told, and what came under its name. Null: it is an event.</summary>
     public MessageOrigin? Message { get; init; }
+
+    /// <summary>Of an event: hash of endpoint and body. Null: not of one, or of one that an earlier release took.</summary>
+    public string? Fingerprint { get; init; }
+
+    /// <summary>Of an event: the topic on which its end is told too; null: on that of all results alone.</summary>
+    public string? ReplyTo { get; init; }
+
+    /// <summary>Whether that was done.</summary>
+    public bool Replied { get; init; }
+
+    /// <summary>Whether its output is told there while it is made.</summary>
+    public bool Deltas { get; init; }
 }
 
 /// <summary>The message that asked for a request.</summary>

@@ -1,10 +1,10 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Serverless.Contracts;
 using Serverless.Errors;
+using Serverless.Gateway.Admission;
 using Serverless.Gateway.OpenAI;
 using Serverless.Hosting.MassTransit;
 using Serverless.Requests;
@@ -42,7 +42,7 @@ internal sealed record AskedInference(RequestId Id, string Name, ApiEndpoint End
     }
 
     /// <summary>Hash of what is asked for.</summary>
-    public string Fingerprint() => Convert.ToHexStringLower(SHA256.HashData((byte[])[.. Encoding.UTF8.GetBytes(Endpoint.Name.Value), 0, .. Body]));
+    public string Fingerprint() => Call.FingerprintOf(Endpoint.Name, Body);
 
     /// <summary>What the same name would be called at the other endpoints.</summary>
     public IEnumerable<RequestId> IdsOfOtherEndpoints() => ApiEndpoint.All.Where(row => row != Endpoint).Select(row => IdOf(row, Name));
@@ -93,6 +93,5 @@ internal sealed record AskedInference(RequestId Id, string Name, ApiEndpoint End
 }
 
 /// <summary>What messages carry beside bodies, without reflection.</summary>
-[JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(IReadOnlyDictionary<string, string>))]
 internal sealed partial class MessageJson : JsonSerializerContext;

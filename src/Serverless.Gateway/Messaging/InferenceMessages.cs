@@ -19,7 +19,7 @@ internal sealed partial class InferenceMessages(
 {
     private readonly Lane _highest = Lanes.TryParse(options.Value.HighestLane, out var lane) ? lane : Lane.Interactive;
 
-    public async Task<MessageVerdict> SubmitAsync(ReceivedMessage<SubmitInference> received, CancellationToken cancellationToken)
+    public async Task<BrokerVerdict> SubmitAsync(ReceivedMessage<SubmitInference> received, CancellationToken cancellationToken)
     {
         AskedInference? asked = null;
         try
@@ -32,7 +32,7 @@ internal sealed partial class InferenceMessages(
             if (received.Message.WantDeltas) await replies.FollowAsync(record.Id, received.Message, cancellationToken);
             if (received.Message.ReplyWithId) await replies.AcceptAsync(received, record, cancellationToken);
             if (record.HasEnded) await replies.EndAsync(record, MessageReplies.ReplyOf(received), cancellationToken);
-            return MessageVerdict.Done;
+            return BrokerVerdict.Done;
         }
         catch (ServingException exception)
         {
@@ -40,7 +40,7 @@ internal sealed partial class InferenceMessages(
         }
     }
 
-    public async Task<MessageVerdict> CancelAsync(ReceivedMessage<CancelInference> received, CancellationToken cancellationToken)
+    public async Task<BrokerVerdict> CancelAsync(ReceivedMessage<CancelInference> received, CancellationToken cancellationToken)
     {
         var (named, waits) = (received.Message, received is { RequestId: not null, ResponseAddress: not null });
         var ids = named.InferenceId is { Length: > 0 } id ? [new RequestId(id)] : AskedInference.IdsOf(named.IdempotencyKey, named.SubmitMessageId).ToArray();
@@ -55,7 +55,7 @@ internal sealed partial class InferenceMessages(
                 LogCancelled(record.Id, RequestObject.Word(record.Status), named.Reason ?? "no reason was given");
                 var reply = new MessageReply { RequestId = received.RequestId, ConversationId = received.ConversationId, ResultAddress = received.ResponseAddress?.OriginalString, FaultAddress = received.ResponseAddress?.OriginalString };
                 if (waits) await replies.EndAsync(record, reply, cancellationToken);
-                return MessageVerdict.Done;
+                return BrokerVerdict.Done;
             }
             catch (ServingException exception) when (exception.Fault.Error == ServingError.RequestNotFound)
             {
@@ -65,15 +65,15 @@ internal sealed partial class InferenceMessages(
         if (waits)
         {
             await replies.RefuseAsync(received, fault, cancellationToken);
-            return MessageVerdict.Done;
+            return BrokerVerdict.Done;
         }
 
         // What it cancels may be behind it, waiting for room: nobody waits for this one, so it comes again as long as that may.
-        if (ids.Length > 0 && !received.IsLastTry) return MessageVerdict.Later(fault);
-        return ids.Length == 0 ? MessageVerdict.Refused(fault) : MessageVerdict.Done;
+        if (ids.Length > 0 && !received.IsLastTry) return BrokerVerdict.Later(fault);
+        return ids.Length == 0 ? BrokerVerdict.Refused(fault) : BrokerVerdict.Done;
     }
 
-    public Task<MessageVerdict> FollowAsync(ReceivedMessage<FollowInference> received, CancellationToken cancellationToken) => streams.SendAsync(received.Message, cancellationToken);
+    public Task<BrokerVerdict> FollowAsync(ReceivedMessage<FollowInference> received, CancellationToken cancellationToken) => streams.SendAsync(received.Message, cancellationToken);
 
     /// <summary>Its record, once its promise is on disk.</summary>
     private async Task<RequestRecord> TakeAsync(ReceivedMessage<SubmitInference> received, AskedInference asked, CancellationToken cancellationToken)
@@ -120,9 +120,9 @@ internal sealed partial class InferenceMessages(
     }
 
     /// <summary>What passes is tried again, for as long as it may be; what does not is told, and put away where nobody waits to hear it.</summary>
-    private async Task<MessageVerdict> RefuseAsync(ReceivedMessage<SubmitInference> received, AskedInference? asked, ServingFault fault, CancellationToken cancellationToken)
+    private async Task<BrokerVerdict> RefuseAsync(ReceivedMessage<SubmitInference> received, AskedInference? asked, ServingFault fault, CancellationToken cancellationToken)
     {
-        if (ServingErrors.Row(fault.Error).Broker == BrokerAnswer.Retry && !received.IsLastTry) return MessageVerdict.Later(fault);
+        if (ServingErrors.Row(fault.Error).Broker == BrokerAnswer.Retry && !received.IsLastTry) return BrokerVerdict.Later(fault);
 
         try
         {
@@ -132,9 +132,9 @@ internal sealed partial class InferenceMessages(
                 switch (await records.IsHeldAsync(asked.Id, cancellationToken))
                 {
                     case true:
-                        return MessageVerdict.Done;
+                        return BrokerVerdict.Done;
                     case null when !received.IsLastTry:
-                        return MessageVerdict.Later(fault);
+                        return BrokerVerdict.Later(fault);
                     case null:
                         await records.GiveUpAsync(asked.Id, fault, cancellationToken);
                         break;
@@ -147,13 +147,13 @@ internal sealed partial class InferenceMessages(
         }
         catch (ServingException exception)
         {
-            return MessageVerdict.Later(exception.Fault);
+            return BrokerVerdict.Later(exception.Fault);
         }
 
-        if (received is not { RequestId: not null, ResponseAddress: not null }) return MessageVerdict.Refused(fault);
+        if (received is not { RequestId: not null, ResponseAddress: not null }) return BrokerVerdict.Refused(fault);
 
         LogRefused(received.MessageId, fault.Error, fault.Message);
-        return MessageVerdict.Done;
+        return BrokerVerdict.Done;
     }
 
     [LoggerMessage(LogLevel.Debug, "Took {Request} of {Name}.")]

@@ -83,7 +83,7 @@ internal sealed class MessageReplies(IMessageSender sender, IOptions<MassTransit
         {
             InferenceId = id?.Value ?? "",
             CorrelationId = received.Message.CorrelationId,
-            Code = CodeOf(fault),
+            Code = ServingErrors.WordOf(fault),
             Message = fault.Message,
             Param = fault.Param,
             Retryable = ServingErrors.Row(fault.Error).Broker == BrokerAnswer.Retry,
@@ -96,7 +96,7 @@ internal sealed class MessageReplies(IMessageSender sender, IOptions<MassTransit
     /// <summary>It could not be cancelled.</summary>
     public Task RefuseAsync(ReceivedMessage<CancelInference> received, ServingFault fault, CancellationToken cancellationToken) => sender.SendAsync(
         received.ResponseAddress,
-        new InferenceFailed { InferenceId = received.Message.InferenceId ?? "", Code = CodeOf(fault), Message = fault.Message, Param = fault.Param },
+        new InferenceFailed { InferenceId = received.Message.InferenceId ?? "", Code = ServingErrors.WordOf(fault), Message = fault.Message, Param = fault.Param },
         Names($"{received.MessageId}", "not cancelled", received.RequestId, received.ConversationId, null, received.TraceParent),
         cancellationToken);
 
@@ -108,9 +108,6 @@ internal sealed class MessageReplies(IMessageSender sender, IOptions<MassTransit
 
     /// <summary>A message's id, made of what it says.</summary>
     public static Guid NameOf(string of, string kind, Guid? requestId) => new(SHA256.HashData(Encoding.UTF8.GetBytes($"{of}\n{kind}\n{requestId:N}")).AsSpan(0, 16));
-
-    /// <summary>The table's code; a word also where OpenAI has none.</summary>
-    public static string CodeOf(ServingFault fault) => fault.Code ?? ServingErrors.Row(fault.Error).Code ?? "invalid_request";
 
     private static MessageNames Names(string of, string kind, Guid? requestId, Guid? conversationId, Guid? correlationId, string? trace) =>
         new(NameOf(of, kind, requestId)) { RequestId = requestId, ConversationId = conversationId, CorrelationId = correlationId, TraceParent = trace };
@@ -152,7 +149,7 @@ internal sealed class MessageReplies(IMessageSender sender, IOptions<MassTransit
         {
             InferenceId = ended.Id,
             CorrelationId = correlationId,
-            Code = isCancelled ? CodeOf(RequestFaults.Cancelled) : ended.Error?.GetProperty("code").GetString() ?? "invalid_request",
+            Code = isCancelled ? ServingErrors.WordOf(RequestFaults.Cancelled) : ended.Error?.GetProperty("code").GetString() ?? "invalid_request",
             Message = isCancelled ? RequestFaults.Cancelled.Message : ended.Error?.GetProperty("message").GetString() ?? "",
             Param = isCancelled ? null : ended.Error?.GetProperty("param").GetString(),
             Retryable = !isCancelled && ended.Error is not null && ended.FailedAs is not null && ended.MayPass,

@@ -1,4 +1,5 @@
 using Serverless.Contracts;
+using Serverless.Errors;
 
 namespace Serverless.Hosting.MassTransit;
 
@@ -6,13 +7,13 @@ namespace Serverless.Hosting.MassTransit;
 public interface IInferenceMessages
 {
     /// <summary>Takes an inference.</summary>
-    Task<MessageVerdict> SubmitAsync(ReceivedMessage<SubmitInference> received, CancellationToken cancellationToken);
+    Task<BrokerVerdict> SubmitAsync(ReceivedMessage<SubmitInference> received, CancellationToken cancellationToken);
 
     /// <summary>Cancels one.</summary>
-    Task<MessageVerdict> CancelAsync(ReceivedMessage<CancelInference> received, CancellationToken cancellationToken);
+    Task<BrokerVerdict> CancelAsync(ReceivedMessage<CancelInference> received, CancellationToken cancellationToken);
 
     /// <summary>Sends the deltas of one, to its end or until it must be handed on.</summary>
-    Task<MessageVerdict> FollowAsync(ReceivedMessage<FollowInference> received, CancellationToken cancellationToken);
+    Task<BrokerVerdict> FollowAsync(ReceivedMessage<FollowInference> received, CancellationToken cancellationToken);
 }
 
 /// <summary>Among gateways: send the deltas of this inference. It lies in the broker until they are sent, so a lost gateway's streams go on from another. Fields are only ever added.</summary>

@@ -19,7 +19,7 @@ internal sealed partial class MessageReceiver(IOptions<MassTransitOptions> optio
     /// <summary>Of a message that came again: when it came first, in Unix milliseconds.</summary>
     public const string FirstTriedHeader = "serverless-first-tried";
 
-    public async Task ReceiveAsync<T>(ConsumeContext<T> context, Func<ReceivedMessage<T>, CancellationToken, Task<MessageVerdict>> handle)
+    public async Task ReceiveAsync<T>(ConsumeContext<T> context, Func<ReceivedMessage<T>, CancellationToken, Task<BrokerVerdict>> handle)
         where T : class
     {
         var first = FirstTried(context) ?? time.GetUtcNow();
@@ -29,7 +29,7 @@ internal sealed partial class MessageReceiver(IOptions<MassTransitOptions> optio
         try
         {
             var verdict = await HandleAsync(context, isLastTry, handle);
-            if (verdict.Answer == BrokerAnswer.Retry && isLastTry) verdict = MessageVerdict.Refused(verdict.Fault!);
+            if (verdict.Answer == BrokerAnswer.Retry && isLastTry) verdict = BrokerVerdict.Refused(verdict.Fault!);
             if (verdict.Answer == BrokerAnswer.Retry)
             {
                 LogRetried(typeof(T).Name, context.MessageId, verdict.Fault!.Error, verdict.Fault.Message);
@@ -49,7 +49,7 @@ internal sealed partial class MessageReceiver(IOptions<MassTransitOptions> optio
         }
     }
 
-    private async Task<MessageVerdict> HandleAsync<T>(ConsumeContext<T> context, bool isLastTry, Func<ReceivedMessage<T>, CancellationToken, Task<MessageVerdict>> handle)
+    private async Task<BrokerVerdict> HandleAsync<T>(ConsumeContext<T> context, bool isLastTry, Func<ReceivedMessage<T>, CancellationToken, Task<BrokerVerdict>> handle)
         where T : class
     {
         var received = new ReceivedMessage<T>
@@ -69,12 +69,12 @@ internal sealed partial class MessageReceiver(IOptions<MassTransitOptions> optio
         }
         catch (ServingException exception)
         {
-            return MessageVerdict.Later(exception.Fault); // whoever handles it says what is refused for good
+            return BrokerVerdict.Later(exception.Fault); // whoever handles it says what is refused for good
         }
         catch (Exception exception) when (!context.CancellationToken.IsCancellationRequested)
         {
             LogFailed(exception, typeof(T).Name, context.MessageId);
-            return MessageVerdict.Later(new ServingFault(ServingError.Internal, "The gateway failed on it."));
+            return BrokerVerdict.Later(new ServingFault(ServingError.Internal, "The gateway failed on it."));
         }
     }
 
@@ -125,7 +125,7 @@ internal sealed partial class MessageReceiver(IOptions<MassTransitOptions> optio
 }
 
 /// <summary>How MassTransit is told that a message is put away; its text is the reason that stands beside the message.</summary>
-internal sealed class MessageRefusedException(ServingFault fault) : Exception($"{ServingErrors.Row(fault.Error).Code ?? "invalid_request"}: {fault.Message}");
+internal sealed class MessageRefusedException(ServingFault fault) : Exception($"{ServingErrors.WordOf(fault)}: {fault.Message}");
 
 internal sealed class SubmitInferenceConsumer(IInferenceMessages messages, MessageReceiver receiver) : IConsumer<SubmitInference>
 {

@@ -36,6 +36,7 @@ public sealed partial class PageTests
         {
             ["docs/requests.md"] = ["bash", "python", "csharp"], // RequestSnippetTests run these as they stand
             ["docs/messaging.md"] = ["csharp"], // MessagingPageTests find each line in the sample, whose commands are run
+            ["src/Serverless.Contracts/README.md"] = ["csharp"], // and each of these in ContractsReadmeTests
         };
         foreach (var page in DocumentedCommand.Pages(Repository.Root))
         {

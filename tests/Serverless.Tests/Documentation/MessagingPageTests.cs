@@ -15,6 +15,15 @@ public sealed class MessagingPageTests
         shown.Where(line => !sample.Contains(line.Trim())).ShouldBeEmpty();
     }
 
+    [Fact]
+    public void What_the_packages_README_shows_is_run_by_a_test()
+    {
+        var run = File.ReadAllLines(Path.Combine(Repository.Root, "tests/Serverless.FunctionalTests/Messaging/ContractsReadmeTests.cs")).Select(line => line.Trim()).ToHashSet(StringComparer.Ordinal);
+        var shown = File.ReadAllText(Path.Combine(Repository.Root, "src/Serverless.Contracts/README.md")).Split("```csharp\n")[1].Split("```")[0].Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+        shown.Where(line => !run.Contains(line.Trim())).ShouldBeEmpty();
+    }
+
     /// <summary>A service that was built against another package must be able to leave a field out and to read what it does not know.</summary>
     [Fact]
     public void Contracts_are_records_without_a_required_field()

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Serverless.Gateway.Messaging;
+namespace Serverless.Gateway.Admission;
 
 /// <summary>The field <c>model</c> of a body, set without touching anything else of it.</summary>
 internal static class ModelField
@@ -8,7 +8,7 @@ internal static class ModelField
     /// <summary>The body with that model; as it came where it is no object: admission says what is wrong with it.</summary>
     public static byte[] Set(byte[] body, string model)
     {
-        var value = JsonSerializer.SerializeToUtf8Bytes(model, MessageJson.Default.String);
+        var value = JsonSerializer.SerializeToUtf8Bytes(model, EchoJson.Default.String);
         try
         {
             var reader = new Utf8JsonReader(body);

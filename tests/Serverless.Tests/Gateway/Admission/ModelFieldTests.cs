@@ -1,8 +1,8 @@
 using System.Text;
-using Serverless.Gateway.Messaging;
+using Serverless.Gateway.Admission;
 using Shouldly;
 
-namespace Serverless.Tests.Gateway.Messaging;
+namespace Serverless.Tests.Gateway.Admission;
 
 public sealed class ModelFieldTests
 {

@@ -1,10 +1,9 @@
 using System.Buffers;
 using System.Text;
-using Serverless.Contracts;
 using Serverless.Gateway.OpenAI;
 using Serverless.Requests;
 
-namespace Serverless.Gateway.Messaging;
+namespace Serverless.Gateway.Deltas;
 
 /// <summary>The output of a request as deltas: the parts that its stream over HTTP has. The parts of an event of the log are always the same. Not thread-safe; one a stream.</summary>
 internal sealed class DeltaWriter : IDisposable
@@ -13,7 +12,7 @@ internal sealed class DeltaWriter : IDisposable
     private readonly AnswerShape _shape;
     private readonly AnswerWriter _writer;
     private readonly Choices _choices;
-    private readonly List<InferenceDelta> _made = [];
+    private readonly List<OutputDelta> _made = [];
 
     public DeltaWriter(AnswerShape shape)
     {
@@ -40,9 +39,9 @@ internal sealed class DeltaWriter : IDisposable
     }
 
     /// <summary>What was made since the last time.</summary>
-    public IReadOnlyList<InferenceDelta> Take()
+    public IReadOnlyList<OutputDelta> Take()
     {
-        InferenceDelta[] made = [.. _made];
+        OutputDelta[] made = [.. _made];
         _made.Clear();
         return made;
     }
@@ -81,7 +80,7 @@ internal sealed class DeltaWriter : IDisposable
 
     private void Add(int choice, string text)
     {
-        _made.Add(new InferenceDelta { Choice = choice, Text = text, Body = Encoding.UTF8.GetString(_json.WrittenSpan) });
+        _made.Add(new OutputDelta { Choice = choice, Text = text, Body = Encoding.UTF8.GetString(_json.WrittenSpan) });
         _json.ResetWrittenCount();
     }
 }
