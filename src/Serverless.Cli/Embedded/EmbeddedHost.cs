@@ -34,7 +34,7 @@ internal static class EmbeddedHost
     /// <exception cref="ToolException">Settings are faulty; the message tells them all, each with its key and value.</exception>
     public static WebApplication Build(EmbeddedOptions options, Action<WebApplicationBuilder>? configure = null)
     {
-        IConfiguration? settings = null;
+        ConfigurationManager? settings = null;
         try
         {
             return GatewayHost.Build(

@@ -39,7 +39,7 @@ internal sealed class ChaosResults(ChaosLedger ledger) : IEventHandler
         if (_ends.GetOrAdd(cloudEvent.Id, cloudEvent.Type) is { } before && before != cloudEvent.Type) ledger.Violate(0, ChaosKind.Event, $"{cloudEvent.Id} ended twice: {before} and {cloudEvent.Type}");
         var request = JsonNode.Parse(cloudEvent.Data.Span)!;
         if (request["event"]?["id"]?.GetValue<string>() is { } id) _awaited.GetOrAdd(id, _ => New()).TrySetResult(request);
-        return ValueTask.FromResult(BrokerAnswer.Acknowledge);
+        return ValueTask.FromResult(BrokerVerdict.Done);
     }
 
     private static TaskCompletionSource<JsonNode> New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
