@@ -10,7 +10,7 @@ public sealed class CallbackOptions
     public const string Section = "Gateway:Callbacks";
 
     /// <summary>Hosts that may be called: a name, <c>*.</c> and a domain for all below it, or <c>*</c> for any. Default: none, so callbacks are refused.</summary>
-    public string[]? AllowedHosts { get; set; }
+    public string?[]? AllowedHosts { get; set; }
 
     /// <summary>Signing secret of each organization, <c>whsec_…</c>; two with a space between while one replaces the other. <c>*</c> is for all that have none of their own. Default: none.</summary>
     public Dictionary<string, string>? Secrets { get; set; }
@@ -47,7 +47,7 @@ public sealed class CallbackOptions
             ArgumentNullException.ThrowIfNull(options);
             foreach (var host in options.AllowedHosts ?? [])
             {
-                var plain = host.StartsWith("*.", StringComparison.Ordinal) ? host[2..] : host;
+                var plain = host?.StartsWith("*.", StringComparison.Ordinal) == true ? host[2..] : host;
                 if (host != "*" && Uri.CheckHostName(plain) == UriHostNameType.Unknown)
                     return ValidateOptionsResult.Fail($"{Section}:{nameof(AllowedHosts)} has '{host}'; it must be a host name such as 'hooks.example.com', '*.example.com' for all below one, or '*' for any.");
             }

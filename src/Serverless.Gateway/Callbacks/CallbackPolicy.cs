@@ -28,7 +28,7 @@ internal sealed class CallbackPolicy(IOptions<CallbackOptions> options)
         if (!set.AreOn) return $"this gateway makes no callbacks ({CallbackOptions.Section}:{nameof(set.AllowedHosts)})";
         if (url.Scheme != Uri.UriSchemeHttps && !(set.AllowHttp && url.Scheme == Uri.UriSchemeHttp)) return "it must begin with https://";
         if (url.UserInfo.Length > 0 || url.Fragment.Length > 0) return "it has a user or a fragment; leave them out";
-        if (!set.AllowedHosts!.Any(pattern => Matches(pattern, url.IdnHost))) return $"its host is not among those that may be called ({CallbackOptions.Section}:{nameof(set.AllowedHosts)})";
+        if (!set.AllowedHosts!.Any(pattern => Matches(pattern!, url.IdnHost))) return $"its host is not among those that may be called ({CallbackOptions.Section}:{nameof(set.AllowedHosts)})";
         if (!set.AllowPrivateAddresses && IPAddress.TryParse(url.IdnHost, out var address) && !PublicAddresses.Contains(address)) return $"{address} is no public address ({CallbackOptions.Section}:{nameof(set.AllowPrivateAddresses)})";
         return SecretsOf(organization).Count == 0 ? $"organization '{organization}' has no signing secret ({CallbackOptions.Section}:{nameof(set.Secrets)}:{organization})" : null;
     }

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace Serverless.Hosting.Webhooks;
 
 /// <summary>Which addresses are of the public internet: what a stranger names may be called only there, or it would reach what this machine alone can.</summary>
-/// <remarks>IANA's special-purpose registries (RFC 6890 and its updates), of IPv6 all but global unicast. Addresses that carry another one (mapped, 6to4, Teredo, NAT64) are none.</remarks>
+/// <remarks>IANA's special-purpose registries (RFC 6890 and its updates), of IPv6 all but global unicast. A mapped address is what it maps; those that carry another one for a gateway on the way (6to4, Teredo, NAT64) are none.</remarks>
 public static class PublicAddresses
 {
     private static readonly IPNetwork[] Special =
@@ -22,6 +22,7 @@ public static class PublicAddresses
     public static bool Contains(IPAddress address)
     {
         ArgumentNullException.ThrowIfNull(address);
+        if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
         return (address.AddressFamily == AddressFamily.InterNetwork || GlobalUnicast.Contains(address)) && !Special.Any(network => network.Contains(address));
     }
 }

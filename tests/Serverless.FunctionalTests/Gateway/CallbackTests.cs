@@ -97,7 +97,7 @@ public sealed class CallbackTests
     [InlineData("*", "[::1]", "respond-async", "no public address")]
     public async Task By_itself_no_callback_is_made_and_none_to_where_only_this_machine_gets(string? allowed, string host, string prefer, string reason)
     {
-        await using var gateway = await GatewayUnderTest.StartAsync(new() { ["Gateway:Callbacks:AllowedHosts:0"] = allowed, ["Gateway:Callbacks:Secrets:*"] = CallbackReceiver.Secret });
+        await using var gateway = await GatewayUnderTest.StartAsync(allowed is null ? [] : new() { ["Gateway:Callbacks:AllowedHosts:0"] = allowed, ["Gateway:Callbacks:Secrets:*"] = CallbackReceiver.Secret });
 
         using var answer = await gateway.PostAsync(Chat, Body, ("Prefer", prefer), ("X-Callback-Url", $"https://{host}/"));
 
@@ -108,7 +108,7 @@ public sealed class CallbackTests
     [Fact]
     public async Task Without_a_secret_nothing_is_signed_so_nothing_is_taken()
     {
-        await using var gateway = await GatewayUnderTest.StartAsync(new(Settings) { ["Gateway:Callbacks:Secrets:*"] = null, ["Gateway:Callbacks:Secrets:other"] = CallbackReceiver.Secret });
+        await using var gateway = await GatewayUnderTest.StartAsync(new(Settings.Where(setting => setting.Key != "Gateway:Callbacks:Secrets:*")) { ["Gateway:Callbacks:Secrets:other"] = CallbackReceiver.Secret });
 
         using var answer = await gateway.PostAsync(Chat, Body, ("Prefer", "respond-async"), ("X-Callback-Url", "http://127.0.0.1/"));
 

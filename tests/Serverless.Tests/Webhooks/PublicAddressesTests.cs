@@ -17,6 +17,7 @@ public sealed class PublicAddressesTests
     [InlineData("223.255.255.255")]
     [InlineData("2606:4700:4700::1111")]
     [InlineData("2a00:1450:4001::200e")]
+    [InlineData("::ffff:1.1.1.1")] // the same as the first
     public void What_everybody_can_reach_is_public(string address) => PublicAddresses.Contains(IPAddress.Parse(address)).ShouldBeTrue();
 
     [Theory]
@@ -35,7 +36,6 @@ public sealed class PublicAddressesTests
     [InlineData("::")]
     [InlineData("::1")]
     [InlineData("::ffff:127.0.0.1")] // another address within one
-    [InlineData("::ffff:1.1.1.1")]
     [InlineData("64:ff9b::a9fe:a9fe")]
     [InlineData("2002:7f00:1::")]
     [InlineData("2001:0:7f00:1::")]
