@@ -6,6 +6,7 @@ using Microsoft.Extensions.Options;
 using Serverless.Events;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
+using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.Files;
 using Serverless.Gateway.Deltas;
 using Serverless.Gateway.Inbound;
@@ -16,6 +17,7 @@ using Serverless.Gateway.Routes;
 using Serverless.Gateway.Streaming;
 using Serverless.Gateway.Telemetry;
 using Serverless.Gateway.Waiting;
+using Serverless.Hosting.Webhooks;
 using Serverless.Leases;
 using Serverless.Requests;
 using Serverless.Tenancy;
@@ -26,7 +28,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class GatewayServices
 {
     /// <summary>
-    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c> and <c>:Events</c>, and from <c>Files</c>. The host brings the ports:
+    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c>, <c>:Events</c> and <c>:Callbacks</c>, and from <c>Files</c>. The host brings the ports:
     /// catalogue, token counter, queue, log, leases, documents, events, demand, capacity and scale journal; and, if keys are asked for, their source.
     /// </summary>
     public static IServiceCollection AddGateway(this IServiceCollection services)
@@ -41,7 +43,9 @@ public static class GatewayServices
             .AddValidated<HoldingOptions, HoldingOptions.Validator>(HoldingOptions.Section)
             .AddValidated<PromiseOptions, PromiseOptions.Validator>(PromiseOptions.Section)
             .AddValidated<WaitOptions, WaitOptions.Validator>(WaitOptions.Section)
-            .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section);
+            .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section)
+            .AddValidated<CallbackOptions, CallbackRanges>(CallbackOptions.Section);
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<CallbackOptions>, CallbackOptions.ValueValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AdmissionOptions>, AdmissionOptions.BetweenValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AccessOptions>, AccessOptions.UrlValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EventOptions>, EventOptions.ValueValidator>());
@@ -55,7 +59,7 @@ public static class GatewayServices
         services.TryAddSingleton<WaitNotice>();
         services.TryAddSingleton<PoolsBody>();
         services.TryAddSingleton<ShutdownGate>();
-        return services.AddDoors().AddRequests().AddPromises().AddFileFace().AddKestrelLimits().AddOperatorsPort().AddDrain();
+        return services.AddDoors().AddRequests().AddPromises().AddCallbacks().AddFileFace().AddKestrelLimits().AddOperatorsPort().AddDrain();
     }
 
     /// <summary>Delivers events within the process, where no broker does: what other parts publish on <c>serverless.requests</c> is served, results can be subscribed to.</summary>
@@ -105,6 +109,24 @@ public static class GatewayServices
         services.TryAddSingleton<EventRecords>();
         services.TryAddSingleton<ConversationOrder>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());
+        return services;
+    }
+
+    /// <summary>Calls to clients when what an id promised has ended. After the promises: a callback tells what is kept.</summary>
+    private static IServiceCollection AddCallbacks(this IServiceCollection services)
+    {
+        services.TryAddSingleton<CallbackPolicy>();
+        services.TryAddSingleton<CallbackOutbox>();
+        services.TryAddSingleton<CallbackMetrics>();
+        services.TryAddSingleton<CallbackCaller>();
+        services.TryAddSingleton(provider =>
+        {
+            var options = provider.GetRequiredService<IOptions<CallbackOptions>>().Value;
+            return new WebhookSender(new WebhookLimits(options.Timeout, options.AllowPrivateAddresses), provider.GetRequiredService<TimeProvider>());
+        });
+        services.TryAddSingleton<CallbackDelivery>();
+        services.AddHostedService(provider => provider.GetRequiredService<CallbackDelivery>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, CallbackObserver>());
         return services;
     }
 
