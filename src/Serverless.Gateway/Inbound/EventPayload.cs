@@ -43,6 +43,9 @@ internal sealed record EventPayload
     /// <summary>Whether its output is told there while it is made.</summary>
     public bool Deltas { get; init; }
 
+    /// <summary>Whom to call when it has ended, as it came; null: nobody.</summary>
+    public string? Callback { get; init; }
+
     /// <exception cref="ServingException">It is not that.</exception>
     public static EventPayload Parse(ReadOnlyMemory<byte> data)
     {
@@ -72,6 +75,7 @@ internal sealed record EventPayload
                 Conversation = Text(root, "conversation") is { } conversation ? ReadConversation(conversation) : null,
                 ReplyTo = replyTo,
                 Deltas = deltas,
+                Callback = Text(root, "callback"),
             };
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException) // the second: a text that is no Unicode

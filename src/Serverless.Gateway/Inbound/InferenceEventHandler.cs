@@ -3,6 +3,7 @@ using Microsoft.Extensions.Options;
 using Serverless.Errors;
 using Serverless.Events;
 using Serverless.Gateway.Admission;
+using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Outbound;
 using Serverless.Gateway.Requests;
@@ -15,7 +16,7 @@ namespace Serverless.Gateway.Inbound;
 /// made of the event's source and id, so an event that comes again is the same request. Its result is an event too. Thread-safe.
 /// </summary>
 internal sealed partial class InferenceEventHandler(
-    RequestService requests, EventRecords records, EventStreams streams, ConversationOrder order, IOptions<EventOptions> options, TimeProvider time, ILogger<InferenceEventHandler> logger)
+    RequestService requests, EventRecords records, EventStreams streams, CallbackPolicy callbacks, ConversationOrder order, IOptions<EventOptions> options, TimeProvider time, ILogger<InferenceEventHandler> logger)
     : IEventHandler
 {
     private readonly Lane _highest = AskedByEvent.HighestLane(options.Value);
@@ -59,6 +60,7 @@ internal sealed partial class InferenceEventHandler(
                 Timeout = asked.TimeoutAt(time.GetUtcNow()),
                 Conversation = asked.Payload.Conversation,
                 PromiseAfter = TimeSpan.Zero,
+                Callback = asked.Payload.Callback is { } url ? callbacks.Read(url, asked.Owner.Organization, "callback") : null,
                 Origin = asked.Origin,
                 Metadata = asked.Payload.Metadata,
             };

@@ -26,8 +26,9 @@ public sealed class DaprRequestsTests(DaprRequestsTests.Run run) : IClassFixture
         var ends = new Dictionary<string, (int Times, string Text)>(StringComparer.Ordinal);
         while (texts.Count < Streams || texts.Values.Any(stream => !stream.Whole) || ends.Count < Streams || ends.Values.Any(end => end.Times < 2)) // on both topics
         {
-            var told = await run.NextAsync();
+            var told = await NextAsync(() => $"{texts.Count} streams, {texts.Values.Count(stream => stream.Whole)} of them whole; {ends.Count} ends, {ends.Values.Count(end => end.Times > 1)} of them on both topics");
             var data = JsonElement.Parse(told.Data.Span);
+            if (!data.GetProperty("event").GetProperty("id").GetString()!.StartsWith("stream-", StringComparison.Ordinal)) continue; // of the other test
             if (told.Type == Delta)
             {
                 var stream = texts.GetValueOrDefault(told.Subject!, (0, "", false));
@@ -62,7 +63,7 @@ public sealed class DaprRequestsTests(DaprRequestsTests.Run run) : IClassFixture
         var requests = new Dictionary<string, string>(StringComparer.Ordinal);
         while (requests.Count < Events)
         {
-            var told = await run.NextAsync();
+            var told = await NextAsync(() => $"{requests.Count} requests");
             var asked = JsonElement.Parse(told.Data.Span).GetProperty("event").GetProperty("id").GetString()!;
             if (!asked.StartsWith("twice-", StringComparison.Ordinal)) continue;
 
@@ -82,6 +83,18 @@ public sealed class DaprRequestsTests(DaprRequestsTests.Run run) : IClassFixture
         TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         Data = Encoding.UTF8.GetBytes($$$"""{{{{fields}}}"endpoint":"/v1/chat/completions","body":{"model":"sim","messages":[{"role":"user","content":"{{{name}}} {{{number}}}"}],"max_tokens":8} }"""),
     };
+
+    private async Task<CloudEvent> NextAsync(Func<string> came)
+    {
+        try
+        {
+            return await run.NextAsync();
+        }
+        catch (TimeoutException exception)
+        {
+            throw new InvalidOperationException($"Nothing came for a minute; there are {came()}. {run.Output} {await run.RabbitMq.ListQueuesAsync(Token)}", exception);
+        }
+    }
 
     private async Task RestartSidecarAsync()
     {

@@ -83,6 +83,9 @@ public sealed class MalformedEventTests
         new("a deadline that is none", With("\"deadline\":\"soon\""), "invalid_request", "'deadline' is 'soon'", "deadline"),
         new("a deadline that is a number", With("\"deadline\":60"), "invalid_request", "'deadline' must be a text", "deadline"),
         new("a deadline that is over", With("\"deadline\":\"2020-01-01T00:00:00Z\""), "deadline_exceeded", "which is over", "deadline"),
+        new("a callback where none are made", With("\"callback\":\"https://shop.example/hook\""), "invalid_request", "makes no callbacks", "callback"),
+        new("deltas that are a text", With("\"deltas\":\"yes\""), "invalid_request", "'deltas' must be true or false", "deltas"),
+        new("an answer where nothing is published", With("\"replyTo\":\"others.answers\""), "not_permitted", "'replyTo' is 'others.answers'", "replyTo"),
         new("a conversation that is empty", With("\"conversation\":\"\""), "invalid_request", "'conversation' must be a text", "conversation"),
         new("a conversation of 200 characters", With($"\"conversation\":\"{new string('c', 200)}\""), "invalid_request", "has 200 characters", "conversation"),
     ];
