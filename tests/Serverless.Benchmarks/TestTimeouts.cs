@@ -5,6 +5,5 @@ internal static class TestTimeouts
 {
     public static readonly TimeSpan Default = TimeSpan.FromSeconds(60);
 
-    /// <summary>Longest that a program may take to come up.</summary>
     public static readonly TimeSpan Start = TimeSpan.FromMinutes(3);
 }
