@@ -3,9 +3,11 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using Serverless.Batches;
 using Serverless.Events;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
+using Serverless.Gateway.Batches;
 using Serverless.Gateway.Files;
 using Serverless.Gateway.Inbound;
 using Serverless.Gateway.Pools;
@@ -39,7 +41,8 @@ public static class GatewayServices
             .AddValidated<HoldingOptions, HoldingOptions.Validator>(HoldingOptions.Section)
             .AddValidated<PromiseOptions, PromiseOptions.Validator>(PromiseOptions.Section)
             .AddValidated<WaitOptions, WaitOptions.Validator>(WaitOptions.Section)
-            .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section);
+            .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section)
+            .AddValidated<BatchOptions, BatchOptions.Validator>(BatchOptions.Section);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AdmissionOptions>, AdmissionOptions.BetweenValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AccessOptions>, AccessOptions.UrlValidator>());
         services.TryAddSingleton<IApiKeySource, NoApiKeys>();
@@ -52,7 +55,7 @@ public static class GatewayServices
         services.TryAddSingleton<WaitNotice>();
         services.TryAddSingleton<PoolsBody>();
         services.TryAddSingleton<ShutdownGate>();
-        return services.AddDoors().AddRequests().AddPromises().AddFileFace().AddKestrelLimits().AddOperatorsPort().AddDrain();
+        return services.AddDoors().AddRequests().AddPromises().AddFileFace().AddBatchFace().AddKestrelLimits().AddOperatorsPort().AddDrain();
     }
 
     /// <summary>Delivers events within the process, where no broker does: what other parts publish on <c>serverless.requests</c> is served, results can be subscribed to.</summary>
@@ -105,6 +108,19 @@ public static class GatewayServices
         services.TryAddSingleton<FileMetrics>();
         services.TryAddSingleton<FileUploads>();
         services.AddHostedService<FileSweeper>();
+        return services;
+    }
+
+    /// <summary>Batches, their face over HTTP, and who runs them.</summary>
+    private static IServiceCollection AddBatchFace(this IServiceCollection services)
+    {
+        services.TryAddSingleton<BatchDirectory>();
+        services.TryAddSingleton<BatchStore>();
+        services.TryAddSingleton<BatchPlan>();
+        services.TryAddSingleton<LineRunner>();
+        services.TryAddSingleton<BatchParts>();
+        services.TryAddSingleton<BatchCoordinator>();
+        services.AddHostedService(provider => provider.GetRequiredService<BatchCoordinator>());
         return services;
     }
 

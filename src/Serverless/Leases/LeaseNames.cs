@@ -17,6 +17,9 @@ public static class LeaseNames
     /// <summary>The right to sweep the store of files. Holder: the gateway's instance name.</summary>
     public const string FileSweep = "file-sweep";
 
+    /// <summary>The right to run a batch. Holder: the gateway's instance name.</summary>
+    public static string Batch(string id) => "batch/" + id;
+
     /// <summary>Prefix of the leases of all dispatched models.</summary>
     public const string Dispatchers = "dispatcher/";
 
