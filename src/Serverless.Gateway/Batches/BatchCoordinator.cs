@@ -94,11 +94,13 @@ internal sealed partial class BatchCoordinator(BatchParts parts, ILeases leases,
 
     private async Task RunAsync(Batch batch, Lease lease, Running running, CancellationToken cancellationToken)
     {
+        await Task.Yield(); // whoever starts it goes on
         try
         {
             if (batch.Status == BatchStatus.Cancelling || parts.Time.GetUtcNow() >= batch.ExpiresAt) running.End();
             LogRuns(batch.Id, BatchDirectory.Word(batch.Status), batch.Progress.Completed + batch.Progress.Failed, batch.Progress.Total);
-            await new BatchRun(parts, batch, lease.Epoch).RunAsync(running.Given, cancellationToken);
+            using var run = new BatchRun(parts, batch, lease.Epoch);
+            await run.RunAsync(running.Given, cancellationToken);
             LogEnded(batch.Id);
         }
         catch (Exception exception) when (exception is BatchTakenException || cancellationToken.IsCancellationRequested)
@@ -149,7 +151,7 @@ internal sealed partial class BatchCoordinator(BatchParts parts, ILeases leases,
         /// <summary>It is to be brought to its end.</summary>
         public CancellationToken Given => _given.Token;
 
-        public void Start(Func<CancellationToken, Task> run) => Task = Task.Run(() => run(_lost.Token));
+        public void Start(Func<CancellationToken, Task> run) => Task = run(_lost.Token);
 
         public void Extend(TimeSpan left) => _lost.CancelAfter(left > TimeSpan.Zero ? left : TimeSpan.Zero);
 

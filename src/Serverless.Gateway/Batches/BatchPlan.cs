@@ -42,7 +42,7 @@ internal sealed class BatchPlan(FileDirectory files, BatchStore store, IOptions<
 
     private async Task<PlanOutcome> ReadAsync(Batch batch, Stream content, CancellationToken cancellationToken)
     {
-        var writer = new Writer(batch.Id, store);
+        using var writer = new Writer(batch.Id, store);
         var ids = new HashSet<UInt128>();
         List<BatchError> errors = [];
         await foreach (var (number, text) in JsonLines.ReadAsync(content, MaxLineBytes, cancellationToken))
@@ -78,10 +78,10 @@ internal sealed class BatchPlan(FileDirectory files, BatchStore store, IOptions<
     private static UInt128 HashOf(string id) => new(BitConverter.ToUInt64(SHA256.HashData(Encoding.UTF8.GetBytes(id)), 0), BitConverter.ToUInt64(SHA256.HashData(Encoding.UTF8.GetBytes(id)), 8));
 
     /// <summary>Writes the plan piece by piece. Not thread-safe.</summary>
-    private sealed class Writer(string batch, BatchStore store)
+    private sealed class Writer(string batch, BatchStore store) : IDisposable
     {
         private readonly List<int> _pieces = [];
-        private MemoryStream _piece = new();
+        private readonly MemoryStream _piece = new();
         private int _lines;
         private bool _hasSeveral;
 
@@ -114,8 +114,11 @@ internal sealed class BatchPlan(FileDirectory files, BatchStore store, IOptions<
 
             await store.PutPieceAsync(batch, _pieces.Count, _piece, cancellationToken);
             _pieces.Add(Lines - _lines);
-            (_piece, _lines) = (new MemoryStream(), 0);
+            _piece.SetLength(0);
+            _lines = 0;
         }
+
+        public void Dispose() => _piece.Dispose();
     }
 }
 

@@ -3,7 +3,7 @@ using Serverless.Batches;
 namespace Serverless.Gateway.Batches;
 
 /// <summary>Results that are in no segment yet. Not thread-safe.</summary>
-internal sealed class BatchResults
+internal sealed class BatchResults : IDisposable
 {
     private readonly MemoryStream _outputs = new();
     private readonly MemoryStream _faults = new();
@@ -46,6 +46,12 @@ internal sealed class BatchResults
         CachedTokens = progress.CachedTokens + _cached,
         OutputTokens = progress.OutputTokens + _output,
     };
+
+    public void Dispose()
+    {
+        _outputs.Dispose();
+        _faults.Dispose();
+    }
 
     public void Clear()
     {

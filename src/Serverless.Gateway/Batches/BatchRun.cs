@@ -12,7 +12,7 @@ namespace Serverless.Gateway.Batches;
 /// One batch, run by the one gateway that has its lease. What is in the batch's document is so: a line is done once its result stands in a segment that the document names. Whoever takes over goes
 /// on from there; whoever was taken over commits nothing any more, for the document has another epoch. Not thread-safe.
 /// </summary>
-internal sealed class BatchRun(BatchParts parts, Batch batch, long epoch)
+internal sealed class BatchRun(BatchParts parts, Batch batch, long epoch) : IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
@@ -33,6 +33,8 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, long epoch)
         await RetryAsync(async () => await parts.Store.ClearAsync(_batch.Id, cancellationToken), cancellationToken);
         await RetryAsync(async () => await parts.Directory.CloseAsync(_batch.Id, cancellationToken), cancellationToken);
     }
+
+    public void Dispose() => _results.Dispose();
 
     private async Task ValidateAsync(CancellationToken cancellationToken)
     {
@@ -213,7 +215,7 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, long epoch)
             ?? throw new BatchTakenException(),
         cancellationToken);
 
-    private Task RetryAsync(Func<Task> step, CancellationToken cancellationToken) => RetryAsync(
+    private async Task RetryAsync(Func<Task> step, CancellationToken cancellationToken) => _ = await RetryAsync(
         async () =>
         {
             await step();

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using Serverless.Batches;
 using Serverless.Errors;
 using Serverless.Gateway.Admission;
@@ -15,6 +14,9 @@ namespace Serverless.Gateway.Batches;
 /// <summary>Asks for one line of a batch through the request service, in the lane that takes what the others leave, until it is answered or never will be. Thread-safe.</summary>
 internal sealed class LineRunner(RequestService requests, ByteBudget budget, TimeProvider time)
 {
+    /// <summary>An engine may fail on a line so often.</summary>
+    private const int MostFailures = 4;
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
 
@@ -37,7 +39,7 @@ internal sealed class LineRunner(RequestService requests, ByteBudget budget, Tim
                 var (body, usage) = await AskAsync(batch, api, id, line, cancellationToken);
                 return LineResult.Answered(number, Encode(batch, number, line.CustomId, id, 200, body), usage);
             }
-            catch (ServingException exception) when (MayPass(exception.Fault) && time.GetUtcNow() < batch.ExpiresAt)
+            catch (ServingException exception) when (MayPass(exception.Fault, attempt) && time.GetUtcNow() < batch.ExpiresAt)
             {
                 pushedBack();
                 await Task.Delay(backoff.Next(), time, cancellationToken);
@@ -67,8 +69,9 @@ internal sealed class LineRunner(RequestService requests, ByteBudget budget, Tim
         }));
     }
 
-    /// <summary>Whether the same line may fare better in a while: not where the request itself is at fault, nor where its own run failed again and again.</summary>
-    private static bool MayPass(ServingFault fault) => ServingErrors.Row(fault.Error).Broker == BrokerAnswer.Retry && fault.Error != ServingError.Internal;
+    /// <summary>Whether the same line may fare better in a while: not where the request itself is at fault, nor where engines failed on it again and again.</summary>
+    private static bool MayPass(ServingFault fault, int attempt) =>
+        ServingErrors.Row(fault.Error).Broker == BrokerAnswer.Retry && (fault.Error is not (ServingError.Internal or ServingError.EngineFailed) || attempt + 1 < MostFailures);
 
     private static RequestId IdOf(ApiEndpoint api, Batch batch, int number, int attempt) =>
         RequestId.Derive(api.IdPrefix, Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{batch.Id} {number} {batch.Progress.Epoch} {attempt}")));

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 
@@ -8,6 +9,8 @@ public readonly record struct BatchId
 {
     private const string Prefix = "batch_";
     private const int Digits = 32;
+
+    private static readonly SearchValues<char> Hex = SearchValues.Create("0123456789abcdef");
 
     private BatchId(string value) => Value = value;
 
@@ -20,7 +23,7 @@ public readonly record struct BatchId
     /// <summary>Reads one that a client sent.</summary>
     public static bool TryParse([NotNullWhen(true)] string? text, out BatchId id)
     {
-        var isId = text is { Length: 38 } && text.StartsWith(Prefix, StringComparison.Ordinal) && text.AsSpan(Prefix.Length).IndexOfAnyExcept("0123456789abcdef") < 0;
+        var isId = text is { Length: 38 } && text.StartsWith(Prefix, StringComparison.Ordinal) && text.AsSpan(Prefix.Length).IndexOfAnyExcept(Hex) < 0;
         id = isId ? new BatchId(text!) : default;
         return isId;
     }
