@@ -1,8 +1,6 @@
 using System.Net;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using Serverless.Errors;
 using Serverless.Requests;
 using Shouldly;
 
