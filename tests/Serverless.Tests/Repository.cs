@@ -9,6 +9,9 @@ internal static class Repository
 
     public static string Oracle(string name) => Path.Combine(Root, "tests", "data", "oracle", name);
 
+    /// <summary>What lies in the folder beside the clone that sessions and CI share (<c>SERVERLESS_SHARED</c>).</summary>
+    public static string Shared(string name) => Path.Combine(Environment.GetEnvironmentVariable("SERVERLESS_SHARED") ?? Path.Combine(Root, "..", "shared"), name);
+
     private static string Find()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)

@@ -19,9 +19,14 @@ internal sealed class DecisionPublisher(ScalePlans plans, RedisScaleJournal jour
     private async Task PublishAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Interval, time.Aligned());
+        (ModelCatalog? Catalog, long Changes) told = default;
         do
         {
-            foreach (var pool in catalog.Current.Pools)
+            var now = (catalog.Current, plans.Changes);
+            if (now == told) continue; // nothing to look for among a thousand pools
+
+            told = now;
+            foreach (var pool in now.Current.Pools)
             {
                 if (plans.Newest(pool.Name) is not { } latest || ReferenceEquals(_told.GetValueOrDefault(pool.Name), latest)) continue;
 

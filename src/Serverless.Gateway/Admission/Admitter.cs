@@ -100,7 +100,7 @@ internal sealed class Admitter(ICatalogSource catalog, EngineTable engines, ITok
         var (lane, tier) = LaneOf(parsed.ServiceTier, call.HighestLane);
         var now = time.GetUtcNow();
         var (promptTokens, outputTokens) = FitTokens(call, model, parsed, now);
-        BoundOutput(parsed, choices, outputTokens);
+        BoundOutput(parsed, choices, outputTokens, parsed.Echo && parsed.LogProbs ? promptTokens / parsed.Prompts.Count : 0);
 
         var request = new InferenceRequest
         {
@@ -197,15 +197,16 @@ internal sealed class Admitter(ICatalogSource catalog, EngineTable engines, ITok
     }
 
     /// <summary>All of it is kept in the log until the deadline, and for a result in a document.</summary>
-    private void BoundOutput(ParsedBody parsed, int choices, int outputTokens)
+    private void BoundOutput(ParsedBody parsed, int choices, int outputTokens, int echoedTokens)
     {
         var perToken = OutputTokenBytes + (parsed.LogProbs ? LogProbBytes * (1 + parsed.TopLogProbs) : 0);
-        var bytes = (long)choices * outputTokens * perToken;
+        var bytes = (long)choices * (outputTokens + echoedTokens) * perToken;
         if (bytes <= _options.MaxOutputBytes) return;
 
-        var most = _options.MaxOutputBytes / ((long)choices * perToken);
+        var most = (_options.MaxOutputBytes / ((long)choices * perToken)) - echoedTokens;
         var (what, param) = parsed switch
         {
+            _ when most <= 0 && echoedTokens > 0 => ("leave 'echo' or 'logprobs' out", "echo"),
             { OutputCap: null } when most > 0 => ($"give a 'max_tokens' of at most {most}", "max_tokens"),
             { TopLogProbs: > 0 } => ("lower 'top_logprobs', 'n' or 'max_tokens'", "top_logprobs"),
             { ChoicesPerPrompt: > 1 } => ("lower 'n' or 'max_tokens'", "n"),
@@ -213,7 +214,7 @@ internal sealed class Admitter(ICatalogSource catalog, EngineTable engines, ITok
         };
         throw Refused(
             ServingError.InvalidRequest,
-            $"{choices} choices of {outputTokens} tokens{(parsed.LogProbs ? $" with {1 + parsed.TopLogProbs} log-probabilities each" : "")} may be {bytes} bytes of output; the limit is {_options.MaxOutputBytes}: {what}.",
+            $"{choices} choices of {outputTokens} tokens{(echoedTokens > 0 ? $" and {echoedTokens} of the prompt" : "")}{(parsed.LogProbs ? $" with {1 + parsed.TopLogProbs} log-probabilities each" : "")} may be {bytes} bytes of output; the limit is {_options.MaxOutputBytes}: {what}.",
             param);
     }
 

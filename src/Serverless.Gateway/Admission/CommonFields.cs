@@ -40,7 +40,7 @@ internal static class CommonFields
     /// <summary>What engines take beyond OpenAI's fields and ours do not: passed over they would give another answer than was asked for.</summary>
     private static readonly (string Name, FieldReader Read)[] OfEngines =
     [
-        .. FieldReaders.Neutral(EngineFeature.SamplingOfEngines, 1, "repetition_penalty", "length_penalty", "typical_p", "skip_special_tokens", "spaces_between_special_tokens"),
+        .. FieldReaders.Neutral(EngineFeature.SamplingOfEngines, 1, "length_penalty", "skip_special_tokens", "spaces_between_special_tokens"),
         .. FieldReaders.Neutral(
             EngineFeature.SamplingOfEngines, 0, "min_tokens", "use_beam_search", "stop_token_ids", "include_stop_str_in_output", "allowed_token_ids", "bad_words", "prompt_logprobs", "mirostat", "logits_processors", "truncate_prompt_tokens"),
         .. FieldReaders.Neutral(EngineFeature.GuidedOutput, 0, "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar", "json_schema"),
@@ -51,7 +51,7 @@ internal static class CommonFields
     public static FrozenDictionary<string, FieldReader> With(params ReadOnlySpan<(string Name, FieldReader Read)> own)
     {
         var all = new Dictionary<string, FieldReader>(StringComparer.Ordinal);
-        foreach (var (name, read) in (ReadOnlySpan<(string, FieldReader)>)[.. Shared, .. OfEngines, .. own]) all.Add(name, read);
+        foreach (var (name, read) in (ReadOnlySpan<(string, FieldReader)>)[.. Shared, .. SamplingFields.All, .. OfEngines, .. own]) all.Add(name, read);
         return all.ToFrozenDictionary(StringComparer.Ordinal);
     }
 

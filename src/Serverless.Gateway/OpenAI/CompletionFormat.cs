@@ -31,7 +31,7 @@ internal sealed class CompletionFormat : IChoiceFormat
         json.WriteStartObject();
         json.WriteString(Names.Text, chunk.Text);
         json.WriteNumber(Names.Index, choice.Index);
-        if (shape.LogProbs && chunk.LogProbs.Count > 0) WriteLogProbs(json, shape, chunk.LogProbs, choice.Shown);
+        if (shape.LogProbs && chunk.LogProbs.Count > 0) WriteLogProbs(json, shape, chunk.LogProbs, chunk.LogProbs.Count > chunk.TokenIds.Count ? 0 : choice.Shown);
         else json.WriteNull(Names.LogProbs);
         choice.Shown += chunk.Text.Length;
         End(json, null);
@@ -52,7 +52,7 @@ internal sealed class CompletionFormat : IChoiceFormat
         json.WriteStartObject();
         json.WriteString(Names.Text, prompt.Length == 0 ? choice.Text : prompt + choice.Text);
         json.WriteNumber(Names.Index, choice.Index);
-        if (shape.LogProbs) WriteLogProbs(json, shape, choice.LogProbs, prompt.Length);
+        if (shape.LogProbs) WriteLogProbs(json, shape, choice.LogProbs, choice.LogProbs.Count > choice.Tokens ? 0 : prompt.Length);
         else json.WriteNull(Names.LogProbs);
         End(json, choice.Finish ?? FinishReason.Stop);
     }
@@ -67,6 +67,7 @@ internal sealed class CompletionFormat : IChoiceFormat
         json.WriteEndObject();
     }
 
+    /// <summary>Those of the prompt come first where they are there; its first token has none.</summary>
     private static void WriteLogProbs(Utf8JsonWriter json, AnswerShape shape, IReadOnlyList<TokenLogProb> tokens, int offset)
     {
         json.WriteStartObject(Names.LogProbs);
@@ -75,7 +76,12 @@ internal sealed class CompletionFormat : IChoiceFormat
         json.WriteEndArray();
 
         json.WriteStartArray(Names.TokenLogProbs);
-        foreach (var token in tokens) json.WriteNumberValue(LogProbFloor.Clamp(token.LogProb));
+        foreach (var token in tokens)
+        {
+            if (float.IsNaN(token.LogProb)) json.WriteNullValue();
+            else json.WriteNumberValue(LogProbFloor.Clamp(token.LogProb));
+        }
+
         json.WriteEndArray();
 
         WriteTop(json, shape, tokens);
@@ -102,6 +108,12 @@ internal sealed class CompletionFormat : IChoiceFormat
         json.WriteStartArray(Names.TopLogProbs);
         foreach (var token in tokens)
         {
+            if (float.IsNaN(token.LogProb))
+            {
+                json.WriteNullValue();
+                continue;
+            }
+
             json.WriteStartObject();
             foreach (var top in token.Top) json.WriteNumber(Name(top), LogProbFloor.Clamp(top.LogProb));
             json.WriteEndObject();

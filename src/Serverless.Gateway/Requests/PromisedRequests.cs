@@ -23,7 +23,8 @@ internal sealed partial class PromisedRequests(RequestRecords records, IRequestL
     {
         var (request, shape) = (admitted.Request, admitted.Shape);
         var perToken = TokenBytes + (shape.LogProbs ? LogProbBytes * (1 + shape.TopLogProbs) : 0);
-        var bytes = (long)request.Choices * request.MaxOutputTokens * perToken;
+        var echoed = shape.LogProbs && shape.Echo.Count > 0 ? request.PromptTokens / shape.Echo.Count : 0;
+        var bytes = (long)request.Choices * (request.MaxOutputTokens + echoed) * perToken;
         if (bytes <= records.MostBytes) return null;
 
         return new ServingFault(

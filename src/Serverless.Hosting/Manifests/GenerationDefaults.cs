@@ -17,7 +17,7 @@ internal static class GenerationDefaults
         [("general.sampling.temp", "temperature", 2), ("general.sampling.top_p", "top_p", 1), ("general.sampling.top_k", "top_k", int.MaxValue), ("general.sampling.min_p", "min_p", 1)];
 
     /// <summary>The defaults, and what is there and cannot be one; null where all could be taken. A value that no request could have stops no model.</summary>
-    public static (SamplingDefaults Sampling, string? Ignored) Of(string path, GgufFile file)
+    public static (SamplingDefaults Sampling, string? Ignored) Of(string path, GgufFile? file)
     {
         var ignored = new List<string>();
         var config = Config(path, ignored);
@@ -39,11 +39,11 @@ internal static class GenerationDefaults
         return null;
     }
 
-    private static double? InGguf(GgufFile file, string key, List<string> ignored)
+    private static double? InGguf(GgufFile? file, string key, List<string> ignored)
     {
         try
         {
-            return file.Find<double?>(key);
+            return file?.Find<double?>(key);
         }
         catch (GgufException exception)
         {

@@ -1,9 +1,10 @@
 using System.Collections.Concurrent;
 using Serverless.Catalog;
 using Serverless.Hosting.Manifests;
-using Serverless.Inference.Gguf;
+using Serverless.Inference.Models;
 using Serverless.Inference.Templates;
 using Serverless.Inference.Tokenizers;
+using Serverless.Inference.Weights;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.Tokens;
@@ -67,10 +68,10 @@ public sealed class GgufTokenCounter(ICatalogSource? catalog = null) : ITokenCou
     {
         try
         {
-            using var file = GgufFile.Open(path);
-            return new Opened(identity, PromptReader.Load(Tokenizer.Load(file), file.Find<string>("tokenizer.chat_template")), IsRetried: false);
+            var (tokenizer, template) = ModelFiles.ReadPrompting(path);
+            return new Opened(identity, PromptReader.Load(tokenizer, template), IsRetried: false);
         }
-        catch (Exception exception) when (exception is GgufException or TokenizerException or TemplateException or OutOfMemoryException)
+        catch (Exception exception) when (exception is ModelFileException or ModelException or TokenizerException or TemplateException or OutOfMemoryException)
         {
             return new Opened(identity, null, IsRetried: exception is OutOfMemoryException || exception.InnerException is IOException or UnauthorizedAccessException);
         }

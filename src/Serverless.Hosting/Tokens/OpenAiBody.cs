@@ -31,6 +31,9 @@ public sealed record OpenAiBody
     /// <summary>Alternatives with each token; −1: no log-probabilities.</summary>
     public required int TopLogProbs { get; init; }
 
+    /// <summary>Alternatives with each token of the prompt; −1: the prompt's log-probabilities are not asked for.</summary>
+    public required int PromptLogProbs { get; init; }
+
     /// <summary>vLLM's <c>ignore_eos</c>.</summary>
     public required bool IgnoreEnd { get; init; }
 
@@ -60,10 +63,14 @@ public sealed record OpenAiBody
                 MinP = Number(root, "min_p", defaults.MinP ?? 0),
                 PresencePenalty = Number(root, "presence_penalty", defaults.PresencePenalty ?? 0),
                 FrequencyPenalty = Number(root, "frequency_penalty", defaults.FrequencyPenalty ?? 0),
+                TypicalP = Number(root, "typical_p", 1),
+                RepetitionPenalty = Number(root, "repetition_penalty", 1),
+                Dry = Dry(root),
                 LogitBias = Bias(root),
             },
             Stop = Stops(root),
             TopLogProbs = LogProbs(root, kind),
+            PromptLogProbs = kind == EndpointName.Completions && Field(root, "echo") is { ValueKind: JsonValueKind.True } ? LogProbs(root, kind) : -1,
             IgnoreEnd = Field(root, "ignore_eos") is { ValueKind: JsonValueKind.True },
         };
     }
@@ -73,6 +80,20 @@ public sealed record OpenAiBody
 
     private static double Number(JsonElement root, string name, double fallback) =>
         Field(root, name) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : fallback;
+
+    private static DryOptions? Dry(JsonElement root)
+    {
+        if (Number(root, "dry_multiplier", 0) is not (> 0 and var multiplier)) return null;
+
+        var dry = new DryOptions { Multiplier = multiplier };
+        return dry with
+        {
+            Base = Number(root, "dry_base", dry.Base),
+            AllowedLength = (int)Number(root, "dry_allowed_length", dry.AllowedLength),
+            LastTokens = (int)Number(root, "dry_penalty_last_n", dry.LastTokens),
+            Breakers = Field(root, "dry_sequence_breakers") is { ValueKind: JsonValueKind.Array } breakers ? [.. breakers.EnumerateArray().Select(breaker => breaker.GetString() ?? "")] : dry.Breakers,
+        };
+    }
 
     private static List<string> Stops(JsonElement root) => Field(root, "stop") switch
     {

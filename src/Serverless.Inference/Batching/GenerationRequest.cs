@@ -26,6 +26,15 @@ public sealed record GenerationRequest
     /// <summary>Alternatives to report with each token; −1: no log-probabilities at all.</summary>
     public int TopLogProbs { get; init; } = -1;
 
+    /// <summary>Alternatives to report with each token of the prompt; −1: the prompt's probabilities are not asked for. If they are, all of it is run, whatever is cached.</summary>
+    public int PromptLogProbs { get; init; } = -1;
+
     /// <summary>Whether the model's own end is ignored.</summary>
     public bool IgnoreEnd { get; init; }
+
+    /// <summary>Lower lanes are served first, and take room from higher ones.</summary>
+    public int Lane { get; init; }
+
+    /// <summary>After this nobody wants it: of one lane what is due first is served first.</summary>
+    public DateTimeOffset Deadline { get; init; } = DateTimeOffset.MaxValue;
 }

@@ -11,4 +11,11 @@ namespace Serverless.Inference.Batching;
 /// <param name="Top">The most probable tokens at its place, as many as asked for.</param>
 /// <param name="Finish">Set on the last token.</param>
 public readonly record struct GenerationStep(
-    int Position, int Token, string Text, ReadOnlyMemory<byte> HeldBack, float LogProb, IReadOnlyList<TokenProbability> Top, GenerationFinish? Finish);
+    int Position, int Token, string Text, ReadOnlyMemory<byte> HeldBack, float LogProb, IReadOnlyList<TokenProbability> Top, GenerationFinish? Finish)
+{
+    /// <summary>Tokens of the prompt that were in the cache when it began.</summary>
+    public int Cached { get; init; }
+
+    /// <summary>On the first token, where they were asked for: the prompt's tokens with their probabilities; else none.</summary>
+    public IReadOnlyList<ScoredToken> Prompt { get; init; } = [];
+}

@@ -1,4 +1,5 @@
 using Serverless.Inference.Kernels;
+using Serverless.Inference.Models;
 
 namespace Serverless.Inference.Batching;
 
@@ -14,8 +15,11 @@ public sealed record InferenceEngineOptions
     /// <summary>Sequences run at once; more cost memory and time per step. Default: 16.</summary>
     public int MaxSequences { get; init; } = 16;
 
-    /// <summary>Tokens the KV cache holds, over all sequences; memory is taken as they are needed. Default: 16,384.</summary>
+    /// <summary>Tokens the KV cache holds, over all sequences and what is kept of those that ended; memory is taken as they are needed. Default: 16,384.</summary>
     public int KvTokens { get; init; } = 16384;
+
+    /// <summary>How the cache keeps keys and values. Default: as half floats.</summary>
+    public KeyValueFormat KvFormat { get; init; }
 
     /// <summary>Longest sequence; the model's context if 0. Default: 0.</summary>
     public int ContextTokens { get; init; }

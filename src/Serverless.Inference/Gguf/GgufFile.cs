@@ -1,5 +1,5 @@
 using System.Globalization;
-using Microsoft.Win32.SafeHandles;
+using Serverless.Inference.Weights;
 
 namespace Serverless.Inference.Gguf;
 
@@ -23,14 +23,14 @@ public sealed class GgufFile : IDisposable
     private const int MaxArrayBytes = 32 << 20;
 
     private readonly string _path;
-    private readonly SafeFileHandle _handle;
+    private readonly FileBytes _bytes;
     private readonly Dictionary<string, object> _metadata = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GgufTensor> _tensors = new(StringComparer.Ordinal);
 
-    private GgufFile(string path, SafeFileHandle handle, long length) => (_path, _handle, Length) = (path, handle, length);
+    private GgufFile(FileBytes bytes) => (_path, _bytes) = (bytes.Path, bytes);
 
     /// <summary>The file's length in bytes.</summary>
-    public long Length { get; }
+    public long Length => _bytes.Length;
 
     /// <summary>All tensors by name.</summary>
     public IReadOnlyDictionary<string, GgufTensor> Tensors => _tensors;
@@ -42,34 +42,22 @@ public sealed class GgufFile : IDisposable
     /// <exception cref="GgufException">The file is missing, truncated or malformed.</exception>
     public static GgufFile Open(string path)
     {
-        ArgumentException.ThrowIfNullOrEmpty(path);
+        var bytes = FileBytes.Open(path, 24, "GGUF file", static (message, inner) => new GgufException(message, inner));
         try
         {
-            var named = new FileInfo(path);
-            var length = (named.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? named).Length; // asked before it is opened: a pipe would be waited for
-            if (length < 24) throw new GgufException($"'{path}' is no GGUF file: it has {length} bytes, and the header alone takes 24.");
-
-            var handle = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
-            try
-            {
-                var file = new GgufFile(path, handle, length);
-                file.ReadHeader();
-                return file;
-            }
-            catch
-            {
-                handle.Dispose();
-                throw;
-            }
+            var file = new GgufFile(bytes);
+            file.ReadHeader();
+            return file;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        catch
         {
-            throw new GgufException($"'{path}' cannot be opened: {exception.Message}", exception);
+            bytes.Dispose();
+            throw;
         }
     }
 
     /// <summary>Closes the file; its tensors and texts can be read no more.</summary>
-    public void Dispose() => _handle.Dispose();
+    public void Dispose() => _bytes.Dispose();
 
     /// <summary>The tensor of that name.</summary>
     /// <exception cref="GgufException">There is none.</exception>
@@ -112,22 +100,7 @@ public sealed class GgufFile : IDisposable
 
     /// <summary>Fills <paramref name="into"/> with the bytes from <paramref name="offset"/> on, which lie in the file as it was when it was opened.</summary>
     /// <exception cref="GgufException">They are there no longer, or cannot be read.</exception>
-    internal void Read(long offset, Span<byte> into)
-    {
-        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
-        try
-        {
-            for (int read; !into.IsEmpty; into = into[read..], offset += read)
-            {
-                read = RandomAccess.Read(_handle, into, offset);
-                if (read == 0) throw new GgufException(string.Create(CultureInfo.InvariantCulture, $"'{_path}' ends at byte {offset} and had {Length} when it was opened: it is being written anew. Write a new file beside it and rename it over the old one."));
-            }
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new GgufException($"'{_path}' cannot be read: {exception.Message}", exception);
-        }
-    }
+    internal void Read(long offset, Span<byte> into) => _bytes.Read(offset, into);
 
     private static int Alignment(GgufReader reader, Dictionary<string, object> metadata)
     {
@@ -157,15 +130,16 @@ public sealed class GgufFile : IDisposable
 
         if (rows > int.MaxValue) throw reader.Fault($"row count of tensor '{name}'", rows, "less than 2^31 are read");
 
-        var type = reader.UInt32($"type of tensor '{name}'");
-        if (!Enum.IsDefined((GgufTensorType)type)) throw reader.Fault($"type of tensor '{name}'", type, "the types read are F32 (0), F16 (1), Q4_0 (2), Q4_1 (3) and Q8_0 (8); requantize the model to one of them");
-        if ((GgufTensorType)type is not (GgufTensorType.F32 or GgufTensorType.F16) && dimensions[0] % GgufTensor.BlockSize != 0)
-            throw reader.Fault($"row length of tensor '{name}'", dimensions[0], $"it must be a multiple of {GgufTensor.BlockSize} for {(GgufTensorType)type}");
+        var number = reader.UInt32($"type of tensor '{name}'");
+        if (!Enum.IsDefined((WeightType)number)) throw reader.Fault($"type of tensor '{name}'", number, $"the types read are {WeightTypes.Listed}; requantize the model to one of them");
 
-        var rowBytes = GgufTensor.RowLength((GgufTensorType)type, dimensions[0]);
+        var type = (WeightType)number;
+        if (dimensions[0] % type.BlockColumns() != 0) throw reader.Fault($"row length of tensor '{name}'", dimensions[0], $"it must be a multiple of {type.BlockColumns()} for {type}");
+
+        var rowBytes = type.RowBytes(dimensions[0]);
         if (rowBytes > int.MaxValue) throw reader.Fault($"row length of tensor '{name}'", $"{rowBytes} bytes", "less than 2^31 are read");
 
-        return new TensorInfo(name, dimensions, (GgufTensorType)type, (int)rows, (int)rowBytes, reader.UInt64($"offset of tensor '{name}'"));
+        return new TensorInfo(name, dimensions, type, (int)rows, (int)rowBytes, reader.UInt64($"offset of tensor '{name}'"));
     }
 
     private GgufException Wrong(string key, object value, Type wanted, Exception? inner)
@@ -176,7 +150,7 @@ public sealed class GgufFile : IDisposable
 
     private object Read(string key, object place, Type wanted)
     {
-        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
+        ObjectDisposedException.ThrowIf(_bytes.IsClosed, this);
         if (place is GgufText text)
         {
             if (wanted != typeof(string)) throw Wrong(key, place, wanted, null);
@@ -226,10 +200,10 @@ public sealed class GgufFile : IDisposable
             var bytes = (long)info.Rows * info.RowBytes;
             if (info.Offset % (ulong)alignment != 0) throw reader.Fault($"offset of tensor '{info.Name}'", info.Offset, $"it must be a multiple of {alignment}");
             if (info.Offset > room || (ulong)bytes > room - info.Offset) throw reader.Fault($"tensor '{info.Name}'", $"{bytes} bytes at {info.Offset}", $"the file ends at byte {Length}; it is truncated");
-            if (!_tensors.TryAdd(info.Name, new GgufTensor(this, info, data + (long)info.Offset))) throw reader.Fault("a tensor's name", $"'{info.Name}'", "that tensor was there already");
+            if (!_tensors.TryAdd(info.Name, GgufTensor.Of(this, info, data + (long)info.Offset))) throw reader.Fault("a tensor's name", $"'{info.Name}'", "that tensor was there already");
         }
     }
 
     /// <summary>What a header says of a tensor, checked: every product of these sizes fits where it is kept.</summary>
-    internal readonly record struct TensorInfo(string Name, int[] Dimensions, GgufTensorType Type, int Rows, int RowBytes, ulong Offset);
+    internal readonly record struct TensorInfo(string Name, int[] Dimensions, WeightType Type, int Rows, int RowBytes, ulong Offset);
 }

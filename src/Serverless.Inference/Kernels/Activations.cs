@@ -49,18 +49,18 @@ internal sealed unsafe class Activations : IDisposable
         sums = _sums.Floats + ((long)first * Blocks);
     }
 
-    /// <summary>Quantizes vector <paramref name="index"/> of <paramref name="count"/>.</summary>
-    public void Quantize(int index, int count)
+    /// <summary>Quantizes vector <paramref name="index"/> of <paramref name="count"/>, counted from vector <paramref name="start"/>: a product is of all of these.</summary>
+    public void Quantize(int index, int count, int start = 0)
     {
         var tiled = index < count / Tile * Tile;
         var stride = tiled ? Tile : 1;
         var lane = tiled ? index % Tile : 0;
-        At(index - lane, out var pairs, out var scales, out var sums);
+        At(start + index - lane, out var pairs, out var scales, out var sums);
         pairs += lane;
         scales += lane;
         sums += lane;
 
-        var x = Vector(index);
+        var x = Vector(start + index);
         for (var block = 0; block < Blocks; block++, x += Block, pairs += 16 * stride, scales += stride, sums += stride)
         {
             var largest = Largest(x);

@@ -219,9 +219,49 @@ internal sealed unsafe class Avx2Kernels : KernelSet
         upper.Store(y + Half);
     }
 
+    public override void ScaledFourBitOne(byte* w, int blocks, int* x, float* scales, float* sums, float* y) => ScaledKernels.FourBitOne(w, blocks, x, scales, sums, y);
+
+    public override void ScaledFourBitTile(byte* w, int blocks, int* x, float* scales, float* sums, float* y, int stride) => ScaledKernels.FourBitTile(w, blocks, x, scales, sums, y, stride);
+
+    public override void ScaledEightBitOne(byte* w, int blocks, int headerBlocks, int* x, float* scales, float* sums, float* y) =>
+        ScaledKernels.EightBitOne(w, blocks, headerBlocks, x, scales, sums, y);
+
+    public override void ScaledEightBitTile(byte* w, int blocks, int headerBlocks, int* x, float* scales, float* sums, float* y, int stride) =>
+        ScaledKernels.EightBitTile(w, blocks, headerBlocks, x, scales, sums, y, stride);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void HalfOne(ushort* w, int columns, float* x, float* y)
+    {
+        var (lower, upper) = (Vector256<float>.Zero, Vector256<float>.Zero);
+        for (var column = 0; column < columns; column++, w += 16)
+        {
+            var value = Vector256.Create(x[column]);
+            lower = Fma.MultiplyAdd(Widen((byte*)w), value, lower);
+            upper = Fma.MultiplyAdd(Widen((byte*)(w + Half)), value, upper);
+        }
+
+        lower.Store(y);
+        upper.Store(y + Half);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void UpperHalfOne(ushort* w, int columns, float* x, float* y)
+    {
+        var (lower, upper) = (Vector256<float>.Zero, Vector256<float>.Zero);
+        for (var column = 0; column < columns; column++, w += 16)
+        {
+            var value = Vector256.Create(x[column]);
+            lower = Fma.MultiplyAdd(Vector256.ShiftLeft(Avx2.ConvertToVector256Int32(w), 16).AsSingle(), value, lower);
+            upper = Fma.MultiplyAdd(Vector256.ShiftLeft(Avx2.ConvertToVector256Int32(w + Half), 16).AsSingle(), value, upper);
+        }
+
+        lower.Store(y);
+        upper.Store(y + Half);
+    }
+
     /// <summary>Half to single precision by shifting the bits into place and correcting the exponent's bias; infinities do not occur in weights.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Widen(byte* halves)
+    internal static Vector256<float> Widen(byte* halves)
     {
         var bits = Vector256.ShiftLeft(Avx2.ConvertToVector256Int32((short*)(halves)), 13) & Vector256.Create(unchecked((int)0x8FFFE000));
         return bits.AsSingle() * Vector256.Create(5.192296858534828e33f);

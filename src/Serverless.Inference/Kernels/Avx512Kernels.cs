@@ -178,6 +178,37 @@ internal sealed unsafe class Avx512Kernels : KernelSet
         sum.Store(y);
     }
 
+    public override void ScaledFourBitOne(byte* w, int blocks, int* x, float* scales, float* sums, float* y) => ScaledKernels.FourBitOne(w, blocks, x, scales, sums, y);
+
+    public override void ScaledFourBitTile(byte* w, int blocks, int* x, float* scales, float* sums, float* y, int stride) => ScaledKernels.FourBitTile(w, blocks, x, scales, sums, y, stride);
+
+    public override void ScaledEightBitOne(byte* w, int blocks, int headerBlocks, int* x, float* scales, float* sums, float* y) =>
+        ScaledKernels.EightBitOne(w, blocks, headerBlocks, x, scales, sums, y);
+
+    public override void ScaledEightBitTile(byte* w, int blocks, int headerBlocks, int* x, float* scales, float* sums, float* y, int stride) =>
+        ScaledKernels.EightBitTile(w, blocks, headerBlocks, x, scales, sums, y, stride);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void HalfOne(ushort* w, int columns, float* x, float* y)
+    {
+        var sum = Vector512<float>.Zero;
+        for (var column = 0; column < columns; column++, w += 16) sum = Avx512F.FusedMultiplyAdd(Widen((byte*)w), Vector512.Create(x[column]), sum);
+        sum.Store(y);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override void UpperHalfOne(ushort* w, int columns, float* x, float* y)
+    {
+        var sum = Vector512<float>.Zero;
+        for (var column = 0; column < columns; column++, w += 16)
+        {
+            var value = Vector512.ShiftLeft(Avx512F.ConvertToVector512Int32(Vector256.Load(w)), 16).AsSingle();
+            sum = Avx512F.FusedMultiplyAdd(value, Vector512.Create(x[column]), sum);
+        }
+
+        sum.Store(y);
+    }
+
     /// <summary>Half to single precision by shifting the bits into place and correcting the exponent's bias; infinities do not occur in weights.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Widen(byte* halves)

@@ -2,19 +2,22 @@ using System.Runtime.InteropServices;
 
 namespace Serverless.Inference.Kernels;
 
-/// <summary>Zeroed memory aligned to cache lines, outside the garbage-collected heap; freed on disposal or, at the latest, by the finalizer.</summary>
+/// <summary>
+/// Zeroed memory aligned to cache lines, outside the garbage-collected heap; freed on disposal or, at the latest, by the finalizer. Of a large block only what was touched takes memory.
+/// </summary>
 internal sealed unsafe class NativeMemoryBlock : SafeHandle
 {
     private const int Alignment = 64;
+
+    private readonly nint _whole;
 
     /// <summary>Allocates at least <paramref name="bytes"/>, with room behind for one vector to be read past the end.</summary>
     public NativeMemoryBlock(long bytes)
         : base(0, ownsHandle: true)
     {
         ByteLength = bytes;
-        var length = (nuint)(bytes + Alignment);
-        SetHandle((nint)NativeMemory.AlignedAlloc(length, Alignment));
-        NativeMemory.Clear((void*)handle, length);
+        _whole = (nint)NativeMemory.AllocZeroed((nuint)(bytes + (2 * Alignment)));
+        SetHandle((_whole + Alignment - 1) / Alignment * Alignment);
     }
 
     public long ByteLength { get; }
@@ -27,7 +30,7 @@ internal sealed unsafe class NativeMemoryBlock : SafeHandle
 
     protected override bool ReleaseHandle()
     {
-        NativeMemory.AlignedFree((void*)handle);
+        NativeMemory.Free((void*)_whole);
         return true;
     }
 }

@@ -3,18 +3,21 @@ using System.Diagnostics.CodeAnalysis;
 namespace Serverless.Inference.Kernels;
 
 /// <summary>
-/// Runs one function on a fixed set of threads at once (single program, multiple data), with barriers inside it. Barriers spin briefly and then yield, so that a machine
-/// shared with others loses little; work inside a phase is handed out in chunks, so that a disturbed thread holds up none.
+/// Runs one function on a fixed set of threads at once (single program, multiple data), with barriers inside it. Whoever waits spins briefly, yields some times and then sleeps, so that
+/// a machine shared with others, or a container with less than a core for each thread, loses little; work inside a phase is handed out in chunks, so that a disturbed thread holds up none.
 /// </summary>
 internal sealed class WorkerPool : IDisposable
 {
-    private const int SpinsBeforeYield = 2000;
+    private const int MostSpins = 2000;
+    private const int MostYields = 64;
 
     private readonly Thread[] _threads;
 
     // A permit for each thread: one that is done early must not take the permit of one that has not begun.
     private readonly SemaphoreSlim[] _starts;
-    private readonly Lock _faultLock = new();
+    // Whoever sleeps is counted before it looks whether it has to; whoever ends a wait looks at the count afterwards.
+    private readonly object _sleep = new();
+    private int _sleeping;
     private Action<int> _body = _ => { };
     private volatile Exception? _fault;
     private int _arrived;
@@ -44,6 +47,9 @@ internal sealed class WorkerPool : IDisposable
     /// <summary>Threads that run the body that runs now.</summary>
     public int Threads { get; private set; }
 
+    /// <summary>Threads that wait and sleep.</summary>
+    internal int Sleeping => Volatile.Read(ref _sleeping);
+
     /// <summary>Runs <paramref name="body"/> on all threads.</summary>
     public void Run(Action<int> body) => Run(body, Most);
 
@@ -54,7 +60,11 @@ internal sealed class WorkerPool : IDisposable
         (_body, _fault, _next, _arrived, _running) = (body, null, 0, 0, Threads);
         for (var i = 0; i < threads - 1; i++) _starts[i].Release();
         Invoke(0);
-        for (var spins = 0; Volatile.Read(ref _running) > 0; spins++) Pause(spins);
+        for (var turn = 0; Volatile.Read(ref _running) > 0; turn++)
+        {
+            if (!Pause(turn)) Sleep(static (pool, _) => Volatile.Read(ref pool._running) > 0, 0);
+        }
+
         if (_fault is { } fault) throw new InvalidOperationException($"A step of the engine failed: {fault.Message}", fault);
     }
 
@@ -66,15 +76,16 @@ internal sealed class WorkerPool : IDisposable
         {
             _arrived = 0;
             _next = 0;
-            Volatile.Write(ref _phase, phase + 1);
+            Interlocked.Exchange(ref _phase, phase + 1);
+            Wake();
             return;
         }
 
-        for (var spins = 0; Volatile.Read(ref _phase) == phase; spins++)
+        for (var turn = 0; Volatile.Read(ref _phase) == phase; turn++)
         {
             // A thread that failed will not come: nobody may wait for it.
             if (_fault is not null) throw new OperationCanceledException("Another thread of the pool failed.");
-            Pause(spins);
+            if (!Pause(turn)) Sleep(static (pool, phase) => Volatile.Read(ref pool._phase) == phase && pool._fault is null, phase);
         }
     }
 
@@ -108,15 +119,36 @@ internal sealed class WorkerPool : IDisposable
         }
         catch (Exception exception)
         {
-            lock (_faultLock) _fault ??= exception;
+            lock (_sleep) _fault ??= exception;
         }
 
-        Interlocked.Decrement(ref _running);
+        if (Interlocked.Decrement(ref _running) == 0 || _fault is not null) Wake();
     }
 
-    private static void Pause(int spins)
+    /// <summary>Lets a moment pass; false when it has taken long enough to sleep. Threads that share cores have nothing to spin for.</summary>
+    private bool Pause(int turn)
     {
-        if (spins < SpinsBeforeYield) Thread.SpinWait(8);
+        var spins = Threads <= Environment.ProcessorCount ? MostSpins : 0;
+        if (turn >= spins + MostYields) return false;
+        if (turn < spins) Thread.SpinWait(8);
         else Thread.Yield();
+        return true;
+    }
+
+    private void Sleep(Func<WorkerPool, int, bool> mustWait, int phase)
+    {
+        Interlocked.Increment(ref _sleeping);
+        lock (_sleep)
+        {
+            while (mustWait(this, phase)) Monitor.Wait(_sleep);
+        }
+
+        Interlocked.Decrement(ref _sleeping);
+    }
+
+    private void Wake()
+    {
+        if (Volatile.Read(ref _sleeping) == 0) return;
+        lock (_sleep) Monitor.PulseAll(_sleep);
     }
 }

@@ -1,7 +1,7 @@
 using System.Runtime.ExceptionServices;
-using Serverless.Inference.Gguf;
 using Serverless.Inference.Kernels;
 using Serverless.Inference.Tokenizers;
+using Serverless.Inference.Weights;
 
 namespace Serverless.Inference.Models;
 
@@ -10,7 +10,7 @@ public sealed class InferenceModel : IDisposable
 {
     private readonly LayerWeights[] _layers;
 
-    private InferenceModel(ModelConfig config, Tokenizer tokenizer, LayerWeights[] layers, NativeMemoryBlock outputNorm, PackedMatrix embeddings, PackedMatrix output)
+    private InferenceModel(ModelConfig config, Tokenizer tokenizer, LayerWeights[] layers, Norm outputNorm, PackedMatrix embeddings, PackedMatrix output)
     {
         (Config, Tokenizer, _layers, OutputNorm, Embeddings, Output) = (config, tokenizer, layers, outputNorm, embeddings, output);
     }
@@ -29,36 +29,30 @@ public sealed class InferenceModel : IDisposable
 
     internal IReadOnlyList<LayerWeights> Layers => _layers;
 
-    internal NativeMemoryBlock OutputNorm { get; }
+    internal Norm OutputNorm { get; }
 
     internal PackedMatrix Embeddings { get; }
+
+    /// <summary>A vector of each position, where positions are learned.</summary>
+    internal PackedMatrix? Positions { get; private init; }
 
     /// <summary>The output head; the embeddings themselves where the two are tied.</summary>
     internal PackedMatrix Output { get; }
 
-    /// <summary>Loads a GGUF file and packs its weights, on all cores. All is copied: once loaded, the file may be replaced or deleted.</summary>
-    /// <param name="path">The file.</param>
+    /// <summary>
+    /// Loads a model and packs its weights, on all cores: a GGUF file, the first of several, or a folder of transformers (config.json, tokenizer.json, model.safetensors).
+    /// All is copied: once loaded, the files may be replaced or deleted.
+    /// </summary>
+    /// <param name="path">The file or folder.</param>
     /// <param name="progress">Told the share that is done, 0 to 1; may be null.</param>
     /// <param name="cancellationToken">Stops the load.</param>
-    /// <exception cref="GgufException">The file cannot be read.</exception>
+    /// <exception cref="ModelFileException">A file cannot be read.</exception>
     /// <exception cref="ModelException">The model is of a kind that this engine does not run.</exception>
     /// <exception cref="TokenizerException">Its tokenizer is of a kind that is not known.</exception>
     public static InferenceModel Load(string path, IProgress<double>? progress, CancellationToken cancellationToken)
     {
-        using var file = GgufFile.Open(path);
-        return Pack(file, progress, cancellationToken);
-    }
-
-    /// <summary>Whether this engine runs the model of a file, as far as its header says: cheap, so that a manifest's reader can tell.</summary>
-    /// <exception cref="GgufException">A field is missing or malformed.</exception>
-    /// <exception cref="ModelException">The model is of a kind that this engine does not run.</exception>
-    /// <exception cref="TokenizerException">Its tokenizer is of a kind that is not known.</exception>
-    public static ModelConfig Check(GgufFile file)
-    {
-        var config = ModelConfig.Read(file);
-        Tokenizer.Check(file);
-        WeightReader.RefuseUnknown(file, config);
-        return config;
+        using var source = ModelFiles.Open(path);
+        return Pack(source, progress, cancellationToken);
     }
 
     /// <summary>Frees the weights.</summary>
@@ -68,21 +62,24 @@ public sealed class InferenceModel : IDisposable
         Output.Dispose();
         Embeddings.Dispose();
         OutputNorm.Dispose();
+        Positions?.Dispose();
     }
 
-    private static InferenceModel Pack(GgufFile file, IProgress<double>? progress, CancellationToken cancellationToken)
+    private static InferenceModel Pack(IModelSource source, IProgress<double>? progress, CancellationToken cancellationToken)
     {
-        var config = Check(file);
-        var tokenizer = Tokenizer.Load(file);
-        if (tokenizer.VocabularySize != config.Vocabulary) throw new ModelException($"tokenizer.ggml.tokens has {tokenizer.VocabularySize} entries, token_embd.weight {config.Vocabulary} rows; they must be as many.");
+        var config = source.Config;
+        WeightReader.Check(source);
+        var tokenizer = source.ReadTokenizer();
+        if (tokenizer.VocabularySize != config.Vocabulary) throw new ModelException($"The tokenizer has {tokenizer.VocabularySize} entries, token_embd.weight {config.Vocabulary} rows; they must be as many.");
 
-        var reader = new WeightReader(file, config);
-        var layers = new LayerWeights[config.Layers];
-        var (embeddings, output, outputNorm) = ((PackedMatrix?)null, (PackedMatrix?)null, (NativeMemoryBlock?)null);
+        var reader = new WeightReader(source, pack: true);
+        var layers = new LayerWeights?[config.Layers];
+        var (embeddings, output, positions, outputNorm) = ((PackedMatrix?)null, (PackedMatrix?)null, (PackedMatrix?)null, (Norm?)null);
         var done = 0;
         try
         {
-            outputNorm = reader.Norm("output_norm.weight");
+            outputNorm = reader.OutputNorm();
+            positions = reader.Positions();
             Parallel.For(0, config.Layers + 2, new ParallelOptions { CancellationToken = cancellationToken }, part =>
             {
                 if (part == 0) embeddings = reader.Embeddings();
@@ -90,14 +87,11 @@ public sealed class InferenceModel : IDisposable
                 else layers[part - 2] = reader.Layer(part - 2);
                 progress?.Report((double)Interlocked.Increment(ref done) / (config.Layers + 2));
             });
-            return new InferenceModel(config, tokenizer, layers, outputNorm, embeddings!, output ?? embeddings!) { ChatTemplate = file.Find<string>("tokenizer.chat_template") };
+            return new InferenceModel(config, tokenizer, layers!, outputNorm!, embeddings!, output ?? embeddings!) { ChatTemplate = source.ChatTemplate, Positions = positions };
         }
         catch (Exception exception)
         {
-            outputNorm?.Dispose();
-            embeddings?.Dispose();
-            output?.Dispose();
-            foreach (var layer in layers) layer?.Dispose();
+            foreach (var part in (IDisposable?[])[outputNorm, positions, embeddings, output, .. layers]) part?.Dispose();
 
             // Of several tensors that are wrong the first says enough.
             if (exception is AggregateException { InnerException: { } first }) ExceptionDispatchInfo.Throw(first);

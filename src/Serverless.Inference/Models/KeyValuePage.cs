@@ -1,20 +1,27 @@
-using Serverless.Inference.Kernels;
-
 namespace Serverless.Inference.Models;
 
 /// <summary>
-/// Keys and values of 32 tokens in all layers. Keys lie column-wise, so that scores of many positions are computed in the lanes of a vector; values lie row-wise.
-/// <code>layer, head: keys [head size][32 positions] | values [32 positions][head size]</code>
+/// Keys and values of 32 tokens in all layers, in the pool's slab, and who holds it. A page in the <see cref="PrefixTree"/> is never written again and may have
+/// any number of holders; one that is being filled has one.
 /// </summary>
-internal sealed unsafe class KeyValuePage(ModelConfig config) : IDisposable
+internal sealed unsafe class KeyValuePage(KeyValueLayout layout, byte* memory, int index)
 {
     public const int Tokens = 32;
 
-    private readonly NativeMemoryBlock _memory = new((long)config.Layers * config.KeyValueSize * Tokens * 2 * sizeof(float));
+    public KeyValueLayout Layout { get; } = layout;
 
-    public float* Keys(int layer, int head) => _memory.Floats + ((((long)layer * config.KeyValueHeads) + head) * config.HeadSize * Tokens * 2);
+    /// <summary>Its place in the slab.</summary>
+    public int Index { get; } = index;
 
-    public float* Values(int layer, int head) => Keys(layer, head) + (config.HeadSize * Tokens);
+    /// <summary>Sequences that hold it.</summary>
+    public int References { get; set; }
 
-    public void Dispose() => _memory.Dispose();
+    /// <summary>Its place in the tree; null while it is in none.</summary>
+    public PrefixNode? Node { get; set; }
+
+    /// <summary>Keys of a head.</summary>
+    public byte* Keys(int layer, int head) => Layout.Keys(memory, layer, head);
+
+    /// <summary>Takes over what another has.</summary>
+    public void Copy(KeyValuePage other) => Buffer.MemoryCopy(other.Keys(0, 0), Keys(0, 0), Layout.PageBytes, Layout.PageBytes);
 }

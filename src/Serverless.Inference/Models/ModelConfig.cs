@@ -1,35 +1,22 @@
-using System.Collections.Frozen;
 using System.Globalization;
 using Serverless.Inference.Gguf;
-using Serverless.Inference.Kernels;
 
 namespace Serverless.Inference.Models;
 
-/// <summary>The sizes of a model of the <c>llama</c> architecture. Immutable.</summary>
+/// <summary>A model's sizes and numbers. Immutable.</summary>
 public sealed record ModelConfig
 {
-    internal const string RopeFactorsTensor = "rope_freqs.weight";
-
-    private const int MaxSize = 1 << 20;
     private const int LeastContext = 16;
 
-    /// <summary>Keys that say nothing which the numbers depend on, or nothing that the tensors' shapes do not say.</summary>
-    private static readonly FrozenSet<string> Known = FrozenSet.Create(StringComparer.Ordinal, [
-        "block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size", "tensor_data_layout", "attention.head_count", "attention.head_count_kv",
-        "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon", "rope.dimension_count", "rope.freq_base", "rope.scaling.type",
-        "rope.scaling.original_context_length", "rope.scaling.finetuned",
-    ]);
+    /// <summary>Most of each size: what a file says is bounded before anything is allocated by it.</summary>
+    internal const int MaxLayers = 1024;
+    internal const int MaxHeads = 1024;
+    internal const int MaxSize = 1 << 20;
+    internal const int MaxContext = 1 << 24;
+    internal const int MaxExperts = 1024;
 
-    /// <summary>Keys that change nothing at this value, and are refused at another.</summary>
-    private static readonly FrozenDictionary<string, double> Neutral = new Dictionary<string, double>(StringComparer.Ordinal)
-    {
-        ["rope.scaling.factor"] = 1,
-        ["rope.scaling.attn_factor"] = 1,
-        ["rope.scale_linear"] = 1,
-        ["expert_count"] = 0,
-        ["expert_used_count"] = 0,
-        ["attention.sliding_window"] = 0,
-    }.ToFrozenDictionary();
+    /// <summary>The name of its architecture in GGUF files.</summary>
+    public string Architecture => Kind.Name;
 
     /// <summary>Layers.</summary>
     public required int Layers { get; init; }
@@ -37,7 +24,7 @@ public sealed record ModelConfig
     /// <summary>Length of the residual vector.</summary>
     public required int Embedding { get; init; }
 
-    /// <summary>Length of the feed-forward vector.</summary>
+    /// <summary>Length of the feed-forward vector, of an expert's where there are experts.</summary>
     public required int FeedForward { get; init; }
 
     /// <summary>Query heads.</summary>
@@ -55,94 +42,140 @@ public sealed record ModelConfig
     /// <summary>Size of the vocabulary.</summary>
     public required int Vocabulary { get; init; }
 
-    /// <summary>ε of RMSNorm.</summary>
+    /// <summary>ε of the norms.</summary>
     public required float Epsilon { get; init; }
 
-    /// <summary>Base of the rotary angles.</summary>
-    public required float RopeBase { get; init; }
+    /// <summary>The rotary angles; null where nothing is rotated.</summary>
+    public RotaryConfig? Rotary { get; init; }
 
-    /// <summary>What each rotary frequency is divided by (Llama 3.1's <c>rope_freqs.weight</c>); empty for 1.</summary>
-    public IReadOnlyList<float> RopeFactors { get; init; } = [];
+    /// <summary>The rotary angles of layers with a window where they are others; else null.</summary>
+    public RotaryConfig? WindowRotary { get; init; }
+
+    /// <summary>Positions that a layer with a window attends to, the query's own among them; 0: there are no windows.</summary>
+    public int Window { get; init; }
+
+    /// <summary>Whether each layer attends to a window; empty: as the architecture has it.</summary>
+    public IReadOnlyList<bool> WindowLayers { get; init; } = [];
+
+    /// <summary>Whether each layer rotates; empty: as the architecture has it.</summary>
+    public IReadOnlyList<bool> RotaryLayers { get; init; } = [];
+
+    /// <summary>What scores of attention are multiplied by; 0: 1/√head.</summary>
+    public float AttentionScale { get; init; }
+
+    /// <summary>Bound c of scores, c·tanh(x/c); 0: none.</summary>
+    public float AttentionSoftcap { get; init; }
+
+    /// <summary>Bound of logits; 0: none.</summary>
+    public float LogitSoftcap { get; init; }
+
+    /// <summary>What logits are multiplied by.</summary>
+    public float LogitScale { get; init; } = 1;
+
+    /// <summary>What embeddings are multiplied by.</summary>
+    public float EmbeddingScale { get; init; } = 1;
+
+    /// <summary>What a layer's results are multiplied by before they are added.</summary>
+    public float ResidualScale { get; init; } = 1;
+
+    /// <summary>Experts of a layer; 0: none.</summary>
+    public int Experts { get; init; }
+
+    /// <summary>Experts that a token goes through.</summary>
+    public int ExpertsUsed { get; init; }
+
+    /// <summary>Whether the weights of the experts used make one.</summary>
+    public bool NormalizesExperts { get; init; } = true;
 
     /// <summary>Length of all keys (or values) of a token in one layer.</summary>
     public int KeyValueSize => KeyValueHeads * HeadSize;
 
-    /// <summary>Reads and checks the sizes.</summary>
+    internal Architecture Kind { get; init; } = null!; // set by both readers; a required member cannot be internal
+
+    internal RotaryPairs Pairs { get; init; }
+
+    /// <summary>What transformers leaves out of its norms' weights.</summary>
+    internal float NormOffset { get; init; }
+
+    /// <summary>Length of all queries of a token.</summary>
+    internal int QuerySize => Heads * HeadSize;
+
+    /// <summary>Reads and checks the sizes of a GGUF file.</summary>
     /// <exception cref="ModelException">The architecture or a size is not run by this engine.</exception>
     /// <exception cref="GgufException">A field is missing or malformed.</exception>
     public static ModelConfig Read(GgufFile file)
     {
         ArgumentNullException.ThrowIfNull(file);
-        var architecture = file.Get<string>("general.architecture");
-        if (architecture != "llama") throw new ModelException($"general.architecture is '{architecture}'; this engine runs 'llama'.");
-
-        var scaling = file.Find<string>("llama.rope.scaling.type");
-        if (scaling is not (null or "none")) throw new ModelException($"llama.rope.scaling.type is '{scaling}'; this engine runs models without rope scaling.");
-
-        RefuseUnknown(file);
-        var embedding = file.Size("llama.embedding_length", MaxSize);
-        var heads = file.Size("llama.attention.head_count", 1024);
-        var keyValueHeads = file.Keys.Contains("llama.attention.head_count_kv") ? file.Size("llama.attention.head_count_kv", heads) : heads;
-        var headSize = file.Keys.Contains("llama.attention.key_length") ? file.Size("llama.attention.key_length", 1024) : embedding / heads;
-        var ropeDimensions = file.Keys.Contains("llama.rope.dimension_count") ? file.Size("llama.rope.dimension_count", 1024) : headSize;
-
-        if (file.Keys.Contains("llama.attention.value_length") && file.Size("llama.attention.value_length", 1024) is var valueSize && valueSize != headSize)
-            throw new ModelException($"llama.attention.value_length is {valueSize} and a key has {headSize} numbers; this engine runs models where they are as long.");
-        if (heads % keyValueHeads != 0) throw new ModelException($"llama.attention.head_count is {heads}, which {keyValueHeads} key-value heads do not divide.");
-        if (headSize == 0 || headSize % 8 != 0 || ropeDimensions != headSize) throw new ModelException($"A head has {headSize} numbers, {ropeDimensions} of them rotated; this engine runs heads of a multiple of 8 that are rotated whole.");
-
-        return new ModelConfig
-        {
-            Layers = file.Size("llama.block_count", 1024),
-            Embedding = Multiple(embedding, "llama.embedding_length"),
-            FeedForward = Multiple(file.Size("llama.feed_forward_length", MaxSize), "llama.feed_forward_length"),
-            Heads = heads,
-            KeyValueHeads = keyValueHeads,
-            HeadSize = headSize,
-            Context = ContextOf(file),
-            Vocabulary = file.Tensor("token_embd.weight").Rows,
-            Epsilon = Between(file.Get<float>("llama.attention.layer_norm_rms_epsilon"), 0, 1, "llama.attention.layer_norm_rms_epsilon"),
-            RopeBase = Between(file.Find<float?>("llama.rope.freq_base") ?? 10000, 1, 1e12f, "llama.rope.freq_base"),
-            RopeFactors = ReadRopeFactors(file, headSize / 2),
-        };
+        return GgufConfig.Read(file, file.Tensors.GetValueOrDefault);
     }
 
-    /// <summary>A key of the architecture that is not known may change the numbers: it is refused rather than passed over.</summary>
-    private static void RefuseUnknown(GgufFile file)
+    /// <summary>Positions that a layer attends to; 0: all.</summary>
+    internal int WindowOf(int layer)
     {
-        foreach (var key in file.Keys.Where(key => key.StartsWith("llama.", StringComparison.Ordinal)))
-        {
-            var name = key["llama.".Length..];
-            if (Known.Contains(name)) continue;
-            if (!Neutral.TryGetValue(name, out var neutral)) throw new ModelException($"'{key}' is in the file's metadata and not known; this engine runs llama models without it.");
+        if (Window == 0) return 0;
+        var isWindow = WindowLayers.Count > 0 ? WindowLayers[layer] : Kind.FullAttentionEvery == 0 || (layer + 1) % Kind.FullAttentionEvery != 0;
+        return isWindow ? Window : 0;
+    }
 
-            var value = file.Get<double>(key);
-            if (value != neutral) throw new ModelException(string.Create(CultureInfo.InvariantCulture, $"{key} is {value}; this engine runs models where it is {neutral}."));
+    /// <summary>Whether a layer rotates.</summary>
+    internal bool Rotates(int layer) => Rotary is not null && (RotaryLayers.Count > 0 ? RotaryLayers[layer] : Kind.UnrotatedEvery == 0 || (layer + 1) % Kind.UnrotatedEvery != 0);
+
+    /// <summary>Itself, if this engine runs models of such sizes.</summary>
+    /// <exception cref="ModelException">It does not.</exception>
+    internal ModelConfig Checked()
+    {
+        Within(Layers, 1, MaxLayers, "the number of layers");
+        Within(Heads, 1, MaxHeads, "the number of heads");
+        Within(KeyValueHeads, 1, Heads, "the number of key-value heads");
+        Within(HeadSize, 8, 1024, "the length of a head");
+        Within(Context, LeastContext, MaxContext, "the context length");
+        Within(Vocabulary, 1, 1 << 20, "the size of the vocabulary");
+        Within(Experts, 0, MaxExperts, "the number of experts");
+        if (Experts > 0) Within(ExpertsUsed, 1, Experts, "the number of experts used");
+        Within(Window, 0, MaxContext, "the attention window");
+        Multiple(Embedding, "the length of the embeddings");
+        Multiple(FeedForward, "the length of the feed-forward vector");
+        Multiple(QuerySize, "the length of all heads");
+        if (HeadSize % 8 != 0) throw new ModelException($"A head has {HeadSize} numbers; this engine runs multiples of 8.");
+        if (Heads % KeyValueHeads != 0) throw new ModelException($"There are {Heads} heads, which {KeyValueHeads} key-value heads do not divide.");
+        Within(Epsilon, 0, 1, "ε of the norms");
+        foreach (var (value, name) in new[] { (AttentionScale, "the scale of attention"), (AttentionSoftcap, "the soft cap of attention"), (LogitSoftcap, "the soft cap of logits") }) Within(value, 0, 1e6f, name);
+        foreach (var (value, name) in new[] { (LogitScale, "the scale of logits"), (EmbeddingScale, "the scale of embeddings"), (ResidualScale, "the scale of the residual") }) Within(value, 1e-6f, 1e6f, name);
+        foreach (var rotary in new[] { Rotary, WindowRotary })
+        {
+            if (rotary is not null) Check(rotary);
         }
+
+        if (WindowLayers.Count > 0 && WindowLayers.Count != Layers) throw new ModelException($"The kinds of {WindowLayers.Count} layers are given; there are {Layers}.");
+        if (RotaryLayers.Count > 0 && RotaryLayers.Count != Layers) throw new ModelException($"It is given of {RotaryLayers.Count} layers whether they rotate; there are {Layers}.");
+        return this;
     }
 
-    private static float[] ReadRopeFactors(GgufFile file, int pairs)
+    private void Check(RotaryConfig rotary)
     {
-        if (!file.Tensors.TryGetValue(RopeFactorsTensor, out var tensor)) return [];
-        if (tensor.Type != GgufTensorType.F32 || tensor.Rows != 1 || tensor.Columns != pairs)
-            throw new ModelException($"Tensor '{RopeFactorsTensor}' is {tensor.Type} {string.Join(" × ", tensor.Dimensions)}; it must be F32 {pairs}, half a head.");
+        if (rotary.Dimensions < 2 || rotary.Dimensions % 2 != 0 || rotary.Dimensions > HeadSize) throw new ModelException($"{rotary.Dimensions} numbers of a head are rotated, of {HeadSize}; it must be an even number of them.");
+        Within(rotary.Base, 1.001f, 1e12f, "the base of the rotary angles");
+        Within(rotary.Factor, 1e-3f, 1e6f, "the factor of the rotary scaling");
+        Within(rotary.Magnitude, 1e-3f, 1e3f, "the magnitude of the rotary scaling");
+        if (rotary.Scaling is RotaryScaling.Llama3 or RotaryScaling.Yarn)
+        {
+            Within(rotary.TrainedContext, 1, MaxContext, "the trained context of the rotary scaling");
+            Within(rotary.SlowTurns, 1e-3f, 1e6f, "the slow end of the rotary scaling's ramp");
+            Within(rotary.FastTurns, rotary.SlowTurns * 1.001f, 1e6f, "the fast end of the rotary scaling's ramp");
+        }
 
-        var factors = new float[pairs];
-        Dequantizer.Read(tensor, 0, factors);
-        for (var i = 0; i < pairs; i++) Between(factors[i], 1e-3f, 1e6f, $"{RopeFactorsTensor}[{i}]");
-        return factors;
+        foreach (var factor in rotary.Factors) Within(factor, 1e-3f, 1e6f, "a factor of the rotary frequencies");
+        if (rotary.Factors.Count > 0 && rotary.Factors.Count != rotary.Dimensions / 2) throw new ModelException($"There are {rotary.Factors.Count} factors of rotary frequencies; there must be {rotary.Dimensions / 2}.");
     }
 
-    private static int ContextOf(GgufFile file)
+    private static void Within(float value, float least, float most, string name)
     {
-        var context = file.Size("llama.context_length", 1 << 24);
-        return context >= LeastContext ? context : throw new ModelException($"llama.context_length is {context}; at least {LeastContext} are needed.");
+        if (!(value >= least && value <= most)) throw new ModelException(string.Create(CultureInfo.InvariantCulture, $"The model's {name[(name.StartsWith("the ", StringComparison.Ordinal) ? 4 : 0)..]} is {value}; {least} to {most} is allowed."));
     }
 
-    private static float Between(float value, float least, float most, string field) => value >= least && value <= most
-        ? value
-        : throw new ModelException(string.Create(CultureInfo.InvariantCulture, $"{field} is {value}; {least} to {most} is allowed."));
-
-    private static int Multiple(int value, string field) =>
-        value % GgufTensor.BlockSize == 0 ? value : throw new ModelException($"{field} is {value}; this engine runs multiples of {GgufTensor.BlockSize}.");
+    private static void Multiple(int value, string name)
+    {
+        Within(value, 32, MaxSize, name);
+        if (value % 32 != 0) throw new ModelException($"The model's {name["the ".Length..]} is {value}; this engine runs multiples of 32.");
+    }
 }

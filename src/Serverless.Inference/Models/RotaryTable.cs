@@ -6,36 +6,32 @@ namespace Serverless.Inference.Models;
 internal sealed unsafe class RotaryTable : IDisposable
 {
     private readonly NativeMemoryBlock _angles;
-    private readonly int _pairs;
 
-    /// <param name="config">The model's sizes.</param>
+    /// <param name="config">The angles.</param>
     /// <param name="context">Positions.</param>
-    public RotaryTable(ModelConfig config, int context)
+    public RotaryTable(RotaryConfig config, int context)
     {
-        _pairs = config.HeadSize / 2;
-        _angles = new NativeMemoryBlock((long)context * _pairs * 2 * sizeof(float));
-        var frequencies = new double[_pairs];
-        for (var i = 0; i < _pairs; i++)
-        {
-            frequencies[i] = PortableMath.Power(config.RopeBase, -2.0 * i / config.HeadSize);
-            if (config.RopeFactors.Count > 0) frequencies[i] /= config.RopeFactors[i];
-        }
-
+        var frequencies = config.Frequencies();
+        Pairs = frequencies.Length;
+        _angles = new NativeMemoryBlock((long)context * Pairs * 2 * sizeof(float));
         for (var position = 0; position < context; position++)
         {
             var cosines = Cosines(position);
             var sines = Sines(position);
-            for (var i = 0; i < _pairs; i++)
+            for (var i = 0; i < Pairs; i++)
             {
                 var (sine, cosine) = PortableMath.SineCosine(position * frequencies[i]);
-                (cosines[i], sines[i]) = ((float)cosine, (float)sine);
+                (cosines[i], sines[i]) = ((float)(cosine * config.Magnitude), (float)(sine * config.Magnitude));
             }
         }
     }
 
-    public float* Cosines(int position) => _angles.Floats + ((long)position * _pairs * 2);
+    /// <summary>Pairs of a head that turn.</summary>
+    public int Pairs { get; }
 
-    public float* Sines(int position) => Cosines(position) + _pairs;
+    public float* Cosines(int position) => _angles.Floats + ((long)position * Pairs * 2);
+
+    public float* Sines(int position) => Cosines(position) + Pairs;
 
     public void Dispose() => _angles.Dispose();
 }

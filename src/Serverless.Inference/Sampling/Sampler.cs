@@ -1,115 +1,118 @@
+using System.Runtime.InteropServices;
 using Serverless.Inference.Models;
 
 namespace Serverless.Inference.Sampling;
 
-/// <summary>Chooses tokens from logits. Pure: a function of the logits, what was generated before, the seed and the position.</summary>
+/// <summary>
+/// Chooses tokens from logits. Pure: a function of the logits, the options, a seed and a place. Probabilities are whole numbers, so that their sums, and with them what is drawn, do
+/// not depend on the order in which they are taken; nothing is allocated.
+/// </summary>
 internal static class Sampler
 {
-    /// <summary>A token this much below the most probable one (in units of the temperature) is as good as impossible: e^−30 is 10^−13.</summary>
-    private const double Negligible = 30;
+    private const double LeastTemperature = 1e-6;
 
-    /// <summary>The next token. <paramref name="logits"/> are used as scratch.</summary>
-    /// <param name="logits">One for each token of the vocabulary.</param>
+    /// <summary>The next token.</summary>
+    /// <param name="logits">One for each token of the vocabulary; they stay as they are.</param>
+    /// <param name="penalties">The sequence's.</param>
+    /// <param name="text">Prompt and output so far, for penalties.</param>
     /// <param name="options">How.</param>
-    /// <param name="generated">The tokens generated before, for penalties.</param>
     /// <param name="seed">The request's seed.</param>
     /// <param name="position">Place of the token in the output, from 0.</param>
-    /// <exception cref="ModelException">No logit is a number.</exception>
-    public static int Next(Span<float> logits, SamplingOptions options, ReadOnlySpan<int> generated, ulong seed, int position)
+    /// <param name="scratch">The thread's.</param>
+    /// <exception cref="ModelException">A logit is no number.</exception>
+    public static int Next(ReadOnlySpan<float> logits, Penalties penalties, ReadOnlySpan<int> text, SamplingOptions options, ulong seed, int position, SamplingScratch scratch)
     {
-        if (options.Adjusts) Adjust(logits, options, generated);
+        if (!penalties.IsNone)
+        {
+            logits.CopyTo(scratch.Logits);
+            penalties.Apply(scratch.Logits, text, scratch);
+            logits = scratch.Logits;
+        }
 
-        var best = IndexOfMax(logits);
-        if (!float.IsFinite(logits[best])) throw new ModelException($"The model's numbers for token {position} of the output are no numbers; its weights are damaged: download or convert the file again.");
+        var max = VectorExp.Max(logits);
+        if (!float.IsFinite(max)) throw new ModelException($"The model's numbers for token {position} of the output are no numbers; its weights are damaged: download or convert the file again.");
 
-        return options.Temperature <= 0 || options.TopK == 1 ? best : Draw(logits, best, options, CounterRandom.Uniform(seed, position));
+        return options.Temperature <= 0 || options.TopK == 1 ? VectorExp.IndexOf(logits, max) : Draw(logits, max, options, CounterRandom.Uniform(seed, position), scratch);
     }
 
     /// <summary>Log-probability of a token, and the most probable tokens, of the logits as the model gave them.</summary>
-    public static TokenProbability[] Top(ReadOnlySpan<float> logits, int chosen, int count, out float logProb)
+    public static TokenProbability[] Top(ReadOnlySpan<float> logits, int chosen, int count, SamplingScratch scratch, out float logProb)
     {
-        var max = logits[IndexOfMax(logits)];
-        var sum = 0.0;
-        foreach (var logit in logits) sum += Math.Exp(logit - max);
-        var total = max + Math.Log(sum);
+        var total = VectorExp.LogSum(logits, VectorExp.Max(logits));
         logProb = (float)(logits[chosen] - total);
+        if (count <= 0) return [];
 
-        var top = new PriorityQueue<int, (float, int)>(count + 1);
-        for (var token = 0; token < logits.Length && count > 0; token++)
+        var keys = scratch.Keys.AsSpan(0, TopSelection.Collect(MemoryMarshal.Cast<float, int>(logits), int.MinValue, count, scratch.Keys));
+        keys.Sort();
+        var top = new TokenProbability[keys.Length];
+        for (var i = 0; i < top.Length; i++)
         {
-            if (top.Count < count) top.Enqueue(token, (logits[token], -token));
-            else if (top.TryPeek(out _, out var least) && logits[token] > least.Item1) top.EnqueueDequeue(token, (logits[token], -token));
+            var token = TopSelection.Token(keys[i]);
+            top[i] = new TokenProbability(token, (float)(logits[token] - total));
         }
 
-        var result = new TokenProbability[top.Count];
-        for (var i = result.Length - 1; i >= 0; i--)
-        {
-            var token = top.Dequeue();
-            result[i] = new TokenProbability(token, (float)(logits[token] - total));
-        }
-
-        return result;
+        return top;
     }
 
-    private static void Adjust(Span<float> logits, SamplingOptions options, ReadOnlySpan<int> generated)
+    private static int Draw(ReadOnlySpan<float> logits, float max, SamplingOptions options, double uniform, SamplingScratch scratch)
     {
-        foreach (var (token, bias) in options.LogitBias)
-        {
-            if ((uint)token < (uint)logits.Length) logits[token] += bias;
-        }
+        var least = options.MinP > 0 ? Math.Clamp((int)Math.Ceiling(options.MinP * VectorExp.One), 1, VectorExp.One) : 1;
+        var inverse = (float)(1 / Math.Max(options.Temperature, LeastTemperature));
+        var weights = scratch.Weights;
+        var total = VectorExp.Weigh(logits, weights, max, inverse, least, scratch.Blocks);
+        if (options is { TopK: <= 0, TopP: >= 1, TypicalP: >= 1 }) return InOrder(weights, scratch.Blocks, (long)(uniform * total));
 
-        if (options is { PresencePenalty: 0, FrequencyPenalty: 0 }) return;
+        var keys = scratch.Keys.AsSpan(0, Candidates(weights, total, options, scratch.Keys));
+        var mass = options.TopK > 0 ? TopSelection.Mass(keys, default) : total;
+        if (options.TypicalP < 1) keys = keys[..CutTypical(keys, weights, logits, max, inverse, options.TypicalP, ref mass)];
+        if (options.TopP < 1) keys = keys[..TopSelection.Cut(keys, default, int.MaxValue, Wanted(options.TopP, mass), out mass)];
 
-        var seen = new HashSet<int>();
-        foreach (var token in generated)
-        {
-            logits[token] -= (float)(options.FrequencyPenalty + (seen.Add(token) ? options.PresencePenalty : 0));
-        }
+        // The first, from the most probable on, with which the sum is above the number that was drawn.
+        var at = TopSelection.Cut(keys, default, int.MaxValue, (long)(uniform * mass) + 1, out _);
+        return TopSelection.Token(keys[at - 1]);
     }
 
-    private static int Draw(ReadOnlySpan<float> logits, int best, SamplingOptions options, double uniform)
+    /// <summary>All that may be drawn; of a top-p alone not what lies in the part that is cut off anyway.</summary>
+    private static int Candidates(ReadOnlySpan<int> weights, long total, SamplingOptions options, Span<ulong> keys)
     {
-        var max = logits[best];
-        var floor = Math.Max(max - (Negligible * options.Temperature), options.MinP > 0 ? max + (Math.Log(options.MinP) * options.Temperature) : double.NegativeInfinity);
-        var candidates = new List<(double Weight, int Token)>();
-        for (var token = 0; token < logits.Length; token++)
-        {
-            if (logits[token] >= floor) candidates.Add((Math.Exp((logits[token] - max) / options.Temperature), token));
-        }
+        if (options.TopK > 0) return TopSelection.Collect(weights, 1, options.TopK, keys);
 
-        if (options.TopK > 0 || options.TopP < 1) Cut(candidates, options);
-
-        var total = candidates.Sum(candidate => candidate.Weight);
-        var left = uniform * total;
-        foreach (var (weight, token) in candidates)
-        {
-            if ((left -= weight) < 0) return token;
-        }
-
-        return candidates[^1].Token;
+        var least = options.TypicalP < 1 ? 1 : TopSelection.Threshold(weights, total - Wanted(options.TopP, total));
+        return TopSelection.Collect(weights, least, int.MaxValue, keys);
     }
 
-    /// <summary>Keeps the most probable, in order; of equals the lower token comes first.</summary>
-    private static void Cut(List<(double Weight, int Token)> candidates, SamplingOptions options)
-    {
-        candidates.Sort((left, right) => right.Weight != left.Weight ? right.Weight.CompareTo(left.Weight) : left.Token.CompareTo(right.Token));
-        if (options.TopK > 0 && options.TopK < candidates.Count) candidates.RemoveRange(options.TopK, candidates.Count - options.TopK);
-        if (options.TopP >= 1) return;
+    private static long Wanted(double share, long mass) => Math.Clamp((long)Math.Ceiling(share * mass), 1, mass);
 
-        var wanted = candidates.Sum(candidate => candidate.Weight) * options.TopP;
-        var kept = 0;
-        for (var sum = 0.0; kept < candidates.Count && (kept == 0 || sum < wanted); kept++) sum += candidates[kept].Weight;
-        candidates.RemoveRange(kept, candidates.Count - kept);
+    private static int InOrder(ReadOnlySpan<int> weights, ReadOnlySpan<long> blocks, long drawn)
+    {
+        var block = 0;
+        for (; drawn >= blocks[block]; block++) drawn -= blocks[block];
+        var token = block * VectorExp.Block;
+        for (; drawn >= weights[token]; token++) drawn -= weights[token];
+        return token;
     }
 
-    private static int IndexOfMax(ReadOnlySpan<float> logits)
+    /// <summary>Keeps the tokens whose surprise, −ln p, is nearest to what is expected of it.</summary>
+    private static int CutTypical(Span<ulong> keys, ReadOnlySpan<int> weights, ReadOnlySpan<float> logits, float max, float inverse, double share, ref long mass)
     {
-        var best = 0;
-        for (var i = 1; i < logits.Length; i++)
+        var all = PortableMath.Log((double)mass / VectorExp.One);
+        var sum = 0L; // whole numbers: the order of the keys must not matter
+        foreach (var key in keys)
         {
-            if (logits[i] > logits[best]) best = i;
+            var token = TopSelection.Token(key);
+            sum += (long)(weights[token] * (all - ((logits[token] - max) * inverse)));
         }
 
-        return best;
+        var expected = (double)sum / mass;
+        foreach (ref var key in keys)
+        {
+            var token = TopSelection.Token(key);
+            var distance = (float)Math.Abs(all - ((logits[token] - max) * inverse) - expected);
+            key = TopSelection.Key(int.MaxValue - BitConverter.SingleToInt32Bits(distance), token);
+        }
+
+        var kept = TopSelection.Cut(keys, weights, int.MaxValue, Wanted(share, mass), out mass);
+        foreach (ref var key in keys[..kept]) key = TopSelection.Key(weights[TopSelection.Token(key)], TopSelection.Token(key));
+        return kept;
     }
 }

@@ -1,8 +1,8 @@
-using System.Collections.Frozen;
+using System.Runtime.CompilerServices;
 
 namespace Serverless.Inference.Tokenizers;
 
-/// <summary>Merges the bytes of a piece into tokens by rank, the lowest pair first and of equals the leftmost (Sennrich et al., 2016). Thread-safe.</summary>
+/// <summary>Merges the symbols of a piece, which are bytes or the tokens of characters, into tokens by rank, the lowest pair first and of equals the leftmost (Sennrich et al., 2016). Thread-safe.</summary>
 /// <remarks>
 /// Long pieces are merged window by window, in memory that does not grow with them, and come out as if they had been merged whole. What makes that exact: tokens are the
 /// encoding of their text if and only if each neighbouring pair of them is the encoding of its own text. For regions on both sides of a boundary merge as each would alone
@@ -15,31 +15,32 @@ internal sealed class BytePairEncoder
     private const int DefaultWindow = 4096;
     private const int Seams = 32;
 
-    private readonly FrozenDictionary<long, (int Rank, int Token)> _merges;
+    private readonly PairTable _merges;
     private readonly int[] _byteTokens;
     private readonly int[] _lengths;
     private readonly int _window;
     private readonly int _margin;
 
-    /// <param name="byteTokens">The token of each byte.</param>
+    /// <param name="byteTokens">The token of each byte; empty where no bytes are merged.</param>
     /// <param name="merges">(left token, right token) → (rank, merged token).</param>
-    /// <param name="lengths">Bytes of each token.</param>
-    /// <param name="window">Bytes that are merged at once.</param>
+    /// <param name="lengths">Symbols of each token.</param>
+    /// <param name="window">Symbols that are merged at once.</param>
     public BytePairEncoder(int[] byteTokens, Dictionary<long, (int Rank, int Token)> merges, int[] lengths, int window = DefaultWindow)
     {
         (_window, _margin) = (window, window / 8);
         _byteTokens = byteTokens;
         _lengths = lengths;
-        _merges = merges.ToFrozenDictionary();
+        _merges = new PairTable(merges);
     }
 
     /// <summary>Bytes that have no token: a text that is made of them is none.</summary>
-    public IEnumerable<byte> Absent => Enumerable.Range(0, 256).Where(value => _byteTokens[value] < 0).Select(value => (byte)value);
+    public IEnumerable<byte> Absent => Enumerable.Range(0, _byteTokens.Length).Where(value => _byteTokens[value] < 0).Select(value => (byte)value);
 
     public static long Pair(int left, int right) => ((long)left << 32) | (uint)right;
 
-    /// <summary>Appends the tokens of <paramref name="piece"/>; stops where more than <paramref name="limit"/> are in <paramref name="output"/>.</summary>
-    public void Encode(ReadOnlySpan<byte> piece, List<int> output, int limit = int.MaxValue)
+    /// <summary>Appends the tokens of <paramref name="piece"/>, bytes or tokens; stops where more than <paramref name="limit"/> are in <paramref name="output"/>.</summary>
+    public void Encode<T>(ReadOnlySpan<T> piece, List<int> output, int limit = int.MaxValue)
+        where T : unmanaged
     {
         if (piece.Length <= ScanLimit)
         {
@@ -52,21 +53,23 @@ internal sealed class BytePairEncoder
         while (!piece.IsEmpty && output.Count <= limit)
         {
             var known = 0;
-            while (known < piece.Length && _byteTokens[piece[known]] >= 0) known++;
+            while (known < piece.Length && Token(piece[known]) >= 0) known++;
             Windows(piece[..known], output, heap, limit);
             piece = piece[Math.Min(known + 1, piece.Length)..];
         }
     }
 
     /// <summary>Whether two tokens side by side are what their joined text is encoded as.</summary>
-    private bool AreNeighbours(ReadOnlySpan<byte> text, int left, int right, MergeHeap heap)
+    private bool AreNeighbours<T>(ReadOnlySpan<T> text, int left, int right, MergeHeap heap)
+        where T : unmanaged
     {
         List<int> pair = [];
         Merge(text, pair, heap);
         return pair is [var first, var second] && first == left && second == right;
     }
 
-    private void Windows(ReadOnlySpan<byte> text, List<int> output, MergeHeap heap, int limit)
+    private void Windows<T>(ReadOnlySpan<T> text, List<int> output, MergeHeap heap, int limit)
+        where T : unmanaged
     {
         var window = _window;
         var tokens = new List<int>();
@@ -96,7 +99,8 @@ internal sealed class BytePairEncoder
     }
 
     /// <summary>The tokens of the window that follows the seam nearest before <paramref name="place"/>; null where there is none near.</summary>
-    private List<int>? Seam(ReadOnlySpan<byte> text, List<int> tokens, int place, MergeHeap heap, out int kept, out int bytes)
+    private List<int>? Seam<T>(ReadOnlySpan<T> text, List<int> tokens, int place, MergeHeap heap, out int kept, out int bytes)
+        where T : unmanaged
     {
         (kept, bytes) = Before(tokens, place);
         for (var tries = 0; tries < Seams && kept > 0; tries++)
@@ -129,11 +133,12 @@ internal sealed class BytePairEncoder
         return (count, bytes);
     }
 
-    private void Scan(ReadOnlySpan<byte> piece, List<int> output)
+    private void Scan<T>(ReadOnlySpan<T> piece, List<int> output)
+        where T : unmanaged
     {
         Span<int> tokens = stackalloc int[piece.Length];
         Span<int> ranks = stackalloc int[piece.Length];
-        for (var i = 0; i < piece.Length; i++) tokens[i] = _byteTokens[piece[i]];
+        for (var i = 0; i < piece.Length; i++) tokens[i] = Token(piece[i]);
 
         var count = piece.Length;
         for (var i = 0; i + 1 < count; i++) ranks[i] = Rank(tokens[i], tokens[i + 1]);
@@ -147,7 +152,7 @@ internal sealed class BytePairEncoder
 
             if (ranks[best] == int.MaxValue) break;
 
-            tokens[best] = _merges[Pair(tokens[best], tokens[best + 1])].Token;
+            tokens[best] = Merged(Pair(tokens[best], tokens[best + 1]));
             tokens[(best + 2)..count].CopyTo(tokens[(best + 1)..]);
             ranks[(best + 2)..count].CopyTo(ranks[(best + 1)..]);
             count--;
@@ -162,7 +167,8 @@ internal sealed class BytePairEncoder
     }
 
     /// <summary>By a heap: n·log n, never quadratic.</summary>
-    private void Merge(ReadOnlySpan<byte> piece, List<int> output, MergeHeap heap)
+    private void Merge<T>(ReadOnlySpan<T> piece, List<int> output, MergeHeap heap)
+        where T : unmanaged
     {
         if (piece.Length <= ScanLimit)
         {
@@ -172,7 +178,7 @@ internal sealed class BytePairEncoder
 
         heap.Reset(piece.Length);
         var (tokens, next, previous) = (heap.Tokens, heap.Next, heap.Previous);
-        for (var i = 0; i < piece.Length; i++) (tokens[i], next[i], previous[i]) = (_byteTokens[piece[i]], i + 1, i - 1);
+        for (var i = 0; i < piece.Length; i++) (tokens[i], next[i], previous[i]) = (Token(piece[i]), i + 1, i - 1);
 
         // Entries are (pair seen, place); one whose pair has changed since is stale and skipped.
         for (var i = 0; i + 1 < piece.Length; i++) Push(piece.Length, i, heap);
@@ -182,7 +188,7 @@ internal sealed class BytePairEncoder
             var right = next[left];
             if (tokens[left] < 0 || right >= piece.Length || Pair(tokens[left], tokens[right]) != entry.Pair) continue;
 
-            tokens[left] = _merges[entry.Pair].Token;
+            tokens[left] = Merged(entry.Pair);
             tokens[right] = -1;
             next[left] = next[right];
             if (next[right] < piece.Length) previous[next[right]] = left;
@@ -202,6 +208,12 @@ internal sealed class BytePairEncoder
         var pair = Pair(heap.Tokens[place], heap.Tokens[heap.Next[place]]);
         if (_merges.TryGetValue(pair, out var merge)) heap.Queue.Enqueue((pair, place), (merge.Rank, place));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int Token<T>(T symbol)
+        where T : unmanaged => typeof(T) == typeof(byte) ? _byteTokens[Unsafe.BitCast<T, byte>(symbol)] : Unsafe.BitCast<T, int>(symbol);
+
+    private int Merged(long pair) => _merges.TryGetValue(pair, out var merge) ? merge.Token : -1;
 
     private int Rank(int left, int right) => _merges.TryGetValue(Pair(left, right), out var merge) ? merge.Rank : int.MaxValue;
 

@@ -1,89 +1,190 @@
+using System.Buffers;
+using System.Collections.Frozen;
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace Serverless.Inference.Tokenizers;
 
 /// <summary>
-/// Splits text into the pieces inside which byte pairs merge: the <c>smollm</c> rule, which is each digit on its own and then GPT-2's pattern
-/// <c>'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+</c>, over code points rather than UTF-16 units. Linear.
+/// Splits text into the pieces inside which byte pairs merge: by a rule, or by one pattern after another, each within the pieces of those before, over code points rather than UTF-16 units.
+/// Patterns are those of known families, which take linear time: a file's own would be a program of a stranger. Thread-safe.
 /// </summary>
-internal static class PreTokenizer
+internal sealed partial class PreTokenizer
 {
-    private enum Kind
-    {
-        End,
-        Letter,
-        Digit,
-        Space,
-        Other,
-    }
+    private const string Contractions = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
+    private const string Ending = @"\s*[\r\n]+|\s+(?!\S)|\s+";
+    private const string Upper = @"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]";
+    private const string Lower = @"[\p{Ll}\p{Lm}\p{Lo}\p{M}]";
+    private const string Before = @"[^\r\n\p{L}\p{N}]?";
 
-    /// <summary>Length in UTF-16 units of the first piece of <paramref name="text"/>, which must not be empty.</summary>
-    public static int Next(ReadOnlySpan<char> text)
-    {
-        var first = Classify(text, out var length);
-        if (first == Kind.Digit) return length;
-        if (text[0] == '\'' && Contraction(text) is > 0 and var contraction) return contraction;
-        if (first == Kind.Space) return Spaces(text, length);
-        return Run(text, length, first);
-    }
+    private readonly PieceRule? _rule;
+    private readonly Regex[] _stages = [];
 
-    private static int Contraction(ReadOnlySpan<char> text)
+    private PreTokenizer(params Regex[] stages) => _stages = stages;
+
+    private PreTokenizer(PieceRule rule) => _rule = rule;
+
+    /// <summary>A piece that was found; false ends the search.</summary>
+    public delegate bool Found(ReadOnlySpan<char> piece);
+
+    /// <summary>GPT-2's own.</summary>
+    public static PreTokenizer Gpt2 { get; } = new(new PieceRule());
+
+    /// <summary>Each digit on its own, then GPT-2's.</summary>
+    public static PreTokenizer DigitsGpt2 { get; } = new(new PieceRule { MostDigits = 1, DigitsApart = true });
+
+    public static PreTokenizer Llama3 { get; } = new(new PieceRule { IsModern = true, MostDigits = 3 });
+
+    public static PreTokenizer Qwen2 { get; } = new(new PieceRule { IsModern = true, MostDigits = 1 });
+
+    public static PreTokenizer Gpt4o { get; } = new(Gpt4oPattern());
+
+    public static PreTokenizer Tekken { get; } = new(TekkenPattern());
+
+    public static PreTokenizer DeepSeek3 { get; } = new(ThreeDigitsPattern(), HanKanaPattern(), DeepSeek3Pattern());
+
+    public static PreTokenizer DeepSeekCoder { get; } = new(LineEndPattern(), SpaceLettersPattern(), SpacePunctuationPattern(), HanHangulPattern(), DigitPattern());
+
+    /// <summary>By the names of <c>tokenizer.ggml.pre</c>.</summary>
+    public static FrozenDictionary<string, PreTokenizer> ByName { get; } = new Dictionary<string, PreTokenizer>(StringComparer.Ordinal)
     {
-        foreach (var ending in (ReadOnlySpan<string>)["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"])
+        ["gpt-2"] = Gpt2, ["gpt2"] = Gpt2, ["phi-2"] = Gpt2, ["mpt"] = Gpt2, ["olmo"] = Gpt2, ["jais"] = Gpt2, ["roberta-bpe"] = Gpt2, ["exaone4"] = Gpt2, ["granite-docling"] = Gpt2,
+        ["smollm"] = DigitsGpt2, ["starcoder"] = DigitsGpt2, ["refact"] = DigitsGpt2, ["command-r"] = DigitsGpt2, ["codeshell"] = DigitsGpt2, ["exaone"] = DigitsGpt2,
+        ["llama3"] = Llama3, ["llama-v3"] = Llama3, ["llama-bpe"] = Llama3, ["falcon3"] = Llama3, ["falcon-h1"] = Llama3, ["dbrx"] = Llama3, ["smaug-bpe"] = Llama3, ["chatglm-bpe"] = Llama3, ["lfm2"] = Llama3,
+        ["qwen2"] = Qwen2, ["stablelm2"] = Qwen2, ["deepseek-r1-qwen"] = Qwen2, ["hunyuan"] = Qwen2, ["megrez"] = Qwen2,
+        ["gpt-4o"] = Gpt4o, ["llama4"] = Gpt4o, ["tekken"] = Tekken, ["deepseek-v3"] = DeepSeek3, ["hunyuan-dense"] = DeepSeek3, ["deepseek-coder"] = DeepSeekCoder,
+    }.ToFrozenDictionary();
+
+    /// <summary>The rule of a tokenizer.json's list of patterns; null where it is not known.</summary>
+    public static PreTokenizer? ByPatterns(IReadOnlyList<string> patterns)
+    {
+        foreach (var (known, rule) in Written)
         {
-            if (text.StartsWith(ending, StringComparison.Ordinal)) return ending.Length;
+            if (known.SequenceEqual(patterns, StringComparer.Ordinal)) return rule;
         }
 
-        return 0;
+        return null;
     }
 
-    /// <summary>A run of white space leaves its last space to the word after it; a digit, split off before, is like the end of the text.</summary>
-    private static int Spaces(ReadOnlySpan<char> text, int length)
+    /// <summary>Calls for each piece, until one says no.</summary>
+    public bool Split(ReadOnlySpan<char> text, Found found)
     {
-        var end = length;
-        var last = length;
-        Kind next;
-        while ((next = Classify(text[end..], out var more)) == Kind.Space) (last, end) = (more, end + more);
-
-        if (next is Kind.End or Kind.Digit) return end;
-        if (end > last) return end - last;
-        return text[0] == ' ' ? Run(text, length + Length(text[length..]), next) : end;
-    }
-
-    private static int Run(ReadOnlySpan<char> text, int start, Kind kind)
-    {
-        var end = start;
-        while (Classify(text[end..], out var more) == kind) end += more;
-        return end;
-    }
-
-    private static int Length(ReadOnlySpan<char> text)
-    {
-        Classify(text, out var length);
-        return length;
-    }
-
-    private static Kind Classify(ReadOnlySpan<char> text, out int length)
-    {
-        length = 0;
-        if (text.IsEmpty) return Kind.End;
-
-        var first = text[0];
-        if (first < 128)
+        if (_rule is not null)
         {
-            length = 1;
-            return char.IsAsciiLetter(first) ? Kind.Letter : char.IsAsciiDigit(first) ? Kind.Digit : first is ' ' or (>= '\t' and <= '\r') ? Kind.Space : Kind.Other;
+            for (int length; !text.IsEmpty; text = text[length..])
+            {
+                length = _rule.Next(text);
+                if (!found(text[..length])) return false;
+            }
+
+            return true;
         }
 
-        // A lone surrogate becomes U+FFFD, which is neither letter nor digit.
-        Rune.DecodeFromUtf16(text, out var rune, out length);
-        if (Rune.IsWhiteSpace(rune)) return Kind.Space;
-        return Rune.GetUnicodeCategory(rune) switch
+        if (text.IndexOfAnyInRange('\uD800', '\uDFFF') < 0) return Split(text, text, 0, found);
+
+        // The patterns see one unit for each code point: of those beyond the basic plane one of the same category.
+        var units = ArrayPool<char>.Shared.Rent(text.Length);
+        try
         {
-            UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter => Kind.Letter,
-            UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber => Kind.Digit,
-            _ => Kind.Other,
-        };
+            var count = 0;
+            for (var rest = text; !rest.IsEmpty;)
+            {
+                Rune.DecodeFromUtf16(rest, out var rune, out var length);
+                units[count++] = length == 1 ? rest[0] : Stand(Rune.GetUnicodeCategory(rune));
+                rest = rest[length..];
+            }
+
+            return Split(text, units.AsSpan(0, count), 0, found);
+        }
+        finally
+        {
+            ArrayPool<char>.Shared.Return(units);
+        }
     }
+
+    private bool Split(ReadOnlySpan<char> text, ReadOnlySpan<char> units, int stage, Found found)
+    {
+        if (text.IsEmpty) return true;
+        if (stage == _stages.Length) return found(text);
+
+        var end = 0;
+        foreach (var match in _stages[stage].EnumerateMatches(units))
+        {
+            if (match.Length == 0) continue;
+            if (!Part(ref text, units[end..match.Index], stage, found) || !Part(ref text, units.Slice(match.Index, match.Length), stage, found)) return false;
+            end = match.Index + match.Length;
+        }
+
+        return Part(ref text, units[end..], stage, found);
+    }
+
+    /// <summary>The beginning of a text, as long as so many units, through the stages that follow.</summary>
+    private bool Part(ref ReadOnlySpan<char> text, ReadOnlySpan<char> units, int stage, Found found)
+    {
+        var length = units.Length;
+        for (var i = 0; i < length; i++)
+        {
+            if (i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1])) (i, length) = (i + 1, length + 1);
+        }
+
+        var part = text[..length];
+        text = text[length..];
+        return Split(part, units, stage + 1, found);
+    }
+
+    private static char Stand(UnicodeCategory category) => category switch
+    {
+        UnicodeCategory.UppercaseLetter => '\u00C0',
+        UnicodeCategory.LowercaseLetter => '\u00E0',
+        UnicodeCategory.TitlecaseLetter => '\u01C5',
+        UnicodeCategory.ModifierLetter => '\u02B0',
+        UnicodeCategory.OtherLetter => '\u05D0',
+        UnicodeCategory.NonSpacingMark => '\u0300',
+        UnicodeCategory.SpacingCombiningMark => '\u0903',
+        UnicodeCategory.EnclosingMark => '\u0488',
+        UnicodeCategory.DecimalDigitNumber => '\u0660',
+        UnicodeCategory.LetterNumber => '\u2160',
+        UnicodeCategory.OtherNumber => '\u00B2',
+        UnicodeCategory.ConnectorPunctuation => '\u203F',
+        UnicodeCategory.DashPunctuation => '\u2014',
+        UnicodeCategory.OpenPunctuation or UnicodeCategory.ClosePunctuation or UnicodeCategory.InitialQuotePunctuation or UnicodeCategory.FinalQuotePunctuation or UnicodeCategory.OtherPunctuation => '\u00A1',
+        UnicodeCategory.MathSymbol => '\u00B1',
+        UnicodeCategory.CurrencySymbol => '\u00A2',
+        UnicodeCategory.ModifierSymbol => '\u00B4',
+        UnicodeCategory.OtherSymbol => '\u00A6',
+        UnicodeCategory.Format => '\u00AD',
+        UnicodeCategory.PrivateUse => '\uE000',
+        _ => '\u0378',
+    };
+
+    [GeneratedRegex(@"\p{N}", RegexOptions.CultureInvariant)]
+    private static partial Regex DigitPattern();
+
+    [GeneratedRegex(Before + Upper + "*" + Lower + "+" + Contractions + "?|" + Before + Upper + "+" + Lower + "*" + Contractions + @"?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + Ending, RegexOptions.CultureInvariant)]
+    private static partial Regex Gpt4oPattern();
+
+    [GeneratedRegex(Before + Upper + "*" + Lower + "+|" + Before + Upper + "+" + Lower + @"*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + Ending, RegexOptions.CultureInvariant)]
+    private static partial Regex TekkenPattern();
+
+    [GeneratedRegex(@"\p{N}{1,3}", RegexOptions.CultureInvariant)]
+    private static partial Regex ThreeDigitsPattern();
+
+    [GeneratedRegex("[一-龥぀-ゟ゠-ヿ]+", RegexOptions.CultureInvariant)]
+    private static partial Regex HanKanaPattern();
+
+    [GeneratedRegex(@"[!""#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|" + Ending, RegexOptions.CultureInvariant)]
+    private static partial Regex DeepSeek3Pattern();
+
+    [GeneratedRegex(@"[\r\n]", RegexOptions.CultureInvariant)]
+    private static partial Regex LineEndPattern();
+
+    [GeneratedRegex(@"\s?\p{L}+", RegexOptions.CultureInvariant)]
+    private static partial Regex SpaceLettersPattern();
+
+    [GeneratedRegex(@"\s?\p{P}+", RegexOptions.CultureInvariant)]
+    private static partial Regex SpacePunctuationPattern();
+
+    [GeneratedRegex("[一-龥ࠀ-一가-퟿]+", RegexOptions.CultureInvariant)]
+    private static partial Regex HanHangulPattern();
 }

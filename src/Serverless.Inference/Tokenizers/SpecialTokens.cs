@@ -1,7 +1,9 @@
 namespace Serverless.Inference.Tokenizers;
 
 /// <summary>Finds control tokens written out in text: the leftmost, and of several there the longest. Thread-safe.</summary>
-internal sealed class SpecialTokens(Dictionary<string, int> tokens)
+/// <param name="tokens">Their names.</param>
+/// <param name="stripsAfter">Those that take the white space behind them with them.</param>
+internal sealed class SpecialTokens(Dictionary<string, int> tokens, IReadOnlySet<int> stripsAfter)
 {
     private readonly (string Text, int Token)[] _longestFirst = [.. tokens.OrderByDescending(pair => pair.Key.Length).Select(pair => (pair.Key, pair.Value))];
     private readonly System.Buffers.SearchValues<char> _firsts = System.Buffers.SearchValues.Create([.. tokens.Keys.Select(text => text[0]).Distinct()]);
@@ -18,6 +20,7 @@ internal sealed class SpecialTokens(Dictionary<string, int> tokens)
             {
                 if (!text[at..].StartsWith(name, StringComparison.Ordinal)) continue;
                 (length, token) = (name.Length, id);
+                while (stripsAfter.Contains(id) && at + length < text.Length && char.IsWhiteSpace(text[at + length])) length++;
                 return true;
             }
         }

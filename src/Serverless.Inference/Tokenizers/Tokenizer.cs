@@ -1,98 +1,89 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text;
 using Serverless.Inference.Gguf;
 
 namespace Serverless.Inference.Tokenizers;
 
 /// <summary>
-/// A model's own tokenizer: byte-level BPE (<c>gpt2</c>) with the <c>smollm</c> pre-tokenizer. Text never becomes a control token unless the caller says that it is
-/// the template's own. Thread-safe.
+/// A model's own tokenizer: byte-level BPE, or SentencePiece's. Text never becomes a control token unless the caller says that it is the template's own. Thread-safe.
 /// </summary>
 public sealed class Tokenizer
 {
-    private const int ControlType = 3;
-    private const int UserDefinedType = 4;
-
     private static readonly string[] EndNames =
     [
         "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<|return|>", "<|call|>", "<|calls|>", "<|flush|>", "<|end_of_text|>", "<end_of_turn>", "<end_of_utterance>",
-        "</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
+        "</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<｜end▁of▁sentence｜>", "<|eot|>",
     ];
 
     private readonly byte[][] _bytes;
     private readonly bool[] _control;
-    private readonly BytePairEncoder _encoder;
+    private readonly ITextEncoder _encoder;
     private readonly SpecialTokens _special;
+    private readonly SpecialTokens _userDefined;
     private readonly int _longest;
     private readonly SearchValues<byte> _absent;
     private readonly SearchValues<char> _absentAscii;
     private readonly bool _lacksLetters;
 
-    private Tokenizer(byte[][] bytes, bool[] control, BytePairEncoder encoder, SpecialTokens special)
+    private Tokenizer(Vocabulary vocabulary)
     {
-        (_bytes, _control, _encoder, _special) = (bytes, control, encoder, special);
-        _longest = Math.Max(1, bytes.Max(token => token.Length));
-        byte[] absent = [.. encoder.Absent];
+        var (entries, kinds) = (vocabulary.Entries, vocabulary.Kinds);
+        var ids = new Dictionary<string, int>(entries.Length, StringComparer.Ordinal);
+        _bytes = new byte[entries.Length][];
+        _control = new bool[entries.Length];
+        var (special, userDefined) = (new Dictionary<string, int>(StringComparer.Ordinal), new Dictionary<string, int>(StringComparer.Ordinal));
+        for (var id = 0; id < entries.Length; id++)
+        {
+            ids.TryAdd(entries[id], id);
+            _control[id] = kinds[id] is VocabularyKind.Control or VocabularyKind.Unused || (kinds[id] == VocabularyKind.Unknown && vocabulary.Splitter is null);
+            if (kinds[id] is VocabularyKind.Control or VocabularyKind.UserDefined && entries[id].Length > 0) special.TryAdd(entries[id], id);
+            if (kinds[id] == VocabularyKind.UserDefined && entries[id].Length > 0) userDefined.TryAdd(entries[id], id);
+            _bytes[id] = BytesOf(entries[id], kinds[id], vocabulary.Splitter is null);
+        }
+
+        _special = new SpecialTokens(special, vocabulary.StripsAfter);
+        _userDefined = new SpecialTokens(userDefined, vocabulary.StripsAfter);
+        _encoder = vocabulary.Splitter is null ? new SentencePieceEncoder(vocabulary, ids) : new ByteLevelEncoder(vocabulary, ids);
+        _longest = Math.Max(4, _bytes.Max(token => token.Length));
+        byte[] absent = [.. _encoder.Absent];
         _absent = SearchValues.Create(absent);
         _absentAscii = SearchValues.Create([.. absent.Where(value => value < 0x80).Select(value => (char)value)]);
         _lacksLetters = absent.Any(value => value is >= 0x80 and < 0xF0 and not (0xC0 or 0xC1));
+        EndTokens = EndsOf(vocabulary, ids);
+        BeginToken = vocabulary.AddsBegin ? vocabulary.Begin : null;
+        BeginText = vocabulary.Begin is { } begin ? entries[begin] : "";
+        EndText = vocabulary.End is { } end ? entries[end] : "";
     }
 
     /// <summary>Size of the vocabulary.</summary>
     public int VocabularySize => _bytes.Length;
 
     /// <summary>The tokens that end an answer.</summary>
-    public required IReadOnlySet<int> EndTokens { get; init; }
+    public IReadOnlySet<int> EndTokens { get; }
 
     /// <summary>The token a prompt begins with where the model wants one; else null.</summary>
-    public required int? BeginToken { get; init; }
+    public int? BeginToken { get; }
 
     /// <summary>The text of the begin token, which templates call <c>bos_token</c>; empty if the file names none.</summary>
-    public required string BeginText { get; init; }
+    public string BeginText { get; }
 
     /// <summary>The text of the end token, which templates call <c>eos_token</c>.</summary>
-    public required string EndText { get; init; }
+    public string EndText { get; }
 
     /// <summary>Reads the tokenizer of a file.</summary>
     /// <exception cref="TokenizerException">It is of a kind that is not known, or does not fit together.</exception>
     /// <exception cref="GgufException">A field is missing or of another kind.</exception>
-    public static Tokenizer Load(GgufFile file)
-    {
-        Check(file);
-        var entries = file.Get<string[]>("tokenizer.ggml.tokens");
-        var types = file.Get<int[]>("tokenizer.ggml.token_type");
-        if (types.Length != entries.Length) throw new TokenizerException($"tokenizer.ggml.token_type has {types.Length} entries, tokenizer.ggml.tokens {entries.Length}; they must be as many.");
-
-        var ids = new Dictionary<string, int>(entries.Length, StringComparer.Ordinal);
-        var bytes = new byte[entries.Length][];
-        var control = new bool[entries.Length];
-        var special = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (var id = 0; id < entries.Length; id++)
-        {
-            ids.TryAdd(entries[id], id);
-            control[id] = types[id] == ControlType;
-            if (types[id] is ControlType or UserDefinedType && entries[id].Length > 0) special.TryAdd(entries[id], id);
-            bytes[id] = (types[id] is ControlType or UserDefinedType ? null : ByteAlphabet.Decode(entries[id])) ?? Encoding.UTF8.GetBytes(entries[id]);
-        }
-
-        return new Tokenizer(bytes, control, Encoder(file, ids, entries), new SpecialTokens(special))
-        {
-            EndTokens = EndsOf(file, ids, entries.Length),
-            BeginText = file.Keys.Contains("tokenizer.ggml.bos_token_id") ? entries[Id(file, "tokenizer.ggml.bos_token_id", entries.Length)] : "",
-            EndText = entries[Id(file, "tokenizer.ggml.eos_token_id", entries.Length)],
-            BeginToken = file.Find<bool>("tokenizer.ggml.add_bos_token") ? Id(file, "tokenizer.ggml.bos_token_id", entries.Length) : null,
-        };
-    }
+    public static Tokenizer Load(GgufFile file) => Of(GgufVocabulary.Read(file));
 
     /// <summary>Whether a file's tokenizer is of a kind that is known: cheap, and enough to tell of a model that could not be served.</summary>
     /// <exception cref="TokenizerException">It is not.</exception>
     /// <exception cref="GgufException">A field is missing or of another kind.</exception>
-    public static void Check(GgufFile file)
-    {
-        ArgumentNullException.ThrowIfNull(file);
-        Require(file, "tokenizer.ggml.model", "gpt2");
-        Require(file, "tokenizer.ggml.pre", "smollm");
-    }
+    public static void Check(GgufFile file) => GgufVocabulary.Check(file);
+
+    /// <summary>The tokenizer of a vocabulary.</summary>
+    /// <exception cref="TokenizerException">It does not fit together.</exception>
+    internal static Tokenizer Of(Vocabulary vocabulary) => new(vocabulary.Checked());
 
     /// <summary>The tokens of <paramref name="text"/>.</summary>
     /// <param name="text">Any UTF-16; a lone surrogate reads as U+FFFD.</param>
@@ -112,15 +103,16 @@ public sealed class Tokenizer
     public void Encode(ReadOnlySpan<char> text, bool parseSpecial, List<int> output, int limit = int.MaxValue)
     {
         ArgumentNullException.ThrowIfNull(output);
+        var tokens = parseSpecial ? _special : _userDefined;
         while (!text.IsEmpty && output.Count <= limit)
         {
-            if (!parseSpecial || !_special.TryFind(text, out var at, out var length, out var token))
+            if (!tokens.TryFind(text, out var at, out var length, out var token))
             {
-                EncodeText(text, output, limit);
+                _encoder.Encode(text, output, limit);
                 return;
             }
 
-            EncodeText(text[..at], output, limit);
+            _encoder.Encode(text[..at], output, limit);
             output.Add(token);
             text = text[(at + length)..];
         }
@@ -164,27 +156,24 @@ public sealed class Tokenizer
     /// <summary>The first control token written out in a text: the leftmost, and of several there the longest.</summary>
     internal bool TryFindSpecial(ReadOnlySpan<char> text, out int at, out int length, out int token) => _special.TryFind(text, out at, out length, out token);
 
-    private static void Require(GgufFile file, string key, string wanted)
+    /// <summary>Whether an entry stands for a byte, &lt;0x41&gt;.</summary>
+    internal static bool IsByte(string entry, out byte value)
     {
-        var value = file.Get<string>(key);
-        if (value != wanted) throw new TokenizerException($"{key} is '{value}'; known is '{wanted}'.");
+        value = 0;
+        return entry is ['<', '0', 'x', _, _, '>'] && byte.TryParse(entry.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
     }
 
-    private static int Id(GgufFile file, string key, int count)
+    private static byte[] BytesOf(string entry, VocabularyKind kind, bool isSentencePiece)
     {
-        var id = file.Get<long>(key);
-        return id >= 0 && id < count ? (int)id : throw new TokenizerException($"{key} is {id}; the vocabulary has {count} tokens.");
+        if (kind is VocabularyKind.Control or VocabularyKind.UserDefined) return Encoding.UTF8.GetBytes(entry);
+        if (!isSentencePiece) return ByteAlphabet.Decode(entry) ?? Encoding.UTF8.GetBytes(entry);
+        return kind == VocabularyKind.Byte && IsByte(entry, out var value) ? [value] : Encoding.UTF8.GetBytes(entry.Replace(SentencePieceEncoder.Space, ' '));
     }
 
     /// <summary>Those that the file names, and those whose name says it: a file names one, and its template may end a turn with another.</summary>
-    private static HashSet<int> EndsOf(GgufFile file, Dictionary<string, int> ids, int count)
+    private static HashSet<int> EndsOf(Vocabulary vocabulary, Dictionary<string, int> ids)
     {
-        HashSet<int> ends = [Id(file, "tokenizer.ggml.eos_token_id", count)];
-        foreach (var key in (string[])["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"])
-        {
-            if (file.Keys.Contains(key)) ends.Add(Id(file, key, count));
-        }
-
+        HashSet<int> ends = [.. vocabulary.Ends];
         foreach (var name in EndNames)
         {
             if (ids.TryGetValue(name, out var id)) ends.Add(id);
@@ -192,55 +181,6 @@ public sealed class Tokenizer
 
         // In the harmony format <|end|> parts the messages of one answer.
         if (ids.ContainsKey("<|return|>") && ids.ContainsKey("<|call|>") && ids.TryGetValue("<|end|>", out var part)) ends.Remove(part);
-        return ends;
-    }
-
-    private static BytePairEncoder Encoder(GgufFile file, Dictionary<string, int> ids, string[] entries)
-    {
-        var byteTokens = new int[256];
-        for (var value = 0; value < 256; value++)
-        {
-            // A vocabulary may lack bytes that never occur in UTF-8; what cannot occur cannot be asked for.
-            byteTokens[value] = ids.GetValueOrDefault(ByteAlphabet.Character((byte)value).ToString(), -1);
-        }
-
-        var merges = new Dictionary<long, (int Rank, int Token)>();
-        var lines = file.Get<string[]>("tokenizer.ggml.merges");
-        for (var rank = 0; rank < lines.Length; rank++)
-        {
-            var space = lines[rank].IndexOf(' ', 1);
-            if (space < 0) throw new TokenizerException($"Merge {rank} is '{lines[rank]}'; it must be two tokens with a space between.");
-
-            var (left, right) = (lines[rank][..space], lines[rank][(space + 1)..]);
-            if (!ids.TryGetValue(left, out var leftId) || !ids.TryGetValue(right, out var rightId) || !ids.TryGetValue(left + right, out var merged))
-                throw new TokenizerException($"Merge {rank} joins '{left}' and '{right}', but the vocabulary lacks one of them or what they make.");
-
-            merges.TryAdd(BytePairEncoder.Pair(leftId, rightId), (rank, merged));
-        }
-
-        // Each character of an entry that merges is a byte.
-        var lengths = new int[entries.Length];
-        for (var id = 0; id < entries.Length; id++) lengths[id] = entries[id].Length;
-        return new BytePairEncoder(byteTokens, merges, lengths);
-    }
-
-    private void EncodeText(ReadOnlySpan<char> text, List<int> output, int limit)
-    {
-        Span<byte> buffer = stackalloc byte[256];
-        while (!text.IsEmpty && output.Count <= limit)
-        {
-            var length = PreTokenizer.Next(text);
-            var piece = text[..length];
-            text = text[length..];
-            if (piece.Length * 3 <= buffer.Length)
-            {
-                _encoder.Encode(buffer[..Encoding.UTF8.GetBytes(piece, buffer)], output);
-                continue;
-            }
-
-            var bytes = ArrayPool<byte>.Shared.Rent(Encoding.UTF8.GetByteCount(piece));
-            _encoder.Encode(bytes.AsSpan(0, Encoding.UTF8.GetBytes(piece, bytes)), output, limit);
-            ArrayPool<byte>.Shared.Return(bytes);
-        }
+        return ends.Count > 0 ? ends : throw new TokenizerException("No token ends an answer: the file names none, and none is one by its name.");
     }
 }

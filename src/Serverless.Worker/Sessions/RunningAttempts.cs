@@ -146,7 +146,12 @@ internal sealed class RunningAttempts(AttemptRunner runner, IRequestLog log, Wor
     {
         var request = attempt.Assignment.Request;
         var how = outcome == AttemptOutcome.Ended ? attempt.Log.How : null;
-        if (attempt.Log.Usage is { } usage) Learn(usage);
+        if (attempt.Log.Usage is { } usage)
+        {
+            Learn(usage);
+            metrics.PromptRead(request.Model, usage);
+        }
+
         metrics.AttemptLeft(request.Model, outcome);
         // In this order: whoever is told that it runs is told of its end afterwards, by the same session.
         _running.TryRemove(KeyValuePair.Create(request.Id, attempt));

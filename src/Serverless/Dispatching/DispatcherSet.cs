@@ -27,8 +27,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
     private readonly Dictionary<ModelName, DateTimeOffset> _freeSince = [];
     private readonly Dictionary<string, DateTimeOffset> _livingSince = new(StringComparer.Ordinal);
     private string[] _ranked = [];
-    private ModelCatalog? _followed;
-    private bool _holdsAll;
+    private ModelCatalog? _whole; // whose models are those it dispatches, all and no other; null: none
     private volatile KeptLease? _own;
 
     /// <summary>How it stands, for readiness and figures.</summary>
@@ -99,10 +98,9 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
         NoteLiving(living, now);
 
         var current = catalog.Current;
-        var isFollowed = _holdsAll && ReferenceEquals(current, _followed); // almost always, and a thousand models are then no more than one
-        if (!isFollowed) await FollowAsync(current);
+        if (!ReferenceEquals(current, _whole)) await FollowAsync(current); // almost never, and a thousand models are then no more than one
         await HandOverAsync(living, current, now);
-        if (!_holdsAll) await TakeAsync([.. current.Models.Select(model => model.Name).Where(model => !_models.ContainsKey(model))], living, stoppingToken);
+        if (_whole is null) await TakeAsync([.. current.Models.Select(model => model.Name).Where(model => !_models.ContainsKey(model))], living, stoppingToken);
     }
 
     /// <summary>Models that the catalogue has no longer are left once they hold no work.</summary>
@@ -117,7 +115,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
             else dispatched.Follow(isInCatalog);
         }
 
-        (_followed, _holdsAll) = (current, known == current.Models.Count && known == _models.Count);
+        _whole = known == current.Models.Count && known == _models.Count ? current : null;
     }
 
     /// <summary>Gives models of the catalogue to gateways that rank before this one: not to one in its first second, only to one that has proved to stay.</summary>
@@ -169,7 +167,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
     private async Task LeaveAsync(ModelName model, DispatchedModel dispatched, string reason)
     {
         _models.TryRemove(KeyValuePair.Create(model, dispatched));
-        _holdsAll = false;
+        _whole = null;
         await dispatched.StopAsync(reason);
     }
 

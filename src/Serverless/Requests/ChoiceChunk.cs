@@ -10,7 +10,9 @@ public sealed record ChoiceChunk(int Choice, int Position, IReadOnlyList<int> To
     /// <summary>Generated but not yet shown: bytes of an unfinished character or of a possible stop string. A continuing attempt starts from it.</summary>
     public ReadOnlyMemory<byte> HeldBack { get; init; }
 
-    /// <summary>One entry per token of <see cref="TokenIds"/> where log-probabilities were asked for; else empty.</summary>
+    /// <summary>
+    /// One entry per token of <see cref="TokenIds"/> where log-probabilities were asked for; else empty. Where the prompt's were asked for too, the first chunk has them before its own.
+    /// </summary>
     public IReadOnlyList<TokenLogProb> LogProbs { get; init; } = [];
 
     /// <summary>What the model thinks before it answers, ready to be shown; may be empty.</summary>
@@ -36,7 +38,7 @@ public sealed record ToolCallFragment(int Index, string Id, string Name, string 
 /// <summary>A token and its log-probability.</summary>
 /// <param name="TokenId">The token.</param>
 /// <param name="Bytes">Its bytes; may be part of a character.</param>
-/// <param name="LogProb">Natural logarithm of its probability.</param>
+/// <param name="LogProb">Natural logarithm of its probability; NaN for a prompt's first token, which nothing comes before.</param>
 /// <param name="Top">The most probable tokens at that position, itself perhaps among them; empty if not asked for or if this is one of them.</param>
 public sealed record TokenLogProb(int TokenId, ReadOnlyMemory<byte> Bytes, float LogProb, IReadOnlyList<TokenLogProb> Top);
 

@@ -68,5 +68,30 @@ public sealed class CompletionTests
         LogProbs(await events.ReadDataAsync()).ShouldBe("""{"tokens":["!"],"token_logprobs":[-0.5],"top_logprobs":[{"!":-0.5,"x":-1.5}],"text_offset":[1]}""");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_echo_with_log_probabilities_has_the_prompts_before_the_outputs(bool stream)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        var response = gateway.PostAsync(Path, $$"""{"model":"tiny","prompt":"One two","logprobs":2,"echo":true,"stream":{{(stream ? "true" : "false")}}}""", Token);
+        var held = await gateway.TakeAsync();
+        await held.BeginAsync();
+        await held.SayAsync("!", finish: FinishReason.Stop, logProbs: true, prompt: ["One", " two"]);
+        await held.FinishAsync();
+
+        const string Expected = """{"tokens":["One"," two","!"],"token_logprobs":[null,-2,-0.5],"top_logprobs":[null,{"x":-1.5},{"!":-0.5,"x":-1.5}],"text_offset":[0,3,7]}""";
+        if (!stream)
+        {
+            var choice = (await (await response).Content.ReadFromJsonAsync<JsonElement>(Token)).GetProperty("choices")[0];
+            (choice.GetProperty("text").GetString(), choice.GetProperty("logprobs").GetRawText()).ShouldBe(("One two!", Expected));
+            return;
+        }
+
+        using var events = new SseReader(await (await response).Content.ReadAsStreamAsync(Token));
+        (await events.ReadDataAsync())!.Json.GetProperty("choices")[0].GetProperty("text").GetString().ShouldBe("One two");
+        LogProbs(await events.ReadDataAsync()).ShouldBe(Expected);
+    }
+
     private static string LogProbs(SseReader.SseEvent? next) => next!.Json.GetProperty("choices")[0].GetProperty("logprobs").GetRawText();
 }

@@ -16,27 +16,6 @@ public sealed class FileUploadTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task A_file_of_201_MB_passes_through_a_buffer_at_a_time()
-    {
-        await using var files = await FilesUnderTest.StartAsync(settings: [("MaxFileBytes", Long)]);
-        await files.CreateAsync(new byte[1000]); // what is made once
-        var before = GC.GetTotalMemory(forceFullCollection: true);
-        var most = 0L;
-        var content = new Generated(Long, _ => most = Math.Max(most, GC.GetTotalMemory(forceFullCollection: false)));
-
-        using var answer = await files.UploadAsync(content);
-
-        answer.StatusCode.ShouldBe(HttpStatusCode.OK);
-        var file = await FilesUnderTest.JsonAsync(answer);
-        file["bytes"]!.GetValue<long>().ShouldBe(Long);
-        (most - before).ShouldBeLessThan(Long / 2); // other tests of the process use memory too
-        using var back = await files.AskAsync(HttpMethod.Get, $"/v1/files/{file["id"]}/content");
-        await using var stream = await back.Content.ReadAsStreamAsync(Token);
-        Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, Token)).ShouldBe(content.Hash);
-        back.Headers.ETag!.Tag.ShouldBe($"\"{content.Hash}\"");
-    }
-
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -44,7 +23,7 @@ public sealed class FileUploadTests
     {
         await using var files = await FilesUnderTest.StartAsync();
 
-        using var answer = await files.UploadAsync(new Generated(Long, toldLength: toldLength));
+        using var answer = await files.UploadAsync(new GeneratedContent(Long, toldLength: toldLength));
 
         answer.StatusCode.ShouldBe(HttpStatusCode.RequestEntityTooLarge);
         var error = (await FilesUnderTest.JsonAsync(answer))["error"]!;
@@ -144,33 +123,6 @@ public sealed class FileUploadTests
         (await FilesUnderTest.JsonAsync(answer))["error"]!["code"]!.GetValue<string>().ShouldBe("storage_limit_exceeded");
         store.Puts.ShouldBe(1);
         await files.CreateAsync(new byte[500_000], owner: FilesUnderTest.Rival);
-    }
-
-    /// <summary>Bytes that are made as they are sent.</summary>
-    private sealed class Generated(long length, Action<long>? onPiece = null, bool toldLength = true) : HttpContent
-    {
-        public string Hash { get; private set; } = "";
-
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-        {
-            var piece = RandomNumberGenerator.GetBytes(1_000_000);
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            for (var left = length; left > 0; left -= piece.Length)
-            {
-                var some = piece.AsMemory(0, (int)Math.Min(left, piece.Length));
-                hash.AppendData(some.Span);
-                await stream.WriteAsync(some, Token);
-                onPiece?.Invoke(left);
-            }
-
-            Hash = Convert.ToHexStringLower(hash.GetHashAndReset());
-        }
-
-        protected override bool TryComputeLength(out long computed)
-        {
-            computed = length;
-            return toldLength;
-        }
     }
 
     /// <summary>Bytes of which the last wait for the test.</summary>

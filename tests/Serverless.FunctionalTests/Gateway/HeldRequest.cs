@@ -21,15 +21,15 @@ internal sealed class HeldRequest(InferenceRequest request, IRequestLog log)
         await AppendAsync(new RequestEvent.Started(1, "worker", Request.AcceptedAt));
     }
 
-    /// <summary>Says a text as one token.</summary>
-    public Task<AppendStatus> SayAsync(string text, int choice = 0, FinishReason? finish = null, bool logProbs = false)
+    /// <summary>Says a text as one token; the first with the tokens of the prompt, where they are given.</summary>
+    public Task<AppendStatus> SayAsync(string text, int choice = 0, FinishReason? finish = null, bool logProbs = false, params string[] prompt)
     {
         var position = _positions.GetValueOrDefault(choice);
         _positions[choice] = position + 1;
         var chunk = new ChoiceChunk(choice, position, [100 + position], text)
         {
             Finish = finish,
-            LogProbs = logProbs ? [LogProb(text, -0.5f, [LogProb(text, -0.5f), LogProb("x", -1.5f)])] : [],
+            LogProbs = logProbs ? [.. prompt.Select((token, index) => index == 0 ? LogProb(token, float.NaN) : LogProb(token, -2f, [LogProb("x", -1.5f)])), LogProb(text, -0.5f, [LogProb(text, -0.5f), LogProb("x", -1.5f)])] : [],
         };
         return AppendAsync(new RequestEvent.Chunk([chunk]));
     }

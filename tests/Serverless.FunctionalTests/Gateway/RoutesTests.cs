@@ -90,7 +90,8 @@ public sealed class RoutesTests
         await using var gateway = await GatewayUnderTest.StartAsync();
         (await gateway.Client.GetAsync("/healthz", Token)).StatusCode.ShouldBe(HttpStatusCode.OK);
         (await gateway.Client.GetAsync("/readyz", Token)).StatusCode.ShouldBe(HttpStatusCode.OK);
-        await gateway.PostAsync("/v1/chat/completions", """{"model":"absent","messages":[{"role":"user","content":"Hello"}]}""", Token);
+        using var refused = await gateway.PostAsync("/v1/chat/completions", """{"model":"absent","messages":[{"role":"user","content":"Hello"}]}""", Token);
+        await refused.Content.ReadAsStringAsync(Token); // read to its end its connection takes the next request, which waits until the server is done with this one
 
         var metrics = await gateway.Client.GetStringAsync("/metrics", Token);
 

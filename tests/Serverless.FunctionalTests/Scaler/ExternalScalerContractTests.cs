@@ -124,7 +124,7 @@ public sealed class ExternalScalerContractTests
 
         host.Time.Advance(TimeSpan.FromMilliseconds(10));
         host.Publish(20);
-        host.Plans.Latch([host.Model.Name]);
+        host.LookAround();
 
         (await NextAsync(call)).ShouldBe(true);
     }

@@ -43,7 +43,7 @@ public sealed class SameDecisionsTests
             host.Publish(new PoolCapacity { Pool = ScalerHost.Pool, Desired = local.Replicas, Ready = local.Replicas });
             host.Publish(pending, running);
 
-            if (latched) host.Plans.Latch([host.Model.Name]);
+            if (latched) host.LookAround();
             if ((await host.PlanAsync()).Active && cold) replicas.Add((await PushedAsync(keda.Pushes, stop.Token), await PushedAsync(target.Asked, stop.Token)));
 
             await keda.SyncAsync(stop.Token);

@@ -86,10 +86,18 @@ internal sealed class ScalerHost : IAsyncDisposable
 
     public void Publish(PoolCapacity capacity) => _app.Services.GetRequiredService<ICapacityFeed>().Publish(capacity);
 
+    /// <summary>A round of the latch, after it heard of the demand.</summary>
+    public void LookAround()
+    {
+        Plans.Wake([Model.Name]);
+        Plans.LookAround();
+    }
+
     /// <summary>Plans by what was published last, and takes the plan.</summary>
     public async Task<ScaleDecision> PlanAsync(long epoch = 1)
     {
-        (await _app.Services.GetRequiredService<PlanWriter>().WriteAsync(epoch, _app.Services.GetRequiredService<ICatalogSource>().Current, null, CancellationToken.None)).ShouldBeTrue();
+        var catalog = _app.Services.GetRequiredService<ICatalogSource>().Current;
+        (await _app.Services.GetRequiredService<PlanWriter>().WriteAsync(epoch, catalog, catalog.Models, CancellationToken.None)).ShouldBeTrue();
         Plans.Take((await _app.Services.GetRequiredService<IPlanFeed>().ReadAsync(CancellationToken.None))!);
         return Plans.Latest(Pool)!;
     }

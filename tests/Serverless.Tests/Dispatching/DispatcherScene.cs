@@ -16,6 +16,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     private readonly Channel<string> _news = Channel.CreateBounded<string>(1000);
     private volatile bool _asleep;
     private readonly TaskCompletionSource _gaveUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly MemoryLeases _leases;
     private CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
@@ -53,7 +54,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     /// <summary>What the observer was told: "poisoned", "expired", "lost", "faulted", "adopted", "store lost", "store back", "gone"; assignments go unmentioned.</summary>
     public Task<string> NewsAsync() => _news.Reader.ReadAsync(Token).WithinLimitAsync();
 
-    /// <summary>Lets time pass, second by second, as long as it takes the parts to notice each.</summary>
+    /// <summary>Lets time pass, second by second, as long as it takes the parts to notice each. A dispatcher that has ended, or ends in one of them, tells no demand any more.</summary>
     public async Task PassAsync(int seconds)
     {
         for (; seconds > 0; seconds--)
@@ -61,12 +62,9 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
             var last = Demand.Latest(TestRequests.Model);
             var sleeps = _asleep;
             await WatchedLeases.TickAsync(Time, Leases);
-            if (last is not null && !sleeps) await DemandAsync(demand => demand.At > last.At);
+            if (last is not null && !sleeps) await await Task.WhenAny(DemandAsync(demand => demand.At > last.At), _gone.Task);
         }
     }
-
-    /// <summary>A second passes, or the dispatcher ends in it: then it tells no demand any more.</summary>
-    public async Task PassOrGiveUpAsync() => await await Task.WhenAny(PassAsync(1), _gaveUp.Task);
 
     /// <summary>The queue holds no more than these once messages are answered, which happens after an end and off the loop.</summary>
     public async Task QueueHoldsAsync(int requests, int deadLetters = 0)
@@ -205,7 +203,11 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 
     void IDispatchObserver.Faulted(ModelName model, Exception exception) => TestContext.Current.SendDiagnosticMessage($"faulted: {exception}");
 
-    void IDispatchObserver.GaveUp(ModelName model, string reason) => _gaveUp.TrySetResult();
+    void IDispatchObserver.GaveUp(ModelName model, string reason)
+    {
+        _gaveUp.TrySetResult();
+        _gone.TrySetResult();
+    }
 
     void IDispatchObserver.Adopted(InferenceRequest request, string replica, int attempt) => _news.Writer.TryWrite("adopted");
 
@@ -221,7 +223,11 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
 
     void IDispatchObserver.Woke(ModelName model) => _asleep = false;
 
-    void IDispatchObserver.Held(ModelName model, long epoch) => _asleep = false;
+    void IDispatchObserver.Held(ModelName model, long epoch)
+    {
+        _asleep = false;
+        if (_gone.Task.IsCompleted) _gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously); // another is there
+    }
 
     void IDispatchObserver.HolderGone(string holder, int requests) => _news.Writer.TryWrite($"gone: {holder} with {requests}");
 

@@ -1,6 +1,7 @@
 using Serverless.Catalog;
 using Serverless.Hosting.Manifests;
 using Serverless.Tests.Inference.Gguf;
+using Serverless.Tests.Inference.Safetensors;
 using Shouldly;
 
 namespace Serverless.Tests.Manifests;
@@ -27,8 +28,8 @@ public sealed class FileCatalogSourceTests : IDisposable
 
     [Theory]
     [InlineData("tokenizer.chat_template", "{% if %}", "chat template")]
-    [InlineData("tokenizer.ggml.pre", "qwen2", "tokenizer.ggml.pre is 'qwen2'")]
-    [InlineData("llama.rope.scaling.type", "yarn", "yarn")]
+    [InlineData("tokenizer.ggml.pre", "bloom", "tokenizer.ggml.pre is 'bloom'")]
+    [InlineData("llama.rope.scaling.type", "longrope", "longrope")]
     public void A_model_whose_file_the_engine_cannot_run_is_left_out_by_name_and_the_others_are_served(string key, string value, string part)
     {
         var path = Path.Combine(_folder.FullName, "odd.gguf");
@@ -49,6 +50,35 @@ public sealed class FileCatalogSourceTests : IDisposable
         var warning = source.Warnings.Single(warning => warning.ToString().Contains("left out", StringComparison.Ordinal)).ToString();
         warning.ShouldContain(path);
         warning.ShouldContain(part);
+    }
+
+    [Theory]
+    [InlineData("llama", null)]
+    [InlineData("bloom", "model_type is 'bloom'")]
+    public void A_folder_of_transformers_is_a_model_as_a_file_is(string type, string? fault)
+    {
+        var path = Path.Combine(_folder.FullName, "weights");
+        TinyFolder.Save(path);
+        var config = TinyFolder.Config();
+        config["model_type"] = type;
+        File.WriteAllText(Path.Combine(path, "config.json"), config.ToJsonString());
+        File.WriteAllText(Path.Combine(path, "generation_config.json"), """{"temperature":0.6}""");
+        Write("a.yaml", ManifestText.Simulated());
+        Write("b.yaml", ManifestText.Playground());
+        Write("c.yaml", """
+            apiVersion: llmaz.io/v1alpha1
+            kind: OpenModel
+            metadata: {name: folder}
+            spec: {familyName: folder, source: {uri: "host://./weights"}}
+            """);
+        Write("d.yaml", ManifestText.Playground("folder"));
+
+        var source = new FileCatalogSource(_folder.FullName, TestEngines.Table);
+
+        var model = source.Current.Find(new ModelName("folder"));
+        if (fault is null) (model!.ContextTokens, model.Sampling.Temperature).ShouldBe((64, 0.6));
+        else source.Warnings.ShouldContain(warning => warning.ToString().Contains(fault, StringComparison.Ordinal));
+        (model is null).ShouldBe(fault is not null);
     }
 
     [Fact]

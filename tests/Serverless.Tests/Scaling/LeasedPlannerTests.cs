@@ -242,8 +242,9 @@ public sealed class LeasedPlannerTests
 
     private (ScalePlans Plans, PlanFollower Follower) Follower()
     {
-        var plans = new ScalePlans(_catalog, Believed(), _time);
-        return (plans, new PlanFollower(_plans, plans, _catalog, _supervisor, _time));
+        var believed = Believed();
+        var plans = new ScalePlans(_catalog, believed, _time);
+        return (plans, new PlanFollower(_plans, plans, believed, _supervisor, _time));
     }
 
     private RunningScaler Scaler(string name)

@@ -92,7 +92,7 @@ public sealed class PlannerFaultTests
         var believed = new BelievedDemand(faulty, _catalog, options, _time);
         var plans = new ScalePlans(_catalog, believed, _time);
         var writer = new PlanWriter(new PoolPlanner(options), options, believed, faulty, faulty, _time);
-        return new RunningScaler(new LeasedPlanner(_catalog, believed, faulty, writer, _supervisor, name, _time), plans, new PlanFollower(faulty, plans, _catalog, _supervisor, _time));
+        return new RunningScaler(new LeasedPlanner(_catalog, believed, faulty, writer, _supervisor, name, _time), plans, new PlanFollower(faulty, plans, believed, _supervisor, _time));
     }
 
     /// <summary>What scalers do to their stores. Thread-safe.</summary>

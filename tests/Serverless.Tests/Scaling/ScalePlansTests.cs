@@ -66,17 +66,17 @@ public sealed class ScalePlansTests
         var plans = new ScalePlans(catalog, new BelievedDemand(_demand, catalog, Options, _time), _time, capacity, steps);
         IScaleJournal journal = plans;
         Take(plans, 1, 1, active: true, "37 prompt and 64 output tokens pending, 0 requests running = 0.4 replica-seconds; target 5 s → 1");
-        plans.Settle(catalog.Current.Models);
+        plans.LookAround();
         capacity.Publish(new PoolCapacity { Pool = pool, Desired = 1, Ready = 1 });
         _time.Advance(TimeSpan.FromSeconds(1));
         Take(plans, 2, 1, active: false, "1 were wanted within the last 60 s → stays 1");
-        plans.Settle(catalog.Current.Models);
+        plans.LookAround();
         journal.Latest(pool)!.Replicas.ShouldBe(1, "it is still up");
 
         _time.Advance(TimeSpan.FromSeconds(3));
         capacity.Publish(new PoolCapacity { Pool = pool });
-        plans.Settle(catalog.Current.Models);
-        plans.Settle(catalog.Current.Models);
+        plans.LookAround();
+        plans.LookAround();
         Take(plans, 3, 0, active: false, "no work pending or running → 0");
 
         journal.Latest(pool)!.ShouldSatisfyAllConditions(decision => decision.Replicas.ShouldBe(0), decision => decision.Active.ShouldBeFalse(), decision => decision.Reasons.ShouldBe(["idle for 4 s → 0"]));
@@ -95,10 +95,40 @@ public sealed class ScalePlansTests
         var plans = new ScalePlans(catalog, new BelievedDemand(_demand, catalog, Options, _time), _time, new MemoryCapacityFeed(), new Steps());
         Take(plans, 1, 1, active: false, "keeps 1 warm");
 
-        plans.Settle(catalog.Current.Models);
+        plans.LookAround();
 
         ((IScaleJournal)plans).Latest(pool)!.Reasons.ShouldBe(["no work → 0"]);
         plans.Latest(pool)!.Replicas.ShouldBe(1, "KEDA is answered as before: zero is its own doing");
+    }
+
+    [Fact]
+    public void Models_at_rest_are_looked_at_when_their_demand_changes_and_every_five_seconds()
+    {
+        var (catalog, pool) = (new OneModel(), PoolOfModel);
+        var plans = new ScalePlans(catalog, new BelievedDemand(_demand, catalog, Options, _time), _time, new MemoryCapacityFeed());
+        Take(plans, 1, 0, active: false, "no work pending or running → 0");
+        plans.LookAround();
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _demand.Publish(Backlog(1, _time.GetUtcNow()));
+        var changes = plans.Changes;
+
+        plans.LookAround();
+        plans.Watch(pool).Decision!.Active.ShouldBeFalse("it rests, and nothing was told");
+        plans.Changes.ShouldBe(changes);
+
+        plans.Wake([Model().Name]);
+        plans.LookAround();
+        plans.Watch(pool).Decision!.Active.ShouldBeTrue();
+        plans.Changes.ShouldBe(changes + 1);
+
+        _demand.Publish(Idle(_time.GetUtcNow()));
+        plans.LookAround();
+        plans.Watch(pool).Decision!.Active.ShouldBeFalse("a model with work is looked at each second until it has none");
+
+        _demand.Publish(Backlog(1, _time.GetUtcNow() + TimeSpan.FromSeconds(1)));
+        _time.Advance(TimeSpan.FromSeconds(5));
+        plans.LookAround();
+        plans.Watch(pool).Decision!.Active.ShouldBeTrue("whatever was told");
     }
 
     private void Take(ScalePlans plans, int sequence, int replicas, bool active, string reason) =>

@@ -4,9 +4,11 @@ using System.Text.Json;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Hosting.Tokens;
+using Serverless.Inference.Models;
 using Serverless.Requests;
 using Serverless.Tests.Inference;
 using Serverless.Tests.Inference.Gguf;
+using Serverless.Tests.Inference.Safetensors;
 using Shouldly;
 
 namespace Serverless.Tests.Tokens;
@@ -73,6 +75,18 @@ public sealed class GgufTokenCounterTests : IDisposable
         counter.CountPrompt(Of(stays), EndpointName.Completions, """{"prompt":"x"}"""u8.ToArray());
 
         counter.Kept.ShouldBe([stays]);
+    }
+
+    [Fact]
+    public void A_folder_of_transformers_is_counted_by_its_own_tokenizer_and_template()
+    {
+        var path = Path.Combine(_folder.FullName, "folder");
+        TinyFolder.Save(path);
+
+        var count = _counter.CountPrompt(Model("host", path), EndpointName.ChatCompletions, """{"messages":[{"role":"user","content":"the the"}]}"""u8.ToArray());
+
+        using var model = InferenceModel.Load(path, null, TestContext.Current.CancellationToken);
+        count.ShouldBe(model.Tokenizer.Encode("the the", parseSpecial: false).Count);
     }
 
     [Fact]

@@ -16,8 +16,8 @@ public sealed class InProcessEngineFactoryTests : IDisposable
 
     [Theory]
     [InlineData("tokenizer.chat_template", "{% if %}")]
-    [InlineData("tokenizer.ggml.pre", "qwen2")]
-    [InlineData("llama.rope.scaling.type", "yarn")]
+    [InlineData("tokenizer.ggml.pre", "bloom")]
+    [InlineData("llama.rope.scaling.type", "longrope")]
     [InlineData("llama.block_count", null)]
     public async Task What_is_wrong_with_a_model_is_a_load_fault(string key, string? value)
     {

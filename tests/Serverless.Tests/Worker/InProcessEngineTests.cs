@@ -46,7 +46,7 @@ public sealed class InProcessEngineTests : IAsyncDisposable
                 Choice([.. logged, .. rest.Select(output => output.Chunk).OfType<ChoiceChunk>()], choice).ShouldBe(Choice(whole.Select(output => output.Chunk).OfType<ChoiceChunk>(), choice), $"choice {choice} after {split}");
             }
 
-            rest[^1].Usage.ShouldBe(whole[^1].Usage);
+            (rest[^1].Usage! with { CachedTokens = 0 }).ShouldBe(whole[^1].Usage);
         }
     }
 
@@ -59,6 +59,33 @@ public sealed class InProcessEngineTests : IAsyncDisposable
 
         foreach (var choice in new[] { 0, 1 }) Choice(Chunks(first), choice).ShouldBe(Choice(Chunks(second), choice));
         Choice(Chunks(first), 0).ShouldNotBe(Choice(Chunks(first), 1));
+    }
+
+    [Fact]
+    public async Task What_the_cache_supplied_of_a_prompt_is_told_once_however_many_choices_share_it()
+    {
+        var request = Completion(new { prompt = string.Concat(Enumerable.Repeat("All work and no play makes Jack a dull boy. ", 10)), n = 3, ignore_eos = true }, choices: 3);
+
+        var first = (await GenerateAsync(request, []))[^1].Usage.ShouldNotBeNull();
+        var second = (await GenerateAsync(request, []))[^1].Usage.ShouldNotBeNull();
+
+        first.CachedTokens.ShouldBe(0, "what choices share of each other is no cached prompt");
+        second.CachedTokens.ShouldBe(first.PromptTokens - 1, "its last token is run");
+    }
+
+    [Fact]
+    public async Task The_first_chunk_has_the_prompts_log_probabilities_and_one_that_goes_on_has_none()
+    {
+        var request = Completion(new { prompt = "The capital of France is Paris", echo = true, logprobs = 2, ignore_eos = true }, choices: 1);
+
+        var chunks = Chunks(await GenerateAsync(request, [])).ToList();
+        var rest = Chunks(await GenerateAsync(request, [chunks[0]])).ToList();
+
+        var prompt = SharedModel.Tokenizer.Encode("The capital of France is Paris", parseSpecial: false);
+        chunks[0].LogProbs.Select(token => token.TokenId).ShouldBe([.. prompt, chunks[0].TokenIds[0]]);
+        chunks[0].LogProbs[0].LogProb.ShouldBe(float.NaN);
+        chunks[0].LogProbs[^2].Top[0].TokenId.ShouldBe(prompt[^1], "Paris is what it thinks of");
+        chunks.Skip(1).Concat(rest).ShouldAllBe(chunk => chunk.LogProbs.Count == 1);
     }
 
     [Fact]

@@ -46,13 +46,16 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
         for (var choice = 0; choice < request.Choices; choice++) sequences.Add(Sequence(request, body, encoded[choice / perPrompt], choice, output));
 
         var tokens = output.Sum(chunk => chunk.TokenIds.Count);
-        await foreach (var chunk in RunAsync(sequences, cancellationToken))
+        var cached = new int[request.Choices];
+        await foreach (var chunk in RunAsync(sequences, cached, cancellationToken))
         {
             tokens += chunk.TokenIds.Count;
             yield return new EngineOutput(chunk, null);
         }
 
-        yield return new EngineOutput(null, new TokenUsage(encoded.Sum(prompt => prompt.Count), tokens));
+        // A prompt's tokens count once, however many choices share them: what the first of them to run found there.
+        var found = Enumerable.Range(0, request.Choices).Where(choice => sequences[choice] is not null).GroupBy(choice => choice / perPrompt).Sum(choices => choices.Min(choice => cached[choice]));
+        yield return new EngineOutput(null, new TokenUsage(encoded.Sum(prompt => prompt.Count), tokens, found));
     }
 
     public async ValueTask DisposeAsync()
@@ -76,15 +79,23 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
             Seed = request.Seed + (ulong)choice,
             Stop = body.Stop,
             TopLogProbs = body.TopLogProbs,
+            PromptLogProbs = body.PromptLogProbs,
             IgnoreEnd = body.IgnoreEnd,
+            Lane = (int)request.Lane,
+            Deadline = request.Deadline,
         };
     }
 
-    private async IAsyncEnumerable<ChoiceChunk> RunAsync(List<GenerationRequest?> sequences, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<ChoiceChunk> RunAsync(List<GenerationRequest?> sequences, int[] cached, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (sequences is [{ } only])
         {
-            await foreach (var step in engine.GenerateAsync(only, cancellationToken)) yield return Chunk(0, step, only.TopLogProbs >= 0);
+            await foreach (var step in engine.GenerateAsync(only, cancellationToken))
+            {
+                cached[0] = step.Cached;
+                yield return Chunk(0, step, only.TopLogProbs >= 0);
+            }
+
             yield break;
         }
 
@@ -96,14 +107,18 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
 
         async Task PumpAsync(int choice, GenerationRequest sequence)
         {
-            await foreach (var step in engine.GenerateAsync(sequence, cancellationToken)) await merged.Writer.WriteAsync(Chunk(choice, step, sequence.TopLogProbs >= 0), cancellationToken);
+            await foreach (var step in engine.GenerateAsync(sequence, cancellationToken))
+            {
+                cached[choice] = step.Cached;
+                await merged.Writer.WriteAsync(Chunk(choice, step, sequence.TopLogProbs >= 0), cancellationToken);
+            }
         }
     }
 
     private ChoiceChunk Chunk(int choice, GenerationStep step, bool logProbs) => new(choice, step.Position, [step.Token], step.Text)
     {
         HeldBack = step.HeldBack,
-        LogProbs = logProbs ? [new TokenLogProb(step.Token, model.Tokenizer.Name(step.Token), step.LogProb, [.. step.Top.Select(Top)])] : [],
+        LogProbs = logProbs ? [.. step.Prompt.Select(token => LogProb(token.Token, token.LogProb, token.Top)), LogProb(step.Token, step.LogProb, step.Top)] : [],
         Finish = step.Finish switch
         {
             GenerationFinish.Stop => FinishReason.Stop,
@@ -111,6 +126,8 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
             _ => null,
         },
     };
+
+    private TokenLogProb LogProb(int token, float logProb, IReadOnlyList<TokenProbability> top) => new(token, model.Tokenizer.Name(token), logProb, [.. top.Select(Top)]);
 
     private TokenLogProb Top(TokenProbability token) => new(token.Token, model.Tokenizer.Name(token.Token), token.LogProb, []);
 }

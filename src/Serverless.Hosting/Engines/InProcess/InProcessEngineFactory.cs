@@ -3,14 +3,14 @@ using Serverless.Catalog.Engines;
 using Serverless.Engines;
 using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
-using Serverless.Inference.Gguf;
 using Serverless.Inference.Models;
 using Serverless.Inference.Templates;
 using Serverless.Inference.Tokenizers;
+using Serverless.Inference.Weights;
 
 namespace Serverless.Hosting.Engines.InProcess;
 
-/// <summary>Engine <c>in-process</c>: a GGUF file of this machine; parameters: <see cref="InProcessParams"/>.</summary>
+/// <summary>Engine <c>in-process</c>: a GGUF file, or a folder of transformers, of this machine; parameters: <see cref="InProcessParams"/>.</summary>
 internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time) : IEngineFactory
 {
     /// <summary>Bytes of weights that are read and packed a second, on a slow disk and two cores.</summary>
@@ -27,7 +27,7 @@ internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time
         ReadsFile = true,
         DefaultFlavor = "cpu",
         Resources = ["cpu"],
-        Honours = [EngineFeature.LogitBias, EngineFeature.Penalties],
+        Honours = [EngineFeature.LogitBias, EngineFeature.Penalties, EngineFeature.RepetitionPenalty, EngineFeature.TypicalSampling, EngineFeature.DryPenalty, EngineFeature.EchoWithLogProbs],
         FirstLoad = static (_, bytes) => bytes is { } size ? TimeSpan.FromSeconds(Math.Clamp(size / BytesPerSecond, ShortestLoad.TotalSeconds, LongestLoad.TotalSeconds)) : null,
     };
 
@@ -36,13 +36,14 @@ internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time
     public async Task<IEngine> LoadAsync(Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
     {
         var source = pool.Model.Source;
-        if (source.Scheme != ModelSource.FileScheme) throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; the in-process engine reads GGUF files of this machine (host://).");
+        if (source.Scheme != ModelSource.FileScheme) throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; the in-process engine reads files of this machine (host://).");
 
         var given = new FlavorParams(pool, Described);
         var options = new InferenceEngineOptions
         {
             MaxSequences = given.Integer(InProcessParams.Slots),
             KvTokens = given.Integer(InProcessParams.KvTokens),
+            KvFormat = given.Text(InProcessParams.KvFormat) == "q8" ? KeyValueFormat.Q8 : KeyValueFormat.F16,
             Threads = given.Integer(InProcessParams.Threads, Environment.ProcessorCount),
             ContextTokens = pool.Model.ContextTokens,
             Cores = cores,
@@ -52,7 +53,7 @@ internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time
             // Packing the weights takes every core for a moment: off the caller's thread.
             return await Task.Run(() => Load(source.Location, options, pool.Model.Sampling, progress, cancellationToken), cancellationToken);
         }
-        catch (Exception exception) when (exception is GgufException or ModelException or TokenizerException or TemplateException or OutOfMemoryException)
+        catch (Exception exception) when (exception is ModelFileException or ModelException or TokenizerException or TemplateException or OutOfMemoryException)
         {
             throw new EngineLoadException($"Model '{pool.Model.Name}' cannot be loaded from '{source.Location}': {exception.Message}", exception);
         }

@@ -16,7 +16,7 @@ internal sealed class SimulatedEngineFactory(TimeProvider time) : IEngineFactory
         Params = SimulatedParams.All,
         Scheme = "simulated",
         DefaultFlavor = "simulated",
-        Honours = [EngineFeature.LogitBias, EngineFeature.Penalties], // stands for any engine, draws nothing
+        Honours = [EngineFeature.LogitBias, EngineFeature.Penalties, EngineFeature.RepetitionPenalty, EngineFeature.TypicalSampling, EngineFeature.DryPenalty, EngineFeature.EchoWithLogProbs], // stands for any engine, draws nothing
         FirstLoad = static (flavor, _) => TimeSpan.FromSeconds(SimulatedParams.LoadSeconds.ReadOrDefault(flavor.Params)),
     };
 

@@ -57,6 +57,15 @@ public enum EngineFeature
     /// <summary>Presence and frequency penalties.</summary>
     Penalties,
 
+    /// <summary>A repetition penalty.</summary>
+    RepetitionPenalty,
+
+    /// <summary>Typical sampling.</summary>
+    TypicalSampling,
+
+    /// <summary>The DRY penalty of what would go on a repetition.</summary>
+    DryPenalty,
+
     /// <summary>The best of more choices than it returns.</summary>
     BestOf,
 

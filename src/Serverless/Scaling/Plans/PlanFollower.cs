@@ -1,10 +1,10 @@
-using Serverless.Catalog;
 using Serverless.Loops;
+using Serverless.Scaling.Planning;
 
 namespace Serverless.Scaling.Plans;
 
 /// <summary>Brings what the planner writes into <see cref="ScalePlans"/>, and looks after the latch.</summary>
-public sealed class PlanFollower(IPlanFeed feed, ScalePlans plans, ICatalogSource catalog, Supervisor supervisor, TimeProvider time)
+public sealed class PlanFollower(IPlanFeed feed, ScalePlans plans, BelievedDemand demand, Supervisor supervisor, TimeProvider time)
 {
     /// <summary>The planner speaks once a second; beyond this something is amiss: the process was stopped, or a link is.</summary>
     private static readonly TimeSpan FreshFor = TimeSpan.FromSeconds(3);
@@ -23,6 +23,7 @@ public sealed class PlanFollower(IPlanFeed feed, ScalePlans plans, ICatalogSourc
     /// <summary>Follows until stopped. Never throws.</summary>
     public Task RunAsync(CancellationToken stoppingToken) => Task.WhenAll(
         supervisor.RunAsync("plan-follower", FollowAsync, stoppingToken),
+        supervisor.RunAsync("plan-demand", WatchAsync, stoppingToken),
         supervisor.RunAsync("plan-latch", LatchAsync, stoppingToken));
 
     /// <summary>
@@ -63,14 +64,15 @@ public sealed class PlanFollower(IPlanFeed feed, ScalePlans plans, ICatalogSourc
         throw new InvalidOperationException("The feed of plans ended.");
     }
 
+    private async Task WatchAsync(CancellationToken stoppingToken)
+    {
+        await foreach (var demands in demand.WatchAllAsync(stoppingToken)) plans.Wake(demands.Select(changed => changed.Model));
+        throw new InvalidOperationException("The feed of demand ended.");
+    }
+
     private async Task LatchAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Interval, time.Aligned());
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            var models = catalog.Current.Models;
-            plans.Latch(models.Select(model => model.Name));
-            plans.Settle(models);
-        }
+        while (await timer.WaitForNextTickAsync(stoppingToken)) plans.LookAround();
     }
 }

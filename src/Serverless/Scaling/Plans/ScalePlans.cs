@@ -24,12 +24,19 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
     /// <summary>A replica that was asked for and never came is not waited for any longer.</summary>
     private static readonly TimeSpan NeverUp = TimeSpan.FromMinutes(1);
 
+    /// <summary>How long it may take until a change is seen at a model at rest of which nothing was told.</summary>
+    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(5);
+
     private static readonly string[] Ends = [" = ", " → ", "; "];
 
     private readonly ConcurrentDictionary<PoolName, Slot> _slots = new();
     private readonly TaskCompletionSource _known = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
+    private readonly HashSet<ModelName> _awake = [];
+    private ModelCatalog? _catalog;
+    private long _lookedAt;
     private PlanUpdate? _last;
+    private long _changes;
     private long _takenAt;
     private long _heardAt;
 
@@ -51,6 +58,9 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
 
     /// <summary>What became of the pool last: a pool at rest is at zero, whatever is planned for it.</summary>
     ScaleDecision? IScaleJournal.Latest(PoolName pool) => _slots.GetValueOrDefault(pool)?.Rest ?? Latest(pool);
+
+    /// <summary>Grows whenever <see cref="Newest"/> of any pool may have changed.</summary>
+    public long Changes => Interlocked.Read(ref _changes);
 
     /// <summary>The newest of <see cref="History"/>.</summary>
     public ScaleDecision? Newest(PoolName pool) => _slots.GetValueOrDefault(pool)?.Newest;
@@ -75,6 +85,7 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
             Volatile.Write(ref _last, update);
             foreach (var plan in update.Plans)
             {
+                _awake.Add(plan.Model);
                 demand.Learn(plan.Model, plan.Mean);
                 foreach (var decision in plan.Decisions) Of(decision.Pool).Plan(decision);
                 foreach (var decision in plan.Decisions) ServeNeedsLock(decision.Pool);
@@ -85,52 +96,65 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
         return true;
     }
 
-    /// <summary>Looks for pools whose latch opens or closes: once a second, and when demand comes.</summary>
-    public void Latch(IEnumerable<ModelName> models)
+    /// <summary>These are looked at in the next round: their demand changed.</summary>
+    public void Wake(IEnumerable<ModelName> models)
     {
         ArgumentNullException.ThrowIfNull(models);
-        var current = catalog.Current;
-        foreach (var name in models)
-        {
-            if (current.Find(name) is not { } model) continue;
+        lock (_lock) _awake.UnionWith(models);
+    }
 
-            var pool = model.Pools[0].Name;
-            var slot = _slots.GetValueOrDefault(pool);
-            if (slot?.Planned is { Active: true, Replicas: > 0 }) continue;
-            if (slot?.ServesPlanOfNothing != false && !demand.HasWork(name)) continue; // of a thousand models almost all
-            lock (_lock) ServeNeedsLock(pool);
+    /// <summary>
+    /// Looks for pools whose latch opens or closes and for those of which nothing is left: once a second. Models at rest are looked at every five seconds: of a thousand almost all, and what wakes one
+    /// is told.
+    /// </summary>
+    public void LookAround()
+    {
+        foreach (var model in Due(catalog.Current)) Look(model);
+    }
+
+    private IEnumerable<Model> Due(ModelCatalog current)
+    {
+        lock (_lock)
+        {
+            if (_lookedAt != 0 && ReferenceEquals(current, _catalog) && !demand.IsCounted && time.GetElapsedTime(_lookedAt) < LookAgain) return [.. _awake.Select(current.Find).OfType<Model>()];
+
+            (_catalog, _lookedAt) = (current, time.GetTimestamp());
+            _awake.RemoveWhere(model => current.Find(model) is null);
+            return current.Models;
         }
     }
 
-    /// <summary>Looks for pools of which nothing is left: once a second.</summary>
-    public void Settle(IEnumerable<Model> models)
+    private void Look(Model model)
     {
-        ArgumentNullException.ThrowIfNull(models);
-        if (capacity is null) return;
-
-        foreach (var model in models)
+        lock (_lock)
         {
-            bool? known = null;
+            var hasWork = demand.HasWork(model.Name);
+            var first = _slots.GetValueOrDefault(model.Pools[0].Name);
+            if (first?.Planned is not { Active: true, Replicas: > 0 } && (hasWork || first?.ServesPlanOfNothing == false)) ServeNeedsLock(model.Pools[0].Name);
+
+            var isAwake = hasWork;
             foreach (var pool in model.Pools)
             {
-                if (_slots.GetValueOrDefault(pool.Name) is not { IsSettled: false } slot) continue;
+                if (_slots.GetValueOrDefault(pool.Name) is not { } slot) continue;
 
-                var hasWork = known ??= demand.HasWork(model.Name);
-                var now = capacity.Latest(pool.Name);
-                lock (_lock)
-                {
-                    if (hasWork) slot.WorkedAt = time.GetUtcNow();
-                    Settle(pool.Name, slot, isEmpty: now is { Desired: 0, Ready: 0, Draining: 0, LoadingSince.Count: 0 });
-                }
+                if (!slot.IsSettled) Settle(pool.Name, slot, hasWork);
+                isAwake |= !slot.IsSettled || !slot.ServesPlanOfNothing;
             }
+
+            if (isAwake) _awake.Add(model.Name);
+            else _awake.Remove(model.Name);
         }
     }
 
-    private void Settle(PoolName pool, Slot slot, bool isEmpty)
+    private void Settle(PoolName pool, Slot slot, bool hasWork)
     {
-        if (slot.Served.Value is not { Active: false } served) return;
+        if (capacity is null) return;
 
         var now = time.GetUtcNow();
+        if (hasWork) slot.WorkedAt = now;
+        if (slot.Served.Value is not { Active: false } served) return;
+
+        var isEmpty = capacity.Latest(pool) is { Desired: 0, Ready: 0, Draining: 0, LoadingSince.Count: 0 };
         var idle = now - (slot.WorkedAt ?? served.At);
         if (!isEmpty)
         {
@@ -142,6 +166,7 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
             var reason = slot.Target > 0 ? string.Create(CultureInfo.InvariantCulture, $"idle for {Math.Max(0, idle.TotalSeconds):F0} s") : "no work";
             if (slot.Target > 0) observer?.Scaled(pool, slot.Target.Value, 0, reason);
             slot.Enter(new ScaleDecision(pool, now, 0, false, [reason + " → 0"]));
+            Interlocked.Increment(ref _changes);
         }
     }
 
@@ -166,6 +191,7 @@ public sealed class ScalePlans(ICatalogSource catalog, BelievedDemand demand, Ti
         slot.Target ??= capacity?.Latest(pool).Desired ?? 0;
         if (decision.Active) slot.WorkedAt = time.GetUtcNow();
         if (!slot.Serve(decision)) return;
+        Interlocked.Increment(ref _changes);
 
         // As whoever scales does it: from zero only for what is active, to zero only after the cooldown.
         var from = slot.Target.Value;

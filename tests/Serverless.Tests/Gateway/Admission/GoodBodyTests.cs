@@ -77,7 +77,7 @@ public sealed class GoodBodyTests
     [InlineData("\"verbosity\":\"high\"", "verbosity")]
     [InlineData("\"stream\":true,\"stream_options\":{\"include_obfuscation\":true}", "stream_options.include_obfuscation")]
     [InlineData("\"moderation\":{}", "moderation")]
-    [InlineData("\"repetition_penalty\":1.1", "repetition_penalty")]
+    [InlineData("\"length_penalty\":1.1", "length_penalty")]
     [InlineData("\"skip_special_tokens\":false", "skip_special_tokens")]
     [InlineData("\"stop_token_ids\":[{\"a\":[1]}]", "stop_token_ids")]
     [InlineData("\"guided_json\":{\"type\":\"object\"}", "guided_json")]
@@ -103,7 +103,7 @@ public sealed class GoodBodyTests
     [InlineData("\"prompt\":\"a\",\"suffix\":\"b\"", "suffix")]
     [InlineData("\"prompt\":\"a\",\"best_of\":2", "best_of")]
     [InlineData("\"prompt\":[1],\"echo\":true", "echo")]
-    [InlineData("\"prompt\":\"a\",\"echo\":true,\"logprobs\":1", "echo")]
+    [InlineData("\"prompt\":\"a\",\"echo\":true,\"logprobs\":1", null)]
     [InlineData("\"prompt\":\"a\",\"echo\":true,\"best_of\":1,\"suffix\":\"\"", null)]
     public void What_no_engine_honours_of_a_completion_is_refused(string fields, string? param) => Refusal(EndpointName.Completions, $"{{\"model\":\"m\",{fields}}}").ShouldBe(param);
 

@@ -1,10 +1,11 @@
 using Serverless.Inference.Batching;
+using Serverless.Inference.Sampling;
 using Shouldly;
 
 namespace Serverless.Tests.Inference.Batching;
 
 /// <summary>The scheduler pass by pass, on the shipped model: no thread, no clock.</summary>
-public sealed class BatchSchedulerTests : IDisposable
+public sealed class BatchSchedulerTests(ITestOutputHelper output) : IDisposable
 {
     private const int Slots = 16;
     private const int Streams = 200;
@@ -68,9 +69,117 @@ public sealed class BatchSchedulerTests : IDisposable
         await Should.ThrowAsync<OperationCanceledException>(async () => await waiting.Steps.Reader.ReadAllAsync(CancellationToken.None).CountAsync(CancellationToken.None));
     }
 
+    [Fact]
+    public void Sixteen_choices_of_one_prompt_cost_one_prefill()
+    {
+        var prompt = Enumerable.Range(100, 75).ToArray();
+        var choices = Enumerable.Range(0, 16).Select(choice => Add(new GenerationRequest { Prompt = prompt, MaxTokens = 1, Seed = (ulong)choice })).ToList();
+
+        Run();
+
+        choices.ShouldAllBe(choice => Steps(choice) == 1);
+        _scheduler.Rows.ShouldBe(75 + 15, "each but the first runs the last token alone");
+    }
+
+    [Theory]
+    [InlineData(97, 96)] // whole pages
+    [InlineData(96, 95)] // the last of them copied: its last token has to be run
+    [InlineData(110, 109)] // part of a page
+    public void A_prompt_that_was_read_before_is_cached_and_says_so(int length, int cached)
+    {
+        var request = new GenerationRequest { Prompt = [.. Enumerable.Range(100, length)], MaxTokens = 2 };
+        var first = Add(request);
+        Run();
+        var before = _scheduler.Rows;
+        var second = Add(request);
+        Run();
+
+        Cached(first).ShouldBe(0);
+        Cached(second).ShouldBe(cached);
+        (_scheduler.Rows - before).ShouldBe(length - cached + 1);
+        _scheduler.Load.KvTokensUsed.ShouldBe(0);
+    }
+
+    [Fact]
+    public void What_an_answer_says_is_cached_for_the_question_that_follows()
+    {
+        int[] prompt = [.. Enumerable.Range(100, 40)];
+        var first = Add(new GenerationRequest { Prompt = prompt, MaxTokens = 60, IgnoreEnd = true });
+        Run();
+        var answer = new List<int>();
+        while (first.Steps.Reader.TryRead(out var step)) answer.Add(step.Token);
+
+        var second = Add(new GenerationRequest { Prompt = [.. prompt, .. answer, 7, 8, 9], MaxTokens = 1 });
+        Run();
+
+        Cached(second).ShouldBe(99, "the answer's last token was never run");
+    }
+
+    [Fact]
+    public void A_lower_lane_gives_way_to_a_higher_one_and_goes_on_from_what_is_cached()
+    {
+        var batch = Enumerable.Range(0, Slots).Select(i => Add(new GenerationRequest { Prompt = [.. Enumerable.Range(100 * i, 40)], MaxTokens = 60, IgnoreEnd = true, Lane = 2 })).ToList();
+        while (batch.Any(one => Steps(one) == 0)) _scheduler.Step();
+        var urgent = Add(new GenerationRequest { Prompt = [1, 2, 3], MaxTokens = 1, Lane = 1 });
+
+        _scheduler.Step();
+
+        Steps(urgent).ShouldBe(1);
+        (_scheduler.Preemptions, _scheduler.Load.Running).ShouldBe((1, Slots - 1));
+        Run();
+        batch.ShouldAllBe(one => Steps(one) == 60);
+        _scheduler.Rows.ShouldBe((Slots * (40 + 59)) + 3, "nothing is computed twice");
+    }
+
+    [Fact]
+    public void Who_is_due_first_is_read_first()
+    {
+        var late = Add(new GenerationRequest { Prompt = [.. Enumerable.Range(100, 400)], MaxTokens = 1 });
+        var soon = Add(new GenerationRequest { Prompt = [.. Enumerable.Range(700, 20)], MaxTokens = 1, Deadline = DateTimeOffset.UnixEpoch });
+
+        _scheduler.Step();
+
+        (Steps(soon), Steps(late)).ShouldBe((1, 0));
+    }
+
+    [Fact]
+    public void A_pass_that_decodes_allocates_no_more_than_its_texts()
+    {
+        using var alone = new BatchScheduler(SharedModel.Model, new InferenceEngineOptions { MaxSequences = 4, Threads = 1, KvTokens = 2048 }, 1024, TimeProvider.System);
+        for (var i = 0; i < 4; i++)
+        {
+            var request = new GenerationRequest { Prompt = [1, 2, 3, 4 + i], MaxTokens = 200, IgnoreEnd = true, Sampling = new SamplingOptions { TopP = 0.95, RepetitionPenalty = 1.1 } };
+            alone.Add(new Sequence(request, SharedModel.Tokenizer, 1024, CancellationToken.None));
+        }
+
+        for (var pass = 0; pass < 20; pass++) alone.Step().ShouldBeTrue();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var pass = 0; pass < 100; pass++) alone.Step().ShouldBeTrue();
+
+        var each = (GC.GetAllocatedBytesForCurrentThread() - before) / 400;
+        output.WriteLine($"{each} bytes a token");
+        each.ShouldBeLessThan(400);
+    }
+
     private static bool IsDropped(int number) => number % 2 == 1;
 
     private static int Steps(Sequence sequence) => sequence.Steps.Reader.Count;
+
+    private static int Cached(Sequence sequence) => sequence.Steps.Reader.TryRead(out var step) ? step.Cached : -1;
+
+    private void Run()
+    {
+        while (_scheduler.Step())
+        {
+        }
+    }
+
+    private Sequence Add(GenerationRequest request)
+    {
+        var sequence = new Sequence(request, SharedModel.Tokenizer, 2048, CancellationToken.None);
+        _scheduler.Add(sequence);
+        return sequence;
+    }
 
     private Sequence New(int number) => new(
         new GenerationRequest { Prompt = SharedModel.Tokenizer.Encode("Once upon", parseSpecial: false), MaxTokens = IsDropped(number) ? 2000 : Kept, Seed = (ulong)number, IgnoreEnd = true },

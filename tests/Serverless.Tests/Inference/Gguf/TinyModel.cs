@@ -18,17 +18,18 @@ internal sealed class TinyModel : IDisposable
     /// <param name="metadata">Keys that are added, or replace what is there; null leaves a key out.</param>
     /// <param name="tensors">Tensors that are added.</param>
     /// <param name="version">The format's version.</param>
+    /// <param name="part">Which tensors are written; null for all.</param>
     public static (byte[] File, IReadOnlyList<(string Name, int Offset)> Fields, int HeaderLength) Build(
-        IReadOnlyDictionary<string, object?>? metadata = null, IReadOnlyDictionary<string, int[]>? tensors = null, uint version = 3)
+        IReadOnlyDictionary<string, object?>? metadata = null, IReadOnlyDictionary<string, int[]>? tensors = null, uint version = 3, Func<string, bool>? part = null)
     {
         using var model = new TinyModel();
-        var header = model.Write(metadata ?? new Dictionary<string, object?>(), tensors ?? new Dictionary<string, int[]>(), version);
+        var header = model.Write(metadata ?? new Dictionary<string, object?>(), tensors ?? new Dictionary<string, int[]>(), version, part ?? (_ => true));
         return (model._bytes.ToArray(), model._fields, header);
     }
 
     public void Dispose() => _writer.Dispose();
 
-    private int Write(IReadOnlyDictionary<string, object?> changed, IReadOnlyDictionary<string, int[]> added, uint version)
+    private int Write(IReadOnlyDictionary<string, object?> changed, IReadOnlyDictionary<string, int[]> added, uint version, Func<string, bool> part)
     {
         (string Name, int[] Dimensions)[] tensors =
         [
@@ -37,6 +38,7 @@ internal sealed class TinyModel : IDisposable
             ("blk.0.attn_output.weight", [Size, Size]), ("blk.0.ffn_norm.weight", [Size]), ("blk.0.ffn_gate.weight", [Size, Size]), ("blk.0.ffn_up.weight", [Size, Size]),
             ("blk.0.ffn_down.weight", [Size, Size]), .. added.Select(tensor => (tensor.Key, tensor.Value)),
         ];
+        tensors = [.. tensors.Where(tensor => part(tensor.Name))];
         List<(string Key, object Value)> metadata = [.. Metadata().Where(entry => !changed.ContainsKey(entry.Key)), .. changed.Where(entry => entry.Value is not null).Select(entry => (entry.Key, entry.Value!))];
         Field("magic", () => _writer.Write(0x46554747u));
         Field("version", () => _writer.Write(version));
@@ -57,9 +59,9 @@ internal sealed class TinyModel : IDisposable
 
         var header = (int)_bytes.Position;
         while (_bytes.Position % 32 != 0) _writer.Write((byte)0);
-        var random = new Random(1);
         foreach (var (name, dimensions) in tensors)
         {
+            var random = new Random(name.Length + (31 * name[^8])); // by its name, so that it is the same in any part
             var least = name == "rope_freqs.weight" ? 1.5 : -0.5; // a frequency's factor is positive
             for (var i = dimensions.Aggregate(1, (product, size) => product * size); i > 0; i--) _writer.Write((float)(random.NextDouble() + least));
         }
@@ -130,6 +132,10 @@ internal sealed class TinyModel : IDisposable
             case string[] texts:
                 Head(key, 8, texts.Length);
                 foreach (var text in texts) Text($"item of {key}", text);
+                break;
+            case float[] floats:
+                Head(key, 6, floats.Length);
+                foreach (var number in floats) Field($"item of {key}", () => _writer.Write(number));
                 break;
             case int[] numbers:
                 Head(key, 5, numbers.Length);

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Serverless.Inference.Gguf;
 using Serverless.Inference.Kernels;
+using Serverless.Inference.Weights;
 using Serverless.Tests.Inference.Gguf;
 using Shouldly;
 
@@ -14,45 +15,47 @@ public sealed unsafe class KernelTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Theory]
-    [InlineData(GgufTensorType.F32)]
-    [InlineData(GgufTensorType.F16)]
-    [InlineData(GgufTensorType.Q4_0)]
-    [InlineData(GgufTensorType.Q4_1)]
-    [InlineData(GgufTensorType.Q8_0)]
-    public void Products_are_those_of_exact_arithmetic_and_the_same_bits_in_every_set(GgufTensorType type)
+    [MemberData(nameof(Types))]
+    public void Products_are_those_of_exact_arithmetic_and_the_same_bits_in_every_set(object of)
     {
-        foreach (var (rows, columns, vectors) in new[] { (1, 32, 1), (15, 64, 2), (16, 96, 3), (17, 288, 4), (33, 32, 5), (50, 320, 9) })
+        var type = (WeightType)of;
+        var block = type.BlockColumns() == 256 ? 8 : 1;
+        foreach (var (rows, columns, vectors) in new[] { (1, 32 * block, 1), (15, 64 * block, 2), (16, 96 * block, 3), (17, 288 * block, 4), (33, 32 * block, 5), (50, 320, 9) })
         {
+            if (columns % type.BlockColumns() != 0) continue;
             using var file = File((type, rows, columns));
-            Check(rows, columns, vectors, file.Tensor("t0"));
+            Check(columns, vectors, file.Tensor("t0"));
         }
     }
 
     [Theory]
-    [InlineData(GgufTensorType.Q4_0, GgufTensorType.Q4_1, WeightFormat.FourBit)]
-    [InlineData(GgufTensorType.Q4_0, GgufTensorType.Q8_0, WeightFormat.Float)]
-    [InlineData(GgufTensorType.F16, GgufTensorType.F32, WeightFormat.Float)]
-    public void Tensors_of_unlike_formats_below_each_other_mean_what_each_means(GgufTensorType first, GgufTensorType second, object format)
+    [InlineData(1, WeightType.Q4_0, WeightType.Q4_1)]
+    [InlineData(2, WeightType.Q4_0, WeightType.Q8_0)]
+    [InlineData(2, WeightType.F16, WeightType.F32)]
+    [InlineData(2, WeightType.Q4_K, WeightType.Q4_K, WeightType.Q6_K)]
+    [InlineData(3, WeightType.Q5_1, WeightType.Q5_K, WeightType.BF16)]
+    [InlineData(1, WeightType.Q5_K, WeightType.Q6_K)]
+    public void Tensors_of_unlike_formats_below_each_other_keep_their_formats(int parts, params object[] types)
     {
-        using var file = File((first, 19, 64), (second, 7, 64));
+        using var file = File([.. types.Select((type, i) => ((WeightType)type, 19 - (6 * i), 256))]);
+        GgufTensor[] tensors = [.. types.Select((_, i) => file.Tensor($"t{i}"))];
 
-        Check(26, 64, 6, file.Tensor("t0"), file.Tensor("t1"));
+        Check(256, 6, tensors);
 
-        using var matrix = PackedMatrix.Pack(file.Tensor("t0"), file.Tensor("t1"));
-        matrix.Format.ShouldBe((WeightFormat)format);
+        using var stack = MatrixStack.Pack(tensors);
+        stack.Parts.Length.ShouldBe(parts);
+        stack.Parts.ToArray().ShouldAllBe(part => part.Format != WeightFormat.Float || types.Contains(WeightType.F32));
     }
 
     [Theory]
-    [InlineData(GgufTensorType.F32)]
-    [InlineData(GgufTensorType.F16)]
-    [InlineData(GgufTensorType.Q4_0)]
-    [InlineData(GgufTensorType.Q4_1)]
-    [InlineData(GgufTensorType.Q8_0)]
-    public void A_row_is_unpacked_to_the_very_numbers_it_was_packed_from(GgufTensorType type)
+    [MemberData(nameof(Types))]
+    public void A_row_is_unpacked_to_the_very_numbers_it_was_packed_from(object of)
     {
-        using var file = File((type, 21, 96));
+        var type = (WeightType)of;
+        var columns = type.BlockColumns() == 256 ? 512 : 96;
+        using var file = File((type, 21, columns));
         using var matrix = PackedMatrix.Pack(file.Tensor("t0"));
-        var (expected, unpacked) = (new float[96], new float[96]);
+        var (expected, unpacked) = (new float[columns], new float[columns]);
         for (var row = 0; row < 21; row++)
         {
             Dequantizer.Read(file.Tensor("t0"), row, expected);
@@ -69,18 +72,21 @@ public sealed unsafe class KernelTests : IDisposable
         fixed (float* to = output) matrix.Unpack(row, to);
     }
 
-    private static void Check(int rows, int columns, int vectors, params GgufTensor[] tensors)
+    public static TheoryData<object> Types() => [.. Enum.GetValues<WeightType>().Cast<object>()];
+
+    private static void Check(int columns, int vectors, params GgufTensor[] tensors)
     {
-        using var matrix = PackedMatrix.Pack(tensors);
+        var rows = tensors.Sum(tensor => tensor.Rows);
+        using var matrix = MatrixStack.Pack(tensors);
         using var input = new Activations(columns, vectors);
         var random = new Random(rows + columns);
         for (var n = 0; n < vectors; n++)
         {
             for (var i = 0; i < columns; i++) input.Vector(n)[i] = (float)((random.NextDouble() - 0.5) * (n + 1));
-            if (matrix.Format != WeightFormat.Float) input.Quantize(n, vectors);
+            if (matrix.IsQuantized) input.Quantize(n, vectors);
         }
 
-        var stride = matrix.Groups * PackedMatrix.GroupRows;
+        var stride = matrix.OutputLength;
         float[]? reference = null;
         foreach (var set in KernelSet.Available)
         {
@@ -95,10 +101,10 @@ public sealed unsafe class KernelTests : IDisposable
             }
         }
 
-        Compare(reference!, stride, input, vectors, tensors);
+        Compare(reference!, matrix, input, vectors, tensors);
     }
 
-    private static float[] Run(PackedMatrix matrix, Activations input, int vectors, int stride, KernelSet set, int threads)
+    private static float[] Run(MatrixStack matrix, Activations input, int vectors, int stride, KernelSet set, int threads)
     {
         using var pool = new WorkerPool(threads);
         using var output = new NativeMemoryBlock((long)vectors * stride * sizeof(float));
@@ -107,11 +113,11 @@ public sealed unsafe class KernelTests : IDisposable
         return new Span<float>(output.Floats, vectors * stride).ToArray();
     }
 
-    private static void Compare(float[] output, int stride, Activations input, int vectors, GgufTensor[] tensors)
+    private static void Compare(float[] output, MatrixStack stack, Activations input, int vectors, GgufTensor[] tensors)
     {
-        var row = 0;
-        foreach (var tensor in tensors)
+        foreach (var (index, tensor) in tensors.Index())
         {
+            var row = stack.Start(index);
             var weights = new float[tensor.Columns];
             for (var i = 0; i < tensor.Rows; i++, row++)
             {
@@ -126,13 +132,13 @@ public sealed unsafe class KernelTests : IDisposable
                     }
 
                     // Half a level of 32767 for each activation, and the rounding of the sums.
-                    ((double)output[(n * stride) + row]).ShouldBe(sum, (size * 3e-5) + 1e-6, $"{tensor.Type} row {row}, vector {n}");
+                    ((double)output[(n * stack.OutputLength) + row]).ShouldBe(sum, (size * 3e-5) + 1e-6, $"{tensor.Type} row {row}, vector {n}");
                 }
             }
         }
     }
 
-    private GgufFile File(params (GgufTensorType Type, int Rows, int Columns)[] tensors)
+    private GgufFile File(params (WeightType Type, int Rows, int Columns)[] tensors)
     {
         using var builder = new GgufBuilder();
         var data = new List<byte>();
@@ -155,32 +161,27 @@ public sealed unsafe class KernelTests : IDisposable
         return GgufFile.Open(path);
     }
 
-    private static void Row(GgufTensorType type, int columns, Random random, List<byte> data)
+    /// <summary>Any bytes are numbers of the quantized types, but for their scales.</summary>
+    private static void Row(WeightType type, int columns, Random random, List<byte> data)
     {
-        var (scales, bytes) = type switch { GgufTensorType.Q4_0 => (1, 16), GgufTensorType.Q4_1 => (2, 16), GgufTensorType.Q8_0 => (1, 32), _ => (0, 0) };
-        if (scales == 0)
+        int[] scales = type switch
         {
-            for (var i = 0; i < columns; i++)
-            {
-                var value = (float)(random.NextDouble() - 0.5);
-                data.AddRange(type == GgufTensorType.F32 ? BitConverter.GetBytes(value) : BitConverter.GetBytes((Half)value));
-            }
-
-            return;
-        }
-
-        Span<byte> half = stackalloc byte[2];
-        for (var block = 0; block < columns / GgufTensor.BlockSize; block++)
+            WeightType.Q4_0 or WeightType.Q5_0 or WeightType.Q8_0 => [0],
+            WeightType.Q4_1 or WeightType.Q5_1 or WeightType.Q4_K or WeightType.Q5_K => [0, 2],
+            WeightType.Q6_K => [208],
+            _ => [],
+        };
+        var size = type is WeightType.Q4_K or WeightType.Q5_K or WeightType.Q6_K ? 1000 : 10;
+        for (var i = 0; i < columns; i += type.BlockColumns())
         {
-            for (var i = 0; i < scales; i++)
-            {
-                BinaryPrimitives.WriteHalfLittleEndian(half, (Half)((random.NextDouble() - 0.3) / 10));
-                data.AddRange(half.ToArray());
-            }
-
-            var numbers = new byte[bytes];
-            random.NextBytes(numbers);
-            data.AddRange(numbers);
+            var block = new byte[type.BlockBytes()];
+            random.NextBytes(block);
+            var value = (float)(random.NextDouble() - 0.5);
+            if (type == WeightType.F32) BitConverter.TryWriteBytes(block, value);
+            if (type == WeightType.F16) BitConverter.TryWriteBytes(block, (Half)value);
+            if (type == WeightType.BF16) BitConverter.TryWriteBytes(block, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16));
+            foreach (var at in scales) BinaryPrimitives.WriteHalfLittleEndian(block.AsSpan(at), (Half)((random.NextDouble() - 0.3) / size));
+            data.AddRange(block);
         }
     }
 }

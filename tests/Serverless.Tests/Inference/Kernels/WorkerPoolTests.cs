@@ -55,6 +55,28 @@ public sealed class WorkerPoolTests
         second.ShouldAllBe(sum => sum == first.Length);
     }
 
+    /// <summary>The one that is late is held up until all others have gone to sleep: they are woken, at a barrier and at the end.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Whoever_waits_long_sleeps_and_is_woken(bool atBarrier)
+    {
+        using var pool = new WorkerPool(4);
+        var late = atBarrier ? 0 : 3;
+        var ended = 0;
+        for (var run = 1; run <= 3; run++)
+        {
+            pool.Run(thread =>
+            {
+                if (thread == late) SpinWait.SpinUntil(() => pool.Sleeping == (atBarrier ? 3 : 1));
+                if (atBarrier) pool.Barrier();
+                Interlocked.Increment(ref ended);
+            });
+
+            ended.ShouldBe(4 * run);
+        }
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(2)]

@@ -8,12 +8,16 @@ namespace Serverless.Tests.Inference.Models;
 /// <summary>The shipped model against F32 arithmetic over its dequantized weights, teacher-forced: tests/data/oracle/greedy.json.</summary>
 public sealed class ReferenceTests(ITestOutputHelper output)
 {
-    [Fact]
-    public void Log_probabilities_are_those_of_exact_arithmetic()
+    // What was measured when this was written: every position and 0.00042 with half floats in the cache, 98.16 % and 0.0202 with bytes; with floats it was 0.00015.
+    [Theory]
+    [InlineData(KeyValueFormat.F32, 1, 0.0003)]
+    [InlineData(KeyValueFormat.F16, 1, 0.0006)]
+    [InlineData(KeyValueFormat.Q8, 0.98, 0.021)]
+    public void Log_probabilities_are_those_of_exact_arithmetic(KeyValueFormat format, double same, double apart)
     {
         using var model = InferenceModel.Load(Repository.ModelPath, null, TestContext.Current.CancellationToken);
         using var pass = new ForwardPass(model, KernelSet.Available[0], 2, 2048, 512, 512);
-        using var pages = new KeyValuePool(model.Config, 2048);
+        using var pages = new KeyValuePool(model.Config, 2048, format);
         using var oracle = JsonDocument.Parse(File.ReadAllBytes(Repository.Oracle("greedy.json")));
         var (positions, equal, distance) = (0, 0, 0.0);
 
@@ -49,8 +53,7 @@ public sealed class ReferenceTests(ITestOutputHelper output)
 
         output.WriteLine($"{positions} positions: top-1 equal at {100.0 * equal / positions:F2} %, mean |Δ log-probability| {distance / positions:F5}");
 
-        // What was measured when this was written: every position, and 0.00015.
-        equal.ShouldBe(positions);
-        (distance / positions).ShouldBeLessThanOrEqualTo(0.0003);
+        ((double)equal / positions).ShouldBeGreaterThanOrEqualTo(same);
+        (distance / positions).ShouldBeLessThanOrEqualTo(apart);
     }
 }

@@ -1,3 +1,4 @@
+using CsCheck;
 using Serverless.Inference.Models;
 using Serverless.Inference.Sampling;
 using Shouldly;
@@ -7,6 +8,22 @@ namespace Serverless.Tests.Inference.Sampling;
 public sealed class SamplerTests
 {
     private static readonly float[] Logits = [1, 4, 2, 4, 3, -1];
+
+    private static readonly Gen<SamplingOptions> Options = Gen.Select(
+        Gen.Double[0.2, 2], Gen.OneOf(Gen.Const(1.0), Gen.Double[0, 1]), Gen.OneOf(Gen.Const(0), Gen.Int[1, 60], Gen.Int[1, 3000]), Gen.OneOf(Gen.Const(0.0), Gen.Double[0, 1]), Gen.OneOf(Gen.Const(1.0), Gen.Const(1.0), Gen.Double[0, 1]),
+        (temperature, topP, topK, minP, typicalP) => new SamplingOptions { Temperature = temperature, TopP = topP, TopK = topK, MinP = minP, TypicalP = typicalP });
+
+    /// <summary>Vocabularies of any length; logits as models give them, flat ones, and ones with many equals.</summary>
+    private static readonly Gen<float[]> Rows = Gen.Select(Gen.Int[1, 3000], Gen.UInt, Gen.Int[0, 2], (length, seed, kind) =>
+    {
+        var random = new Random((int)(seed & int.MaxValue));
+        return Enumerable.Range(0, length).Select(_ => kind switch
+        {
+            0 => (float)(random.NextDouble() + random.NextDouble() + random.NextDouble() - 1.5) * 16,
+            1 => (float)random.NextDouble(),
+            _ => random.Next(6),
+        }).ToArray();
+    });
 
     [Fact]
     public void Greedy_takes_the_most_probable_and_of_equals_the_first() => Next(SamplingOptions.Greedy).ShouldBe(1);
@@ -47,24 +64,96 @@ public sealed class SamplerTests
     }
 
     [Fact]
+    public void What_is_drawn_is_what_a_plain_sampler_draws() =>
+        Gen.Select(Rows, Options, Gen.ULong, Gen.Int[0, 1000]).Sample(
+            (row, options, seed, position) =>
+                Sampler.Next(row, new Penalties(options, []), [], options, seed, position, new SamplingScratch(row.Length)).ShouldBe(ReferenceSampler.Next(row, options, seed, position)),
+            iter: Fuzz.Number("FUZZ_RUNS", 400));
+
+    [Fact]
+    public void Bias_and_penalties_are_those_of_a_plain_sampler() =>
+        Gen.Select(Gen.Int[0, 9].Array[0, 60], Gen.Int[0, 9].Array[0, 60], Gen.Double[-2, 2], Gen.Double[-2, 2], Gen.Double[0.5, 2], Gen.Select(Gen.Double[0, 2], Gen.Double[1, 2], Gen.Int[1, 6], Gen.Int[-1, 80])).Sample(
+            (prompt, output, presence, frequency, repetition, dry) =>
+            {
+                var options = new SamplingOptions
+                {
+                    PresencePenalty = presence,
+                    FrequencyPenalty = frequency,
+                    RepetitionPenalty = repetition,
+                    LogitBias = new Dictionary<int, float> { [3] = 0.5f },
+                    Dry = new DryOptions { Multiplier = dry.Item1, Base = dry.Item2, AllowedLength = dry.Item3, LastTokens = dry.Item4 },
+                };
+                float[] logits = [.. Logits, 5, 0, -3, 2];
+
+                var changed = Adjusted(logits, options, prompt, output, new HashSet<int> { 9 });
+
+                var expected = ReferenceSampler.Adjusted(logits, options, prompt, output, new HashSet<int> { 9 });
+                for (var token = 0; token < logits.Length; token++) changed[token].ShouldBe(expected[token], 1e-4 + Math.Abs(expected[token] * 1e-5));
+            },
+            iter: Fuzz.Number("FUZZ_RUNS", 400));
+
+    [Fact]
     public void Penalties_are_taken_once_for_presence_and_each_time_for_frequency()
     {
-        Adjusted(new SamplingOptions { PresencePenalty = 0.5 }, [1, 1, 1, 2]).ShouldBe([1, 3.5f, 1.5f, 4, 3, -1]);
-        Adjusted(new SamplingOptions { FrequencyPenalty = 0.5 }, [1, 1, 1, 2]).ShouldBe([1, 2.5f, 1.5f, 4, 3, -1]);
-        Adjusted(new SamplingOptions { FrequencyPenalty = -1, PresencePenalty = 0.25 }, [5, 5]).ShouldBe([1, 4, 2, 4, 3, 0.75f]);
+        Adjusted(Logits, new SamplingOptions { PresencePenalty = 0.5 }, [4], [1, 1, 1, 2]).ShouldBe([1, 3.5f, 1.5f, 4, 3, -1]);
+        Adjusted(Logits, new SamplingOptions { FrequencyPenalty = 0.5 }, [4], [1, 1, 1, 2]).ShouldBe([1, 2.5f, 1.5f, 4, 3, -1]);
+        Adjusted(Logits, new SamplingOptions { FrequencyPenalty = -1, PresencePenalty = 0.25 }, [], [5, 5]).ShouldBe([1, 4, 2, 4, 3, 0.75f]);
+    }
+
+    [Fact]
+    public void A_repetition_penalty_makes_what_was_read_or_written_less_probable_whatever_its_sign() =>
+        Adjusted(Logits, new SamplingOptions { RepetitionPenalty = 2 }, [1, 1], [5]).ShouldBe([1, 2, 2, 4, 3, -2]);
+
+    [Fact]
+    public void What_would_go_on_a_repetition_is_penalized_by_its_length()
+    {
+        var dry = new SamplingOptions { Dry = new DryOptions { Multiplier = 1, Base = 2, AllowedLength = 2 } };
+
+        // "0 1 2 3 … 0 1 2": 3 would be the fourth.
+        Adjusted(Logits, dry, [0, 1, 2, 3, 4], [0, 1, 2]).ShouldBe([1, 4, 2, 2, 3, -1]);
+        Adjusted(Logits, dry, [0, 1, 2, 3, 4], [0, 1, 2], new HashSet<int> { 1 }).ShouldBe(Logits, "a break: one token is no repetition");
+        Adjusted(Logits, dry, [2, 3, 4], [1, 2]).ShouldBe(Logits, "one token is none");
+    }
+
+    [Fact]
+    public void A_token_allocates_nothing()
+    {
+        var row = new Random(5).GetItems(Logits, 49_152);
+        for (var i = 0; i < row.Length; i++) row[i] += i * 1e-4f % 3;
+        SamplingOptions[] all =
+        [
+            SamplingOptions.Greedy, new(), new() { TopP = 0.95 }, new() { TopK = 40, TopP = 0.9, MinP = 0.01 }, new() { TypicalP = 0.9 },
+            new() { RepetitionPenalty = 1.1, PresencePenalty = 1, FrequencyPenalty = 0.1, LogitBias = new Dictionary<int, float> { [1] = 2 }, Dry = new DryOptions { Multiplier = 0.8 } },
+        ];
+        int[] text = [.. Enumerable.Range(0, 300).Select(i => i % 7)];
+        var scratch = new SamplingScratch(row.Length);
+        foreach (var options in all)
+        {
+            var penalties = new Penalties(options, text);
+            penalties.Add(3);
+            Sampler.Next(row, penalties, text, options, 1, 0, scratch);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var position = 1; position < 20; position++)
+            {
+                Sampler.Next(row, penalties, text, options, 1, position, scratch);
+                penalties.Add(3);
+            }
+
+            (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBe(0, options.ToString());
+        }
     }
 
     [Fact]
     public void Log_probabilities_are_of_the_logits_as_they_were_and_the_most_probable_first()
     {
-        var top = Sampler.Top(Logits, 2, 3, out var logProb);
+        var top = Sampler.Top(Logits, 2, 3, new SamplingScratch(Logits.Length), out var logProb);
         var total = Math.Log(Logits.Sum(logit => Math.Exp(logit)));
 
         ((double)logProb).ShouldBe(2 - total, 1e-6);
         top.Select(token => token.Token).ShouldBe([1, 3, 4]);
         ((double)top[2].LogProb).ShouldBe(3 - total, 1e-6);
-        Sampler.Top(Logits, 0, 0, out _).ShouldBeEmpty();
-        Sampler.Top(Logits, 0, 100, out _).Length.ShouldBe(Logits.Length);
+        Sampler.Top(Logits, 0, 0, new SamplingScratch(Logits.Length), out _).ShouldBeEmpty();
+        Sampler.Top(Logits, 0, 100, new SamplingScratch(Logits.Length), out _).Length.ShouldBe(Logits.Length);
     }
 
     [Fact]
@@ -76,18 +165,20 @@ public sealed class SamplerTests
     }
 
     [Fact]
-    public void Numbers_that_are_none_end_the_sequence() =>
-        Should.Throw<ModelException>(() => Sampler.Next(new float[] { float.NaN, float.NaN }, new SamplingOptions(), [], 1, 0)).Message.ShouldContain("damaged");
+    public void Numbers_that_are_none_end_the_sequence() => Should.Throw<ModelException>(() => Next(new SamplingOptions(), [1, float.NaN])).Message.ShouldContain("damaged");
 
-    private static int Next(SamplingOptions options) => Sampler.Next([.. Logits], options, [], 1, 0);
+    private static int Next(SamplingOptions options, float[]? logits = null, ulong seed = 1, int position = 0) =>
+        Sampler.Next(logits ?? Logits, new Penalties(options, []), [], options, seed, position, new SamplingScratch((logits ?? Logits).Length));
 
-    private static int Draw(SamplingOptions options, ulong seed, int position) => Sampler.Next([.. Logits], options, [], seed, position);
+    private static int Draw(SamplingOptions options, ulong seed, int position) => Next(options, null, seed, position);
 
-    private static float[] Adjusted(SamplingOptions options, int[] generated)
+    private static float[] Adjusted(float[] logits, SamplingOptions options, int[] prompt, int[] output, IReadOnlySet<int>? breakers = null)
     {
-        float[] logits = [.. Logits];
-        Sampler.Next(logits, options with { Temperature = 0 }, generated, 1, generated.Length);
-        return logits;
+        var penalties = new Penalties(options, prompt, breakers);
+        foreach (var token in output) penalties.Add(token);
+        float[] changed = [.. logits];
+        penalties.Apply(changed, [.. prompt, .. output], new SamplingScratch(logits.Length));
+        return changed;
     }
 
     private static int[] Drawn(SamplingOptions options) => [.. Enumerable.Range(0, 3000).Select(position => Draw(options, 3, position)).Distinct().Order()];

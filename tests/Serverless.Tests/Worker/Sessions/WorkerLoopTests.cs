@@ -1,6 +1,8 @@
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Serverless.Errors;
 using Serverless.Requests;
 using Serverless.Sessions;
+using Serverless.Worker.Sessions;
 using Shouldly;
 
 namespace Serverless.Tests.Worker.Sessions;
@@ -250,6 +252,7 @@ public sealed class WorkerLoopTests
     public async Task Prompts_without_output_and_what_caches_supplied_are_reported()
     {
         await using var scene = new WorkerScene();
+        using var tokens = new MetricCollector<long>(scene.Meters, WorkerMetrics.MeterName, "serverless.worker.prompt_tokens");
         await scene.AcceptAsync();
         var assignment = await scene.AssignAsync();
         await scene.LoggedAsync(assignment, 1);
@@ -262,6 +265,7 @@ public sealed class WorkerLoopTests
         scene.Engine.Finish(assignment.Request.Id, cached: 4);
         await scene.HearAsync<WorkerMessage.AttemptEnded>();
         (await scene.ReportAsync()).ShouldBe(WorkerLoad.Idle with { CachedPromptShare = 0.4 });
+        tokens.GetMeasurementSnapshot().Select(one => (one.Tags["source"], one.Value)).ShouldBe([("computed", 6L), ("cached", 4L)]);
     }
 
     [Fact]

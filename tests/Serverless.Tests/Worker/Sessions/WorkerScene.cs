@@ -46,6 +46,8 @@ internal sealed class WorkerScene : IAsyncDisposable
 
     public RunningAttempts Attempts { get; }
 
+    public IMeterFactory Meters => _services.GetRequiredService<IMeterFactory>();
+
     public TestClock Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
 
     public HeldEngine Engine { get; } = new();

@@ -1,0 +1,17 @@
+namespace Serverless.Inference.Models;
+
+/// <summary>A page's place in the tree.</summary>
+/// <param name="page">The page.</param>
+/// <param name="parent">Index of the page before it; −1 for the first of a text.</param>
+/// <param name="tokens">The page's tokens.</param>
+internal sealed class PrefixNode(KeyValuePage page, int parent, int[] tokens)
+{
+    public KeyValuePage Page { get; } = page;
+
+    public int Parent { get; } = parent;
+
+    public int[] Tokens { get; } = tokens;
+
+    /// <summary>Its place among those nobody holds; null while somebody does.</summary>
+    public LinkedListNode<PrefixNode>? Resting { get; set; }
+}
