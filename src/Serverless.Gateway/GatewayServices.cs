@@ -26,7 +26,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class GatewayServices
 {
     /// <summary>
-    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c> and <c>:Events</c>, and from <c>Files</c>. The host brings the ports:
+    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c>, <c>:Events</c> and <c>:Batches</c>, and from <c>Files</c>. The host brings the ports:
     /// catalogue, token counter, queue, log, leases, documents, events, demand, capacity and scale journal; and, if keys are asked for, their source.
     /// </summary>
     public static IServiceCollection AddGateway(this IServiceCollection services)
@@ -117,10 +117,12 @@ public static class GatewayServices
         services.TryAddSingleton<BatchDirectory>();
         services.TryAddSingleton<BatchStore>();
         services.TryAddSingleton<BatchPlan>();
+        services.TryAddSingleton<BatchMetrics>();
         services.TryAddSingleton<LineRunner>();
         services.TryAddSingleton<BatchParts>();
         services.TryAddSingleton<BatchCoordinator>();
         services.AddHostedService(provider => provider.GetRequiredService<BatchCoordinator>());
+        services.AddHostedService<BatchSweeper>();
         return services;
     }
 

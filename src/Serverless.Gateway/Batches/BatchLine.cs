@@ -1,5 +1,6 @@
-using System.Text;
+using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Unicode;
 using Serverless.Batches;
 using Serverless.Gateway.OpenAI;
 
@@ -19,13 +20,15 @@ internal readonly record struct BatchLine(string CustomId, byte[] Body, string? 
         error = null;
         try
         {
+            if (!Utf8.IsValid(text)) throw new JsonException("it is no UTF-8.");
+
             using var json = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var (root, line) = (json.RootElement, default(BatchLine));
             error = Check(root, number, endpoint);
             if (error is not null) return null;
 
             var body = root.GetProperty("body");
-            line = new BatchLine(root.GetProperty("custom_id").GetString()!, Encoding.UTF8.GetBytes(body.GetRawText()), body.TryGetProperty("model", out var model) && model.ValueKind == JsonValueKind.String ? model.GetString() : null);
+            line = new BatchLine(root.GetProperty("custom_id").GetString()!, JsonMarshal.GetRawUtf8Value(body).ToArray(), body.TryGetProperty("model", out var model) && model.ValueKind == JsonValueKind.String ? model.GetString() : null);
             return line;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException) // the second: a text that is no UTF-8, or half of a surrogate pair

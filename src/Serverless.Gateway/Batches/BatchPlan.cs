@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -22,15 +23,15 @@ internal sealed class BatchPlan(FileDirectory files, BatchStore store, IOptions<
     /// <summary>The longest line that is read.</summary>
     public int MaxLineBytes => (int)Math.Min(int.MaxValue, admission.Value.MaxBodyBytes + AroundBody);
 
-    /// <summary>As it is once it was read: in progress, or failed.</summary>
-    public async Task<PlanOutcome> MakeAsync(Batch batch, CancellationToken cancellationToken)
+    /// <summary>Reads it, into pieces of that name. Of a faulty input none are left.</summary>
+    public async Task<PlanOutcome> MakeAsync(Batch batch, string plan, CancellationToken cancellationToken)
     {
         if (await files.FindAsync(batch.Owner, batch.InputFileId, cancellationToken) is not { } file) return PlanOutcome.Faulty(Gone());
 
         try
         {
             await using var content = await files.OpenAsync(file, 0, null, cancellationToken);
-            return await ReadAsync(batch, content, cancellationToken);
+            return await ReadAsync(batch, plan, content, cancellationToken);
         }
         catch (ServingException exception) when (exception.Fault.Error == ServingError.FileNotFound)
         {
@@ -40,9 +41,9 @@ internal sealed class BatchPlan(FileDirectory files, BatchStore store, IOptions<
 
     private static BatchError Gone() => new("input_file_not_found", "The input file was deleted, or has expired, before it was read.", null, "input_file_id");
 
-    private async Task<PlanOutcome> ReadAsync(Batch batch, Stream content, CancellationToken cancellationToken)
+    private async Task<PlanOutcome> ReadAsync(Batch batch, string plan, Stream content, CancellationToken cancellationToken)
     {
-        using var writer = new Writer(batch.Id, store);
+        using var writer = new Writer(plan, store);
         var ids = new HashSet<UInt128>();
         List<BatchError> errors = [];
         await foreach (var (number, text) in JsonLines.ReadAsync(content, MaxLineBytes, cancellationToken))
@@ -59,7 +60,11 @@ internal sealed class BatchPlan(FileDirectory files, BatchStore store, IOptions<
         }
 
         if (errors.Count == 0 && writer.Lines == 0) errors.Add(new BatchError("empty_file", "The input file has no lines; each request is a JSON object on a line of its own.", null, "input_file_id"));
-        if (errors.Count > 0) return new PlanOutcome(errors, [], 0, null);
+        if (errors.Count > 0)
+        {
+            await store.ClearPlanAsync(plan, writer.Pieces.Count, cancellationToken);
+            return new PlanOutcome(errors, [], 0, null);
+        }
 
         await writer.FlushAsync(cancellationToken);
         return new PlanOutcome([], writer.Pieces, writer.Lines, writer.Model);
@@ -75,10 +80,10 @@ internal sealed class BatchPlan(FileDirectory files, BatchStore store, IOptions<
         return null;
     }
 
-    private static UInt128 HashOf(string id) => new(BitConverter.ToUInt64(SHA256.HashData(Encoding.UTF8.GetBytes(id)), 0), BitConverter.ToUInt64(SHA256.HashData(Encoding.UTF8.GetBytes(id)), 8));
+    private static UInt128 HashOf(string id) => BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(id)));
 
     /// <summary>Writes the plan piece by piece. Not thread-safe.</summary>
-    private sealed class Writer(string batch, BatchStore store) : IDisposable
+    private sealed class Writer(string plan, BatchStore store) : IDisposable
     {
         private readonly List<int> _pieces = [];
         private readonly MemoryStream _piece = new();
@@ -89,7 +94,7 @@ internal sealed class BatchPlan(FileDirectory files, BatchStore store, IOptions<
         public int Lines { get; private set; }
 
         /// <summary>The first line of each piece.</summary>
-        public IReadOnlyList<int> Pieces => _pieces;
+        public List<int> Pieces => _pieces;
 
         /// <summary>The model that all lines name, or null.</summary>
         public string? Model { get; private set; }
@@ -112,7 +117,7 @@ internal sealed class BatchPlan(FileDirectory files, BatchStore store, IOptions<
         {
             if (_lines == 0) return;
 
-            await store.PutPieceAsync(batch, _pieces.Count, _piece, cancellationToken);
+            await store.PutPieceAsync(plan, _pieces.Count, _piece, cancellationToken);
             _pieces.Add(Lines - _lines);
             _piece.SetLength(0);
             _lines = 0;

@@ -9,12 +9,22 @@ internal sealed class BatchResults : IDisposable
     private readonly MemoryStream _faults = new();
     private readonly List<int> _lines = [];
     private int _failed;
+    private int _expired;
     private long _input;
     private long _cached;
     private long _output;
 
     /// <summary>How many.</summary>
     public int Count => _lines.Count;
+
+    /// <summary>Of those, with an answer.</summary>
+    public int Answered => _lines.Count - _failed - _expired;
+
+    /// <summary>Of those, refused or failed.</summary>
+    public int Failed => _failed;
+
+    /// <summary>Of those, not run before the window was over.</summary>
+    public int Expired => _expired;
 
     /// <summary>The answers, a line each.</summary>
     public MemoryStream Outputs => _outputs;
@@ -24,11 +34,12 @@ internal sealed class BatchResults : IDisposable
 
     public void Add(LineResult result)
     {
-        var stream = result.IsFaulty ? _faults : _outputs;
+        var stream = result.Outcome == LineOutcome.Answered ? _outputs : _faults;
         stream.Write(result.Line);
         stream.WriteByte((byte)'\n');
         _lines.Add(result.Number);
-        if (result.IsFaulty) _failed++;
+        if (result.Outcome == LineOutcome.Failed) _failed++;
+        if (result.Outcome == LineOutcome.Expired) _expired++;
         if (result.Usage is not { } usage) return;
 
         (_input, _cached, _output) = (_input + usage.PromptTokens, _cached + usage.CachedTokens, _output + usage.CompletionTokens);
@@ -38,8 +49,8 @@ internal sealed class BatchResults : IDisposable
     public BatchProgress AddTo(BatchProgress progress, string? outputs, string? faults) => progress with
     {
         Done = progress.DoneWith(_lines),
-        Completed = progress.Completed + _lines.Count - _failed,
-        Failed = progress.Failed + _failed,
+        Completed = progress.Completed + Answered,
+        Failed = progress.Failed + _failed + _expired,
         Outputs = outputs is null ? progress.Outputs : [.. progress.Outputs, outputs],
         Faults = faults is null ? progress.Faults : [.. progress.Faults, faults],
         InputTokens = progress.InputTokens + _input,
@@ -58,6 +69,6 @@ internal sealed class BatchResults : IDisposable
         _outputs.SetLength(0);
         _faults.SetLength(0);
         _lines.Clear();
-        (_failed, _input, _cached, _output) = (0, 0, 0, 0);
+        (_failed, _expired, _input, _cached, _output) = (0, 0, 0, 0, 0);
     }
 }

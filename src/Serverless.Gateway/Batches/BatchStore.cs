@@ -9,113 +9,84 @@ namespace Serverless.Gateway.Batches;
 internal sealed class BatchStore(IFileStore store)
 {
     /// <summary>The room of batches in the store.</summary>
-    private const string Room = "batches";
-
-    private const int Page = 500;
+    public const string Room = "batches";
 
     /// <summary>Nobody's bound: what a batch makes is bounded by its lines.</summary>
     private const long Longest = long.MaxValue / 2;
 
-    /// <summary>Keeps a piece of the plan: JSON lines.</summary>
-    public async ValueTask PutPieceAsync(string batch, int piece, MemoryStream lines, CancellationToken cancellationToken) =>
-        await store.PutAsync(PieceKey(batch, piece), Rewound(lines), Longest, cancellationToken);
+    /// <summary>The name of a plan, that of its maker alone.</summary>
+    public static string PlanName(string batch, BatchRunId run) => $"{batch}.plan.{run}";
+
+    /// <summary>The name of a segment, never used twice.</summary>
+    public static string SegmentName(string batch, BatchRunId run, int number, bool isFault) => string.Create(CultureInfo.InvariantCulture, $"{batch}.{(isFault ? "err" : "out")}.{run}.{number:D8}");
+
+    /// <summary>The batch of which something in the room is; null: of none.</summary>
+    public static string? BatchOf(string name) => name.Split('.')[0] is var id && BatchId.TryParse(id, out _) ? id : null;
+
+    /// <summary>Keeps a piece of a plan: JSON lines.</summary>
+    public async ValueTask PutPieceAsync(string plan, int piece, MemoryStream lines, CancellationToken cancellationToken) =>
+        await store.PutAsync(PieceKey(plan, piece), Rewound(lines), Longest, cancellationToken);
 
     /// <summary>Keeps a segment under its name.</summary>
     public async ValueTask PutSegmentAsync(string name, MemoryStream lines, CancellationToken cancellationToken) => await store.PutAsync(new FileKey(Room, name), Rewound(lines), Longest, cancellationToken);
 
-    /// <summary>The name of a segment, never used twice.</summary>
-    public static string SegmentName(string batch, long epoch, int number, bool isFault) => string.Create(CultureInfo.InvariantCulture, $"{batch}.{(isFault ? "err" : "out")}.{epoch:D12}.{number:D8}");
-
     /// <summary>The lines of a piece that are not done, with their numbers.</summary>
-    public async IAsyncEnumerable<(int Number, byte[] Line)> ReadPieceAsync(Batch batch, int piece, int maxBytes, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <exception cref="BatchBrokenException">It is gone.</exception>
+    public async IAsyncEnumerable<(int Number, byte[] Line)> ReadPieceAsync(Batch batch, int piece, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await using var content = await OpenAsync(PieceKey(batch.Id, piece), cancellationToken);
+        var key = PieceKey(batch.Progress.Plan, piece);
+        await using var content = await store.OpenAsync(key, 0, null, cancellationToken) ?? throw Gone(key);
         var number = batch.Progress.Pieces[piece];
-        await foreach (var (_, line) in JsonLines.ReadAsync(content, maxBytes, cancellationToken))
+        await foreach (var (_, line) in JsonLines.ReadAsync(content, int.MaxValue, cancellationToken)) // what was not too long when the plan was made is not now
         {
-            if (line is not null && !batch.Progress.IsDone(number)) yield return (number, line);
+            if (!batch.Progress.IsDone(number)) yield return (number, line!);
             number++;
         }
     }
 
     /// <summary>Segments one after the other.</summary>
-    public Stream Join(IReadOnlyList<string> segments) => new JoinedStream(segments, name => OpenAsync(new FileKey(Room, name), CancellationToken.None));
-
-    /// <summary>Deletes all that it keeps of a batch.</summary>
-    public async ValueTask ClearAsync(string batch, CancellationToken cancellationToken)
+    /// <param name="segments">Their names.</param>
+    /// <param name="lost">Told of those that are gone, which are left out; null: one that is gone ends the reading with <see cref="BatchBrokenException"/>.</param>
+    public Stream Join(IReadOnlyList<string> segments, Action<string>? lost) => new JoinedStream(segments, async (name, cancellationToken) =>
     {
-        while (await store.ListAsync(Room, batch, Page, cancellationToken) is { Count: > 0 } entries)
-        {
-            var own = entries.Where(entry => entry.Key.Name.StartsWith(batch + ".", StringComparison.Ordinal)).ToArray();
-            foreach (var entry in own) await store.DeleteAsync(entry.Key, cancellationToken);
-            if (own.Length < entries.Count) return;
-        }
+        var key = new FileKey(Room, name);
+        if (await store.OpenAsync(key, 0, null, cancellationToken) is { } content) return content;
+        (lost ?? throw Gone(key))(key.ToString());
+        return null;
+    });
+
+    /// <summary>Deletes what the batch names: it is at its end.</summary>
+    public async ValueTask ClearAsync(Batch batch, CancellationToken cancellationToken)
+    {
+        var progress = batch.Progress;
+        await ClearPlanAsync(progress.Plan, progress.Pieces.Count, cancellationToken);
+        foreach (var name in progress.Outputs.Concat(progress.Faults)) await store.DeleteAsync(new FileKey(Room, name), cancellationToken);
     }
 
-    private static FileKey PieceKey(string batch, int piece) => new(Room, string.Create(CultureInfo.InvariantCulture, $"{batch}.plan.{piece:D6}"));
+    /// <summary>Deletes the first pieces of a plan.</summary>
+    public async ValueTask ClearPlanAsync(string plan, int pieces, CancellationToken cancellationToken)
+    {
+        for (var piece = 0; piece < pieces; piece++) await store.DeleteAsync(PieceKey(plan, piece), cancellationToken);
+    }
+
+    private static FileKey PieceKey(string plan, int piece) => new(Room, string.Create(CultureInfo.InvariantCulture, $"{plan}.{piece:D6}"));
+
+    private static BatchBrokenException Gone(FileKey key) => new($"'{key}', which it kept in the store of files, is gone");
 
     private static MemoryStream Rewound(MemoryStream stream)
     {
         stream.Position = 0;
         return stream;
     }
+}
 
-    private async Task<Stream> OpenAsync(FileKey key, CancellationToken cancellationToken) =>
-        await store.OpenAsync(key, 0, null, cancellationToken) ?? throw new BatchBrokenException($"'{key}' is not in the store of files any more.");
+/// <summary>One go at a batch by one gateway, unlike any other: what it keeps and asks for bears this name.</summary>
+/// <param name="Epoch">Of its lease. A gateway that failed may come back under the same one.</param>
+/// <param name="Nonce">By chance.</param>
+internal readonly record struct BatchRunId(long Epoch, string Nonce)
+{
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Epoch:D15}.{Nonce}");
 }
 
 /// <summary>What a batch kept is gone: it cannot go on.</summary>
 internal sealed class BatchBrokenException(string message) : Exception(message);
-
-/// <summary>Streams read one after the other, each opened when it is needed. Not thread-safe.</summary>
-internal sealed class JoinedStream(IReadOnlyList<string> names, Func<string, Task<Stream>> open) : Stream
-{
-    private Stream? _current;
-    private int _next;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
-    {
-        while (true)
-        {
-            if (_current is null)
-            {
-                if (_next == names.Count) return 0;
-                _current = await open(names[_next++]);
-            }
-
-            if (await _current.ReadAsync(buffer, cancellationToken) is > 0 and var read) return read;
-            await _current.DisposeAsync();
-            _current = null;
-        }
-    }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override async ValueTask DisposeAsync()
-    {
-        if (_current is not null) await _current.DisposeAsync();
-        await base.DisposeAsync();
-    }
-}

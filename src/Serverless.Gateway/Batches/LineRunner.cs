@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Extensions.Logging;
 using Serverless.Batches;
 using Serverless.Errors;
 using Serverless.Gateway.Admission;
@@ -12,69 +13,83 @@ using Serverless.Requests;
 namespace Serverless.Gateway.Batches;
 
 /// <summary>Asks for one line of a batch through the request service, in the lane that takes what the others leave, until it is answered or never will be. Thread-safe.</summary>
-internal sealed class LineRunner(RequestService requests, ByteBudget budget, TimeProvider time)
+internal sealed partial class LineRunner(RequestService requests, ByteBudget budget, TimeProvider time, ILogger<LineRunner> logger)
 {
-    /// <summary>An engine may fail on a line so often.</summary>
+    /// <summary>A line may fail so often.</summary>
     private const int MostFailures = 4;
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
 
     /// <param name="batch">Whose line it is.</param>
+    /// <param name="run">Who asks.</param>
     /// <param name="number">Which, from 0.</param>
     /// <param name="text">The line.</param>
     /// <param name="pushedBack">Told each time that there was no room for it.</param>
     /// <param name="cancellationToken">Ends it; what runs is cancelled.</param>
-    public async Task<LineResult> RunAsync(Batch batch, int number, byte[] text, Action pushedBack, CancellationToken cancellationToken)
+    /// <exception cref="OperationCanceledException">It was ended; nothing else is thrown.</exception>
+    public async Task<LineResult> RunAsync(Batch batch, BatchRunId run, int number, byte[] text, Action pushedBack, CancellationToken cancellationToken)
     {
-        if (BatchLine.Read(text, number + 1, batch.Endpoint, out var error) is not { } line) throw new BatchBrokenException($"Line {number + 1} of the plan of batch '{batch.Id}' cannot be read: {error?.Message}");
+        if (BatchLine.Read(text, number + 1, batch.Endpoint, out var error) is not { } line) return Faulty(batch, number, "", RequestId.New("line-"), new ServingFault(ServingError.InvalidRequest, error!.Message));
 
         var api = ApiEndpoint.ByPath(batch.Endpoint)!;
         var backoff = new Backoff(FirstPause, LongestPause);
-        for (var attempt = 0; ; attempt++)
+        for (var (attempt, failures) = (0, 0); ; attempt++)
         {
-            var id = IdOf(api, batch, number, attempt);
+            var id = RequestId.Derive(api.IdPrefix, Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{batch.Id} {run} {number} {attempt}")));
+            ServingFault fault;
             try
             {
                 var (body, usage) = await AskAsync(batch, api, id, line, cancellationToken);
-                return LineResult.Answered(number, Encode(batch, number, line.CustomId, id, 200, body), usage);
-            }
-            catch (ServingException exception) when (MayPass(exception.Fault, attempt) && time.GetUtcNow() < batch.ExpiresAt)
-            {
-                pushedBack();
-                await Task.Delay(backoff.Next(), time, cancellationToken);
+                return new LineResult(number, Encode(batch, number, line.CustomId, id, 200, body), LineOutcome.Answered, usage);
             }
             catch (ServingException exception)
             {
-                return LineResult.Faulty(number, Encode(batch, number, line.CustomId, id, ServingErrors.Row(exception.Fault.Error).HttpStatus, ErrorBody.Encode(exception.Fault)));
+                fault = exception.Fault;
             }
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                LogFailed(exception, number + 1, batch.Id);
+                fault = RequestFaults.Internal;
+            }
+
+            if (fault.Error == ServingError.DeadlineExceeded || (time.GetUtcNow() >= batch.ExpiresAt && MayPass(fault, failures))) return Expired(batch, number, line.CustomId);
+            if (!MayPass(fault, failures)) return Faulty(batch, number, line.CustomId, id, fault);
+
+            if (IsFailure(fault)) failures++;
+            else pushedBack();
+            await Task.Delay(backoff.Next(), time, cancellationToken);
         }
     }
 
     /// <summary>A line that did not run before the window was over.</summary>
-    public static LineResult Expired(Batch batch, int number, byte[] text)
-    {
-        var id = BatchLine.Read(text, number + 1, batch.Endpoint, out _) is { } line ? line.CustomId : "";
-        return LineResult.Faulty(number, JsonBody.Encode(json =>
+    public static LineResult Expired(Batch batch, int number, byte[] text) => Expired(batch, number, BatchLine.Read(text, number + 1, batch.Endpoint, out _) is { } line ? line.CustomId : "");
+
+    private static LineResult Expired(Batch batch, int number, string customId) => new(
+        number,
+        JsonBody.Encode(json =>
         {
             json.WriteStartObject();
             json.WriteString(Names.Id, NameOf(batch, number));
-            json.WriteString("custom_id", id);
+            json.WriteString("custom_id", customId);
             json.WriteNull("response");
             json.WriteStartObject("error");
             json.WriteString("code", "batch_expired");
             json.WriteString(Names.Message, "This request could not be executed before the completion window expired.");
             json.WriteEndObject();
             json.WriteEndObject();
-        }));
-    }
+        }),
+        LineOutcome.Expired,
+        null);
 
-    /// <summary>Whether the same line may fare better in a while: not where the request itself is at fault, nor where engines failed on it again and again.</summary>
-    private static bool MayPass(ServingFault fault, int attempt) =>
-        ServingErrors.Row(fault.Error).Broker == BrokerAnswer.Retry && (fault.Error is not (ServingError.Internal or ServingError.EngineFailed) || attempt + 1 < MostFailures);
+    private static LineResult Faulty(Batch batch, int number, string customId, RequestId id, ServingFault fault) =>
+        new(number, Encode(batch, number, customId, id, ServingErrors.Row(fault.Error).HttpStatus, ErrorBody.Encode(fault)), LineOutcome.Failed, null);
 
-    private static RequestId IdOf(ApiEndpoint api, Batch batch, int number, int attempt) =>
-        RequestId.Derive(api.IdPrefix, Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{batch.Id} {number} {batch.Progress.Epoch} {attempt}")));
+    /// <summary>Whether the same line may fare better in a while: not where the request itself is at fault, nor where it failed again and again.</summary>
+    private static bool MayPass(ServingFault fault, int failures) => IsFailure(fault) ? failures + 1 < MostFailures : ServingErrors.Row(fault.Error).Broker == BrokerAnswer.Retry;
+
+    /// <summary>Whether it ran and failed, or was ended by others: of a gateway that seemed to be gone, or an operator. The rest that may pass was not begun.</summary>
+    private static bool IsFailure(ServingFault fault) => fault.Error is ServingError.Internal or ServingError.EngineFailed or ServingError.Cancelled or ServingError.LogExpired;
 
     private static string NameOf(Batch batch, int number) =>
         "batch_req_" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{batch.Id} {number}"))))[..32];
@@ -140,16 +155,27 @@ internal sealed class LineRunner(RequestService requests, ByteBudget budget, Tim
             await requests.LeaveAsync(ticket);
         }
     }
+
+    [LoggerMessage(LogLevel.Error, "Line {Line} of {Batch} failed in the gateway.")]
+    private partial void LogFailed(Exception exception, int line, string batch);
 }
 
 /// <summary>What became of a line: its line of the output, or of the errors.</summary>
 /// <param name="Number">Which, from 0.</param>
 /// <param name="Line">As it is written.</param>
-/// <param name="IsFaulty">Whether it is one of the errors.</param>
+/// <param name="Outcome">Which of them.</param>
 /// <param name="Usage">What its answer took; null: it has none.</param>
-internal sealed record LineResult(int Number, byte[] Line, bool IsFaulty, TokenUsage? Usage)
-{
-    public static LineResult Answered(int number, byte[] line, TokenUsage usage) => new(number, line, IsFaulty: false, usage);
+internal sealed record LineResult(int Number, byte[] Line, LineOutcome Outcome, TokenUsage? Usage);
 
-    public static LineResult Faulty(int number, byte[] line) => new(number, line, IsFaulty: true, null);
+/// <summary>How a line ended.</summary>
+internal enum LineOutcome
+{
+    /// <summary>With an answer.</summary>
+    Answered,
+
+    /// <summary>Refused, or failed.</summary>
+    Failed,
+
+    /// <summary>Not before the window was over.</summary>
+    Expired,
 }

@@ -85,6 +85,9 @@ public sealed record BatchProgress
     /// <summary>Of whoever runs it: an earlier one commits nothing any more.</summary>
     public long Epoch { get; init; }
 
+    /// <summary>What the pieces of its plan are called; empty: it has none yet. Of the one run that made it, so that another that validates at the same time does not touch it.</summary>
+    public string Plan { get; init; } = "";
+
     /// <summary>The first line of each piece of its plan, from 0.</summary>
     public IReadOnlyList<int> Pieces { get; init; } = [];
 
@@ -118,6 +121,9 @@ public sealed record BatchProgress
     /// <summary>Whether a line is in a segment.</summary>
     public bool IsDone(int line) => line >> 3 < Done.Length && (Done[line >> 3] & (1 << (line & 7))) != 0;
 
+    /// <summary>Whether segments of these names, written together (null: there is none of that kind), are in it.</summary>
+    public bool Names(string? outputs, string? faults) => outputs is not null ? Outputs.Contains(outputs) : faults is not null && Faults.Contains(faults);
+
     /// <summary>With those lines done too.</summary>
     public byte[] DoneWith(IEnumerable<int> lines)
     {
@@ -129,7 +135,16 @@ public sealed record BatchProgress
     }
 }
 
+/// <summary>One that is not at its end, as those see it who choose which to run. It never changes.</summary>
+/// <param name="Id">Its <see cref="BatchId"/>.</param>
+/// <param name="Organization">Of its owner.</param>
+/// <param name="Scope">The same, with the team.</param>
+/// <param name="CreatedAt">When it was named.</param>
+/// <param name="ExpiresAt">The end of its window.</param>
+public sealed record OpenBatch(string Id, string Organization, string Scope, DateTimeOffset CreatedAt, DateTimeOffset ExpiresAt);
+
 /// <summary>How batches are stored.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(Batch))]
+[JsonSerializable(typeof(OpenBatch))]
 internal sealed partial class BatchJson : JsonSerializerContext;

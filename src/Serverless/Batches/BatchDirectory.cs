@@ -20,6 +20,9 @@ public sealed class BatchDirectory(IDocumentStore documents, TimeProvider time)
     /// <summary>Documents read at a time.</summary>
     private const int AtOnce = 16;
 
+    /// <summary>Names read of the index of open ones at a time.</summary>
+    private const int OpenPage = 1000;
+
     /// <summary>So long a batch is remembered after its end.</summary>
     private static readonly TimeSpan Keep = TimeSpan.FromDays(30);
 
@@ -31,8 +34,8 @@ public sealed class BatchDirectory(IDocumentStore documents, TimeProvider time)
     public async ValueTask CreateAsync(Batch batch, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        var run = JsonSerializer.SerializeToUtf8Bytes(new OpenBatch(batch.Owner.Scope, batch.CreatedAt), OpenBatchJson.Default.OpenBatch);
-        await documents.SaveAsync(OpenKey(batch.Id), run, SaveCondition.Any, null, cancellationToken);
+        var open = new OpenBatch(batch.Id, batch.Owner.Organization, batch.Owner.Scope, batch.CreatedAt, batch.ExpiresAt);
+        await documents.SaveAsync(OpenKey(batch.Id), JsonSerializer.SerializeToUtf8Bytes(open, BatchJson.Default.OpenBatch), SaveCondition.Any, null, cancellationToken);
         await documents.SaveAsync(Key(batch.Owner.Scope, batch.Id), Encode(batch), SaveCondition.New, null, cancellationToken);
     }
 
@@ -89,34 +92,53 @@ public sealed class BatchDirectory(IDocumentStore documents, TimeProvider time)
         return null;
     }
 
-    /// <summary>Gives a batch up. One that is being given up, or was, stays as it is.</summary>
+    /// <summary>Gives a batch up. One that nobody has begun to run is cancelled with that; one that is being given up, or was, stays as it is.</summary>
     /// <exception cref="ServingException">It is not there, or has come to another end.</exception>
     public async ValueTask<Batch> CancelAsync(Owner owner, string id, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(owner);
         if (!BatchId.TryParse(id, out _)) throw Unknown(id);
-        return await UpdateAsync(owner.Scope, id, Cancelled, cancellationToken) ?? throw Unknown(id);
+        var cancelled = await UpdateAsync(owner.Scope, id, Cancelled, cancellationToken) ?? throw Unknown(id);
+        if (cancelled is { Status: BatchStatus.Cancelled, Progress.Epoch: 0 }) await CloseAsync(id, cancellationToken); // nobody has kept anything for it
+        return cancelled;
 
         Batch Cancelled(Batch batch) => batch.Status switch
         {
             BatchStatus.Cancelling or BatchStatus.Cancelled => batch,
             _ when batch.HasEnded => throw new ServingException(new ServingFault(
                 ServingError.InvalidRequest, $"Batch '{id}' has the status '{Word(batch.Status)}' and cannot be cancelled; only one that is not at its end can.", "batch_id")),
+            _ when batch.Progress.Epoch == 0 => batch with { Status = BatchStatus.Cancelled, CancellingAt = time.GetUtcNow(), EndedAt = time.GetUtcNow() },
             _ => batch with { Status = BatchStatus.Cancelling, CancellingAt = time.GetUtcNow() },
         };
     }
 
-    /// <summary>Those that are not at their end, of all owners, at most so many.</summary>
-    public async ValueTask<IReadOnlyList<Batch>> ListOpenAsync(int limit, Func<string, bool> isWanted, CancellationToken cancellationToken)
+    /// <summary>Ids of those that are not at their end, of all owners.</summary>
+    public async ValueTask<IReadOnlyList<string>> ListOpenAsync(CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(isWanted);
-        var open = new List<Batch>();
-        foreach (var some in (await documents.ListAsync(Open, Everyone, null, limit, cancellationToken)).Where(isWanted).Chunk(AtOnce))
+        var all = new List<string>();
+        while (await documents.ListAsync(Open, Everyone, all.Count == 0 ? null : all[^1], OpenPage, cancellationToken) is { Count: > 0 } page)
         {
-            open.AddRange((await Task.WhenAll(some.Select(id => FindOpenAsync(id, cancellationToken)))).OfType<Batch>());
+            all.AddRange(page);
+            if (page.Count < OpenPage) break;
         }
 
-        return open;
+        return all;
+    }
+
+    /// <summary>One that is not at its end; null: it is, or never was.</summary>
+    public async ValueTask<OpenBatch?> FindOpenAsync(string id, CancellationToken cancellationToken) =>
+        await documents.GetAsync(OpenKey(id), cancellationToken) is { } document ? JsonSerializer.Deserialize(document.Json.Span, BatchJson.Default.OpenBatch) : null;
+
+    /// <summary>Whether it is not at its end, or may be created yet.</summary>
+    public async ValueTask<bool> IsOpenAsync(string id, CancellationToken cancellationToken) => await documents.GetAsync(OpenKey(id), cancellationToken) is not null;
+
+    /// <summary>The batch that stands behind the name of an open one. Null: there is none; the name is given up, unless its batch may come yet.</summary>
+    public async ValueTask<Batch?> FindAsync(OpenBatch open, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(open);
+        var batch = await FindAsync(open.Scope, open.Id, cancellationToken);
+        if (batch is null && time.GetUtcNow() - open.CreatedAt > Creation) await CloseAsync(open.Id, cancellationToken);
+        return batch;
     }
 
     /// <summary>It is at its end, and nothing of it is left to be done.</summary>
@@ -136,24 +158,4 @@ public sealed class BatchDirectory(IDocumentStore documents, TimeProvider time)
     private static ServingException Unknown(string id) => new(new ServingFault(ServingError.BatchNotFound, $"No batch found with id '{Shown(id)}'.", "batch_id"));
 
     private static string Shown(string id) => id.Length <= 64 ? id : id[..64] + "…";
-
-    private async Task<Batch?> FindOpenAsync(string id, CancellationToken cancellationToken)
-    {
-        if (await documents.GetAsync(OpenKey(id), cancellationToken) is not { } document) return null;
-
-        var open = JsonSerializer.Deserialize(document.Json.Span, OpenBatchJson.Default.OpenBatch)!;
-        var batch = await FindAsync(open.Scope, id, cancellationToken);
-        if (batch is null && time.GetUtcNow() - open.CreatedAt > Creation) await CloseAsync(id, cancellationToken);
-        return batch;
-    }
 }
-
-/// <summary>A batch that is to be run.</summary>
-/// <param name="Scope">Of its owner.</param>
-/// <param name="CreatedAt">When it was named.</param>
-internal sealed record OpenBatch(string Scope, DateTimeOffset CreatedAt);
-
-/// <summary>How they are stored.</summary>
-[System.Text.Json.Serialization.JsonSourceGenerationOptions(PropertyNamingPolicy = System.Text.Json.Serialization.JsonKnownNamingPolicy.SnakeCaseLower)]
-[System.Text.Json.Serialization.JsonSerializable(typeof(OpenBatch))]
-internal sealed partial class OpenBatchJson : System.Text.Json.Serialization.JsonSerializerContext;

@@ -1,16 +1,14 @@
 using System.Net;
 using System.Text;
-using System.Text.Json.Nodes;
 using Serverless.Requests;
 using Shouldly;
+using static Serverless.FunctionalTests.Gateway.BatchScene;
 
 namespace Serverless.FunctionalTests.Gateway;
 
 /// <summary>Batches over HTTP, whose lines the test answers.</summary>
 public sealed class BatchesTests
 {
-    private static CancellationToken Token => TestContext.Current.CancellationToken;
-
     [Fact]
     public async Task A_batch_is_validated_runs_and_has_a_file_of_answers_and_one_of_errors()
     {
@@ -120,55 +118,5 @@ public sealed class BatchesTests
 
         answer.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
         (await FilesUnderTest.JsonAsync(answer))["error"]!["param"]!.GetValue<string>().ShouldBe(param);
-    }
-
-    private static string Line(string id, string model = GatewayUnderTest.ModelName) =>
-        $$$"""{"custom_id":"{{{id}}}","method":"POST","url":"/v1/chat/completions","body":{"model":"{{{model}}}","messages":[{"role":"user","content":"{{{id}}}"}]}}""";
-
-    private static Task<JsonObject> CreateAsync(FilesUnderTest files, params string[] lines) => CreateBytesAsync(files, Encoding.UTF8.GetBytes(string.Join('\n', lines)));
-
-    private static async Task<JsonObject> CreateBytesAsync(FilesUnderTest files, byte[] input) => await PostAsync(files, await files.CreateAsync(input));
-
-    private static async Task<JsonObject> PostAsync(FilesUnderTest files, JsonObject input)
-    {
-        var body = $$"""{"input_file_id":"{{input["id"]}}","endpoint":"/v1/chat/completions","completion_window":"24h"}""";
-        using var answer = await files.SendAsync(HttpMethod.Post, "/v1/batches", new StringContent(body, Encoding.UTF8, "application/json"));
-        answer.StatusCode.ShouldBe(HttpStatusCode.OK, await answer.Content.ReadAsStringAsync(Token));
-        return await FilesUnderTest.JsonAsync(answer);
-    }
-
-    private static async Task<InferenceRequest> AnswerAsync(FilesUnderTest files)
-    {
-        var held = await files.Gateway.TakeAsync();
-        await held.BeginAsync();
-        await held.SayAsync("yes", finish: FinishReason.Stop);
-        await held.FinishAsync();
-        return held.Request;
-    }
-
-    /// <summary>The batch once it has that status.</summary>
-    private static async Task<JsonObject> UntilAsync(FilesUnderTest files, JsonObject batch, string status)
-    {
-        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
-        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20), TimeProvider.System);
-        while (true)
-        {
-            var now = await files.GetAsync($"/v1/batches/{batch["id"]}");
-            if (now["status"]!.GetValue<string>() == status) return now;
-            await pace.WaitForNextTickAsync(limit.Token);
-        }
-    }
-
-    private static async Task OnDiskAsync(FilesUnderTest files, int count)
-    {
-        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
-        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20), TimeProvider.System);
-        while (files.OnDisk.Count != count) await pace.WaitForNextTickAsync(limit.Token);
-    }
-
-    private static async Task<List<JsonObject>> LinesAsync(FilesUnderTest files, JsonNode id)
-    {
-        using var content = await files.AskAsync(HttpMethod.Get, $"/v1/files/{id}/content");
-        return [.. (await content.Content.ReadAsStringAsync(Token)).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!.AsObject())];
     }
 }
