@@ -5,7 +5,7 @@ CONFIGURATION := Release
 RIG ?= $(realpath $(wildcard ../shared/rig/rig))
 export RIG
 
-.PHONY: help build test unit bench run ci fmt fuzz vocabularies house chaos chaos-keda errors
+.PHONY: help build test unit bench run ci fmt fuzz vocabularies house chaos chaos-batch chaos-keda errors
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ run: ## serve the default model on http://127.0.0.1:8080
 
 chaos: ## 10,000 requests while parts are killed, stopped for up to a minute, cut off and robbed of data (needs the rig; CHAOS_SEED, CHAOS_FAULTS)
 	CHAOS_REQUESTS=$${CHAOS_REQUESTS:-10000} CHAOS_LONG=1 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*Chaos.ChaosTests'
+
+chaos-batch: ## a batch of 50,000 lines while the gateway that runs it is killed twenty times, and Redis, daprd and the S3 server are (needs the rig)
+	CHAOS_BATCH_LINES=$${CHAOS_BATCH_LINES:-50000} CHAOS_BATCH_KILLS=$${CHAOS_BATCH_KILLS:-20} dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*BatchChaosTests'
 
 chaos-keda: ## twenty outages of each kind on the real KEDA (needs the rig)
 	KEDA_RUNS=20 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*ScalerTests'
