@@ -5,6 +5,9 @@ internal static class TestTimeouts
 {
     public static readonly TimeSpan Default = TimeSpan.FromSeconds(60);
 
+    /// <summary>Longest that a program may take to come up, on a machine that does ten other things.</summary>
+    public static readonly TimeSpan Start = TimeSpan.FromMinutes(3);
+
     /// <summary>What the task gives, within the limit.</summary>
     public static Task<T> WithinLimitAsync<T>(this Task<T> task) => task.WaitAsync(Default, TimeProvider.System, TestContext.Current.CancellationToken);
 

@@ -85,7 +85,7 @@ internal sealed class PartProcess : IAsyncDisposable
     /// <summary>Waits until <paramref name="ready"/> holds, asking again at once a tenth of a second; fails when the program ends before.</summary>
     public async Task ReadyAsync(Func<CancellationToken, Task<bool>> ready, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
+        using var limit = new CancellationTokenSource(TestTimeouts.Start, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(100), TimeProvider.System);
         try
@@ -99,7 +99,7 @@ internal sealed class PartProcess : IAsyncDisposable
         }
         catch (OperationCanceledException exception) when (limit.IsCancellationRequested)
         {
-            throw new InvalidOperationException($"{Name} was not ready within {TestTimeouts.Default.TotalSeconds:F0} s: {Output}", exception);
+            throw new InvalidOperationException($"{Name} was not ready within {TestTimeouts.Start.TotalSeconds:F0} s: {Output}", exception);
         }
     }
 
