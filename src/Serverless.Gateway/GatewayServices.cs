@@ -8,6 +8,7 @@ using Serverless.Events;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
 using Serverless.Gateway.Batches;
+using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.Files;
 using Serverless.Gateway.Inbound;
 using Serverless.Gateway.Pools;
@@ -16,6 +17,7 @@ using Serverless.Gateway.Routes;
 using Serverless.Gateway.Streaming;
 using Serverless.Gateway.Telemetry;
 using Serverless.Gateway.Waiting;
+using Serverless.Hosting.Webhooks;
 using Serverless.Leases;
 using Serverless.Requests;
 using Serverless.Tenancy;
@@ -26,7 +28,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class GatewayServices
 {
     /// <summary>
-    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c>, <c>:Events</c> and <c>:Batches</c>, and from <c>Files</c>. The host brings the ports:
+    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c>, <c>:Events</c>, <c>:Batches</c> and <c>:Callbacks</c>, and from <c>Files</c>. The host brings the ports:
     /// catalogue, token counter, queue, log, leases, documents, events, demand, capacity and scale journal; and, if keys are asked for, their source.
     /// </summary>
     public static IServiceCollection AddGateway(this IServiceCollection services)
@@ -42,7 +44,9 @@ public static class GatewayServices
             .AddValidated<PromiseOptions, PromiseOptions.Validator>(PromiseOptions.Section)
             .AddValidated<WaitOptions, WaitOptions.Validator>(WaitOptions.Section)
             .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section)
-            .AddValidated<BatchOptions, BatchOptions.Validator>(BatchOptions.Section);
+            .AddValidated<BatchOptions, BatchOptions.Validator>(BatchOptions.Section)
+            .AddValidated<CallbackOptions, CallbackRanges>(CallbackOptions.Section);
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<CallbackOptions>, CallbackOptions.ValueValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AdmissionOptions>, AdmissionOptions.BetweenValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AccessOptions>, AccessOptions.UrlValidator>());
         services.TryAddSingleton<IApiKeySource, NoApiKeys>();
@@ -55,7 +59,7 @@ public static class GatewayServices
         services.TryAddSingleton<WaitNotice>();
         services.TryAddSingleton<PoolsBody>();
         services.TryAddSingleton<ShutdownGate>();
-        return services.AddDoors().AddRequests().AddPromises().AddFileFace().AddBatchFace().AddKestrelLimits().AddOperatorsPort().AddDrain();
+        return services.AddDoors().AddRequests().AddPromises().AddCallbacks().AddFileFace().AddBatchFace().AddKestrelLimits().AddOperatorsPort().AddDrain();
     }
 
     /// <summary>Delivers events within the process, where no broker does: what other parts publish on <c>serverless.requests</c> is served, results can be subscribed to.</summary>
@@ -98,6 +102,24 @@ public static class GatewayServices
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, UsageObserver>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, ResultEcho>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());
+        return services;
+    }
+
+    /// <summary>Calls to clients when what an id promised has ended. After the promises: a callback tells what is kept.</summary>
+    private static IServiceCollection AddCallbacks(this IServiceCollection services)
+    {
+        services.TryAddSingleton<CallbackPolicy>();
+        services.TryAddSingleton<CallbackOutbox>();
+        services.TryAddSingleton<CallbackMetrics>();
+        services.TryAddSingleton<CallbackCaller>();
+        services.TryAddSingleton(provider =>
+        {
+            var options = provider.GetRequiredService<IOptions<CallbackOptions>>().Value;
+            return new WebhookSender(new WebhookLimits(options.Timeout, options.AllowPrivateAddresses), provider.GetRequiredService<TimeProvider>());
+        });
+        services.TryAddSingleton<CallbackDelivery>();
+        services.AddHostedService(provider => provider.GetRequiredService<CallbackDelivery>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, CallbackObserver>());
         return services;
     }
 

@@ -4,4 +4,6 @@ namespace Serverless;
 internal static class TestTimeouts
 {
     public static readonly TimeSpan Default = TimeSpan.FromSeconds(60);
+
+    public static readonly TimeSpan Start = TimeSpan.FromMinutes(3);
 }

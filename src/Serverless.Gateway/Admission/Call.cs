@@ -43,6 +43,9 @@ internal sealed record Call
     /// <summary>After how long an id takes over the promise: zero, at once; null: as the gateway has it.</summary>
     public TimeSpan? PromiseAfter { get; init; }
 
+    /// <summary>Whom to call when it has ended, if an id promises it; null: nobody.</summary>
+    public Uri? Callback { get; init; }
+
     /// <summary>Timestamp of its first byte; 0: nobody measures it.</summary>
     public long ArrivedAt { get; init; }
 

@@ -15,6 +15,9 @@ internal static class ClientHeaders
     /// <summary>Requests with the same value run one at a time, in order.</summary>
     public const string Conversation = "X-Conversation-Id";
 
+    /// <summary>Whom to call when what an id promised has ended.</summary>
+    public const string Callback = "X-Callback-Url";
+
     /// <summary>Seconds until OpenAI's SDKs give up waiting for headers, sent by themselves.</summary>
     private const string StainlessTimeout = "X-Stainless-Timeout";
 
@@ -57,6 +60,9 @@ internal static class ClientHeaders
             : throw new ServingException(new ServingFault(
                 ServingError.InvalidRequest, $"The header '{IdempotencyKey}' has {value.Length} characters; it must have 1 to {LongestIdempotencyKey}.", IdempotencyKey));
     }
+
+    /// <summary>As it came; null: nobody is to be called.</summary>
+    public static string? ReadCallback(IHeaderDictionary headers) => headers.TryGetValue(Callback, out var values) ? values.ToString() : null;
 
     private static TimeSpan? ParseSeconds(string? text) =>
         double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds > 0

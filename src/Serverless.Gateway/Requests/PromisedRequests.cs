@@ -36,7 +36,7 @@ internal sealed partial class PromisedRequests(RequestRecords records, IRequestL
     }
 
     /// <summary>A request's record before its end.</summary>
-    public static RequestRecord RecordOf(InferenceRequest request, EventOrigin? origin, JsonElement? metadata) => new()
+    public static RequestRecord RecordOf(InferenceRequest request, EventOrigin? origin, JsonElement? metadata, Uri? callback = null) => new()
     {
         Id = request.Id.Value,
         Endpoint = request.Endpoint,
@@ -47,19 +47,20 @@ internal sealed partial class PromisedRequests(RequestRecords records, IRequestL
         Shape = request.Shape.ToArray(),
         Origin = origin,
         Metadata = metadata,
+        Callback = callback is null ? null : new CallbackState(callback.AbsoluteUri, CallbackStatus.Pending),
     };
 
     /// <summary>Takes a request under an id from the start.</summary>
     /// <exception cref="ServingException">It is refused, or cannot be kept: no id is given and nothing runs.</exception>
-    public async Task PromiseAsync(InferenceRequest request, EventOrigin? origin, JsonElement? metadata, CancellationToken cancellationToken)
+    public async Task PromiseAsync(InferenceRequest request, Call call, CancellationToken cancellationToken)
     {
         var promised = Promised(request);
-        var isNew = await records.TryCreateAsync(RecordOf(request, origin, metadata), cancellationToken);
+        var isNew = await records.TryCreateAsync(RecordOf(request, call.Origin, call.Metadata, call.Callback), cancellationToken);
         await log.OpenAsync(request.Id, LogHead.Of(promised), cancellationToken);
         if ((await queue.EnqueueAsync(promised, cancellationToken)).Fault is not { } fault) return;
 
         // An event comes again under the same id, whose log must then still be open. Its record is there from then on if the queue may have it: that is what is told by.
-        if (origin is null) await TakeBackAsync(request, fault);
+        if (call.Origin is null) await TakeBackAsync(request, fault);
         else if (isNew && fault.Error != ServingError.StoreUnavailable) await records.ForgetAsync(request.Owner, request.Id, CancellationToken.None);
         throw new ServingException(fault);
     }
@@ -74,7 +75,7 @@ internal sealed partial class PromisedRequests(RequestRecords records, IRequestL
         var request = ticket.Request!;
         try
         {
-            await records.CreateAsync(RecordOf(request, null, null), cancellationToken);
+            await records.CreateAsync(RecordOf(request, null, null, ticket.Callback), cancellationToken);
             if ((await queue.EnqueueAsync(Promised(request), cancellationToken)).Fault is { } fault) throw new ServingException(fault);
 
             switch (await log.HoldAsync(request.Id, Promise.Id, "", cancellationToken))

@@ -57,6 +57,7 @@ internal static class RequestObject
         WriteElement(json, "error", record.Error);
         WriteElement(json, "metadata", record.Metadata);
         WriteOrigin(json, record.Origin);
+        WriteCallback(json, record.Callback);
         json.WriteString("organization", record.Owner.Organization);
         json.WriteString("team", record.Owner.Team);
         if (waiting is { } queue) WriteWaiting(json, queue.Estimate, queue.Notice);
@@ -78,6 +79,18 @@ internal static class RequestObject
         json.WriteStartObject("event");
         json.WriteString("source", origin.Source);
         json.WriteString("id", origin.Id);
+        json.WriteEndObject();
+    }
+
+    private static void WriteCallback(Utf8JsonWriter json, CallbackState? callback)
+    {
+        if (callback is null) return;
+
+        json.WriteStartObject("callback");
+        json.WriteString("url", callback.Url);
+        json.WriteString("status", callback.Status switch { CallbackStatus.Delivered => "delivered", CallbackStatus.Failed => "failed", _ => "pending" });
+        if (callback.Status != CallbackStatus.Pending) json.WriteNumber("attempts", callback.Attempts);
+        if (callback.Error is { } error) json.WriteString("error", error);
         json.WriteEndObject();
     }
 

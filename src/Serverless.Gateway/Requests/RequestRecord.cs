@@ -44,6 +44,9 @@ internal sealed record RequestRecord
     /// <summary>As whoever asked wrote it; given back with the result.</summary>
     public JsonElement? Metadata { get; init; }
 
+    /// <summary>Whom to call when it has ended, and what became of that; null: nobody.</summary>
+    public CallbackState? Callback { get; init; }
+
     /// <summary>Once ended: what its result event must bring back to prove that a gateway published it. Nobody is told it but by that event. Null: kept by an earlier release.</summary>
     public string? Proof { get; init; }
 

@@ -83,6 +83,7 @@ internal sealed class RequestService(
             Request = request,
             Submission = submitter.NewSubmission(),
             PromoteAt = request.AcceptedAt + promiseAfter,
+            Callback = call.Callback,
             ArrivedAt = call.ArrivedAt,
         };
     }
@@ -136,7 +137,7 @@ internal sealed class RequestService(
     private async Task<Submitted> PromiseAsync(Call call, Ticket ticket, Admitted admitted, CancellationToken cancellationToken)
     {
         if (call.Origin is null) submitter.RequireReachable(ticket, admitted.Model);
-        await promises.PromiseAsync(ticket.Request!, call.Origin, call.Metadata, cancellationToken); // (b)
+        await promises.PromiseAsync(ticket.Request!, call, cancellationToken); // (b)
         return HandOn(ticket);
     }
 

@@ -28,6 +28,9 @@ internal sealed class Ticket
     /// <summary>When an id takes over its promise; null: never.</summary>
     public DateTimeOffset? PromoteAt { get; init; }
 
+    /// <summary>Whom to call when it has ended, if an id promises it; null: nobody.</summary>
+    public Uri? Callback { get; init; }
+
     /// <summary>Timestamp of the call's arrival; 0 for whoever does not measure the wait.</summary>
     public long ArrivedAt { get; init; }
 

@@ -6,6 +6,7 @@ using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Batches;
+using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.DeadLetters;
 using Serverless.Gateway.Files;
 using Serverless.Gateway.OpenAI;
@@ -28,6 +29,7 @@ internal static class GatewayRoutes
         {
             InferenceRoutes.Map(api, prefix);
             RequestRoutes.Map(api, prefix);
+            api.MapCallbacks(prefix);
             api.MapFiles(prefix);
             api.MapBatches(prefix);
             api.MapMethods(prefix + "/models", Read, static (HttpContext http, ICatalogSource catalog) => SendAsync(http, ModelsBody.Encode(catalog.Current)));

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
+using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Requests;
 using Serverless.Gateway.Streaming;
@@ -18,7 +19,7 @@ namespace Serverless.Gateway.Routes;
 
 /// <summary>The face of OpenAI's APIs over HTTP: makes a call of a request, and of what comes back an answer. Thread-safe.</summary>
 internal sealed partial class InferenceRoutes(
-    RequestService requests, AnswerSender answers, RequestBody bodies, GatewayMetrics metrics, RefusalLog refusals, TimeProvider time, ILogger<InferenceRoutes> logger)
+    RequestService requests, AnswerSender answers, RequestBody bodies, CallbackPolicy callbacks, GatewayMetrics metrics, RefusalLog refusals, TimeProvider time, ILogger<InferenceRoutes> logger)
 {
     private const double LongestRetryAfter = 60;
 
@@ -90,8 +91,16 @@ internal sealed partial class InferenceRoutes(
             IdempotencyKey = ClientHeaders.ReadIdempotencyKey(headers),
             Resume = preferences.Resume,
             PromiseAfter = preferences.RespondAsync ? preferences.Wait : null,
+            Callback = ReadCallback(headers, preferences, caller.Owner),
             ArrivedAt = arrivedAt,
         };
+    }
+
+    private Uri? ReadCallback(IHeaderDictionary headers, Preferences preferences, Owner owner)
+    {
+        if (ClientHeaders.ReadCallback(headers) is not { } url) return null;
+        if (!preferences.RespondAsync) throw new ServingException(new ServingFault(ServingError.InvalidRequest, $"The header '{ClientHeaders.Callback}' is for answers by an id; send 'Prefer: respond-async' too.", ClientHeaders.Callback));
+        return callbacks.Read(url, owner.Organization, ClientHeaders.Callback);
     }
 
     private async Task<(string Model, ServingError? Error)> AnswerAsync(HttpContext http, Call call, Preferences preferences, Submitted submitted)

@@ -1,0 +1,156 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Serverless.Gateway.Callbacks;
+using Serverless.Requests;
+using Shouldly;
+
+namespace Serverless.FunctionalTests.Gateway;
+
+/// <summary>Calls to clients when what an id promised has ended, over HTTP.</summary>
+public sealed class CallbackTests
+{
+    private const string Chat = "/v1/chat/completions";
+    private const string Body = """{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}""";
+
+    private static readonly Dictionary<string, string?> Settings = new()
+    {
+        ["Gateway:Callbacks:AllowedHosts:0"] = "127.0.0.1",
+        ["Gateway:Callbacks:AllowHttp"] = "true",
+        ["Gateway:Callbacks:AllowPrivateAddresses"] = "true",
+        ["Gateway:Callbacks:Secrets:*"] = CallbackReceiver.Secret,
+    };
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_end_is_told_signed_under_one_id_and_again_when_that_is_asked_for()
+    {
+        await using var receiver = await CallbackReceiver.StartAsync();
+        await using var gateway = await GatewayUnderTest.StartAsync(Settings);
+        var held = await AskAsync(gateway, receiver.Url.AbsoluteUri);
+        await held.BeginAsync();
+        await held.SayAsync("Good day", finish: FinishReason.Stop);
+        await held.FinishAsync();
+
+        await EndAsync(gateway, held);
+
+        var call = await receiver.TakeAsync();
+        (call.Path, call.Id, call.IsSigned).ShouldBe(("/hook", "evt_" + held.Request.Id.Value, true));
+        call.Json["type"]!.GetValue<string>().ShouldBe("request.completed");
+        call.Json["id"]!.GetValue<string>().ShouldBe(call.Id);
+        call.Json["data"]!["id"]!.GetValue<string>().ShouldBe(held.Request.Id.Value);
+        call.Json["data"]!["response"]!["choices"]![0]!["message"]!["content"]!.GetValue<string>().ShouldBe("Good day");
+        (await SettledAsync(gateway, held)).GetRawText().ShouldBe($$"""{"url":"{{receiver.Url}}","status":"delivered","attempts":1}""");
+
+        await EndAsync(gateway, held); // its message came again
+        using var again = await gateway.AskAsync(HttpMethod.Post, $"/v1/requests/{held.Request.Id}/callback");
+        again.StatusCode.ShouldBe(HttpStatusCode.Accepted);
+        (await receiver.TakeAsync()).Id.ShouldBe(call.Id);
+        await SettledAsync(gateway, held);
+        receiver.Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task What_nobody_could_be_told_of_is_given_up_with_the_reason()
+    {
+        await using var receiver = await CallbackReceiver.StartAsync();
+        receiver.Answer = http =>
+        {
+            http.Response.StatusCode = 410;
+            return Task.CompletedTask;
+        };
+        await using var gateway = await GatewayUnderTest.StartAsync(Settings);
+        var held = await AskAsync(gateway, receiver.Url.AbsoluteUri);
+        await (await gateway.AskAsync(HttpMethod.Delete, $"/v1/requests/{held.Request.Id}")).Content.ReadAsStringAsync(Token);
+
+        await EndAsync(gateway, held);
+
+        (await receiver.TakeAsync()).Json["type"]!.GetValue<string>().ShouldBe("request.cancelled");
+        var callback = await SettledAsync(gateway, held);
+        (callback.GetProperty("status").GetString(), callback.GetProperty("error").GetString()).ShouldBe(("failed", "answered 410: it takes no more of them"));
+    }
+
+    [Theory]
+    [InlineData("ftp://127.0.0.1/", "https://")]
+    [InlineData("no url", "absolute URL")]
+    [InlineData("http://elsewhere.example/", "AllowedHosts")]
+    [InlineData("http://user:word@127.0.0.1/", "user")]
+    [InlineData("http://127.0.0.1/#part", "fragment")]
+    public async Task An_address_that_is_not_called_is_refused_at_the_door(string url, string reason)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(Settings);
+
+        using var answer = await gateway.PostAsync(Chat, Body, ("Prefer", "respond-async"), ("X-Callback-Url", url));
+
+        answer.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        var error = (await answer.Content.ReadFromJsonAsync<JsonElement>(Token)).GetProperty("error");
+        error.GetProperty("param").GetString().ShouldBe("X-Callback-Url");
+        error.GetProperty("message").GetString()!.ShouldContain(reason);
+    }
+
+    [Theory]
+    [InlineData(null, "127.0.0.1", "respond-async", "AllowedHosts")]
+    [InlineData("127.0.0.1", "127.0.0.1", "", "respond-async")]
+    [InlineData("*", "169.254.169.254", "respond-async", "no public address")]
+    [InlineData("*", "[::1]", "respond-async", "no public address")]
+    public async Task By_itself_no_callback_is_made_and_none_to_where_only_this_machine_gets(string? allowed, string host, string prefer, string reason)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(allowed is null ? [] : new() { ["Gateway:Callbacks:AllowedHosts:0"] = allowed, ["Gateway:Callbacks:Secrets:*"] = CallbackReceiver.Secret });
+
+        using var answer = await gateway.PostAsync(Chat, Body, ("Prefer", prefer), ("X-Callback-Url", $"https://{host}/"));
+
+        answer.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        (await answer.Content.ReadAsStringAsync(Token)).ShouldContain(reason);
+    }
+
+    [Fact]
+    public async Task Without_a_secret_nothing_is_signed_so_nothing_is_taken()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(new(Settings.Where(setting => setting.Key != "Gateway:Callbacks:Secrets:*")) { ["Gateway:Callbacks:Secrets:other"] = CallbackReceiver.Secret });
+
+        using var answer = await gateway.PostAsync(Chat, Body, ("Prefer", "respond-async"), ("X-Callback-Url", "http://127.0.0.1/"));
+
+        (await answer.Content.ReadAsStringAsync(Token)).ShouldContain("has no signing secret");
+    }
+
+    [Fact]
+    public async Task One_that_was_not_asked_for_or_is_another_teams_cannot_be_made_again()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(Settings);
+        await gateway.PostAsync(Chat, Body, ("Prefer", "respond-async"));
+        var held = await gateway.TakeAsync();
+
+        using var none = await gateway.AskAsync(HttpMethod.Post, $"/v1/requests/{held.Request.Id}/callback");
+        using var unknown = await gateway.AskAsync(HttpMethod.Post, "/v1/requests/chatcmpl-0/callback");
+
+        none.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        unknown.StatusCode.ShouldBe(HttpStatusCode.NotFound);
+    }
+
+    private static async Task<HeldRequest> AskAsync(GatewayUnderTest gateway, string url)
+    {
+        using var promised = await gateway.PostAsync(Chat, Body, ("Prefer", "respond-async"), ("X-Callback-Url", url));
+        promised.StatusCode.ShouldBe(HttpStatusCode.Accepted, await promised.Content.ReadAsStringAsync(Token));
+        return await gateway.TakeAsync();
+    }
+
+    /// <summary>As its dispatcher tells of the end.</summary>
+    private static async Task EndAsync(GatewayUnderTest gateway, HeldRequest held)
+    {
+        foreach (var observer in gateway.Services.GetServices<IEndObserver>()) (await observer.EndedAsync(new RequestEnd(held.Request, RequestOutcome.Finished, new TokenUsage(5, 2)), Token)).ShouldBeTrue();
+    }
+
+    /// <summary>The callback as the request shows it, once it is no longer tried.</summary>
+    private static async Task<JsonElement> SettledAsync(GatewayUnderTest gateway, HeldRequest held)
+    {
+        var outbox = gateway.Services.GetRequiredService<CallbackOutbox>();
+        using var limit = new CancellationTokenSource(TestTimeouts.Default, TimeProvider.System);
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(10), TimeProvider.System);
+        while (await outbox.FindAsync(held.Request.Id.Value, Token) is not null) await pace.WaitForNextTickAsync(limit.Token);
+
+        using var answer = await gateway.AskAsync(HttpMethod.Get, $"/v1/requests/{held.Request.Id}");
+        return (await answer.Content.ReadFromJsonAsync<JsonElement>(Token)).GetProperty("callback");
+    }
+}
