@@ -23,15 +23,22 @@ internal sealed class FilesUnderTest : IAsyncDisposable
 
     public GatewayUnderTest Gateway { get; }
 
+    /// <summary>Where its files are.</summary>
+    public string Folder => _folder.FullName;
+
     /// <summary>What is on disk, the unfinished too.</summary>
     public IReadOnlyList<FileInfo> OnDisk => [.. _folder.EnumerateFiles("*", SearchOption.AllDirectories)];
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    /// <param name="backend">Stores and queue, to share them with another gateway.</param>
+    /// <param name="configure">Other services.</param>
+    /// <param name="settings">Its options; a key without a colon is one of <c>Files</c>.</param>
     public static async Task<FilesUnderTest> StartAsync(Backend? backend = null, Action<IServiceCollection>? configure = null, params (string Key, object Value)[] settings)
     {
         var folder = Directory.CreateTempSubdirectory("serverless-test-files-");
-        var all = settings.Prepend(("Directory", folder.FullName)).ToDictionary(one => "Files:" + one.Item1, one => Convert.ToString(one.Item2, CultureInfo.InvariantCulture));
+        var all = new Dictionary<string, string?> { ["Files:Directory"] = folder.FullName };
+        foreach (var (key, value) in settings) all[key.Contains(':', StringComparison.Ordinal) ? key : "Files:" + key] = Convert.ToString(value, CultureInfo.InvariantCulture);
         var gateway = await GatewayUnderTest.StartAsync(all, services =>
         {
             services.AddSingleton<IApiKeySource>(new FixedKeys(ApiKeyTable.Parse($"{AcmeKey.Line}\n{RivalKey.Line}")));
