@@ -33,7 +33,7 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
         await using var fleet = await ChaosFleet.StartNewAsync(new ChaosEngine(TokensPerSecond: 1000, Tokens), new ChaosResults(new ChaosLedger()), Token, Settings(s3));
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
         limit.CancelAfter(Limit);
-        var scene = new Scene(fleet, limit.Token);
+        using var scene = new Scene(fleet, limit.Token);
         var began = TimeProvider.System.GetTimestamp();
 
         var id = await scene.CreateAsync(LinesOfBatch);
@@ -92,16 +92,18 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
     private static int? Number(string name) => int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.Integer, CultureInfo.InvariantCulture, out var value) ? value : null;
 
     /// <summary>A client that asks whichever gateway answers.</summary>
-    private sealed partial class Scene(ChaosFleet fleet, CancellationToken cancellationToken)
+    private sealed partial class Scene(ChaosFleet fleet, CancellationToken cancellationToken) : IDisposable
     {
         private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(10) };
+
+        public void Dispose() => _http.Dispose();
 
         public async Task<string> CreateAsync(int lines)
         {
             var input = new StringBuilder();
             for (var line = 0; line < lines; line++)
             {
-                input.Append(CultureInfo.InvariantCulture, $$"""{"custom_id":"{{NameOf(line)}}","method":"POST","url":"/v1/chat/completions","body":{"model":"{{ChaosFleet.Model}}","max_tokens":{{Tokens}},"messages":[{"role":"user","content":"{{line}}"}]}}""").Append('\n');
+                input.Append(CultureInfo.InvariantCulture, $$$"""{"custom_id":"{{{NameOf(line)}}}","method":"POST","url":"/v1/chat/completions","body":{"model":"{{{ChaosFleet.Model}}}","max_tokens":{{{Tokens}}},"messages":[{"role":"user","content":"{{{line}}}"}]}}""").Append('\n');
             }
 
             using var form = new MultipartFormDataContent { { new StringContent("batch"), "purpose" }, { new ByteArrayContent(Encoding.UTF8.GetBytes(input.ToString())), "file", "input.jsonl" } };
