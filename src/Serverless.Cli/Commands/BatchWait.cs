@@ -48,7 +48,7 @@ internal sealed class BatchWait(Terminal terminal, BatchCalls calls)
     {
         var line = string.Create(CultureInfo.InvariantCulture, $"{batch.Status}: {batch.Done:N0} of {batch.Total:N0} lines");
         if (batch.Failed > 0) line += string.Create(CultureInfo.InvariantCulture, $", {batch.Failed:N0} failed");
-        if (batch.Total == 0 || batch.HasEnded) return line;
+        if (batch.Status != "in_progress") return line;
 
         _first ??= (terminal.Time.GetTimestamp(), batch.Done);
         var (took, done) = (terminal.Time.GetElapsedTime(_first.Value.At), batch.Done - _first.Value.Done);

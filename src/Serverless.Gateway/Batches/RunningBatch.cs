@@ -43,11 +43,11 @@ internal sealed class RunningBatch : IDisposable
     public void Leave()
     {
         IsLeaving = true;
-        _ = _lost.CancelAsync();
+        _lost.Cancel();
     }
 
     /// <summary>Its owner gave it up.</summary>
-    public void End() => _ = _given.CancelAsync();
+    public void End() => _given.Cancel();
 
     /// <summary>Has it leave, and waits for that.</summary>
     public async Task StopAsync()

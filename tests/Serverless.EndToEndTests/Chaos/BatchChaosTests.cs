@@ -15,12 +15,17 @@ namespace Serverless.EndToEndTests.Chaos;
 public sealed partial class BatchChaosTests(ITestOutputHelper output)
 {
     private const int Tokens = 4;
+    private const int AtOnce = 16;
 
     /// <summary>From here on, the other parts are harmed as well.</summary>
     private const int ManyKills = 10;
 
     private static readonly int LinesOfBatch = Number("CHAOS_BATCH_LINES") ?? 2000;
     private static readonly int Kills = Number("CHAOS_BATCH_KILLS") ?? 2;
+
+    /// <summary>So slow that a line is running whenever a gateway is killed: ten seconds of work for each.</summary>
+    private static readonly int TokensPerSecond = Math.Max(1, LinesOfBatch * Tokens / (AtOnce * 10 * Kills));
+
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3 + Kills + (LinesOfBatch / 1000));
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -30,16 +35,16 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
     {
         Assert.SkipWhen((ChaosFleet.Absent ?? S3Server.Absent) is not null, ChaosFleet.Absent ?? S3Server.Absent ?? "");
         await using var s3 = await S3Server.StartNewAsync(Token);
-        await using var fleet = await ChaosFleet.StartNewAsync(new ChaosEngine(TokensPerSecond: 1000, Tokens), new ChaosResults(new ChaosLedger()), Token, Settings(s3));
+        await using var fleet = await ChaosFleet.StartNewAsync(new ChaosEngine(TokensPerSecond, Tokens), new ChaosResults(new ChaosLedger()), Token, Settings(s3));
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
         limit.CancelAfter(Limit);
-        var scene = new Scene(fleet, limit.Token);
+        using var scene = new Scene(fleet, limit.Token);
         var began = TimeProvider.System.GetTimestamp();
 
         var id = await scene.CreateAsync(LinesOfBatch);
         for (var kill = 1; kill <= Kills; kill++)
         {
-            var (coordinator, done) = await scene.ProgressAsync(id, LinesOfBatch * kill / (Kills + 2));
+            if (await scene.ProgressAsync(id, LinesOfBatch * kill / (Kills + 2)) is not var (coordinator, done)) break;
             output.WriteLine($"{TimeProvider.System.GetElapsedTime(began).TotalSeconds:F0} s: {done} lines are done; gateway-{coordinator} is killed");
             await fleet.Part($"gateway-{coordinator}").KillAsync();
             if (Kills >= ManyKills) await HarmAsync(fleet, s3, kill, limit.Token);
@@ -81,8 +86,8 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
             ["Files__S3__Bucket"] = options.Bucket!,
             ["Files__S3__AccessKey"] = options.AccessKey!,
             ["Files__S3__SecretKey"] = options.SecretKey!,
-            ["Gateway__Batches__MaxAtOnce"] = "64",
-            ["Gateway__Batches__CommitLines"] = "50",
+            ["Gateway__Batches__MaxAtOnce"] = AtOnce.ToString(CultureInfo.InvariantCulture),
+            ["Gateway__Batches__CommitLines"] = "20",
             ["Gateway__Batches__CommitInterval"] = "00:00:01",
         };
     }
@@ -92,16 +97,18 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
     private static int? Number(string name) => int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.Integer, CultureInfo.InvariantCulture, out var value) ? value : null;
 
     /// <summary>A client that asks whichever gateway answers.</summary>
-    private sealed partial class Scene(ChaosFleet fleet, CancellationToken cancellationToken)
+    private sealed partial class Scene(ChaosFleet fleet, CancellationToken cancellationToken) : IDisposable
     {
         private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(10) };
+
+        public void Dispose() => _http.Dispose();
 
         public async Task<string> CreateAsync(int lines)
         {
             var input = new StringBuilder();
             for (var line = 0; line < lines; line++)
             {
-                input.Append(CultureInfo.InvariantCulture, $$"""{"custom_id":"{{NameOf(line)}}","method":"POST","url":"/v1/chat/completions","body":{"model":"{{ChaosFleet.Model}}","max_tokens":{{Tokens}},"messages":[{"role":"user","content":"{{line}}"}]}}""").Append('\n');
+                input.Append(CultureInfo.InvariantCulture, $$$"""{"custom_id":"{{{NameOf(line)}}}","method":"POST","url":"/v1/chat/completions","body":{"model":"{{{ChaosFleet.Model}}}","max_tokens":{{{Tokens}}},"messages":[{"role":"user","content":"{{{line}}}"}]}}""").Append('\n');
             }
 
             using var form = new MultipartFormDataContent { { new StringContent("batch"), "purpose" }, { new ByteArrayContent(Encoding.UTF8.GetBytes(input.ToString())), "file", "input.jsonl" } };
@@ -111,12 +118,14 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
             return (await created.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<JsonNode>(cancellationToken))!["id"]!.GetValue<string>();
         }
 
-        /// <summary>Which gateway runs it, once so many lines are done.</summary>
-        public async Task<(int Gateway, int Done)> ProgressAsync(string id, int lines)
+        /// <summary>Which gateway runs it, once so many lines are done; null: it is at its end.</summary>
+        public async Task<(int Gateway, int Done)?> ProgressAsync(string id, int lines)
         {
             while (true)
             {
-                var done = Done(await AskAsync($"/v1/batches/{id}"));
+                var batch = await AskAsync($"/v1/batches/{id}");
+                if (HasEnded(batch)) return null;
+                var done = Done(batch);
                 for (var gateway = 0; gateway < ChaosFleet.Gateways && done >= lines; gateway++)
                 {
                     if (await RunsAsync(gateway)) return (gateway, done);
@@ -132,7 +141,7 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
             while (true)
             {
                 var now = await AskAsync($"/v1/batches/{id}");
-                if (now?["status"]?.GetValue<string>() is "completed" or "failed" or "expired" or "cancelled") return now;
+                if (HasEnded(now)) return now!;
                 await RealTime.PassAsync(TimeSpan.FromMilliseconds(200), cancellationToken);
             }
         }
@@ -143,6 +152,8 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
             var text = await _http.GetStringAsync(new Uri(fleet.Addresses[0], $"/v1/files/{file.GetValue<string>()}/content"), cancellationToken);
             return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!["custom_id"]!.GetValue<string>())];
         }
+
+        private static bool HasEnded(JsonNode? batch) => batch?["status"]?.GetValue<string>() is "completed" or "failed" or "expired" or "cancelled";
 
         private static int Done(JsonNode? batch) => batch?["request_counts"] is { } counts ? counts["completed"]!.GetValue<int>() + counts["failed"]!.GetValue<int>() : 0;
 

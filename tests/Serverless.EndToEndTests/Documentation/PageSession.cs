@@ -210,8 +210,16 @@ internal sealed partial class PageSession : IAsyncDisposable
         foreach (var (name, value) in _environment) start.Environment[name] = value;
         using var process = Process.Start(start).ShouldNotBeNull();
         var reading = Task.WhenAll(process.StandardOutput.ReadToEndAsync(Token), process.StandardError.ReadToEndAsync(Token));
-        await process.StandardInput.WriteAsync("Say hello.\n".AsMemory(), Token);
-        process.StandardInput.Close();
+        try
+        {
+            await process.StandardInput.WriteAsync("Say hello.\n".AsMemory(), Token);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It has ended without asking.
+        }
+
         try
         {
             await process.WaitForExitAsync(Token).WithinLimitAsync();

@@ -44,6 +44,21 @@ public sealed class BatchTakeoverTests
     }
 
     [Fact]
+    public async Task An_organization_that_has_no_place_gets_one_of_the_one_that_has_them_all()
+    {
+        await using var files = await FilesUnderTest.StartAsync(settings: [("Gateway:Batches:MaxRunning", 2)]);
+        var input = await files.CreateAsync(Encoding.UTF8.GetBytes(Line("a")));
+        JsonObject[] batches = [await PostAsync(files, input, "1h"), await PostAsync(files, input, "2h"), await PostAsync(files, input, "3h")];
+        for (var running = 0; running < 2; running++) (await files.Gateway.TakeAsync()).Request.Owner.Organization.ShouldBe("acme");
+
+        var others = await PostAsync(files, await files.CreateAsync(Encoding.UTF8.GetBytes(Line("b")), owner: FilesUnderTest.Globex), owner: FilesUnderTest.Globex);
+
+        (await AnswerAsync(files)).Owner.Organization.ShouldBe("globex");
+        await UntilAsync(async () => (await files.GetAsync($"/v1/batches/{others["id"]}", FilesUnderTest.Globex))["status"]!.GetValue<string>() == "completed");
+        (await files.GetAsync($"/v1/batches/{batches[0]["id"]}"))["status"]!.GetValue<string>().ShouldBe("in_progress");
+    }
+
+    [Fact]
     public async Task A_gateway_that_stops_keeps_what_was_answered_and_gives_the_batch_away()
     {
         var backend = new Backend(new TestClock());

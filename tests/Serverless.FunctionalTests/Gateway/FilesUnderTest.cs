@@ -7,11 +7,12 @@ using Shouldly;
 
 namespace Serverless.FunctionalTests.Gateway;
 
-/// <summary>A gateway that keeps files in a folder of the test, and two teams that have keys.</summary>
+/// <summary>A gateway that keeps files in a folder of the test, and three teams that have keys, two of one organization.</summary>
 internal sealed class FilesUnderTest : IAsyncDisposable
 {
     private static readonly (string Key, string Line) AcmeKey = ApiKeyTable.Create("acme", "research", admin: false);
     private static readonly (string Key, string Line) RivalKey = ApiKeyTable.Create("acme", "sales", admin: false);
+    private static readonly (string Key, string Line) GlobexKey = ApiKeyTable.Create("globex", "research", admin: false);
 
     private readonly DirectoryInfo _folder;
 
@@ -20,6 +21,9 @@ internal sealed class FilesUnderTest : IAsyncDisposable
     public static (string, string) Acme => ("Authorization", "Bearer " + AcmeKey.Key);
 
     public static (string, string) Rival => ("Authorization", "Bearer " + RivalKey.Key);
+
+    /// <summary>Of another organization.</summary>
+    public static (string, string) Globex => ("Authorization", "Bearer " + GlobexKey.Key);
 
     public GatewayUnderTest Gateway { get; }
 
@@ -41,7 +45,7 @@ internal sealed class FilesUnderTest : IAsyncDisposable
         foreach (var (key, value) in settings) all[key.Contains(':', StringComparison.Ordinal) ? key : "Files:" + key] = Convert.ToString(value, CultureInfo.InvariantCulture);
         var gateway = await GatewayUnderTest.StartAsync(all, services =>
         {
-            services.AddSingleton<IApiKeySource>(new FixedKeys(ApiKeyTable.Parse($"{AcmeKey.Line}\n{RivalKey.Line}")));
+            services.AddSingleton<IApiKeySource>(new FixedKeys(ApiKeyTable.Parse($"{AcmeKey.Line}\n{RivalKey.Line}\n{GlobexKey.Line}")));
             configure?.Invoke(services);
         }, backend);
         return new FilesUnderTest(folder, gateway);
