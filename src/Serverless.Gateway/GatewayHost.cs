@@ -8,6 +8,7 @@ using Serverless.Gateway.Routes;
 using Serverless.Hosting.Configuration;
 using Serverless.Hosting.Dapr;
 using Serverless.Hosting.Distributed;
+using Serverless.Hosting.MassTransit;
 using Serverless.Hosting.Sessions;
 using Serverless.Hosting.Tokens;
 using Serverless.Leases;
@@ -56,6 +57,7 @@ public static class GatewayHost
             .AddSingleton(provider => GatewayIdentity.New(SessionServices.SessionAddress(provider.GetRequiredService<IOptions<WorkerSessionOptions>>().Value)))
             .AddDaprDocuments()
             .AddDaprEvents()
+            .AddMessages(builder.Configuration, MassTransitOptions.RabbitMq)
             .AddDispatchers(),
         app =>
         {

@@ -10,7 +10,9 @@ using Serverless.Gateway.Admission;
 using Serverless.Gateway.Batches;
 using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.Files;
+using Serverless.Gateway.Deltas;
 using Serverless.Gateway.Inbound;
+using Serverless.Gateway.Outbound;
 using Serverless.Gateway.Pools;
 using Serverless.Gateway.Requests;
 using Serverless.Gateway.Routes;
@@ -49,6 +51,7 @@ public static class GatewayServices
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<CallbackOptions>, CallbackOptions.ValueValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AdmissionOptions>, AdmissionOptions.BetweenValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AccessOptions>, AccessOptions.UrlValidator>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<EventOptions>, EventOptions.ValueValidator>());
         services.TryAddSingleton<IApiKeySource, NoApiKeys>();
         services.TryAddSingleton(_ => GatewayIdentity.New("memory"));
         services.TryAddSingleton<GatewayMetrics>();
@@ -101,6 +104,13 @@ public static class GatewayServices
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, KeyedAnswers>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, UsageObserver>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, ResultEcho>());
+        services.TryAddSingleton<DeltaFollower>();
+        services.TryAddSingleton<EventReplies>();
+        services.TryAddSingleton<EventStreams>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEndObserver, EventReplies>(provider => provider.GetRequiredService<EventReplies>()));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, EventStreams>(provider => provider.GetRequiredService<EventStreams>()));
+        services.TryAddSingleton<EventRecords>();
+        services.TryAddSingleton<ConversationOrder>();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());
         return services;
     }

@@ -11,6 +11,8 @@ namespace Serverless.Tests.Contracts;
 /// <summary>What every adapter of <see cref="IEventBus"/> does, from a publisher to the handler of its topic and, where that refuses, to the dead letters.</summary>
 public abstract class EventBusContract
 {
+    private static readonly ServingFault Refusal = new(ServingError.InvalidRequest, "'body' is missing: é.", "body");
+
     private readonly string _run = Guid.NewGuid().ToString("n");
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -84,6 +86,8 @@ public abstract class EventBusContract
         var dead = await DeadLetterAsync(Id("a"));
         dead.Source.ShouldBe("/orders");
         Encoding.UTF8.GetString(dead.Data.Span).ShouldBe("""{"no":"request"}""");
+        (dead.Extensions[DeadEvent.Code], dead.Extensions[DeadEvent.Param], dead.Extensions[DeadEvent.Topic]).ShouldBe(("invalid_request", "body", EventTopics.Requests));
+        dead.Extensions[DeadEvent.Reason].ShouldBe(Refusal.Message);
     }
 
     [Fact]
@@ -119,18 +123,18 @@ public abstract class EventBusContract
         private readonly ConcurrentQueue<BrokerAnswer?> _answers = new(answers);
         private readonly Channel<CloudEvent> _events = Channel.CreateBounded<CloudEvent>(1000);
 
-        public string Topic => EventTopics.Requests;
+        public IReadOnlyList<string> Topics { get; } = [EventTopics.Requests];
 
         /// <summary>Done when an event is there to be read.</summary>
         public Task Next => _events.Reader.WaitToReadAsync(Token).AsTask();
 
         public Task<CloudEvent> NextAsync() => _events.Reader.ReadAsync(Token).WithinLimitAsync();
 
-        public ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
+        public ValueTask<BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
         {
             var answer = _answers.TryDequeue(out var told) ? told : BrokerAnswer.Acknowledge;
             _events.Writer.TryWrite(cloudEvent).ShouldBeTrue();
-            return answer is { } given ? new(given) : throw new InvalidOperationException("The handler fails, as the test asks.");
+            return answer is { } given ? new(new BrokerVerdict(given, given == BrokerAnswer.DeadLetter ? Refusal : null)) : throw new InvalidOperationException("The handler fails, as the test asks.");
         }
     }
 }

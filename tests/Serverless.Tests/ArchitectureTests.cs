@@ -11,10 +11,12 @@ public sealed partial class ArchitectureTests
     {
         ["Serverless"] = [],
         ["Serverless.Inference"] = [],
-        ["Serverless.Hosting"] = ["Serverless", "Serverless.Inference"],
-        ["Serverless.Gateway"] = ["Serverless", "Serverless.Hosting"],
+        ["Serverless.Contracts"] = [],
+        ["Serverless.Hosting"] = ["Serverless", "Serverless.Inference", "Serverless.Contracts"],
+        ["Serverless.Gateway"] = ["Serverless", "Serverless.Hosting", "Serverless.Contracts"],
         ["Serverless.Scaler"] = ["Serverless", "Serverless.Hosting"],
         ["Serverless.Worker"] = ["Serverless", "Serverless.Hosting"],
+        ["Serverless.Samples.Messaging"] = ["Serverless.Contracts"],
         ["Serverless.Cli"] = ["Serverless", "Serverless.Hosting", "Serverless.Inference", "Serverless.Gateway", "Serverless.Scaler", "Serverless.Worker"],
     };
 
@@ -40,11 +42,21 @@ public sealed partial class ArchitectureTests
     [Theory]
     [InlineData("Serverless")]
     [InlineData("Serverless.Inference")]
-    public void The_two_libraries_use_the_base_class_library_alone(string name)
+    [InlineData("Serverless.Contracts")]
+    public void The_libraries_use_the_base_class_library_alone(string name)
     {
         var project = XDocument.Load(Projects().Single(path => Path.GetFileNameWithoutExtension(path) == name));
 
         project.Descendants("PackageReference").ShouldBeEmpty();
+        project.Descendants("FrameworkReference").ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void The_sample_uses_nothing_but_the_contracts_and_MassTransit()
+    {
+        var project = XDocument.Load(Projects().Single(path => Path.GetFileNameWithoutExtension(path) == "Serverless.Samples.Messaging"));
+
+        project.Descendants("PackageReference").Select(package => package.Attribute("Include")!.Value).ShouldBe(["MassTransit.RabbitMQ"]);
         project.Descendants("FrameworkReference").ShouldBeEmpty();
     }
 
@@ -114,7 +126,7 @@ public sealed partial class ArchitectureTests
     private static string ProjectName(string path) => Path.GetFileNameWithoutExtension(path.Replace('\\', '/'));
 
     private static IEnumerable<string> Projects() =>
-        new[] { "src", "scalers" }.SelectMany(folder => Directory.GetFiles(Path.Combine(Repository.Root, folder), "*.csproj", SearchOption.AllDirectories));
+        new[] { "src", "scalers", "samples" }.SelectMany(folder => Directory.GetFiles(Path.Combine(Repository.Root, folder), "*.csproj", SearchOption.AllDirectories));
 
     private static IEnumerable<string> Sources(string folder) =>
         Directory.GetFiles(Path.Combine(Repository.Root, folder), "*.cs", SearchOption.AllDirectories).Where(file => !file.Contains("/obj/", StringComparison.Ordinal));

@@ -14,7 +14,9 @@ using Microsoft.Extensions.Options;
 using Serverless.Cli.Shell;
 using Serverless.Demand;
 using Serverless.Gateway;
+using Serverless.Hosting.Dapr;
 using Serverless.Hosting.Keys;
+using Serverless.Hosting.MassTransit;
 using Serverless.Hosting.Telemetry;
 using Serverless.Hosting.Tokens;
 using Serverless.Requests;
@@ -32,7 +34,7 @@ internal static class EmbeddedHost
     /// <exception cref="ToolException">Settings are faulty; the message tells them all, each with its key and value.</exception>
     public static WebApplication Build(EmbeddedOptions options, Action<WebApplicationBuilder>? configure = null)
     {
-        IConfiguration? settings = null;
+        ConfigurationManager? settings = null;
         try
         {
             return GatewayHost.Build(
@@ -46,6 +48,7 @@ internal static class EmbeddedHost
                 app =>
                 {
                     if (options.KedaPort is not null) app.MapScaler();
+                    if (options.Keys is null || settings!["APP_API_TOKEN"] is { Length: > 0 }) app.MapDaprEvents(); // where keys are asked for, being of this machine is not enough
                 });
         }
         catch (Exception exception) when (exception is OptionsValidationException or AggregateException)
@@ -69,6 +72,8 @@ internal static class EmbeddedHost
             .AddSingleton<IWorkerSessions>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddSingleton<IDispatcherConnector>(provider => provider.GetRequiredService<MemoryWorkerSessions>())
             .AddMemoryEvents()
+            .AddEventRoute()
+            .AddMessages(builder.Configuration, MassTransitOptions.InMemory)
             .AddDispatchers() // parts stop in the reverse order: replicas drain while their dispatchers still answer
             .AddLocalReplicas()
             .AddScaler()

@@ -97,7 +97,7 @@ internal sealed class Admitter(ICatalogSource catalog, EngineTable engines, ITok
             throw Refused(ServingError.InvalidRequest, $"{parsed.Prompts.Count} prompts × 'n' {parsed.ChoicesPerPrompt} are {choices} choices; the limit is {_options.MaxChoices}. Split the request.", "n");
         }
 
-        var (lane, tier) = LaneOf(parsed.ServiceTier, call.HighestLane);
+        var (lane, tier) = LaneOf(call.Lane is { } asked ? TierOf(asked) : parsed.ServiceTier, call.HighestLane);
         var now = time.GetUtcNow();
         var (promptTokens, outputTokens) = FitTokens(call, model, parsed, now);
         BoundOutput(parsed, choices, outputTokens, parsed.Echo && parsed.LogProbs ? promptTokens / parsed.Prompts.Count : 0);
@@ -239,8 +239,10 @@ internal sealed class Admitter(ICatalogSource catalog, EngineTable engines, ITok
                 "service_tier");
         }
 
-        return (lane, lane switch { Lane.Realtime => "priority", Lane.Batch => "flex", _ => "default" });
+        return (lane, TierOf(lane));
     }
+
+    private static string TierOf(Lane lane) => lane switch { Lane.Realtime => "priority", Lane.Batch => "flex", _ => "default" };
 
     private static ServingException Refused(ServingError error, string message, string? param = null) => new(new ServingFault(error, message, param));
 

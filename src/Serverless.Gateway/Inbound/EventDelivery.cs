@@ -13,7 +13,11 @@ internal sealed partial class EventDelivery(MemoryEventBus bus, IEnumerable<IEve
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        _running = [.. handlers.Select(handler => supervisor.RunAsync("event-delivery", stop => bus.DeliverAsync(handler, (failed, e) => LogFailed(e, failed.Id, failed.Source), stop), _stop.Token, handler.Topic))];
+        _running =
+        [
+            .. handlers.SelectMany(handler => handler.Topics.Select(topic =>
+                supervisor.RunAsync("event-delivery", stop => bus.DeliverAsync(topic, handler, (failed, e) => LogFailed(e, failed.Id, failed.Source), stop), _stop.Token, topic))),
+        ];
         return Task.CompletedTask;
     }
 

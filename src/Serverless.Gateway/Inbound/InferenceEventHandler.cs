@@ -1,104 +1,117 @@
-using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Errors;
 using Serverless.Events;
 using Serverless.Gateway.Admission;
+using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.OpenAI;
+using Serverless.Gateway.Outbound;
 using Serverless.Gateway.Requests;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Inbound;
 
 /// <summary>
-/// The way in for other services: an event of topic <c>serverless.requests</c> is a request, promised by an id before the event is acknowledged. The id is made of the event's
-/// source and id, so an event that comes again is the same request. Its result is an event too. Thread-safe.
+/// The way in for other services: an event of topic <c>serverless.requests</c>, or of another that is configured, is a request, promised by an id before the event is acknowledged. The id is
+/// made of the event's source and id, so an event that comes again is the same request. Its result is an event too. Thread-safe.
 /// </summary>
 internal sealed partial class InferenceEventHandler(
-    RequestService requests, RequestRecords records, RecordReader reader, ResultEvents results, IOptions<EventOptions> options, TimeProvider time, ILogger<InferenceEventHandler> logger)
+    RequestService requests, EventRecords records, EventStreams streams, CallbackPolicy callbacks, ConversationOrder order, IOptions<EventOptions> options, TimeProvider time, ILogger<InferenceEventHandler> logger)
     : IEventHandler
 {
-    private readonly Owner _owner = new(options.Value.Organization, options.Value.Team, "events");
+    private readonly Lane _highest = AskedByEvent.HighestLane(options.Value);
 
-    public string Topic => EventTopics.Requests;
+    public IReadOnlyList<string> Topics { get; } = options.Value.AllTopics;
 
-    public async ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
+    public async ValueTask<BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
     {
-        var endpoint = ApiEndpoint.All[0];
+        AskedByEvent asked;
         try
         {
-            var payload = EventPayload.Parse(cloudEvent.Data);
-            endpoint = payload.Endpoint;
-            var id = IdOf(cloudEvent, endpoint);
-            if (await records.FindAsync(_owner, id, cancellationToken) is { Record: { HasEnded: true } ended }) return await AnswerAsync(ended, cancellationToken);
-
-            var call = new Call
-            {
-                Id = id,
-                Endpoint = endpoint.Name,
-                Owner = _owner,
-                Body = payload.Body,
-                PromiseAfter = TimeSpan.Zero,
-                Origin = OriginOf(cloudEvent),
-                Metadata = payload.Metadata,
-            };
-            await requests.SubmitAsync(call, cancellationToken);
-            LogTaken(id, cloudEvent.Source, cloudEvent.Id);
-            return BrokerAnswer.Acknowledge;
+            asked = AskedByEvent.Read(cloudEvent, options.Value);
         }
         catch (ServingException e)
         {
-            return await RefuseAsync(cloudEvent, endpoint, e.Fault, cancellationToken);
+            return await RefuseAsync(AskedByEvent.OwnerOf(options.Value), ApiEndpoint.All, AskedByEvent.OriginOf(cloudEvent), e.Fault, cancellationToken);
+        }
+
+        if (asked.Payload.Conversation is not { } conversation) return await TakeAsync(asked, cancellationToken);
+        return await order.RunAsync($"{asked.Owner.Scope}\n{conversation}", $"{cloudEvent.Source}\n{cloudEvent.Id}", () => TakeAsync(asked, cancellationToken), cancellationToken);
+    }
+
+    private async ValueTask<BrokerVerdict> TakeAsync(AskedByEvent asked, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await records.FindAsync(asked, cancellationToken) is { HasEnded: true } ended)
+            {
+                if (ended is { Refused: false, Origin.Deltas: true }) await streams.StartAsync(asked.Owner, asked.Id, cancellationToken); // whoever took it may have been lost before it could say so
+                return await records.AnswerAsync(ended, cancellationToken);
+            }
+
+            var call = new Call
+            {
+                Id = asked.Id,
+                Endpoint = asked.Payload.Endpoint.Name,
+                Owner = asked.Owner,
+                Body = asked.Payload.Body,
+                HighestLane = _highest,
+                Lane = asked.Payload.Priority,
+                Timeout = asked.TimeoutAt(time.GetUtcNow()),
+                Conversation = asked.Payload.Conversation,
+                PromiseAfter = TimeSpan.Zero,
+                Callback = asked.Payload.Callback is { } url ? callbacks.Read(url, asked.Owner.Organization, "callback") : null,
+                Origin = asked.Origin,
+                Metadata = asked.Payload.Metadata,
+            };
+            await requests.SubmitAsync(call, cancellationToken);
+            if (asked.Origin.Deltas) await streams.StartAsync(asked.Owner, asked.Id, cancellationToken);
+            LogTaken(asked.Id, asked.Origin.Source, asked.Origin.Id);
+            return BrokerVerdict.Done;
+        }
+        catch (ServingException e)
+        {
+            return await RefuseAsync(asked.Owner, [asked.Payload.Endpoint], asked.Origin, e.Fault, cancellationToken, asked.Id);
         }
     }
 
     /// <summary>What passes is tried again; what does not is told, and goes to the dead letters.</summary>
-    private async ValueTask<BrokerAnswer> RefuseAsync(CloudEvent cloudEvent, ApiEndpoint endpoint, ServingFault fault, CancellationToken cancellationToken)
+    /// <param name="owner">Whose.</param>
+    /// <param name="endpoints">Where it would be known: one that could not be read may have been taken at any.</param>
+    /// <param name="origin">The event.</param>
+    /// <param name="fault">Why.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="id">Its name; null: it names no owner that is known.</param>
+    private async ValueTask<BrokerVerdict> RefuseAsync(Owner owner, IReadOnlyList<ApiEndpoint> endpoints, EventOrigin origin, ServingFault fault, CancellationToken cancellationToken, RequestId? id = null)
     {
-        var answer = ServingErrors.Row(fault.Error).Broker;
-        if (answer == BrokerAnswer.Retry)
+        var verdict = BrokerVerdict.Of(fault);
+        if (verdict.Answer == BrokerAnswer.Retry || fault.Error == ServingError.IdempotencyConflict) // the second: its name is another's, whose result is not touched
         {
-            LogRefused(cloudEvent.Source, cloudEvent.Id, fault.Error, answer);
-            return answer;
+            LogRefused(origin.Source, origin.Id, fault.Error, verdict.Answer);
+            return verdict;
         }
 
         try
         {
-            var id = IdOf(cloudEvent, endpoint);
-            if (await records.FindAsync(_owner, id, cancellationToken) is not { Record: var taken }) return await EndAsync(cloudEvent, endpoint, fault, cancellationToken);
-            if (taken.HasEnded) return await AnswerAsync(taken, cancellationToken); // told of when it was refused
+            foreach (var endpoint in endpoints)
+            {
+                var named = id ?? AskedByEvent.IdOf(origin, endpoint);
+                if (await records.FindAsync(owner, named, cancellationToken) is not { } taken) continue;
+                if (taken.HasEnded) return await records.AnswerAsync(taken, cancellationToken); // told of when it was refused
 
-            // It was taken before, and what refuses it now (other options, another catalogue) does not end what was promised. Where it is not known to run, the broker asks again.
-            LogGoesOn(id, cloudEvent.Source, cloudEvent.Id, fault.Message);
-            return await reader.UpdateAsync(taken, cancellationToken) is { Status: not RequestStatus.Queued } ? BrokerAnswer.Acknowledge : BrokerAnswer.Retry;
+                // It was taken before, and what refuses it now (other options, another catalogue) does not end what was promised. Where it is not known to run, the broker asks again.
+                LogGoesOn(named, origin.Source, origin.Id, fault.Message);
+                return await records.IsHeldAsync(taken, cancellationToken) ? BrokerVerdict.Done : BrokerVerdict.Later(fault);
+            }
+
+            LogRefused(origin.Source, origin.Id, fault.Error, verdict.Answer);
+            return await records.RefuseAsync(owner, id ?? AskedByEvent.IdOf(origin, endpoints[0]), endpoints[0], origin, fault, cancellationToken);
         }
-        catch (ServingException)
+        catch (ServingException exception)
         {
-            return BrokerAnswer.Retry;
+            return BrokerVerdict.Later(exception.Fault);
         }
     }
-
-    /// <summary>Nothing was taken: who sent it finds a record that says so.</summary>
-    private async ValueTask<BrokerAnswer> EndAsync(CloudEvent cloudEvent, ApiEndpoint endpoint, ServingFault fault, CancellationToken cancellationToken)
-    {
-        LogRefused(cloudEvent.Source, cloudEvent.Id, fault.Error, ServingErrors.Row(fault.Error).Broker);
-        var (id, now) = (IdOf(cloudEvent, endpoint), time.GetUtcNow());
-        var record = new RequestRecord { Id = id.Value, Endpoint = endpoint.Name, Model = "", Owner = _owner, CreatedAt = now, Deadline = now, Origin = OriginOf(cloudEvent), Refused = true };
-        await reader.EndAsync(record, new RequestEvent.Failed(fault), cancellationToken); // of a delivery before, which the queue refused
-        var failed = reader.Fail(record, fault);
-        return await records.TryCreateAsync(failed, cancellationToken) ? await AnswerAsync(failed, cancellationToken) : BrokerAnswer.Retry;
-    }
-
-    /// <summary>Of an event whose request has ended. Who sent one that was refused is told before it is put away.</summary>
-    private async ValueTask<BrokerAnswer> AnswerAsync(RequestRecord ended, CancellationToken cancellationToken)
-    {
-        if (!ended.Refused) return BrokerAnswer.Acknowledge;
-        return ended.Published || await results.PublishAsync(ended, cancellationToken) ? BrokerAnswer.DeadLetter : BrokerAnswer.Retry;
-    }
-
-    private static RequestId IdOf(CloudEvent cloudEvent, ApiEndpoint endpoint) => RequestId.Derive(endpoint.IdPrefix, Encoding.UTF8.GetBytes($"{cloudEvent.Source}\n{cloudEvent.Id}"));
-
-    private static EventOrigin OriginOf(CloudEvent cloudEvent) => new(cloudEvent.Source, cloudEvent.Id, cloudEvent.TraceParent);
 
     [LoggerMessage(LogLevel.Debug, "Took {Request} of event {Event} of {Source}.")]
     private partial void LogTaken(RequestId request, string source, string @event);

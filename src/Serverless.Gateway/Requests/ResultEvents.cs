@@ -33,19 +33,7 @@ internal sealed partial class ResultEvents(IEventBus bus, RequestRecords records
     /// <param name="withResponse">Off: it goes without its response, which is larger than the bus takes and can be asked for.</param>
     public async Task<bool> PublishAsync(RequestRecord record, CancellationToken cancellationToken, bool withResponse = true)
     {
-        await bus.PublishAsync(
-            EventTopics.Results,
-            new CloudEvent
-            {
-                Id = record.Id,
-                Source = Source,
-                Type = "dev.serverless.request." + RequestObject.Word(record.Status),
-                Subject = record.Id,
-                Time = record.EndedAt ?? time.GetUtcNow(),
-                TraceParent = record.Origin?.TraceParent,
-                Data = RequestObject.EncodeResult(withResponse ? record : record with { Response = null }),
-            },
-            cancellationToken);
+        await bus.PublishAsync(EventTopics.Results, EventOf(record, RequestObject.EncodeResult(withResponse ? record : record with { Response = null })), cancellationToken);
         Interlocked.Increment(ref _taken);
         for (var pause = FirstPause; pause < LongestPause; pause *= 2) // ADR 13
         {
@@ -57,6 +45,18 @@ internal sealed partial class ResultEvents(IEventBus bus, RequestRecords records
         return false;
     }
 
+    /// <summary>The end of a request as an event.</summary>
+    public static CloudEvent EventOf(RequestRecord record, byte[] data) => new()
+    {
+        Id = record.Id,
+        Source = Source,
+        Type = "dev.serverless.request." + RequestObject.Word(record.Status),
+        Subject = record.Id,
+        Time = record.EndedAt,
+        TraceParent = record.Origin?.TraceParent,
+        Data = data,
+    };
+
     [LoggerMessage(LogLevel.Warning, "The result of {Request} was published but has not come back on topic {Topic}, so it may be lost and is published again. If this goes on, the gateway has no subscription to that topic.")]
     private partial void LogUnseen(string request, string topic);
 }
@@ -67,25 +67,25 @@ internal sealed partial class ResultEvents(IEventBus bus, RequestRecords records
 /// </summary>
 internal sealed class ResultEcho(RequestRecords records) : IEventHandler
 {
-    public string Topic => EventTopics.Results;
+    public IReadOnlyList<string> Topics { get; } = [EventTopics.Results];
 
-    public async ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
+    public async ValueTask<BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
     {
-        if (cloudEvent.Source != ResultEvents.Source || ReadResult(cloudEvent) is not { } result) return BrokerAnswer.Acknowledge;
+        if (cloudEvent.Source != ResultEvents.Source || ReadResult(cloudEvent) is not { } result) return BrokerVerdict.Done;
 
         try
         {
             while (await records.FindAsync(result.Owner, new RequestId(cloudEvent.Id), cancellationToken) is { Record: { HasEnded: true, Published: false } } stored)
             {
-                if (!IsProof(result.Proof, stored.Record.Proof)) return BrokerAnswer.Acknowledge; // somebody else's: the true one is still to come
+                if (!IsProof(result.Proof, stored.Record.Proof)) return BrokerVerdict.Done; // somebody else's: the true one is still to come
                 if (await records.ReplaceAsync(stored, stored.Record with { Published = true }, cancellationToken)) break;
             }
 
-            return BrokerAnswer.Acknowledge;
+            return BrokerVerdict.Done;
         }
         catch (ServingException exception)
         {
-            return ServingErrors.Row(exception.Fault.Error).Broker;
+            return BrokerVerdict.Of(exception.Fault);
         }
     }
 

@@ -6,7 +6,7 @@ using Serverless.Events;
 namespace Serverless.Hosting.Dapr;
 
 /// <summary>Events to other services by Dapr pub/sub. Thread-safe.</summary>
-/// <remarks>daprd writes the envelope from what it is told here. An envelope of our own it would not leave as it is: it puts its own trace in.</remarks>
+/// <remarks>daprd writes the envelope from what it is told here. An envelope of our own it does not leave as it is: it puts its own trace in. So only what has attributes that it does not write has one.</remarks>
 internal sealed class DaprEventBus(DaprClient client, DaprCalls calls, IOptions<DaprOptions> options) : IEventBus
 {
     private static readonly ReadOnlyMemory<byte> NoData = "null"u8.ToArray();
@@ -34,7 +34,8 @@ internal sealed class DaprEventBus(DaprClient client, DaprCalls calls, IOptions<
 
         async Task<bool> SendAsync(CancellationToken token)
         {
-            await client.PublishByteEventAsync(_pubSub, topic, cloudEvent.Data.IsEmpty ? NoData : cloudEvent.Data, "application/json", metadata, token);
+            if (cloudEvent.Extensions.Count == 0) await client.PublishByteEventAsync(_pubSub, topic, cloudEvent.Data.IsEmpty ? NoData : cloudEvent.Data, "application/json", metadata, token);
+            else await client.PublishByteEventAsync(_pubSub, topic, CloudEventJson.Encode(cloudEvent), CloudEventJson.ContentType, metadata, token);
             return true;
         }
     }

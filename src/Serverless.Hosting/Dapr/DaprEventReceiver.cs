@@ -16,14 +16,18 @@ using Serverless.Requests;
 namespace Serverless.Hosting.Dapr;
 
 /// <summary>
-/// Takes the events that daprd delivers to <c>POST /events/{topic}</c>, hands each to the topic's handler, and answers SUCCESS, RETRY or DROP (which daprd dead-letters). Their bytes are
-/// taken from the process's budget, where it has one, before they are read.
+/// Takes the events that daprd delivers to <c>POST /events/{topic}</c> and hands each to the topic's handler. SUCCESS: it is done with, or lies among the dead letters with the reason. RETRY: it
+/// comes again. DROP, by which daprd puts an event away itself and without a reason, is for what is not read: too long, or not from the broker. Their bytes are taken from the process's
+/// budget, where it has one, before they are read.
 /// </summary>
 internal sealed partial class DaprEventReceiver(
-    IEnumerable<IEventHandler> handlers, IConfiguration configuration, IOptions<DaprOptions> options, ILogger<DaprEventReceiver> logger, ByteBudget? budget = null, TimeProvider? time = null)
+    IEnumerable<IEventHandler> handlers, IEventBus bus, IConfiguration configuration, IOptions<DaprOptions> options, ILogger<DaprEventReceiver> logger, ByteBudget? budget = null, TimeProvider? time = null)
 {
     /// <summary>Whose bytes those of events are: no organization is called so. Their own are known only once they are read.</summary>
     private const string Events = "events from the broker";
+
+    /// <summary>Of what we make of bytes that are no event.</summary>
+    private const string OwnSource = "/serverless/gateway";
 
     private const int FirstStep = 16 * 1024;
 
@@ -35,7 +39,8 @@ internal sealed partial class DaprEventReceiver(
     /// <summary>What of that may find room: alone, events hold half of the budget.</summary>
     private readonly long _most = Math.Min(options.Value.LongestEvent(), (budget?.Limit / 2) ?? long.MaxValue);
 
-    private readonly FrozenDictionary<string, IEventHandler> _handlers = handlers.ToFrozenDictionary(handler => handler.Topic, StringComparer.Ordinal);
+    private readonly FrozenDictionary<string, IEventHandler> _handlers = handlers
+        .SelectMany(handler => handler.Topics.Select(topic => (Topic: topic, Handler: handler))).ToFrozenDictionary(entry => entry.Topic, entry => entry.Handler, StringComparer.Ordinal);
     private readonly byte[]? _token = configuration["APP_API_TOKEN"] is { Length: > 0 } token ? Hash(token) : null;
 
     public async Task ReceiveAsync(HttpContext http)
@@ -74,15 +79,12 @@ internal sealed partial class DaprEventReceiver(
     /// </summary>
     private bool IsSidecar(HttpContext http)
     {
-        if (_token is null) return LocalCalls.IsLocal(http) && IsCloudEvent(http.Request);
+        if (_token is null) return LocalCalls.IsLocal(http) && CloudEventHttp.Is(http.Request);
         return http.Request.Headers.TryGetValue(DaprNames.TokenHeader, out var given) && !StringValues.IsNullOrEmpty(given) && CryptographicOperations.FixedTimeEquals(Hash(given.ToString()), _token);
     }
 
     /// <summary>daprd gives the app's token with what another app asks by service invocation too, and says who asked. What the broker delivers has no caller.</summary>
     private static bool IsInvoked(HttpRequest request) => request.Headers.ContainsKey(DaprNames.CallerHeader) || request.Headers.ContainsKey(DaprNames.CalleeHeader);
-
-    private static bool IsCloudEvent(HttpRequest request) =>
-        request.ContentType?.StartsWith(CloudEventJson.ContentType, StringComparison.OrdinalIgnoreCase) == true || request.Headers.ContainsKey("ce-id");
 
     private async Task<BrokerAnswer> AnswerAsync(string topic, HttpContext http)
     {
@@ -95,34 +97,63 @@ internal sealed partial class DaprEventReceiver(
         // Kestrel's own limit is that of clients' bodies; what it cuts off the broker would send again for ever.
         if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = null;
         using var taken = new Taken(budget);
+        switch (await ReadAsync(http.Request, taken, http.RequestAborted))
+        {
+            case { Length: var length } when length > _longest:
+                EventTooLarge(topic, length, _longest);
+                return BrokerAnswer.DeadLetter;
+            case { Length: var length } when length > _most:
+                NeverRoom(topic, length, _most, budget!.Limit);
+                return BrokerAnswer.DeadLetter;
+            case { Body: { } body }:
+                return await DecodeAsync(topic, handler, http.Request, body, http.RequestAborted);
+            default:
+                NoRoom(topic, budget!.Limit);
+                await Task.Delay(Pause, time ?? TimeProvider.System, http.RequestAborted);
+                return BrokerAnswer.Retry;
+        }
+    }
+
+    private async Task<BrokerAnswer> DecodeAsync(string topic, IEventHandler handler, HttpRequest request, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    {
         CloudEvent cloudEvent;
         try
         {
-            switch (await ReadAsync(http.Request, taken, http.RequestAborted))
-            {
-                case { Length: var length } when length > _longest:
-                    EventTooLarge(topic, length, _longest);
-                    return BrokerAnswer.DeadLetter;
-                case { Length: var length } when length > _most:
-                    NeverRoom(topic, length, _most, budget!.Limit);
-                    return BrokerAnswer.DeadLetter;
-                case { Body: { } body }:
-                    cloudEvent = CloudEventJson.Decode(body);
-                    break;
-                default:
-                    NoRoom(topic, budget!.Limit);
-                    await Task.Delay(Pause, time ?? TimeProvider.System, http.RequestAborted);
-                    return BrokerAnswer.Retry;
-            }
+            cloudEvent = CloudEventHttp.Decode(request, body);
         }
         catch (InvalidDataException exception)
         {
             EventMalformed(topic, exception.Message);
-            return BrokerAnswer.DeadLetter;
+            return await PutAwayAsync(topic, Unread(body), new ServingFault(ServingError.MalformedMessage, exception.Message), cancellationToken);
         }
 
-        return await HandleAsync(handler, cloudEvent, http.RequestAborted);
+        var verdict = await HandleAsync(topic, handler, cloudEvent, cancellationToken);
+        return verdict.Answer == BrokerAnswer.DeadLetter ? await PutAwayAsync(topic, cloudEvent, verdict.Fault, cancellationToken) : verdict.Answer;
     }
+
+    /// <summary>To the dead letters, with the reason, before it is acknowledged. One that is too long with its reason is put away by daprd, without.</summary>
+    private async Task<BrokerAnswer> PutAwayAsync(string topic, CloudEvent refused, ServingFault? fault, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await bus.PublishAsync(EventTopics.RequestsDead, DeadEvent.Of(refused, topic, fault), cancellationToken);
+            return BrokerAnswer.Acknowledge;
+        }
+        catch (ServingException exception)
+        {
+            NotPutAway(topic, refused.Id, exception.Message);
+            return exception.Fault.Error == ServingError.OutputTooLarge ? BrokerAnswer.DeadLetter : BrokerAnswer.Retry;
+        }
+    }
+
+    /// <summary>What is no event, in one: the same bytes have the same id.</summary>
+    private static CloudEvent Unread(ReadOnlyMemory<byte> body) => new()
+    {
+        Id = Convert.ToHexStringLower(SHA256.HashData(body.Span).AsSpan(0, 16)),
+        Source = OwnSource,
+        Type = "dev.serverless.event.malformed",
+        Data = body,
+    };
 
     /// <summary>
     /// The event and its length. One that is too long, or finds no room, is received to its end all the same, and not kept: a sidecar that is cut off while it sends hears no answer.
@@ -145,7 +176,7 @@ internal sealed partial class DaprEventReceiver(
         }
     }
 
-    private async Task<BrokerAnswer> HandleAsync(IEventHandler handler, CloudEvent cloudEvent, CancellationToken cancellationToken)
+    private async Task<BrokerVerdict> HandleAsync(string topic, IEventHandler handler, CloudEvent cloudEvent, CancellationToken cancellationToken)
     {
         try
         {
@@ -153,14 +184,14 @@ internal sealed partial class DaprEventReceiver(
         }
         catch (ServingException exception)
         {
-            var answer = ServingErrors.Row(exception.Fault.Error).Broker;
-            HandlerRefused(handler.Topic, cloudEvent.Id, exception.Fault.Error, answer);
-            return answer;
+            var verdict = BrokerVerdict.Of(exception.Fault);
+            HandlerRefused(topic, cloudEvent.Id, exception.Fault.Error, verdict.Answer);
+            return verdict;
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
-            HandlerFailed(exception, handler.Topic, cloudEvent.Id);
-            return BrokerAnswer.Retry;
+            HandlerFailed(exception, topic, cloudEvent.Id);
+            return new BrokerVerdict(BrokerAnswer.Retry);
         }
     }
 
@@ -181,6 +212,9 @@ internal sealed partial class DaprEventReceiver(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "An event of topic {Topic} was delivered, which nothing here handles. It is delivered again, in a roll-out to a gateway of the next release, and dead-lettered after the sidecar's last try; where no roll-out is under way, remove the subscription.")]
     private partial void TopicUnknown(string topic);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Event {Event} of topic {Topic} is refused and cannot be put to the dead letters now: {Reason}")]
+    private partial void NotPutAway(string topic, string @event, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "An event of topic {Topic} is dead-lettered: {Reason}")]
     private partial void EventMalformed(string topic, string reason);

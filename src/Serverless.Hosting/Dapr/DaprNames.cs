@@ -18,6 +18,8 @@ public static class DaprNames
 
     public const string PubSubResults = "pubsub-results";
 
+    public const string PubSubStreams = "pubsub-streams";
+
     public const string SecretStore = "secretstore";
 
     /// <summary>Where daprd delivers the events of a topic: this and the topic's name.</summary>

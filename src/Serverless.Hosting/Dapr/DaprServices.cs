@@ -23,8 +23,17 @@ public static class DaprServices
     public static IServiceCollection AddDaprEvents(this IServiceCollection services)
     {
         services.AddSidecar().TryAddSingleton<IEventBus, DaprEventBus>();
-        services.TryAddSingleton<DaprEventReceiver>();
+        services.AddEventRoute();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<DaprOptions>, DaprOptions.RoomValidator>());
+        return services;
+    }
+
+    /// <summary>Events that are posted to <see cref="DaprRoutes.MapDaprEvents"/>, for a host whose bus is another: <see cref="IEventBus"/> is the host's to bring.</summary>
+    public static IServiceCollection AddEventRoute(this IServiceCollection services)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddCheckedOptions<DaprOptions, DaprOptions.Validator>(DaprOptions.Section);
+        services.TryAddSingleton<DaprEventReceiver>();
         return services;
     }
 

@@ -47,6 +47,9 @@ public static class ServingErrors
     /// <summary>The row of <paramref name="error"/>; every value has one.</summary>
     public static ErrorRow Row(ServingError error) => ByError[error];
 
+    /// <summary>What went wrong, as a word that stays the same, also where OpenAI has none.</summary>
+    public static string WordOf(ServingFault fault) => fault.Code ?? Row(fault.Error).Code ?? "invalid_request";
+
     private static ErrorRow Row(
         ServingError error, int http, string type, string? code, int grpc, BrokerAnswer broker, ErrorSeverity severity, int? retrySeconds = null) =>
         new(error, http, type, code, grpc, broker, severity, retrySeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null);

@@ -1,3 +1,5 @@
+using System.Collections.Frozen;
+
 namespace Serverless.Events;
 
 /// <summary>A CloudEvents 1.0 event.</summary>
@@ -21,6 +23,9 @@ public sealed record CloudEvent
     /// <summary>Trace context of who says it (<c>traceparent</c>), or null.</summary>
     public string? TraceParent { get; init; }
 
-    /// <summary>JSON.</summary>
+    /// <summary>Extension attributes: names of lower-case letters and digits, and their values as text.</summary>
+    public IReadOnlyDictionary<string, string> Extensions { get; init; } = FrozenDictionary<string, string>.Empty;
+
+    /// <summary>JSON; of an event that somebody sent, whatever they sent.</summary>
     public ReadOnlyMemory<byte> Data { get; init; }
 }

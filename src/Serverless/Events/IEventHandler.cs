@@ -2,12 +2,18 @@ using Serverless.Errors;
 
 namespace Serverless.Events;
 
-/// <summary>What a host does with the events of one topic. May be called with the same event again.</summary>
+/// <summary>What a host does with the events of some topics. May be called with the same event again.</summary>
 public interface IEventHandler
 {
-    /// <summary>The topic it takes.</summary>
-    string Topic { get; }
+    /// <summary>The topics it takes.</summary>
+    IReadOnlyList<string> Topics { get; }
 
-    /// <summary>Handles one event; what it answers is what the broker is told. Work that outlives the call is on disk before it answers <see cref="BrokerAnswer.Acknowledge"/>.</summary>
-    ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken);
+    /// <summary>Events that it handles at once where that is not the broker's to say. More than one: in no order.</summary>
+    int AtOnce => 1;
+
+    /// <summary>
+    /// Handles one event. Done: it is acknowledged. Not now: it comes again. Never: it goes to the dead letters with the reason, and is acknowledged once it is there. Work that outlives the
+    /// call is on disk before it is done.
+    /// </summary>
+    ValueTask<BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken);
 }

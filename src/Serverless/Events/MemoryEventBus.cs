@@ -52,25 +52,33 @@ public sealed class MemoryEventBus(TimeProvider time, TimeSpan? retryDelay = nul
         }
     }
 
-    /// <summary>Hands a topic's events to its handler, one after another, until stopped. The subscription stands when this returns its task.</summary>
-    public Task DeliverAsync(IEventHandler handler, Action<CloudEvent, Exception> failed, CancellationToken stoppingToken)
+    /// <summary>Hands a topic's events to its handler, one after another or as many at once as it says, until stopped. The subscription stands when this returns its task.</summary>
+    public Task DeliverAsync(string topic, IEventHandler handler, Action<CloudEvent, Exception> failed, CancellationToken stoppingToken)
     {
         ArgumentNullException.ThrowIfNull(handler);
         ArgumentNullException.ThrowIfNull(failed);
-        return RunAsync(SubscribeAsync(handler.Topic, stoppingToken));
+        return RunAsync(SubscribeAsync(topic, stoppingToken));
 
         async Task RunAsync(IAsyncEnumerable<CloudEvent> events)
         {
-            await foreach (var next in events.WithCancellation(stoppingToken))
+            if (handler.AtOnce > 1)
             {
-                BrokerAnswer answer;
-                while ((answer = await AnswerAsync(handler, next, failed, stoppingToken)) == BrokerAnswer.Retry) await Task.Delay(_retryDelay, time, stoppingToken);
-                if (answer == BrokerAnswer.DeadLetter) Keep(next);
+                await Parallel.ForEachAsync(events, new ParallelOptions { MaxDegreeOfParallelism = handler.AtOnce, CancellationToken = stoppingToken }, HandleAsync);
+                return;
             }
+
+            await foreach (var next in events.WithCancellation(stoppingToken)) await HandleAsync(next, stoppingToken);
+        }
+
+        async ValueTask HandleAsync(CloudEvent next, CancellationToken stop)
+        {
+            BrokerVerdict verdict;
+            while ((verdict = await AnswerAsync(handler, next, failed, stop)).Answer == BrokerAnswer.Retry) await Task.Delay(_retryDelay, time, stop);
+            if (verdict.Answer == BrokerAnswer.DeadLetter) await PublishAsync(EventTopics.RequestsDead, Keep(DeadEvent.Of(next, topic, verdict.Fault)), stop);
         }
     }
 
-    private static async Task<BrokerAnswer> AnswerAsync(IEventHandler handler, CloudEvent next, Action<CloudEvent, Exception> failed, CancellationToken stoppingToken)
+    private static async Task<BrokerVerdict> AnswerAsync(IEventHandler handler, CloudEvent next, Action<CloudEvent, Exception> failed, CancellationToken stoppingToken)
     {
         try
         {
@@ -79,13 +87,14 @@ public sealed class MemoryEventBus(TimeProvider time, TimeSpan? retryDelay = nul
         catch (Exception e) when (!stoppingToken.IsCancellationRequested)
         {
             failed(next, e);
-            return BrokerAnswer.Retry;
+            return new BrokerVerdict(BrokerAnswer.Retry);
         }
     }
 
-    private void Keep(CloudEvent given)
+    private CloudEvent Keep(CloudEvent given)
     {
         _deadLetters.Enqueue(given);
         while (_deadLetters.Count > MaxDeadLetters) _deadLetters.TryDequeue(out _);
+        return given;
     }
 }

@@ -14,7 +14,7 @@ internal sealed class ChaosResults(ChaosLedger ledger) : IEventHandler
     private readonly ConcurrentDictionary<string, string> _ends = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, string> _promised = new(StringComparer.Ordinal);
 
-    public string Topic => EventTopics.Results;
+    public IReadOnlyList<string> Topics { get; } = [EventTopics.Results];
 
     /// <summary>Ids that were promised and read as ended.</summary>
     public IReadOnlyDictionary<string, string> Ended => _promised;
@@ -34,12 +34,12 @@ internal sealed class ChaosResults(ChaosLedger ledger) : IEventHandler
 
     public void Promised(string id, string status) => _promised[id] = status;
 
-    public ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
+    public ValueTask<BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
     {
         if (_ends.GetOrAdd(cloudEvent.Id, cloudEvent.Type) is { } before && before != cloudEvent.Type) ledger.Violate(0, ChaosKind.Event, $"{cloudEvent.Id} ended twice: {before} and {cloudEvent.Type}");
         var request = JsonNode.Parse(cloudEvent.Data.Span)!;
         if (request["event"]?["id"]?.GetValue<string>() is { } id) _awaited.GetOrAdd(id, _ => New()).TrySetResult(request);
-        return ValueTask.FromResult(BrokerAnswer.Acknowledge);
+        return ValueTask.FromResult(BrokerVerdict.Done);
     }
 
     private static TaskCompletionSource<JsonNode> New() => new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -27,7 +27,7 @@ public sealed class DaprEvents : IEventHandler, IAsyncDisposable
 
     public static string? Absent => Daprd.Absent ?? RabbitMqServer.Absent ?? RedisServer.Absent;
 
-    public string Topic => EventTopics.Requests;
+    public IReadOnlyList<string> Topics { get; } = [EventTopics.Requests];
 
     internal IEventHandler? Handler { get; set; }
 
@@ -37,7 +37,7 @@ public sealed class DaprEvents : IEventHandler, IAsyncDisposable
 
     internal Daprd Sidecar => _sidecar!;
 
-    public ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken) => Handler!.HandleAsync(cloudEvent, cancellationToken);
+    public ValueTask<BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken) => Handler!.HandleAsync(cloudEvent, cancellationToken);
 
     internal async Task StartAsync()
     {

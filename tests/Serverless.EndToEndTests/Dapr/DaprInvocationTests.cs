@@ -25,12 +25,12 @@ public sealed class DaprInvocationTests : IEventHandler
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public string Topic => EventTopics.Requests;
+    public IReadOnlyList<string> Topics { get; } = [EventTopics.Requests];
 
-    public async ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
+    public async ValueTask<BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
     {
         await _taken.Writer.WriteAsync(cloudEvent, cancellationToken);
-        return BrokerAnswer.Acknowledge;
+        return BrokerVerdict.Done;
     }
 
     [Theory]

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Security.Cryptography;
+using System.Text;
 using Serverless.Errors;
 using Serverless.Events;
 using Serverless.Hosting.Dapr;
@@ -50,7 +52,7 @@ public sealed class DaprTokenTests(DaprEvents events) : IClassFixture<DaprEvents
     [InlineData("not json")]
     [InlineData("[]")]
     [InlineData("{\"id\":\"1\"}")]
-    public async Task What_is_no_event_is_dropped_to_the_dead_letters(string body)
+    public async Task What_is_no_event_lies_among_the_dead_letters_with_the_reason(string body)
     {
         Assert.SkipWhen(DaprEvents.Absent is not null, DaprEvents.Absent ?? "");
         await events.StartAsync();
@@ -60,13 +62,17 @@ public sealed class DaprTokenTests(DaprEvents events) : IClassFixture<DaprEvents
 
         using var answer = await http.SendAsync(request, Token);
 
-        (await answer.Content.ReadAsStringAsync(Token)).ShouldBe("""{"status":"DROP"}""");
+        (await answer.Content.ReadAsStringAsync(Token)).ShouldBe("""{"status":"SUCCESS"}""");
+        var dead = await events.DeadLetterAsync(Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(body)).AsSpan(0, 16)));
+        dead.Extensions[DeadEvent.Code].ShouldBe("malformed_message");
+        dead.Extensions[DeadEvent.Topic].ShouldBe(EventTopics.Requests);
+        Encoding.UTF8.GetString(dead.Data.Span).ShouldBe(body);
     }
 
     private sealed class Taker : IEventHandler
     {
-        public string Topic => EventTopics.Requests;
+        public IReadOnlyList<string> Topics { get; } = [EventTopics.Requests];
 
-        public ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken) => new(BrokerAnswer.Acknowledge);
+        public ValueTask<BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken) => new(BrokerVerdict.Done);
     }
 }

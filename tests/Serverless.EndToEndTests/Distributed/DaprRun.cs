@@ -12,13 +12,13 @@ namespace Serverless.EndToEndTests.Distributed;
 public class DaprRun : IEventHandler, IAsyncDisposable
 {
     private readonly HttpClient _http = new() { Timeout = TestTimeouts.Default };
-    private readonly Channel<CloudEvent> _results = Channel.CreateBounded<CloudEvent>(1000);
+    private readonly Channel<CloudEvent> _results = Channel.CreateBounded<CloudEvent>(100_000);
     private RabbitMqServer? _rabbitMq;
     private RedisServer? _redis;
     private DaprApps? _apps;
     private Neighbour? _neighbour;
 
-    public string Topic => EventTopics.Results;
+    public virtual IReadOnlyList<string> Topics { get; } = [EventTopics.Results];
 
     internal DaprApps Apps => _apps!;
 
@@ -39,10 +39,10 @@ public class DaprRun : IEventHandler, IAsyncDisposable
     /// <summary>What the apps said last, for the message of a failing test.</summary>
     internal string Output => string.Join('\n', Apps.File.Apps.Select(app => $"\n--- {app.AppId}\n{Apps.Process(app.AppId).Output}"));
 
-    public async ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
+    public async ValueTask<BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
     {
         await _results.Writer.WriteAsync(cloudEvent, cancellationToken);
-        return BrokerAnswer.Acknowledge;
+        return BrokerVerdict.Done;
     }
 
     internal async Task StartAsync()
@@ -79,6 +79,9 @@ public class DaprRun : IEventHandler, IAsyncDisposable
 
         throw new InvalidOperationException($"The answer did not become what was awaited; it is {answer.Status}: {answer.Body}{Output}");
     }
+
+    /// <summary>The next event that the neighbour hears.</summary>
+    internal Task<CloudEvent> NextAsync() => _results.Reader.ReadAsync(TestContext.Current.CancellationToken).WithinLimitAsync();
 
     internal Task<CloudEvent> ResultAsync(string id) => ResultAsync(cloudEvent => cloudEvent.Subject == id);
 

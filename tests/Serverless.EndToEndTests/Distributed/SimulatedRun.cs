@@ -1,7 +1,7 @@
 namespace Serverless.EndToEndTests.Distributed;
 
 /// <summary>The apps of <c>dapr.yaml</c> over a simulated engine: model <c>sim</c> with the worker of the file, model <c>other</c> whose worker a test plays.</summary>
-public sealed class SimulatedRun : DaprRun
+public class SimulatedRun : DaprRun
 {
     private readonly string _manifests = Directory.CreateTempSubdirectory("serverless-models-").FullName;
 

@@ -58,6 +58,8 @@ internal sealed partial class PageSession : IAsyncDisposable
                 return await DistributedAsync();
             case ["daprd", ..]:
                 return await SidecarAsync(command.Text);
+            case ["dotnet", var program, ..] when program.StartsWith("artifacts/bin/Serverless.Samples.", StringComparison.Ordinal):
+                return Absent is not null ? $"left out: {Absent}" : await ShellAsync(command.Text.Replace("/release/", $"/{PageClone.Configuration}/", StringComparison.Ordinal));
             case ["dotnet", var program, ..] when program.StartsWith("artifacts/bin/Serverless.", StringComparison.Ordinal):
                 return await AppAsync(command.Text);
             case ["curl", ..] or ["done"]: // a loop around it
@@ -88,6 +90,13 @@ internal sealed partial class PageSession : IAsyncDisposable
             _rewriting.SetPort("8080", _clone.Address!.Port);
             (_isServed, _environment["SERVERLESS_URL"]) = (true, _clone.Address.ToString());
             return began ? "serves the pages" : "serves already, by the same line";
+        }
+
+        if (line.EndsWith('&'))
+        {
+            if (Absent is not null) return $"left out: {Absent}";
+            _started.Add(await ServeAsync("env " + line.TrimEnd('&', ' '), PartProcess.FreePort().ToString(CultureInfo.InvariantCulture)));
+            return "serves beside the next lines";
         }
 
         if (line.Contains("--keys", StringComparison.Ordinal)) await ShellAsync($"serverless keys create --org acme --team research --file {_clone.Folder}/keys");
@@ -168,7 +177,7 @@ internal sealed partial class PageSession : IAsyncDisposable
         await _run.StartAsync();
         foreach (var named in (string[])["8080", "3500", "3510"]) _rewriting.SetPort(named, _run.Apps.File.Port(named));
         _environment["Redis__Configuration"] = _run.Store;
-        _environment["RabbitMq__Url"] = _run.Broker.ToString();
+        _environment["RabbitMq__Url"] = _environment["RABBITMQ_URL"] = _run.Broker.ToString();
         (_isServed, _environment["SERVERLESS_URL"]) = (true, _run.Apps.Gateway.ToString());
         return "started by the test: its node, its ports, the apps of dapr.yaml";
     }

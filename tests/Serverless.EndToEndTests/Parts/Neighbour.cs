@@ -29,7 +29,7 @@ internal sealed class Neighbour : IAsyncDisposable
     public static async Task<Neighbour> StartNewAsync(string redis, string rabbitMq, IEventHandler results, CancellationToken cancellationToken)
     {
         var folder = Checkout.CopyComponents(redis, rabbitMq);
-        await WriteComponentsAsync(folder, cancellationToken);
+        await WriteComponentsAsync(folder, results.Topics, cancellationToken);
         var (http, grpc, port) = (PartProcess.FreePort(), PartProcess.FreePort(), PartProcess.FreePort());
         var neighbour = new Neighbour(Build(http, grpc, port, results), folder);
         try
@@ -59,22 +59,31 @@ internal sealed class Neighbour : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private static async Task WriteComponentsAsync(string folder, CancellationToken cancellationToken)
+    private static async Task WriteComponentsAsync(string folder, IReadOnlyList<string> topics, CancellationToken cancellationToken)
     {
         foreach (var file in Directory.GetFiles(Path.Combine(folder, "components"), "*.yaml"))
             await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file, cancellationToken)).Replace("scopes: [gateway, worker, scaler]", $"scopes: [{App}]", StringComparison.Ordinal).Replace("scopes: [gateway]", $"scopes: [{App}]", StringComparison.Ordinal), cancellationToken);
-        await File.WriteAllTextAsync(Path.Combine(folder, "components", "subscriptions.yaml"), $$"""
-            apiVersion: dapr.io/v2alpha1
-            kind: Subscription
-            metadata: {name: results}
-            spec:
-              pubsubname: pubsub-results
-              topic: {{EventTopics.Results}}
-              routes: {default: /events/{{EventTopics.Results}}}
-              metadata: {queueType: quorum}
-            scopes: [{{App}}]
-            """, cancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(folder, "components", "subscriptions.yaml"), string.Join("\n---\n", topics.Select(Subscription)), cancellationToken);
+
+        // A component for each: its own connection, and one delivery at a time where order counts.
+        var shipped = (await File.ReadAllTextAsync(Path.Combine(folder, "components", "pubsub.yaml"), cancellationToken)).Split("\n---\n").Single(part => part.Contains($"name: {DaprNames.PubSubResults}\n", StringComparison.Ordinal));
+        var own = topics.Skip(1).Select(topic => shipped.Replace($"name: {DaprNames.PubSubResults}\n", $"name: {Component(topic)}\n", StringComparison.Ordinal).Replace("    - name: exchangeKind\n", "    - name: concurrency\n      value: single\n    - name: exchangeKind\n", StringComparison.Ordinal));
+        if (topics.Count > 1) await File.WriteAllTextAsync(Path.Combine(folder, "components", "own.yaml"), string.Join("\n---\n", own), cancellationToken);
     }
+
+    private static string Component(string topic) => topic == EventTopics.Results ? DaprNames.PubSubResults : $"pubsub-{topic.Replace('.', '-')}";
+
+    private static string Subscription(string topic) => $$"""
+        apiVersion: dapr.io/v2alpha1
+        kind: Subscription
+        metadata: {name: {{topic.Replace('.', '-')}} }
+        spec:
+          pubsubname: {{Component(topic)}}
+          topic: {{topic}}
+          routes: {default: /events/{{topic}} }
+          metadata: {queueType: quorum}
+        scopes: [{{App}}]
+        """;
 
     private static WebApplication Build(int sidecarHttp, int sidecarGrpc, int port, IEventHandler results)
     {

@@ -52,6 +52,23 @@ public sealed class EmbeddedShapeTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task An_event_that_is_posted_is_a_request()
+    {
+        await using var platform = await EmbeddedUnderTest.StartAsync(TimeProvider.System, Simulated.Replace("7", "0", StringComparison.Ordinal));
+        using var content = new StringContent(
+            """{"specversion":"1.0","id":"order-1","source":"/shop","type":"shop.asked","data":{"endpoint":"/v1/completions","body":{"model":"slow-start","prompt":"x","max_tokens":2},"metadata":{"order":1}}}""",
+            System.Text.Encoding.UTF8, "application/cloudevents+json");
+        await using var results = platform.Host.Services.GetRequiredService<Serverless.Events.MemoryEventBus>().SubscribeAsync(Serverless.Events.EventTopics.Results, Token).Enumerate(Token);
+
+        using var answer = await platform.Client.PostAsync(new Uri("/events/serverless.requests", UriKind.Relative), content, Token);
+
+        (await answer.Content.ReadAsStringAsync(Token)).ShouldBe("""{"status":"SUCCESS"}""");
+        (await results.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
+        results.Current.Type.ShouldBe("dev.serverless.request.completed");
+        (await platform.Client.GetStringAsync(new Uri("/v1/requests", UriKind.Relative), Token)).ShouldContain("\"order\":1");
+    }
+
+    [Fact]
     public async Task A_cold_start_costs_the_load_of_the_model_and_no_wait_of_ours()
     {
         var time = new TimerWatch(TimeSpan.FromSeconds(7));

@@ -29,7 +29,7 @@ public sealed class DeliveredEventTests
         await using var gateway = await StartAsync();
         await using var results = gateway.Backend.Events.SubscribeAsync(EventTopics.Results, Token).Enumerate(Token);
 
-        (await PostAsync(gateway, Event(3000))).ShouldBe("""{"status":"DROP"}""");
+        (await PostAsync(gateway, Event(3000))).ShouldBe("""{"status":"SUCCESS"}""");
 
         (await results.MoveNextAsync().WithinLimitAsync()).ShouldBeTrue();
         var error = JsonElement.Parse(results.Current.Data.Span).GetProperty("error");
@@ -162,19 +162,19 @@ public sealed class DeliveredEventTests
     private static DaprEventReceiver ReceiverOf(Handler handler, ByteBudget? budget, TimeProvider? time, DaprOptions? options = null)
     {
         var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("APP_API_TOKEN", AppToken)]).Build();
-        return new DaprEventReceiver([handler], configuration, Options.Create(options ?? new DaprOptions()), NullLogger<DaprEventReceiver>.Instance, budget, time);
+        return new DaprEventReceiver([handler], new MemoryEventBus(TimeProvider.System), configuration, Options.Create(options ?? new DaprOptions()), NullLogger<DaprEventReceiver>.Instance, budget, time);
     }
 
     private sealed class Handler : IEventHandler
     {
         public int Handled { get; private set; }
 
-        public string Topic => EventTopics.Requests;
+        public IReadOnlyList<string> Topics { get; } = [EventTopics.Requests];
 
-        public ValueTask<Errors.BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
+        public ValueTask<Errors.BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
         {
             Handled++;
-            return new(Errors.BrokerAnswer.Acknowledge);
+            return new(Errors.BrokerVerdict.Done);
         }
     }
 }

@@ -10,6 +10,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Options;
+using Serverless.Events;
 using Serverless.Gateway.Telemetry;
 using Serverless.Hosting.Dapr;
 using Serverless.Tenancy;
@@ -240,7 +241,7 @@ public sealed class DoorTests
     [InlineData("203.0.113.7", "application/cloudevents+json", null, false)]
     public async Task Without_a_token_only_the_sidecar_of_this_machine_delivers_events(string from, string contentType, string? forwardedFor, bool taken)
     {
-        var receiver = new DaprEventReceiver([], new ConfigurationBuilder().Build(), Options.Create(new DaprOptions()), NullLogger<DaprEventReceiver>.Instance);
+        var receiver = new DaprEventReceiver([], new MemoryEventBus(TimeProvider.System), new ConfigurationBuilder().Build(), Options.Create(new DaprOptions()), NullLogger<DaprEventReceiver>.Instance);
         var http = new DefaultHttpContext();
         http.Connection.RemoteIpAddress = IPAddress.Parse(from);
         http.Request.ContentType = contentType;

@@ -51,17 +51,17 @@ public sealed class EventTests
         await using var gateway = await GatewayUnderTest.StartAsync();
         var handler = HandlerOf(gateway);
 
-        (await handler.HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        (await handler.HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
         var held = await gateway.TakeAsync();
-        (await handler.HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        (await handler.HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
         (await gateway.TakeAsync()).Request.Id.ShouldBe(held.Request.Id); // the queue and the dispatcher know the id
         await held.BeginAsync();
         await held.FinishAsync();
         await gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token);
 
-        (await handler.HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        (await handler.HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
         gateway.Queue.Requests.TryRead(out _).ShouldBeFalse();
-        (await handler.HandleAsync(Event(Good) with { Source = "/other" }, Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        (await handler.HandleAsync(Event(Good) with { Source = "/other" }, Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
         (await gateway.TakeAsync()).Request.Id.ShouldNotBe(held.Request.Id);
     }
 
@@ -80,7 +80,7 @@ public sealed class EventTests
         await using var gateway = await GatewayUnderTest.StartAsync();
         await using var results = Results(gateway);
 
-        (await HandlerOf(gateway).HandleAsync(Event(data), Token)).ShouldBe(BrokerAnswer.DeadLetter);
+        (await HandlerOf(gateway).HandleAsync(Event(data), Token)).Answer.ShouldBe(BrokerAnswer.DeadLetter);
 
         var result = await NextAsync(results);
         result.Type.ShouldBe("dev.serverless.request.failed");
@@ -94,7 +94,7 @@ public sealed class EventTests
         var lossy = new LossyBus();
         await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IEventBus>(provider => lossy.Over(provider.GetRequiredService<MemoryEventBus>())));
         await using var results = Results(gateway);
-        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
         var held = await gateway.TakeAsync();
         await held.BeginAsync();
         await held.FinishAsync();
@@ -112,14 +112,14 @@ public sealed class EventTests
         await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IEventBus>(provider => lossy.Over(provider.GetRequiredService<MemoryEventBus>())));
         await using var results = Results(gateway);
 
-        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).ShouldBe(BrokerAnswer.Retry);
-        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).ShouldBe(BrokerAnswer.DeadLetter);
+        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).Answer.ShouldBe(BrokerAnswer.Retry);
+        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).Answer.ShouldBe(BrokerAnswer.DeadLetter);
 
         var told = await NextAsync(results);
         told.Type.ShouldBe("dev.serverless.request.failed");
         var read = await gateway.AskAsync(HttpMethod.Get, $"/v1/requests/{told.Subject}");
         (await read.Content.ReadAsStringAsync(Token)).ShouldBe(WithoutProof(told));
-        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).ShouldBe(BrokerAnswer.DeadLetter);
+        (await HandlerOf(gateway).HandleAsync(Event("[]"), Token)).Answer.ShouldBe(BrokerAnswer.DeadLetter);
         lossy.Published.ShouldBe(2);
     }
 
@@ -129,10 +129,10 @@ public sealed class EventTests
         await using var gateway = await GatewayUnderTest.StartAsync();
         await using var results = Results(gateway);
         gateway.Queue.Refusal = new EnqueueResult(new ServingFault(ServingError.QueueFull, "Full."));
-        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Retry);
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Retry);
         gateway.Queue.Refusal = new EnqueueResult(new ServingFault(ServingError.NotPermitted, "Not any more."));
 
-        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.DeadLetter);
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.DeadLetter);
 
         (await NextAsync(results)).Type.ShouldBe("dev.serverless.request.failed");
     }
@@ -143,12 +143,12 @@ public sealed class EventTests
     public async Task An_event_that_comes_again_and_would_be_refused_now_does_not_end_what_was_taken_for_it(bool runs, BrokerAnswer answer)
     {
         await using var gateway = await GatewayUnderTest.StartAsync();
-        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
         var held = await gateway.TakeAsync();
         if (runs) await held.BeginAsync();
         gateway.Backend.Documents.MaxDocumentBytes = 4000; // its answer may be longer
 
-        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(answer);
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).Answer.ShouldBe(answer);
 
         if (!runs) await held.BeginAsync();
         await held.SayAsync("Good day", finish: FinishReason.Stop);
@@ -161,11 +161,11 @@ public sealed class EventTests
     public async Task An_event_that_comes_again_while_the_queue_is_full_keeps_its_record()
     {
         await using var gateway = await GatewayUnderTest.StartAsync();
-        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
         var held = await gateway.TakeAsync();
         gateway.Queue.Refusal = new EnqueueResult(new ServingFault(ServingError.QueueFull, "Full."));
 
-        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Retry);
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Retry);
 
         (await gateway.Services.GetRequiredService<RequestRecords>().FindAsync(held.Request.Owner, held.Request.Id, Token))!.Value.Record.Origin!.Id.ShouldBe("e-1");
     }
@@ -176,19 +176,19 @@ public sealed class EventTests
         await using var gateway = await GatewayUnderTest.StartAsync();
         var handler = HandlerOf(gateway);
         gateway.Backend.Documents.Away = true;
-        (await handler.HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Retry);
+        (await handler.HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Retry);
         gateway.Backend.Documents.Away = false;
         gateway.Queue.Refusal = new EnqueueResult(new ServingFault(ServingError.QueueFull, "Full."));
-        (await handler.HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Retry);
+        (await handler.HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Retry);
         gateway.Queue.Refusal = null;
 
-        (await handler.HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        (await handler.HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
 
         var held = await gateway.TakeAsync();
         (await gateway.Log.BeginAsync(held.Request.Id, 1, Guid.NewGuid(), Token)).Status.ShouldBe(BeginStatus.Begun);
     }
 
-    private static IEventHandler HandlerOf(GatewayUnderTest gateway) => gateway.Services.GetServices<IEventHandler>().Single(handler => handler.Topic == EventTopics.Requests);
+    private static IEventHandler HandlerOf(GatewayUnderTest gateway) => gateway.Services.GetServices<IEventHandler>().Single(handler => handler.Topics[0] == EventTopics.Requests);
 
     private static CloudEvent Event(string data) => new()
     {
@@ -213,7 +213,7 @@ public sealed class EventTests
     {
         // Nothing that is published arrives: whoever says that it did is lying.
         await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IEventBus>(new DeafBus()));
-        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
         var held = await gateway.TakeAsync();
         await held.BeginAsync();
         await held.FinishAsync();
@@ -222,11 +222,11 @@ public sealed class EventTests
         var ended = (await gateway.Services.GetRequiredService<RecordReader>().UpdateAsync(stored.Record, Token))!;
         (await records.ReplaceAsync(stored, ended, Token)).ShouldBeTrue();
 
-        var echo = gateway.Services.GetServices<IEventHandler>().Single(handler => handler.Topic == EventTopics.Results);
+        var echo = gateway.Services.GetServices<IEventHandler>().Single(handler => handler.Topics[0] == EventTopics.Results);
         foreach (var proof in new[] { "", ",\"proof\":\"00000000000000000000000000000000\"", ",\"proof\":7" })
         {
             var forged = new CloudEvent { Id = held.Request.Id.Value, Source = "/serverless/gateway", Type = "x", Data = Encoding.UTF8.GetBytes($$"""{"organization":"local","team":"local"{{proof}}}""") };
-            (await echo.HandleAsync(forged, Token)).ShouldBe(BrokerAnswer.Acknowledge);
+            (await echo.HandleAsync(forged, Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
             (await records.FindAsync(held.Request.Owner, held.Request.Id, Token))!.Value.Record.Published.ShouldBeFalse(proof);
         }
 
@@ -240,7 +240,7 @@ public sealed class EventTests
         var time = new TestClock();
         var deaf = new DeafBus();
         await using var gateway = await GatewayUnderTest.StartAsync(configure: services => services.AddSingleton<IEventBus>(deaf), backend: new Backend(time));
-        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).ShouldBe(BrokerAnswer.Acknowledge);
+        (await HandlerOf(gateway).HandleAsync(Event(Good), Token)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
         var held = await gateway.TakeAsync();
         await held.BeginAsync();
         await held.FinishAsync();

@@ -32,13 +32,18 @@ public sealed partial class PageTests
     public void Every_block_of_a_page_says_what_it_is()
     {
         string[] shown = ["text", "http", "json", "yaml", "mermaid"];
-        string[] scripts = ["bash", "python", "csharp"]; // RequestSnippetTests run these as they stand
+        var scripts = new Dictionary<string, string[]>(StringComparer.Ordinal)
+        {
+            ["docs/requests.md"] = ["bash", "python", "csharp"], // RequestSnippetTests run these as they stand
+            ["docs/messaging.md"] = ["csharp"], // MessagingPageTests find each line in the sample, whose commands are run
+            ["src/Serverless.Contracts/README.md"] = ["csharp"], // and each of these in ContractsReadmeTests
+        };
         foreach (var page in DocumentedCommand.Pages(Repository.Root))
         {
             foreach (var (line, language) in DocumentedCommand.Blocks(Repository.Root, page))
             {
-                (language == "sh" || shown.Contains(language, StringComparer.Ordinal) || (page == "docs/requests.md" && scripts.Contains(language, StringComparer.Ordinal)))
-                    .ShouldBeTrue($"{page}:{line}: a block is 'sh' where it holds commands, a line each, which a test runs; '{string.Join("', '", shown)}' where it is to be looked at; scripts in other languages are in docs/requests.md. This one is '{language}'.");
+                (language == "sh" || shown.Contains(language, StringComparer.Ordinal) || scripts.GetValueOrDefault(page)?.Contains(language, StringComparer.Ordinal) == true)
+                    .ShouldBeTrue($"{page}:{line}: a block is 'sh' where it holds commands, a line each, which a test runs; '{string.Join("', '", shown)}' where it is to be looked at; scripts in other languages are in {string.Join(" and ", scripts.Keys)}. This one is '{language}'.");
             }
         }
     }

@@ -15,7 +15,7 @@ public sealed class ComponentsTests
     [Fact]
     public void Names_are_those_of_the_code()
     {
-        YamlFolder.OfKind("Component").Select(root => YamlFolder.Text(root, "metadata", "name")).ShouldBe([DaprNames.StateStore, DaprNames.PubSub, DaprNames.PubSubRequests, DaprNames.PubSubResults, DaprNames.SecretStore], ignoreOrder: true);
+        YamlFolder.OfKind("Component").Select(root => YamlFolder.Text(root, "metadata", "name")).ShouldBe([DaprNames.StateStore, DaprNames.PubSub, DaprNames.PubSubRequests, DaprNames.PubSubResults, DaprNames.PubSubStreams, DaprNames.SecretStore], ignoreOrder: true);
         foreach (var component in YamlFolder.OfKind("Component").Where(root => YamlFolder.At(root, "auth") is not null)) YamlFolder.Text(component, "auth", "secretStore").ShouldBe(DaprNames.SecretStore);
     }
 
@@ -34,6 +34,7 @@ public sealed class ComponentsTests
     [InlineData(DaprNames.PubSub)]
     [InlineData(DaprNames.PubSubRequests)]
     [InlineData(DaprNames.PubSubResults)]
+    [InlineData(DaprNames.PubSubStreams)]
     public void Queues_of_events_outlive_their_readers_and_messages_the_broker(string name)
     {
         var settings = YamlFolder.Settings(YamlFolder.OfKind("Component").Single(root => YamlFolder.Text(root, "metadata", "name") == name));
@@ -83,7 +84,7 @@ public sealed class ComponentsTests
         var subscriptions = YamlFolder.OfKind("Subscription").ToList();
 
         subscriptions.Select(root => (YamlFolder.Text(root, "spec", "pubsubname"), YamlFolder.Text(root, "spec", "topic")))
-            .ShouldBe([(DaprNames.PubSubRequests, EventTopics.Requests), (DaprNames.PubSubResults, EventTopics.Results)], "one component each");
+            .ShouldBe([(DaprNames.PubSubRequests, EventTopics.Requests), (DaprNames.PubSubStreams, EventTopics.Streams), (DaprNames.PubSubResults, EventTopics.Results)], "one component each");
         foreach (var subscription in subscriptions)
         {
             YamlFolder.Text(subscription, "spec", "pubsubname").ShouldNotBe(DaprNames.PubSub, "a component that is published to has no subscription");
@@ -97,6 +98,7 @@ public sealed class ComponentsTests
     [Theory]
     [InlineData(DaprNames.PubSubRequests)]
     [InlineData(DaprNames.PubSubResults)]
+    [InlineData(DaprNames.PubSubStreams)]
     public void Retries_of_inbound_events_end(string component)
     {
         var resiliency = YamlFolder.OfKind("Resiliency").Single();

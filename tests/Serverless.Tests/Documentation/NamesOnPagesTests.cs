@@ -84,7 +84,7 @@ public sealed partial class NamesOnPagesTests
     [GeneratedRegex(@"```.*?```", RegexOptions.Singleline, 1000)]
     private static partial Regex Blocks();
 
-    [GeneratedRegex(@"(?<![\w:/.])(?:Gateway|Queue|Logging|Distributed|RabbitMq|Redis|Sessions|Dapr|Files|Keys|Worker|Scaler|Metrics):[A-Z][\w:]*", RegexOptions.None, 1000)]
+    [GeneratedRegex(@"(?<![\w:/.])(?:Gateway|Queue|Logging|Distributed|RabbitMq|Redis|Sessions|Dapr|Files|MassTransit|Keys|Worker|Scaler|Metrics):[A-Z][\w:]*", RegexOptions.None, 1000)]
     private static partial Regex Key();
 
     [GeneratedRegex(@"^[A-Z]\w+$", RegexOptions.None, 1000)]

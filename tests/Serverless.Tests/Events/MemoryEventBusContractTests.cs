@@ -22,7 +22,7 @@ public sealed class MemoryEventBusContractTests : EventBusContract, IAsyncDispos
     protected override Task<IEventBus> StartAsync(IEventHandler handler)
     {
         _bus = new MemoryEventBus(_time);
-        _delivering = _bus.DeliverAsync(handler, (_, _) => _failed.TrySetResult(), _stop.Token);
+        _delivering = _bus.DeliverAsync(EventTopics.Requests, handler, (_, _) => _failed.TrySetResult(), _stop.Token);
         return Task.FromResult<IEventBus>(_bus);
     }
 

@@ -31,7 +31,7 @@ public sealed class MemoryEventBusTests
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
         var handler = new ScriptedHandler(() => throw new InvalidOperationException(), () => BrokerAnswer.Retry, () => BrokerAnswer.DeadLetter, () => BrokerAnswer.Acknowledge);
-        var delivery = _bus.DeliverAsync(handler, (_, _) => { }, stop.Token);
+        var delivery = _bus.DeliverAsync("a", handler, (_, _) => { }, stop.Token);
         await _bus.PublishAsync("a", Event("bad"), Token);
         await _bus.PublishAsync("a", Event("good"), Token);
 
@@ -53,13 +53,13 @@ public sealed class MemoryEventBusTests
 
         public List<string> Seen { get; } = [];
 
-        public string Topic => "a";
+        public IReadOnlyList<string> Topics { get; } = ["a"];
 
-        public ValueTask<BrokerAnswer> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
+        public ValueTask<BrokerVerdict> HandleAsync(CloudEvent cloudEvent, CancellationToken cancellationToken)
         {
             Seen.Add(cloudEvent.Id);
             if (Seen.Count == answers.Length) _all.SetResult();
-            return new(answers[Seen.Count - 1]());
+            return new(new BrokerVerdict(answers[Seen.Count - 1]()));
         }
     }
 }
