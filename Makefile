@@ -5,7 +5,7 @@ CONFIGURATION := Release
 RIG ?= $(realpath $(wildcard ../shared/rig/rig))
 export RIG
 
-.PHONY: help build test unit bench run ci fmt fuzz vocabularies house chaos chaos-keda errors
+.PHONY: help build test unit bench run ci fmt fuzz vocabularies house chaos chaos-batch chaos-keda errors
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -19,7 +19,7 @@ test: ## every test (the README's command)
 unit: ## unit and functional tests: no rig, under a minute
 	@status=0; for project in Serverless.Tests Serverless.FunctionalTests; do dotnet test --project tests/$$project -c $(CONFIGURATION) || status=1; done; exit $$status
 
-bench: ## figures as ratios against their anchors; BENCH=bodies|distributed|engine|gateway|idle|log|memory|pools|push|queue|replay|streams for one
+bench: ## figures as ratios against their anchors; BENCH=batch|bodies|distributed|engine|gateway|idle|log|memory|pools|push|queue|replay|streams for one
 	dotnet run -c Release --project tests/Serverless.Benchmarks -- $(BENCH)
 
 fuzz: ## 10,000 random model files, templates and draws each, a quarter as many mixes (FUZZ_RUNS, FUZZ_SEED; a fault names the seed of its case)
@@ -35,6 +35,9 @@ run: ## serve the default model on http://127.0.0.1:8080
 
 chaos: ## 10,000 requests while parts are killed, stopped for up to a minute, cut off and robbed of data (needs the rig; CHAOS_SEED, CHAOS_FAULTS)
 	CHAOS_REQUESTS=$${CHAOS_REQUESTS:-10000} CHAOS_LONG=1 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*Chaos.ChaosTests'
+
+chaos-batch: ## a batch of 50,000 lines while the gateway that runs it is killed twenty times, and Redis, daprd and the S3 server are (needs the rig)
+	CHAOS_BATCH_LINES=$${CHAOS_BATCH_LINES:-50000} CHAOS_BATCH_KILLS=$${CHAOS_BATCH_KILLS:-20} dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*BatchChaosTests'
 
 chaos-keda: ## twenty outages of each kind on the real KEDA (needs the rig)
 	KEDA_RUNS=20 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*ScalerTests'

@@ -3,9 +3,11 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using Serverless.Batches;
 using Serverless.Events;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
+using Serverless.Gateway.Batches;
 using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.Files;
 using Serverless.Gateway.Deltas;
@@ -28,7 +30,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class GatewayServices
 {
     /// <summary>
-    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c>, <c>:Events</c> and <c>:Callbacks</c>, and from <c>Files</c>. The host brings the ports:
+    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c>, <c>:Events</c>, <c>:Batches</c> and <c>:Callbacks</c>, and from <c>Files</c>. The host brings the ports:
     /// catalogue, token counter, queue, log, leases, documents, events, demand, capacity and scale journal; and, if keys are asked for, their source.
     /// </summary>
     public static IServiceCollection AddGateway(this IServiceCollection services)
@@ -44,6 +46,7 @@ public static class GatewayServices
             .AddValidated<PromiseOptions, PromiseOptions.Validator>(PromiseOptions.Section)
             .AddValidated<WaitOptions, WaitOptions.Validator>(WaitOptions.Section)
             .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section)
+            .AddValidated<BatchOptions, BatchOptions.Validator>(BatchOptions.Section)
             .AddValidated<CallbackOptions, CallbackRanges>(CallbackOptions.Section);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<CallbackOptions>, CallbackOptions.ValueValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<AdmissionOptions>, AdmissionOptions.BetweenValidator>());
@@ -59,7 +62,7 @@ public static class GatewayServices
         services.TryAddSingleton<WaitNotice>();
         services.TryAddSingleton<PoolsBody>();
         services.TryAddSingleton<ShutdownGate>();
-        return services.AddDoors().AddRequests().AddPromises().AddCallbacks().AddFileFace().AddKestrelLimits().AddOperatorsPort().AddDrain();
+        return services.AddDoors().AddRequests().AddPromises().AddCallbacks().AddFileFace().AddBatchFace().AddKestrelLimits().AddOperatorsPort().AddDrain();
     }
 
     /// <summary>Delivers events within the process, where no broker does: what other parts publish on <c>serverless.requests</c> is served, results can be subscribed to.</summary>
@@ -137,6 +140,21 @@ public static class GatewayServices
         services.TryAddSingleton<FileMetrics>();
         services.TryAddSingleton<FileUploads>();
         services.AddHostedService<FileSweeper>();
+        return services;
+    }
+
+    /// <summary>Batches, their face over HTTP, and who runs them.</summary>
+    private static IServiceCollection AddBatchFace(this IServiceCollection services)
+    {
+        services.TryAddSingleton<BatchDirectory>();
+        services.TryAddSingleton<BatchStore>();
+        services.TryAddSingleton<BatchPlan>();
+        services.TryAddSingleton<BatchMetrics>();
+        services.TryAddSingleton<LineRunner>();
+        services.TryAddSingleton<BatchParts>();
+        services.TryAddSingleton<BatchCoordinator>();
+        services.AddHostedService(provider => provider.GetRequiredService<BatchCoordinator>());
+        services.AddHostedService<BatchSweeper>();
         return services;
     }
 

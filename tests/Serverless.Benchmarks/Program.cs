@@ -2,6 +2,7 @@ using Serverless.Benchmarks;
 
 var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringComparer.Ordinal)
 {
+    ["batch"] = BatchBenchmark.RunAsync,
     ["bodies"] = BodiesBenchmark.RunAsync,
     ["distributed"] = DistributedBenchmark.RunAsync,
     ["engine"] = EngineBenchmark.RunAsync,
@@ -21,6 +22,9 @@ switch (args)
 {
     case ["serve-embedded"]:
         await Servers.EmbeddedAsync();
+        return 0;
+    case ["serve-batches"]:
+        await Servers.BatchesAsync();
         return 0;
     case ["serve-shipped"]:
         await Servers.ShippedAsync();

@@ -46,6 +46,18 @@ internal static class Servers
         folder.Delete(recursive: true);
     }
 
+    /// <summary>The same with a place for files, and limits lifted to a million lines.</summary>
+    public static async Task BatchesAsync()
+    {
+        Environment.SetEnvironmentVariable("Gateway__Batches__MaxLines", "1000000");
+        Environment.SetEnvironmentVariable("Files__MaxFileBytes", "1000000000");
+        var folder = Directory.CreateTempSubdirectory("serverless-bench");
+        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "zero-cost.yaml"), Manifests);
+        var data = folder.CreateSubdirectory("data");
+        await using (var host = EmbeddedHost.Build(new EmbeddedOptions { Port = 0, Manifests = folder.FullName, Data = data.FullName, Quiet = true })) await RunAsync(host);
+        folder.Delete(recursive: true);
+    }
+
     /// <summary>The whole embedded path with the model of the clone.</summary>
     public static async Task ShippedAsync()
     {

@@ -80,6 +80,17 @@ internal sealed class ServingClient : IDisposable
         throw isStream ? new ServingClientException("The connection closed before the answer ended; ask again.") : NotAGateway(Path);
     }
 
+    /// <summary>The lines of an answer, as they come.</summary>
+    /// <exception cref="ServingClientException">The server refused it, failed, or broke off.</exception>
+    public async IAsyncEnumerable<string> LinesAsync(string path, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        using var response = await SendAsync(request, cancellationToken);
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        using var reader = new StreamReader(stream);
+        while (await ReadLineAsync(reader, cancellationToken) is { } line) yield return line;
+    }
+
     /// <summary>What one event of a stream says.</summary>
     private static List<ChatUpdate> Updates(JsonElement chunk, ref string finish)
     {
@@ -174,19 +185,26 @@ internal sealed class ServingClient : IDisposable
     private Task<T> ReadAsync<T>(string path, Func<JsonElement, T> read, CancellationToken cancellationToken) => AskAsync(HttpMethod.Get, path, read, cancellationToken);
 
     /// <summary>Asks, and reads a whole answer.</summary>
-    private async Task<T> AskAsync<T>(HttpMethod method, string path, Func<JsonElement, T> read, CancellationToken cancellationToken)
+    /// <param name="method">How.</param>
+    /// <param name="path">What.</param>
+    /// <param name="read">Understands it.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    /// <param name="content">What is sent along; disposed of.</param>
+    /// <param name="longest">How long it may take; null: as an answer that no model gives.</param>
+    /// <exception cref="ServingClientException">The server refused it, failed, or broke off.</exception>
+    public async Task<T> AskAsync<T>(HttpMethod method, string path, Func<JsonElement, T> read, CancellationToken cancellationToken, HttpContent? content = null, TimeSpan? longest = null)
     {
-        using var patience = new CancellationTokenSource(Patience, _time);
+        using var patience = new CancellationTokenSource(longest ?? Patience, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
         {
-            using var request = new HttpRequestMessage(method, path);
+            using var request = new HttpRequestMessage(method, path) { Content = content };
             using var response = await SendAsync(request, either.Token);
             return Read(path, await response.Content.ReadAsByteArrayAsync(either.Token), read);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new ServingClientException($"{Server} did not answer within {Patience.TotalSeconds:0} s. Try again, or give another address with --url or SERVERLESS_URL.", exception) { IsUnreachable = true };
+            throw new ServingClientException($"{Server} did not answer within {(longest ?? Patience).TotalSeconds:0} s. Try again, or give another address with --url or SERVERLESS_URL.", exception) { IsUnreachable = true };
         }
         catch (Exception exception) when (exception is IOException or HttpRequestException)
         {

@@ -57,6 +57,7 @@ internal static class Tool
             PoolsCommand.Create(terminal),
             ExplainCommand.Create(terminal),
             DeadLettersCommand.Create(terminal),
+            BatchCommand.Create(terminal),
             KeysCommand.Create(terminal),
             SimulateCommand.Create(terminal),
             TopologyCommand.Create(terminal),

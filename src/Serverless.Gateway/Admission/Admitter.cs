@@ -116,7 +116,7 @@ internal sealed class Admitter(ICatalogSource catalog, EngineTable engines, ITok
             Conversation = call.Conversation,
             Seed = parsed.Seed is { } seed ? unchecked((ulong)seed) : SeedOf(id),
             AcceptedAt = now,
-            Deadline = now + TimeoutOf(call, parsed.Stream),
+            Deadline = call.Until ?? now + TimeoutOf(call, parsed.Stream),
         };
         var shape = new AnswerShape
         {

@@ -30,6 +30,12 @@ internal sealed record Call
     /// <summary>The same, as the client's library bounds an answer in one piece; a stream and an answer by an id are not bounded by it.</summary>
     public TimeSpan? LibraryTimeout { get; init; }
 
+    /// <summary>Until when the answer is wanted, whatever the gateway's own limits of time are; null: by <see cref="Timeout"/>.</summary>
+    public DateTimeOffset? Until { get; init; }
+
+    /// <summary>Whether whoever asks keeps it: no id takes it over, however long it takes.</summary>
+    public bool IsKept { get; init; }
+
     /// <summary>Requests with the same value run one at a time, in order.</summary>
     public string? Conversation { get; init; }
 

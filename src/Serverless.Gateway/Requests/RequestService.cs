@@ -91,6 +91,7 @@ internal sealed class RequestService(
     /// <summary>After how long an id takes over. One is not asked for where its answer could not be kept, nor given where nobody asked for it.</summary>
     private TimeSpan? PromiseAfter(Call call, Admitted admitted)
     {
+        if (call.IsKept) return null;
         var after = call.PromiseAfter ?? (admitted.Shape.Stream ? null : options.Value.LongestSynchronous);
         if (after is null || promises.WhyNotKept(admitted) is not { } fault) return after;
         return call.PromiseAfter is null ? null : throw new ServingException(fault);

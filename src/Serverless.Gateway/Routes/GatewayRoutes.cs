@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
+using Serverless.Gateway.Batches;
 using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.DeadLetters;
 using Serverless.Gateway.Files;
@@ -30,6 +31,7 @@ internal static class GatewayRoutes
             RequestRoutes.Map(api, prefix);
             api.MapCallbacks(prefix);
             api.MapFiles(prefix);
+            api.MapBatches(prefix);
             api.MapMethods(prefix + "/models", Read, static (HttpContext http, ICatalogSource catalog) => SendAsync(http, ModelsBody.Encode(catalog.Current)));
             api.MapMethods(prefix + "/models/{**id}", Read, SendModelAsync);
         }

@@ -66,6 +66,9 @@ public enum ServingError
     /// <summary>No file of that id is this owner's: it never was, was deleted, has expired, or is another's.</summary>
     FileNotFound,
 
+    /// <summary>No batch of that id is this owner's: it never was, is forgotten, or is another's.</summary>
+    BatchNotFound,
+
     /// <summary>A file is longer than is kept. Found while receiving it; nothing of it is kept.</summary>
     FileTooLarge,
 

@@ -33,6 +33,7 @@ public static class ServingErrors
         Row(ServingError.NotPermitted, 403, Invalid, "not_permitted", 7, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.RequestNotFound, 404, Invalid, "request_not_found", 5, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.FileNotFound, 404, Invalid, null, 5, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
+        Row(ServingError.BatchNotFound, 404, Invalid, null, 5, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.FileTooLarge, 413, Invalid, "file_too_large", 8, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.StorageFull, 400, Invalid, "storage_limit_exceeded", 8, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),
         Row(ServingError.IdempotencyConflict, 400, Invalid, "idempotency_key_reused", 9, BrokerAnswer.DeadLetter, ErrorSeverity.Debug),

@@ -34,12 +34,17 @@ public sealed class FileDirectory(IFileStore store, IDocumentStore documents, Fi
     }
 
     /// <summary>Keeps the bytes. They are no file before <see cref="PublishAsync"/>.</summary>
+    /// <param name="owner">Whose.</param>
+    /// <param name="id">Of the file that may come of it.</param>
+    /// <param name="content">Read once.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    /// <param name="maxBytes">The longest that is kept; null: as of a client's.</param>
     /// <exception cref="ServingException">They are too long, or the store is away; nothing is kept.</exception>
-    public async ValueTask<FileDraft> DraftAsync(Owner owner, FileId id, Stream content, CancellationToken cancellationToken)
+    public async ValueTask<FileDraft> DraftAsync(Owner owner, FileId id, Stream content, CancellationToken cancellationToken, long? maxBytes = null)
     {
         ArgumentNullException.ThrowIfNull(owner);
         var key = FileNames.New(owner, id);
-        return await store.PutAsync(key, content, limits.MaxFileBytes, cancellationToken) is { } bytes ? new FileDraft(owner, id, key, bytes) : throw new ServingException(TooLong("longer"));
+        return await store.PutAsync(key, content, maxBytes ?? limits.MaxFileBytes, cancellationToken) is { } bytes ? new FileDraft(owner, id, key, bytes) : throw new ServingException(TooLong("longer"));
     }
 
     /// <summary>Makes a file of kept bytes. One that has this id already stays as it is, and is the answer.</summary>
@@ -64,12 +69,12 @@ public sealed class FileDirectory(IFileStore store, IDocumentStore documents, Fi
         };
 
         if (await FindAsync(draft.Owner, file.Id, cancellationToken) is { } before) return await KeepAsync(draft, before);
-        await AddUsageAsync(draft, file, cancellationToken);
+        await AddUsageAsync(draft, file, details.IsOwed, cancellationToken);
         var json = JsonSerializer.SerializeToUtf8Bytes(file, FileJson.Default.StoredFile);
         if (await documents.SaveAsync(Key(draft.Owner.Scope, file.Id), json, SaveCondition.New, expires, cancellationToken) is not null) return file;
 
         var first = await GetAsync(draft.Owner, file.Id, cancellationToken);
-        await _usage.AddAsync(draft.Owner.Scope, first.Id, Used(first), cancellationToken);
+        await _usage.AddAsync(draft.Owner.Scope, first.Id, Used(first), details.IsOwed, cancellationToken);
         return await KeepAsync(draft, first);
     }
 
@@ -170,11 +175,11 @@ public sealed class FileDirectory(IFileStore store, IDocumentStore documents, Fi
 
     private static UsedBytes Used(StoredFile file) => new(file.Bytes, file.ExpiresAt?.ToUnixTimeSeconds());
 
-    private async ValueTask AddUsageAsync(FileDraft draft, StoredFile file, CancellationToken cancellationToken)
+    private async ValueTask AddUsageAsync(FileDraft draft, StoredFile file, bool isOwed, CancellationToken cancellationToken)
     {
         try
         {
-            await _usage.AddAsync(draft.Owner.Scope, file.Id, Used(file), cancellationToken);
+            await _usage.AddAsync(draft.Owner.Scope, file.Id, Used(file), isOwed, cancellationToken);
         }
         catch (ServingException)
         {

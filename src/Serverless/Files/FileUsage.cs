@@ -13,15 +13,16 @@ internal sealed class FileUsage(IDocumentStore documents, FileLimits limits, Tim
 {
     private const string Collection = "file-usage";
 
-    /// <exception cref="ServingException">There is no room for it.</exception>
-    public async ValueTask AddAsync(string scope, string id, UsedBytes used, CancellationToken cancellationToken)
+    /// <summary>Notes what a file takes.</summary>
+    /// <exception cref="ServingException">There is no room for it, and it is not owed.</exception>
+    public async ValueTask AddAsync(string scope, string id, UsedBytes used, bool isOwed, CancellationToken cancellationToken)
     {
         string? saved;
         do
         {
             var (files, condition) = await ReadAsync(scope, cancellationToken);
             files.Remove(id);
-            RequireRoom(files, used.Bytes);
+            if (!isOwed) RequireRoom(files, used.Bytes);
             files[id] = used;
             saved = await SaveAsync(scope, files, condition, cancellationToken);
         }

@@ -38,7 +38,11 @@ public sealed record StoredFile
 /// <param name="Filename">As its client calls it.</param>
 /// <param name="Purpose">One of <see cref="FilePurposes"/>.</param>
 /// <param name="ExpiresAfter">How long it is kept; null: as its purpose says.</param>
-public sealed record FileDetails(string Filename, string Purpose, TimeSpan? ExpiresAfter = null);
+public sealed record FileDetails(string Filename, string Purpose, TimeSpan? ExpiresAfter = null)
+{
+    /// <summary>Whether it is the result of work that was taken: there is room for it, and what it takes counts against files to come.</summary>
+    public bool IsOwed { get; init; }
+}
 
 /// <summary>Bytes that are durable and no file yet. Published or discarded; else swept a day later.</summary>
 /// <param name="Owner">Whose.</param>

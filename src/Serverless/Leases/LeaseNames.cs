@@ -17,6 +17,15 @@ public static class LeaseNames
     /// <summary>The right to sweep the store of files. Holder: the gateway's instance name.</summary>
     public const string FileSweep = "file-sweep";
 
+    /// <summary>The right to sweep what batches left in the store of files. Holder: the gateway's instance name.</summary>
+    public const string BatchSweep = "batch-sweep";
+
+    /// <summary>Prefix of the leases of all batches that run.</summary>
+    public const string Batches = "batch/";
+
+    /// <summary>The right to run a batch. Holder: the gateway's instance name.</summary>
+    public static string Batch(string id) => Batches + id;
+
     /// <summary>Prefix of the leases of all dispatched models.</summary>
     public const string Dispatchers = "dispatcher/";
 

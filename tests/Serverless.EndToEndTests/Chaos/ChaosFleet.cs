@@ -16,15 +16,14 @@ internal sealed class ChaosFleet : IAsyncDisposable
     public const int Gateways = 2;
 
     private readonly string _manifests = Directory.CreateTempSubdirectory("serverless-models-").FullName;
+    private readonly IReadOnlyDictionary<string, string> _settings;
     private readonly List<string> _folders = [];
     private readonly List<ChaosPart> _parts = [];
     private readonly List<(string Name, ToxicLink Link)> _links = [];
     private readonly List<IAsyncDisposable> _owned = [];
     private Toxiproxy? _proxy;
 
-    private ChaosFleet()
-    {
-    }
+    private ChaosFleet(IReadOnlyDictionary<string, string> settings) => _settings = settings;
 
     /// <summary>Why tests that need it are skipped; null where all of it is there.</summary>
     public static string? Absent => DaprApps.Absent ?? Toxiproxy.Absent;
@@ -47,9 +46,13 @@ internal sealed class ChaosFleet : IAsyncDisposable
 
     private RedisServer Documents { get; set; } = null!;
 
-    public static async Task<ChaosFleet> StartNewAsync(ChaosEngine engine, IEventHandler results, CancellationToken cancellationToken)
+    /// <param name="engine">Of the workers.</param>
+    /// <param name="results">Who hears of results.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    /// <param name="gateways">What gateways are set up with on top.</param>
+    public static async Task<ChaosFleet> StartNewAsync(ChaosEngine engine, IEventHandler results, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? gateways = null)
     {
-        var fleet = new ChaosFleet();
+        var fleet = new ChaosFleet(gateways ?? new Dictionary<string, string>());
         try
         {
             await fleet.StartAsync(engine, results, cancellationToken);
@@ -101,7 +104,7 @@ internal sealed class ChaosFleet : IAsyncDisposable
             $"amqp://guest:guest@{Through(await LinkAsync($"daprd-{number} to rabbitmq", RabbitMq.Port, cancellationToken))}");
         _folders.Add(folder);
         var door = await LinkAsync($"gateway-{number} to workers", sessions, cancellationToken);
-        var environment = new Dictionary<string, string>(StringComparer.Ordinal)
+        var environment = new Dictionary<string, string>(_settings, StringComparer.Ordinal)
         {
             ["Distributed__Http"] = Address(port).ToString(),
             ["Distributed__Manifests"] = _manifests,

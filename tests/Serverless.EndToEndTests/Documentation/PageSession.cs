@@ -62,7 +62,7 @@ internal sealed partial class PageSession : IAsyncDisposable
                 return Absent is not null ? $"left out: {Absent}" : await ShellAsync(command.Text.Replace("/release/", $"/{PageClone.Configuration}/", StringComparison.Ordinal));
             case ["dotnet", var program, ..] when program.StartsWith("artifacts/bin/Serverless.", StringComparison.Ordinal):
                 return await AppAsync(command.Text);
-            case ["curl", ..]:
+            case ["curl", ..] or ["done"]: // a loop around it
                 if (Absent is not null) return $"left out: {Absent}";
                 if (!_isServed) await UpAsync("./serverless up");
                 return await ShellAsync(_rewriting.Apply(command.Text).Replace("curl ", "curl -sS --fail-with-body --retry-connrefused --max-time 60 ", StringComparison.Ordinal));
@@ -139,7 +139,7 @@ internal sealed partial class PageSession : IAsyncDisposable
         return await ShellAsync(_rewriting.Apply(line));
     }
 
-    private static bool NeedsServer(string line) => Regex.IsMatch(line, "serverless (?:chat|pools|explain|dead-letters)", RegexOptions.None, TimeSpan.FromSeconds(1));
+    private static bool NeedsServer(string line) => Regex.IsMatch(line, "serverless (?:chat|pools|explain|dead-letters|batch (?:submit|list))", RegexOptions.None, TimeSpan.FromSeconds(1));
 
     /// <summary>A request that ends as a dead letter: each attempt takes its replica along. It has ended for its client a moment before the letter is laid down.</summary>
     private async Task GiveUpAsync()
@@ -219,8 +219,16 @@ internal sealed partial class PageSession : IAsyncDisposable
         foreach (var (name, value) in _environment) start.Environment[name] = value;
         using var process = Process.Start(start).ShouldNotBeNull();
         var reading = Task.WhenAll(process.StandardOutput.ReadToEndAsync(Token), process.StandardError.ReadToEndAsync(Token));
-        await process.StandardInput.WriteAsync("Say hello.\n".AsMemory(), Token);
-        process.StandardInput.Close();
+        try
+        {
+            await process.StandardInput.WriteAsync("Say hello.\n".AsMemory(), Token);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It has ended without asking.
+        }
+
         try
         {
             await process.WaitForExitAsync(Token).WithinLimitAsync();

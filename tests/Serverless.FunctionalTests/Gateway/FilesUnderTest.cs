@@ -7,11 +7,12 @@ using Shouldly;
 
 namespace Serverless.FunctionalTests.Gateway;
 
-/// <summary>A gateway that keeps files in a folder of the test, and two teams that have keys.</summary>
+/// <summary>A gateway that keeps files in a folder of the test, and three teams that have keys, two of one organization.</summary>
 internal sealed class FilesUnderTest : IAsyncDisposable
 {
     private static readonly (string Key, string Line) AcmeKey = ApiKeyTable.Create("acme", "research", admin: false);
     private static readonly (string Key, string Line) RivalKey = ApiKeyTable.Create("acme", "sales", admin: false);
+    private static readonly (string Key, string Line) GlobexKey = ApiKeyTable.Create("globex", "research", admin: false);
 
     private readonly DirectoryInfo _folder;
 
@@ -21,20 +22,30 @@ internal sealed class FilesUnderTest : IAsyncDisposable
 
     public static (string, string) Rival => ("Authorization", "Bearer " + RivalKey.Key);
 
+    /// <summary>Of another organization.</summary>
+    public static (string, string) Globex => ("Authorization", "Bearer " + GlobexKey.Key);
+
     public GatewayUnderTest Gateway { get; }
+
+    /// <summary>Where its files are.</summary>
+    public string Folder => _folder.FullName;
 
     /// <summary>What is on disk, the unfinished too.</summary>
     public IReadOnlyList<FileInfo> OnDisk => [.. _folder.EnumerateFiles("*", SearchOption.AllDirectories)];
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
+    /// <param name="backend">Stores and queue, to share them with another gateway.</param>
+    /// <param name="configure">Other services.</param>
+    /// <param name="settings">Its options; a key without a colon is one of <c>Files</c>.</param>
     public static async Task<FilesUnderTest> StartAsync(Backend? backend = null, Action<IServiceCollection>? configure = null, params (string Key, object Value)[] settings)
     {
         var folder = Directory.CreateTempSubdirectory("serverless-test-files-");
-        var all = settings.Prepend(("Directory", folder.FullName)).ToDictionary(one => "Files:" + one.Item1, one => Convert.ToString(one.Item2, CultureInfo.InvariantCulture));
+        var all = new Dictionary<string, string?> { ["Files:Directory"] = folder.FullName };
+        foreach (var (key, value) in settings) all[key.Contains(':', StringComparison.Ordinal) ? key : "Files:" + key] = Convert.ToString(value, CultureInfo.InvariantCulture);
         var gateway = await GatewayUnderTest.StartAsync(all, services =>
         {
-            services.AddSingleton<IApiKeySource>(new FixedKeys(ApiKeyTable.Parse($"{AcmeKey.Line}\n{RivalKey.Line}")));
+            services.AddSingleton<IApiKeySource>(new FixedKeys(ApiKeyTable.Parse($"{AcmeKey.Line}\n{RivalKey.Line}\n{GlobexKey.Line}")));
             configure?.Invoke(services);
         }, backend);
         return new FilesUnderTest(folder, gateway);

@@ -13,6 +13,7 @@ using Serverless.Documents;
 using Serverless.FunctionalTests.Gateway;
 using Serverless.Gateway;
 using Serverless.Hosting.Configuration;
+using Serverless.Hosting.MassTransit;
 using Serverless.Hosting.Telemetry;
 using Serverless.Leases;
 using Serverless.Requests;
@@ -104,7 +105,7 @@ internal sealed class ScrapedProcess : IAsyncDisposable
     private static void AddGateway(WebApplicationBuilder builder, Backend backend)
     {
         AddCommon(builder, "gateway");
-        builder.Configuration.AddInMemoryCollection([new("Sessions:Port", "0")]);
+        builder.Configuration.AddInMemoryCollection([new("Sessions:Port", "0"), new("MassTransit:Enabled", "true")]);
         builder.Services.AddSingleton(backend.Time)
             .AddSingleton<IRequestQueue>(backend.Queue)
             .AddSingleton<IRequestLog>(backend.Log)
@@ -117,6 +118,7 @@ internal sealed class ScrapedProcess : IAsyncDisposable
             .AddSingleton<Serverless.Scaling.Plans.IScaleJournal, GatewayUnderTest.NoDecisions>()
             .AddSingleton<IDeadLetters, GatewayUnderTest.NoLetters>()
             .AddSingleton<Redrive>()
+            .AddMessages(builder.Configuration, MassTransitOptions.InMemory)
             .AddGrpcWorkerSessions()
             .AddDispatchers();
     }

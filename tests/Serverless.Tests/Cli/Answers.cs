@@ -31,6 +31,24 @@ internal static class Answers
 
     private const string Letter = """{"id": "chatcmpl-1", "model": "tiny", "error": "replica_failed", "message": "given up after 3 attempts: the engine ended", "attempts": 3, "created_at": 1767270600, "bytes": 1234, "body": "{\"model\": \"tiny\"}"}""";
 
+    private const string Done = """
+        {"id": "batch_1", "object": "batch", "endpoint": "/v1/chat/completions", "model": "tiny", "errors": null, "input_file_id": "file-1", "completion_window": "24h", "status": "completed",
+         "output_file_id": "file-2", "error_file_id": "file-3", "created_at": 1767270600, "expires_at": 1767357000, "request_counts": {"total": 2000, "completed": 1998, "failed": 2}}
+        """;
+
+    private const string Running = """
+        {"id": "batch_2", "object": "batch", "endpoint": "/v1/chat/completions", "model": null, "errors": null, "input_file_id": "file-1", "completion_window": "24h", "status": "in_progress",
+         "output_file_id": null, "error_file_id": null, "created_at": 1767270600, "expires_at": 1767357000, "request_counts": {"total": 2000, "completed": 250, "failed": 0}}
+        """;
+
+    private const string Faulty = """
+        {"id": "batch_3", "object": "batch", "endpoint": "/v1/completions", "model": null, "input_file_id": "file-4", "completion_window": "24h", "status": "failed",
+         "errors": {"object": "list", "data": [{"code": "duplicate_custom_id", "message": "Another line before this one has the same 'custom_id'.", "param": "custom_id", "line": 7}]},
+         "output_file_id": null, "error_file_id": null, "created_at": 1767184200, "expires_at": 1767270600, "request_counts": {"total": 0, "completed": 0, "failed": 0}}
+        """;
+
+    private const string Results = """{"id": "batch_req_1", "custom_id": "a", "response": {"status_code": 200, "body": {"text": "tiny"}}, "error": null}""";
+
     private const string Stream = """
         : waiting: pool tiny-cpu loads, 40 %
         data: {"choices": [{"delta": {"content": "Hot's opposite"}}]}
@@ -54,7 +72,16 @@ internal static class Answers
         ("GET /admin/dead-letters?limit=100", HttpStatusCode.OK, $$"""{"data": [{{Letter}}]}"""),
         ("GET /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, Letter),
         ("POST /admin/dead-letters/chatcmpl-1/redrive", HttpStatusCode.OK, """{"request": "chatcmpl-2"}"""),
-        ("DELETE /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, "{}"));
+        ("DELETE /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, "{}"),
+        ("POST /v1/files", HttpStatusCode.OK, """{"id": "file-1"}"""),
+        ("POST /v1/batches", HttpStatusCode.OK, Running.Replace("in_progress", "validating").Replace("2000", "0").Replace("250", "0")),
+        ("GET /v1/batches?limit=20", HttpStatusCode.OK, $$"""{"data": [{{Running}}, {{Done}}, {{Faulty}}]}"""),
+        ("GET /v1/batches/batch_1", HttpStatusCode.OK, Done),
+        ("GET /v1/batches/batch_2", HttpStatusCode.OK, Running),
+        ("GET /v1/batches/batch_3", HttpStatusCode.OK, Faulty),
+        ("POST /v1/batches/batch_2/cancel", HttpStatusCode.OK, Running.Replace("in_progress", "cancelling")),
+        ("GET /v1/files/file-2/content", HttpStatusCode.OK, $"{Results}\n"),
+        ("GET /v1/files/file-3/content", HttpStatusCode.OK, """{"id": "batch_req_2", "custom_id": "b", "response": null, "error": {"code": "batch_expired"}}"""));
 
     /// <summary>A gateway with a text in everything that it says.</summary>
     /// <param name="text">As it is in JSON.</param>
@@ -77,6 +104,9 @@ internal static class Answers
             ("GET /admin/dead-letters?limit=100", HttpStatusCode.OK, $$"""{"data": [{{letter}}]}"""),
             ("GET /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, letter),
             ("POST /admin/dead-letters/chatcmpl-1/redrive", HttpStatusCode.OK, $$"""{"request": "{{text}}"}"""),
+            ("GET /v1/batches?limit=20", HttpStatusCode.OK, $$"""{"data": [{{Done.Replace("tiny", text)}}]}"""),
+            ("GET /v1/batches/batch_1", HttpStatusCode.OK, Done.Replace("tiny", text)),
+            ("GET /v1/files/file-2/content", HttpStatusCode.OK, Results.Replace("tiny", JsonSerializer.Deserialize<string>($"\"{text}\"")!)),
             ("DELETE /admin/dead-letters/chatcmpl-9", HttpStatusCode.NotFound, $$$"""{"error": {"message": "{{{text}}}"}}"""));
     }
 

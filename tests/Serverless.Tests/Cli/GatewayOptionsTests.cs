@@ -8,6 +8,7 @@ public sealed class GatewayOptionsTests
     private static readonly string[][] Commands =
     [
         ["chat"], ["pools"], ["explain"], ["dead-letters", "list"], ["dead-letters", "show", "chatcmpl-1"], ["dead-letters", "redrive", "chatcmpl-1"], ["dead-letters", "remove", "chatcmpl-1"],
+        ["batch", "list"], ["batch", "show", "batch_1"], ["batch", "cancel", "batch_2"], ["batch", "results", "batch_1"],
     ];
 
     public static TheoryData<string> Lines => [.. Commands.Select(words => string.Join(' ', words))];
@@ -96,6 +97,9 @@ public sealed class GatewayOptionsTests
     [InlineData("dead-letters show chatcmpl-1")]
     [InlineData("dead-letters redrive chatcmpl-1")]
     [InlineData("dead-letters remove chatcmpl-9")]
+    [InlineData("batch list")]
+    [InlineData("batch show batch_1")]
+    [InlineData("batch results batch_1")]
     public async Task What_came_over_the_wire_is_not_obeyed_by_a_terminal(string line)
     {
         const string Evil = @"\u001b]52;c;ZXZpbA==\u0007\u001b[2J\u009b2J\u202e\r";
@@ -108,7 +112,7 @@ public sealed class GatewayOptionsTests
         var shown = terminal.Output + terminal.Error;
         shown.ShouldContain("ZXZpbA==");
         shown.Where(letter => char.IsControl(letter) && letter != '\n').ShouldBeEmpty();
-        if (line is not ("chat" or "dead-letters show chatcmpl-1")) shown.Contains('\u202e').ShouldBeFalse("an answer, or a prompt, may be written from right to left");
+        if (line is not ("chat" or "dead-letters show chatcmpl-1" or "batch results batch_1")) shown.Contains('\u202e').ShouldBeFalse("an answer, or a prompt, may be written from right to left");
     }
 
     [Fact]
@@ -181,6 +185,8 @@ public sealed class GatewayOptionsTests
     [InlineData("dead-letters redrive chatcmpl-1", "admin/dead-letters/chatcmpl-1/redrive", "<html>Welcome</html>")]
     [InlineData("dead-letters redrive chatcmpl-1", "admin/dead-letters/chatcmpl-1/redrive", "{}")]
     [InlineData("dead-letters remove chatcmpl-1", "admin/dead-letters/chatcmpl-1", "<html>Welcome</html>")]
+    [InlineData("batch show batch_1", "v1/batches/batch_1", "{}")]
+    [InlineData("batch cancel batch_1", "v1/batches/batch_1/cancel", "<html>Welcome</html>")]
     [InlineData("dead-letters show chatcmpl-1", "admin/dead-letters/chatcmpl-1", "{\"id\": \"chatcmpl-1\", \"error\": \"x\", \"message\": \"x\", \"attempts\": 1, \"created_at\": 9223372036854775807}")]
     public async Task What_is_no_gateway_is_told_so_whatever_was_asked(string line, string path, string body)
     {

@@ -86,6 +86,15 @@ public sealed partial class GoldenTests : IDisposable
             new("dead-letters redrive --help"), new("dead-letters redrive chatcmpl-1"), new("dead-letters redrive") ,
             new("dead-letters remove --help"), new("dead-letters remove chatcmpl-1"), new("dead-letters remove chatcmpl-9") { Gateway = () => Answers.Refusing(HttpStatusCode.NotFound, "There is no dead letter 'chatcmpl-9'.", "DELETE /admin/dead-letters/chatcmpl-9") },
         ],
+        ["batch"] =
+        [
+            new("batch --help"),
+            new("batch submit --help"), new("batch submit EMPTY"), new("batch submit EMPTY -o json"), new("batch submit /nope"), new("batch submit"),
+            new("batch list --help"), new("batch list"), new("batch list -o json"), new("batch list --limit 0"),
+            new("batch show --help"), new("batch show batch_1"), new("batch show batch_3"), new("batch show batch_3 --wait"), new("batch show batch_9") { Gateway = () => Answers.Refusing(HttpStatusCode.NotFound, "No batch found with id 'batch_9'.", "GET /v1/batches/batch_9") },
+            new("batch cancel --help"), new("batch cancel batch_2"),
+            new("batch results --help"), new("batch results batch_1"), new("batch results batch_1 --errors"), new("batch results batch_2"),
+        ],
         ["keys"] =
         [
             new("keys create --help"),

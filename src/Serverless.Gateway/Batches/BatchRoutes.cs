@@ -1,0 +1,74 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Serverless.Batches;
+using Serverless.Errors;
+using Serverless.Files;
+using Serverless.Gateway.Access;
+using Serverless.Gateway.Admission;
+using Serverless.Gateway.OpenAI;
+
+namespace Serverless.Gateway.Batches;
+
+/// <summary>OpenAI's Batch API: <c>/v1/batches</c>.</summary>
+internal static class BatchRoutes
+{
+    private const int LongestList = 100;
+    private const int DefaultList = 20;
+
+    private static readonly string[] Read = [HttpMethods.Get, HttpMethods.Head];
+
+    public static void MapBatches(this IEndpointRouteBuilder routes, string prefix)
+    {
+        routes.MapPost(prefix + "/batches", CreateAsync).RequireRateLimiting(Doors.PerKey);
+        routes.MapMethods(prefix + "/batches", Read, ListAsync);
+        routes.MapMethods(prefix + "/batches/{id}", Read, GetAsync);
+        routes.MapPost(prefix + "/batches/{id}/cancel", CancelAsync);
+    }
+
+    private static async Task CreateAsync(HttpContext http, RequestBody bodies, BatchDirectory batches, FileDirectory files, BatchCoordinator coordinator, TimeProvider time)
+    {
+        var owner = Caller.KeyOf(http).Owner;
+        var batch = BatchBody.Read(await bodies.ReadAsync(http.Request, owner, http.RequestAborted), owner, time.GetUtcNow());
+        await RequireInputAsync(batch, files, http.RequestAborted);
+        await batches.CreateAsync(batch, http.RequestAborted);
+        coordinator.Look();
+        await SendAsync(http, batch);
+    }
+
+    private static async Task RequireInputAsync(Batch batch, FileDirectory files, CancellationToken cancellationToken)
+    {
+        var input = await files.FindAsync(batch.Owner, batch.InputFileId, cancellationToken)
+            ?? throw Invalid("'input_file_id' names no file of yours; upload one with the purpose 'batch' (POST /v1/files).", "input_file_id");
+        if (input.Purpose != FilePurposes.Batch) throw Invalid($"'input_file_id' names a file with the purpose '{input.Purpose}'; it must be '{FilePurposes.Batch}'.", "input_file_id");
+    }
+
+    private static async Task ListAsync(HttpContext http, BatchDirectory batches)
+    {
+        var query = http.Request.Query;
+        var (page, hasMore) = await batches.ListAsync(Caller.KeyOf(http).Owner, query["after"], ReadLimit(query["limit"]), http.RequestAborted);
+        await JsonAnswer.SendAsync(http, BatchObject.EncodeList(page, hasMore), http.RequestAborted);
+    }
+
+    private static async Task GetAsync(HttpContext http, string id, BatchDirectory batches) => await SendAsync(http, await batches.GetAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted));
+
+    private static async Task CancelAsync(HttpContext http, string id, BatchDirectory batches, BatchCoordinator coordinator)
+    {
+        var batch = await batches.CancelAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted);
+        coordinator.Look();
+        await SendAsync(http, batch);
+    }
+
+    private static int ReadLimit(string? text)
+    {
+        if (text is null) return DefaultList;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is >= 1 and <= LongestList
+            ? limit
+            : throw Invalid(string.Create(CultureInfo.InvariantCulture, $"'limit' must be an integer from 1 to {LongestList}; leave it out for {DefaultList}."), "limit");
+    }
+
+    private static ServingException Invalid(string message, string param) => new(new ServingFault(ServingError.InvalidRequest, message, param));
+
+    private static Task SendAsync(HttpContext http, Batch batch) => JsonAnswer.SendAsync(http, BatchObject.Encode(batch), http.RequestAborted);
+}
