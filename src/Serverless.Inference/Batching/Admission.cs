@@ -113,20 +113,35 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
 
         var matched = pages.Match(sequence.Reusable, sequence.Pages);
         var (like, common) = FindLike(sequence, matched);
-        if (like is not null) pages.Hold(like);
-        var fits = KeyValuePool.Pages(sequence.Count) - sequence.Pages.Count + _running.Count <= pages.Available && pages.TryGrow(sequence.Pages, sequence.Count);
-        if (fits && like is not null) sequence.Pages[matched / KeyValuePage.Tokens].Copy(like);
-        if (like is not null) pages.Drop(like);
-        if (!fits)
+        if (!TryGrow(sequence, like))
         {
-            pages.Return(sequence.Pages);
-            return false;
+            // Where every page is needed the one to copy is too: it is computed anew.
+            if (like is null || !TryGrow(sequence, null))
+            {
+                pages.Return(sequence.Pages);
+                return false;
+            }
+
+            common = 0;
         }
 
         sequence.Sealed = matched / KeyValuePage.Tokens;
         sequence.Begin(matched + common);
         Insert(_running, sequence, Sequence.ByArrival);
         return true;
+    }
+
+    /// <summary>Pages for all it has to compute, the first of them a copy of <paramref name="like"/>, which is held meanwhile.</summary>
+    private bool TryGrow(Sequence sequence, KeyValuePage? like)
+    {
+        if (like is not null) pages.Hold(like);
+        var shared = sequence.Pages.Count;
+        var fits = KeyValuePool.Pages(sequence.Count) - shared + _running.Count <= pages.Available && pages.TryGrow(sequence.Pages, sequence.Count);
+        if (like is null) return fits;
+
+        if (fits) sequence.Pages[shared].Copy(like);
+        pages.Drop(like);
+        return fits;
     }
 
     /// <summary>Of the page after those that match, who has the longest part, and how much of it.</summary>

@@ -100,6 +100,27 @@ public sealed class BatchSchedulerTests(ITestOutputHelper output) : IDisposable
         _scheduler.Load.KvTokensUsed.ShouldBe(0);
     }
 
+    /// <summary>The page that begins alike is one of those that the sequence needs: it must not be kept for copying.</summary>
+    [Fact]
+    public void A_prompt_that_takes_the_whole_cache_is_let_in_over_one_that_began_alike()
+    {
+        using var small = new BatchScheduler(SharedModel.Model, new InferenceEngineOptions { MaxSequences = 4, Threads = 1, KvTokens = 64 }, 64, TimeProvider.System);
+        var first = Of([.. Enumerable.Range(100, 40)]);
+        var second = Of([.. Enumerable.Range(100, 36), .. Enumerable.Range(700, 24)]);
+
+        foreach (var sequence in new[] { first, second })
+        {
+            small.Add(sequence);
+            while (small.Step())
+            {
+            }
+        }
+
+        (Steps(first), Steps(second), small.Load.Waiting).ShouldBe((1, 1, 0));
+
+        static Sequence Of(int[] prompt) => new(new GenerationRequest { Prompt = prompt, MaxTokens = 1 }, SharedModel.Tokenizer, 64, CancellationToken.None);
+    }
+
     [Fact]
     public void What_an_answer_says_is_cached_for_the_question_that_follows()
     {
