@@ -32,7 +32,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         (_model, _options) = (model, options);
         _context = options.ContextTokens > 0 ? Math.Min(options.ContextTokens, model.Config.Context) : model.Config.Context;
-        _context = Math.Min(_context, options.KvTokens / KeyValuePage.Tokens * KeyValuePage.Tokens);
+        _context = Math.Min(_context, options.KvTokens); // every one of them: whoever admits requests knows of no pages
         _scheduler = new BatchScheduler(model, options, _context, time);
         new Thread(Loop) { IsBackground = true, Name = "inference-0" }.Start();
     }

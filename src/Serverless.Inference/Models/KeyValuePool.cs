@@ -15,12 +15,12 @@ internal sealed unsafe class KeyValuePool : IDisposable
     private int _made;
 
     /// <param name="config">The model's sizes.</param>
-    /// <param name="capacityTokens">Tokens it holds.</param>
+    /// <param name="capacityTokens">Tokens it holds, and what is left of the last page.</param>
     /// <param name="format">How they are kept.</param>
     /// <exception cref="OutOfMemoryException">The machine has no room for so many.</exception>
     public KeyValuePool(ModelConfig config, int capacityTokens, KeyValueFormat format = KeyValueFormat.F16)
     {
-        Capacity = Math.Max(1, capacityTokens / KeyValuePage.Tokens);
+        Capacity = Math.Max(1, Pages(capacityTokens));
         _layout = new KeyValueLayout(config, format);
         _slab = new NativeMemoryBlock(Capacity * _layout.PageBytes);
     }
