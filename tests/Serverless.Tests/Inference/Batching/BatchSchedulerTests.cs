@@ -153,6 +153,17 @@ public sealed class BatchSchedulerTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public void The_vocabulary_is_looked_through_once_for_all_choices_of_a_request()
+    {
+        var dry = new DryOptions { Multiplier = 1 };
+
+        var breakers = DryBreakers.Of(SharedModel.Tokenizer, dry);
+
+        DryBreakers.Of(SharedModel.Tokenizer, dry).ShouldBeSameAs(breakers);
+        DryBreakers.Of(SharedModel.Tokenizer, dry with { Breakers = ["x"] }).Count.ShouldNotBe(breakers.Count);
+    }
+
+    [Fact]
     public void Who_is_due_first_is_read_first()
     {
         var late = Add(new GenerationRequest { Prompt = [.. Enumerable.Range(100, 400)], MaxTokens = 1 });
