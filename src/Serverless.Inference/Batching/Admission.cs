@@ -26,7 +26,7 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
 
     public void Add(Sequence sequence)
     {
-        sequence.Number = _arrived++;
+        (sequence.Number, sequence.Root) = (_arrived++, pages.RootOf(sequence.Tenant));
         Insert(_waiting, sequence, Sequence.ByDue);
     }
 
@@ -79,7 +79,7 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
     public void Release(Sequence sequence)
     {
         var (index, part) = (sequence.Computed / KeyValuePage.Tokens, sequence.Computed % KeyValuePage.Tokens);
-        if (part > 0 && sequence.Sealed == index) pages.TrySeal(sequence.Pages, index, sequence.Text.Slice(index * KeyValuePage.Tokens, part));
+        if (part > 0 && sequence.Sealed == index) pages.TrySeal(sequence.Pages, index, sequence.Text.Slice(index * KeyValuePage.Tokens, part), sequence.Root);
         _running.Remove(sequence);
         pages.Return(sequence.Pages);
         sequence.Computed = sequence.Sealed = 0;
@@ -98,7 +98,7 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
     {
         foreach (var other in _running)
         {
-            if (other.Missing <= 1 || other.Lane > sequence.Lane) continue;
+            if (other.Missing <= 1 || other.Lane > sequence.Lane || other.Root != sequence.Root) continue;
             var common = sequence.Reusable.CommonPrefixLength(other.Text);
             if (common - other.Computed >= WorthWaiting) return true;
         }
@@ -111,7 +111,7 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
     {
         if (_running.Count >= maxSequences) return false;
 
-        var matched = pages.Match(sequence.Reusable, sequence.Pages);
+        var matched = pages.Match(sequence.Reusable, sequence.Pages, sequence.Root);
         var (like, common) = FindLike(sequence, matched);
         if (!TryGrow(sequence, like))
         {
@@ -151,10 +151,10 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
         if (rest.IsEmpty) return (null, 0);
 
         var index = matched / KeyValuePage.Tokens;
-        var (page, common) = pages.FindLike(sequence.Pages, rest);
+        var (page, common) = pages.FindLike(sequence.Pages, rest, sequence.Root);
         foreach (var other in _running)
         {
-            if (other.Computed <= matched || (index > 0 && other.Pages[index - 1] != sequence.Pages[index - 1])) continue;
+            if (other.Computed <= matched || (index > 0 ? other.Pages[index - 1] != sequence.Pages[index - 1] : other.Root != sequence.Root)) continue;
             var shared = rest.CommonPrefixLength(other.Text[matched..Math.Min(other.Computed, matched + KeyValuePage.Tokens)]);
             if (shared > common) (page, common) = (other.Pages[index], shared);
         }

@@ -68,6 +68,12 @@ internal sealed class Sequence
     /// <summary>When its first token should be there.</summary>
     public DateTimeOffset Due { get; set; }
 
+    /// <summary>Whose it is: only they share its pages.</summary>
+    public string Tenant => _request.Tenant;
+
+    /// <summary>Where the pages begin that it may share (<see cref="KeyValuePool.RootOf"/>).</summary>
+    public int Root { get; set; }
+
     /// <summary>How manieth it came.</summary>
     public long Number { get; set; }
 

@@ -81,6 +81,7 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
             TopLogProbs = body.TopLogProbs,
             PromptLogProbs = body.PromptLogProbs,
             IgnoreEnd = body.IgnoreEnd,
+            Tenant = request.Owner.Scope,
             Lane = (int)request.Lane,
             Deadline = request.Deadline,
         };

@@ -100,6 +100,23 @@ public sealed class BatchSchedulerTests(ITestOutputHelper output) : IDisposable
         _scheduler.Load.KvTokensUsed.ShouldBe(0);
     }
 
+    /// <summary>What a request reports as cached, and how soon it answers, must not tell a tenant what another asks: of what runs and of what has ended.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_another_tenant_has_asked_is_not_cached(bool runs)
+    {
+        int[] prompt = [.. Enumerable.Range(100, 75)];
+        var first = Add(new GenerationRequest { Prompt = prompt, MaxTokens = runs ? 100 : 1, IgnoreEnd = true, Tenant = "acme:research" });
+        while (Steps(first) == 0) _scheduler.Step();
+
+        var others = Add(new GenerationRequest { Prompt = [.. prompt[..70], 7], MaxTokens = 1, Tenant = "acme:sales" });
+        var own = Add(new GenerationRequest { Prompt = [.. prompt[..70], 8], MaxTokens = 1, Tenant = "acme:research" });
+        Run();
+
+        (Cached(others), Cached(own)).ShouldBe((0, 70));
+    }
+
     /// <summary>The page that begins alike is one of those that the sequence needs: it must not be kept for copying.</summary>
     [Fact]
     public void A_prompt_that_takes_the_whole_cache_is_let_in_over_one_that_began_alike()
