@@ -59,10 +59,10 @@ public sealed class InProcessEngineTests : IAsyncDisposable
         var left = Completion(new { prompt = "Once upon a time", n = choices, ignore_eos = true }, choices) with { MaxOutputTokens = 1500 };
         await using (var reading = _engine.GenerateAsync(left, [], CancellationToken.None).GetAsyncEnumerator(CancellationToken.None)) await reading.MoveNextAsync();
 
-        var running = -1;
-        await foreach (var _ in _engine.GenerateAsync(Completion(new { prompt = "def f(x):", ignore_eos = true }, choices: 1), [], Token)) running = _inference.Load.Running;
+        var running = new List<int>();
+        await foreach (var _ in _engine.GenerateAsync(Completion(new { prompt = "def f(x):", ignore_eos = true }, choices: 1), [], Token)) running.Add(_inference.Load.Running);
 
-        running.ShouldBeInRange(0, 1);
+        running.Skip(2).Max().ShouldBe(1, "the first may have been told of the pass before");
     }
 
     [Fact]
