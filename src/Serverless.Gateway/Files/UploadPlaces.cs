@@ -5,7 +5,7 @@ internal sealed class UploadPlaces(int most)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, int> _taken = new(StringComparer.Ordinal);
-    private int _free = most;
+    private int _all;
 
     /// <summary>False: there is none for it now. A place that was taken is given back by <see cref="Return"/>.</summary>
     public bool TryTake(string organization)
@@ -13,9 +13,9 @@ internal sealed class UploadPlaces(int most)
         lock (_lock)
         {
             var own = _taken.GetValueOrDefault(organization);
-            if (_free == 0 || own >= (most + 1) / 2) return false;
+            if (_all >= most || own >= (most + 1) / 2) return false;
 
-            (_taken[organization], _free) = (own + 1, _free - 1);
+            (_taken[organization], _all) = (own + 1, _all + 1);
             return true;
         }
     }
@@ -25,7 +25,7 @@ internal sealed class UploadPlaces(int most)
     {
         lock (_lock)
         {
-            _free++;
+            _all--;
             if (--_taken[organization] == 0) _taken.Remove(organization);
         }
     }
