@@ -11,6 +11,7 @@ var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringCom
     ["log"] = LogBenchmark.RunAsync,
     ["memory"] = MemoryBenchmark.RunAsync,
     ["pools"] = PoolsBenchmark.RunAsync,
+    ["protection"] = ProtectionBenchmark.RunAsync,
     ["push"] = PushBenchmark.RunAsync,
     ["replay"] = ReplayBenchmark.RunAsync,
     ["queue"] = QueueBenchmark.RunAsync,

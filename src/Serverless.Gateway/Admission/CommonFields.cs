@@ -10,6 +10,7 @@ internal static class CommonFields
 {
     private const int MaxChoicesPerPrompt = 128;
     private const int MaxStops = 4;
+    private const int LongestStop = 1024;
     private const int MaxMetadataPairs = 16;
     private const int LongestName = 64;
 
@@ -127,6 +128,7 @@ internal static class CommonFields
     {
         if (json.Token is not JsonTokenType.String) throw json.Wrong("must be a string");
         if (json.End - json.Offset <= 2) throw json.Wrong("is empty: it must have a character");
+        if (json.End - json.Offset - 2 > LongestStop) throw json.Wrong($"has {json.End - json.Offset - 2} bytes; at most {LongestStop} are allowed"); // what may become one is held back, and logged with each token
     }
 
     private static void ReadPenalty(ref JsonFields json, ParsedBody body) => body.Ask(EngineFeature.Penalties, json.Offset, json.Number(-2, 2) is not (null or 0));

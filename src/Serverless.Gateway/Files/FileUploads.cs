@@ -11,18 +11,18 @@ using Serverless.Requests;
 namespace Serverless.Gateway.Files;
 
 /// <summary>Receives files: from the connection into the store, a buffer at a time; what is refused, broken off or given up leaves nothing. Thread-safe.</summary>
-internal sealed class FileUploads(FileDirectory directory, IOptions<FileStoreOptions> options, FileMetrics metrics, TimeProvider time) : IDisposable
+internal sealed class FileUploads(FileDirectory directory, IOptions<FileStoreOptions> options, FileMetrics metrics, TimeProvider time)
 {
     /// <summary>What a form has around the file at most.</summary>
     private const int AroundFile = 128 * 1024;
 
-    private readonly SemaphoreSlim _free = new(options.Value.MaxUploads);
+    private readonly UploadPlaces _places = new(options.Value.MaxUploads);
 
     /// <exception cref="ServingException">It is refused, or cannot be kept now.</exception>
     public async Task<StoredFile> ReceiveAsync(HttpRequest request, Owner owner, CancellationToken cancellationToken)
     {
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = null; // the store counts
-        if (!await _free.WaitAsync(TimeSpan.Zero, cancellationToken)) throw await RefuseAsync(request, new ServingException(TooMany()), cancellationToken);
+        if (!_places.TryTake(owner.Organization)) throw await RefuseAsync(request, new ServingException(TooMany()), cancellationToken);
 
         try
         {
@@ -40,11 +40,9 @@ internal sealed class FileUploads(FileDirectory directory, IOptions<FileStoreOpt
         }
         finally
         {
-            _free.Release();
+            _places.Return(owner.Organization);
         }
     }
-
-    public void Dispose() => _free.Dispose();
 
     private async Task<StoredFile> ReceiveWithinAsync(HttpRequest request, Owner owner, CancellationToken cancellationToken)
     {
@@ -99,5 +97,5 @@ internal sealed class FileUploads(FileDirectory directory, IOptions<FileStoreOpt
     }
 
     private ServingFault TooMany() => new(
-        ServingError.QueueFull, $"This gateway receives {options.Value.MaxUploads} uploads at once (Files:MaxUploads), and so many are on their way; send the file again in a moment.", Code: "too_many_uploads");
+        ServingError.QueueFull, $"This gateway receives {options.Value.MaxUploads} uploads at once (Files:MaxUploads), of one organization half as many, and those are on their way; send the file again in a moment.", Code: "too_many_uploads");
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
@@ -74,7 +75,7 @@ internal sealed class UploadForm
         {
             throw Invalid($"The multipart body is faulty: {exception.Message} At most {MostHeaders} headers of {MostHeaderBytes} bytes are taken for a part.", null, exception);
         }
-        catch (IOException exception)
+        catch (IOException exception) when (exception is not BadHttpRequestException) // which says itself what is wrong, such as bytes that come too slowly
         {
             throw Invalid("The multipart body ends before its last boundary, or its boundary is not the one of the Content-Type.", null, exception);
         }

@@ -12,7 +12,10 @@ internal static class LogWords
         .. new (string Prefix, string Word)[]
         {
             ("Serverless.Gateway", "http"),
+            ("Serverless.Gateway.Batches", "batch"),
+            ("Serverless.Gateway.Callbacks", "callback"),
             ("Serverless.Gateway.Dispatching", "dispatch"),
+            ("Serverless.Gateway.Files", "file"),
             ("Serverless.Gateway.Requests", "request"),
             ("Serverless.Gateway.Inbound", "event"),
             ("Serverless.Gateway.Messaging", "message"),

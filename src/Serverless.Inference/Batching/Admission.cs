@@ -26,7 +26,7 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
 
     public void Add(Sequence sequence)
     {
-        sequence.Number = _arrived++;
+        (sequence.Number, sequence.Root) = (_arrived++, pages.RootOf(sequence.Tenant));
         Insert(_waiting, sequence, Sequence.ByDue);
     }
 
@@ -79,7 +79,7 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
     public void Release(Sequence sequence)
     {
         var (index, part) = (sequence.Computed / KeyValuePage.Tokens, sequence.Computed % KeyValuePage.Tokens);
-        if (part > 0 && sequence.Sealed == index) pages.TrySeal(sequence.Pages, index, sequence.Text.Slice(index * KeyValuePage.Tokens, part));
+        if (part > 0 && sequence.Sealed == index) pages.TrySeal(sequence.Pages, index, sequence.Text.Slice(index * KeyValuePage.Tokens, part), sequence.Root);
         _running.Remove(sequence);
         pages.Return(sequence.Pages);
         sequence.Computed = sequence.Sealed = 0;
@@ -98,7 +98,7 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
     {
         foreach (var other in _running)
         {
-            if (other.Missing <= 1 || other.Lane > sequence.Lane) continue;
+            if (other.Missing <= 1 || other.Lane > sequence.Lane || other.Root != sequence.Root) continue;
             var common = sequence.Reusable.CommonPrefixLength(other.Text);
             if (common - other.Computed >= WorthWaiting) return true;
         }
@@ -111,22 +111,37 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
     {
         if (_running.Count >= maxSequences) return false;
 
-        var matched = pages.Match(sequence.Reusable, sequence.Pages);
+        var matched = pages.Match(sequence.Reusable, sequence.Pages, sequence.Root);
         var (like, common) = FindLike(sequence, matched);
-        if (like is not null) pages.Hold(like);
-        var fits = KeyValuePool.Pages(sequence.Count) - sequence.Pages.Count + _running.Count <= pages.Available && pages.TryGrow(sequence.Pages, sequence.Count);
-        if (fits && like is not null) sequence.Pages[matched / KeyValuePage.Tokens].Copy(like);
-        if (like is not null) pages.Drop(like);
-        if (!fits)
+        if (!TryGrow(sequence, like))
         {
-            pages.Return(sequence.Pages);
-            return false;
+            // Where every page is needed the one to copy is too: it is computed anew.
+            if (like is null || !TryGrow(sequence, null))
+            {
+                pages.Return(sequence.Pages);
+                return false;
+            }
+
+            common = 0;
         }
 
         sequence.Sealed = matched / KeyValuePage.Tokens;
         sequence.Begin(matched + common);
         Insert(_running, sequence, Sequence.ByArrival);
         return true;
+    }
+
+    /// <summary>Pages for all it has to compute, the first of them a copy of <paramref name="like"/>, which is held meanwhile.</summary>
+    private bool TryGrow(Sequence sequence, KeyValuePage? like)
+    {
+        if (like is not null) pages.Hold(like);
+        var shared = sequence.Pages.Count;
+        var fits = KeyValuePool.Pages(sequence.Count) - shared + _running.Count <= pages.Available && pages.TryGrow(sequence.Pages, sequence.Count);
+        if (like is null) return fits;
+
+        if (fits) sequence.Pages[shared].Copy(like);
+        pages.Drop(like);
+        return fits;
     }
 
     /// <summary>Of the page after those that match, who has the longest part, and how much of it.</summary>
@@ -136,10 +151,10 @@ internal sealed class Admission(KeyValuePool pages, int maxSequences)
         if (rest.IsEmpty) return (null, 0);
 
         var index = matched / KeyValuePage.Tokens;
-        var (page, common) = pages.FindLike(sequence.Pages, rest);
+        var (page, common) = pages.FindLike(sequence.Pages, rest, sequence.Root);
         foreach (var other in _running)
         {
-            if (other.Computed <= matched || (index > 0 && other.Pages[index - 1] != sequence.Pages[index - 1])) continue;
+            if (other.Computed <= matched || (index > 0 ? other.Pages[index - 1] != sequence.Pages[index - 1] : other.Root != sequence.Root)) continue;
             var shared = rest.CommonPrefixLength(other.Text[matched..Math.Min(other.Computed, matched + KeyValuePage.Tokens)]);
             if (shared > common) (page, common) = (other.Pages[index], shared);
         }

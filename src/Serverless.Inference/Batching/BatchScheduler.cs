@@ -107,7 +107,7 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
         while ((sequence.Sealed + 1L) * KeyValuePage.Tokens <= sequence.Computed)
         {
             var index = sequence.Sealed;
-            sequence.Sealed = _pages.TrySeal(sequence.Pages, index, sequence.Text.Slice(index * KeyValuePage.Tokens, KeyValuePage.Tokens)) ? index + 1 : int.MaxValue;
+            sequence.Sealed = _pages.TrySeal(sequence.Pages, index, sequence.Text.Slice(index * KeyValuePage.Tokens, KeyValuePage.Tokens), sequence.Root) ? index + 1 : int.MaxValue;
         }
     }
 

@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Text;
+using Serverless.Inference.Sampling;
 using Serverless.Inference.Tokenizers;
 
 namespace Serverless.Inference.Batching;
@@ -6,8 +8,19 @@ namespace Serverless.Inference.Batching;
 /// <summary>The tokens of a vocabulary that end a repetition.</summary>
 internal static class DryBreakers
 {
-    /// <summary>Those with one of the texts in them, and those that have no text.</summary>
-    public static IReadOnlySet<int> Of(Tokenizer tokenizer, IReadOnlyList<string> texts)
+    private static readonly ConditionalWeakTable<DryOptions, Found> Known = [];
+
+    /// <summary>Those with one of the texts in them, and those that have no text. All choices of a request have them from one search: the whole vocabulary is looked through.</summary>
+    public static IReadOnlySet<int> Of(Tokenizer tokenizer, DryOptions options)
+    {
+        if (Known.TryGetValue(options, out var known) && known.Tokenizer == tokenizer) return known.Breakers;
+
+        var found = new Found(tokenizer, Search(tokenizer, options.Breakers));
+        Known.AddOrUpdate(options, found);
+        return found.Breakers;
+    }
+
+    private static HashSet<int> Search(Tokenizer tokenizer, IReadOnlyList<string> texts)
     {
         byte[][] sought = [.. texts.Where(text => text.Length > 0).Select(Encoding.UTF8.GetBytes)];
         var breakers = new HashSet<int>();
@@ -19,4 +32,6 @@ internal static class DryBreakers
 
         return breakers;
     }
+
+    private sealed record Found(Tokenizer Tokenizer, IReadOnlySet<int> Breakers);
 }

@@ -32,6 +32,11 @@ public sealed record GenerationRequest
     /// <summary>Whether the model's own end is ignored.</summary>
     public bool IgnoreEnd { get; init; }
 
+    /// <summary>
+    /// Whose it is: it shares cached pages with requests of the same tenant alone. How much of a prompt was cached, which is told and can be measured, would else tell one tenant what another asks.
+    /// </summary>
+    public string Tenant { get; init; } = "";
+
     /// <summary>Lower lanes are served first, and take room from higher ones.</summary>
     public int Lane { get; init; }
 

@@ -9,7 +9,7 @@ namespace Serverless.Inference.Batching;
 /// (Orca, OSDI 2022; Sarathi-Serve, OSDI 2024). What a sequence gives does not depend on what runs beside it. Thread-safe.
 /// </summary>
 /// <remarks>
-/// What begins alike shares pages of the KV cache, while it runs and after it has ended, until the room is needed. When the cache is full the youngest sequence of the lowest lane gives way
+/// Requests of one tenant that begin alike share pages of the KV cache, while it runs and after it has ended, until the room is needed. When the cache is full the youngest sequence of the lowest lane gives way
 /// and comes back later, over what is left of its pages: since a token's numbers depend on the tokens before it alone, it continues exactly where it was.
 /// </remarks>
 public sealed class InferenceEngine : IAsyncDisposable
@@ -32,7 +32,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         (_model, _options) = (model, options);
         _context = options.ContextTokens > 0 ? Math.Min(options.ContextTokens, model.Config.Context) : model.Config.Context;
-        _context = Math.Min(_context, options.KvTokens / KeyValuePage.Tokens * KeyValuePage.Tokens);
+        _context = Math.Min(_context, options.KvTokens); // every one of them: whoever admits requests knows of no pages
         _scheduler = new BatchScheduler(model, options, _context, time);
         new Thread(Loop) { IsBackground = true, Name = "inference-0" }.Start();
     }

@@ -36,7 +36,7 @@ internal sealed class Sequence
         // With the first token they have been reported.
         _scores = request.PromptLogProbs >= 0 && request.Emitted.Count == 0 ? new ScoredToken[request.Prompt.Count] : [];
         if (_scores.Length > 0) _scores[0] = new ScoredToken(_tokens[0], float.NaN, []);
-        _penalties = new Penalties(request.Sampling, CollectionsMarshal.AsSpan(_tokens)[..request.Prompt.Count], request.Sampling.Dry is { Multiplier: > 0 } dry ? DryBreakers.Of(tokenizer, dry.Breakers) : null);
+        _penalties = new Penalties(request.Sampling, CollectionsMarshal.AsSpan(_tokens)[..request.Prompt.Count], request.Sampling.Dry is { Multiplier: > 0 } dry ? DryBreakers.Of(tokenizer, dry) : null);
 
         // What was emitted has been shown; only what it left held back counts.
         foreach (var token in request.Emitted)
@@ -67,6 +67,12 @@ internal sealed class Sequence
 
     /// <summary>When its first token should be there.</summary>
     public DateTimeOffset Due { get; set; }
+
+    /// <summary>Whose it is: only they share its pages.</summary>
+    public string Tenant => _request.Tenant;
+
+    /// <summary>Where the pages begin that it may share (<see cref="KeyValuePool.RootOf"/>).</summary>
+    public int Root { get; set; }
 
     /// <summary>How manieth it came.</summary>
     public long Number { get; set; }

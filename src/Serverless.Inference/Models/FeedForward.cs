@@ -38,7 +38,7 @@ internal sealed unsafe class FeedForward : IDisposable
         _results = new NativeMemoryBlock((long)vectors * PackedMatrix.Padded(_config.Embedding) * sizeof(float));
     }
 
-    /// <summary>Writes each row's result, without the bias of the last matrix; a row's own thread reads it then.</summary>
+    /// <summary>Writes each row's result, without the bias of the last matrix; a row's own thread reads it then, and every thread that of a single row.</summary>
     public void Run(LayerWeights weights, int thread, int count, float* output)
     {
         // A single row is everybody's, prepared by each thread in a place of its own; experts share one.
@@ -113,6 +113,7 @@ internal sealed unsafe class FeedForward : IDisposable
 
         _pool.Barrier();
         for (var n = thread; n < count; n += _pool.Threads) routing.Sum(n, _results!.Floats, width, output + ((long)n * width));
+        if (count == 1) _pool.Barrier(); // the only row's result is read by every thread
     }
 
     private void Quantize(Activations vectors, MatrixStack consumer, int place, int expert)

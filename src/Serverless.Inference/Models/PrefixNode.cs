@@ -2,7 +2,7 @@ namespace Serverless.Inference.Models;
 
 /// <summary>A page's place in the tree.</summary>
 /// <param name="page">The page.</param>
-/// <param name="parent">Index of the page before it; −1 for the first of a text.</param>
+/// <param name="parent">Index of the page before it; for the first of a text, below 0, whose it is.</param>
 /// <param name="tokens">The page's tokens.</param>
 internal sealed class PrefixNode(KeyValuePage page, int parent, int[] tokens)
 {

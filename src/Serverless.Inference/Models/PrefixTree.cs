@@ -11,6 +11,9 @@ namespace Serverless.Inference.Models;
 /// </remarks>
 internal sealed class PrefixTree
 {
+    /// <summary>What stands for the page before the first of a text; so does any number below it, each for texts of its own.</summary>
+    public const int Root = -1;
+
     private readonly Dictionary<(int Parent, int Hash), PrefixNode> _nodes = [];
 
     // One that begins with the token, the latest: it may share a part.
@@ -21,17 +24,17 @@ internal sealed class PrefixTree
     public int Resting => _resting.Count;
 
     /// <summary>The page that has these tokens and follows that one; null if there is none.</summary>
-    public KeyValuePage? Find(KeyValuePage? parent, ReadOnlySpan<int> tokens) =>
-        _nodes.TryGetValue((IndexOf(parent), Hash(tokens)), out var node) && tokens.SequenceEqual(node.Tokens) ? node.Page : null;
+    public KeyValuePage? Find(int parent, ReadOnlySpan<int> tokens) =>
+        _nodes.TryGetValue((parent, Hash(tokens)), out var node) && tokens.SequenceEqual(node.Tokens) ? node.Page : null;
 
     /// <summary>A page that follows that one and begins as the tokens do, and for how many of them; null if none is known.</summary>
-    public (KeyValuePage? Page, int Common) FindLike(KeyValuePage? parent, ReadOnlySpan<int> tokens) =>
-        _latest.TryGetValue((IndexOf(parent), tokens[0]), out var node) ? (node.Page, tokens.CommonPrefixLength(node.Tokens)) : (null, 0);
+    public (KeyValuePage? Page, int Common) FindLike(int parent, ReadOnlySpan<int> tokens) =>
+        _latest.TryGetValue((parent, tokens[0]), out var node) ? (node.Page, tokens.CommonPrefixLength(node.Tokens)) : (null, 0);
 
     /// <summary>Takes in a page that is never written again. False, as good as never: another has its place.</summary>
-    public bool TryAdd(KeyValuePage page, KeyValuePage? parent, ReadOnlySpan<int> tokens)
+    public bool TryAdd(KeyValuePage page, int parent, ReadOnlySpan<int> tokens)
     {
-        var node = new PrefixNode(page, IndexOf(parent), tokens.ToArray());
+        var node = new PrefixNode(page, parent, tokens.ToArray());
         if (!_nodes.TryAdd((node.Parent, Hash(tokens)), node)) return false;
 
         page.Node = node;
@@ -59,8 +62,6 @@ internal sealed class PrefixTree
         node.Page.Node = null;
         return node.Page;
     }
-
-    private static int IndexOf(KeyValuePage? page) => page?.Index ?? -1;
 
     private static int Hash(ReadOnlySpan<int> tokens)
     {

@@ -26,13 +26,26 @@ internal sealed class FileBytes : IDisposable
     public static FileBytes Open(string path, int least, string kind, Func<string, Exception?, ModelFileException> fault)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        var length = LengthOf(path, fault);
         try
         {
-            var named = new FileInfo(path);
-            var length = (named.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? named).Length; // asked before it is opened: a pipe would be waited for
             if (length < least) throw fault(string.Create(CultureInfo.InvariantCulture, $"'{path}' is no {kind}: it has {length} bytes, and the header alone takes {least}."), null);
 
             return new FileBytes(path, File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete), length, fault);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        {
+            throw fault($"'{path}' cannot be opened: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>Asked before it is opened: a pipe, which has none, would be waited for.</summary>
+    private static long LengthOf(string path, Func<string, Exception?, ModelFileException> fault)
+    {
+        try
+        {
+            var named = new FileInfo(path);
+            return (named.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? named).Length;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
@@ -44,6 +57,7 @@ internal sealed class FileBytes : IDisposable
     public static byte[]? All(string path, int limit, Func<string, Exception?, ModelFileException> fault)
     {
         if (!File.Exists(path)) return null;
+        if (LengthOf(path, fault) == 0) return []; // or a pipe
 
         using var file = Open(path, 0, "", fault);
         if (file.Length > limit) throw fault(string.Create(CultureInfo.InvariantCulture, $"'{path}' has {file.Length} bytes; at most {limit} are read."), null);

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Serverless.Documents;
 
 namespace Serverless.Files;
@@ -40,7 +41,7 @@ public sealed class FileSweep(IFileStore store, IDocumentStore documents, FileLi
         if (!FileNames.TryParse(entry.Key.Name, out var owner, out var id)) return false; // none of ours
         if (await documents.GetAsync(FileDirectory.Key(owner.Scope, id.Value), cancellationToken) is { } document)
         {
-            if (FileDirectory.Decode(document).Content == entry.Key.Name) return false;
+            if (Content(document) is not { } content || content == entry.Key.Name) return false;
         }
         else
         {
@@ -49,5 +50,18 @@ public sealed class FileSweep(IFileStore store, IDocumentStore documents, FileLi
 
         await store.DeleteAsync(entry.Key, cancellationToken);
         return true;
+    }
+
+    /// <summary>Null: this release cannot read it, so its bytes stay.</summary>
+    private static string? Content(Document document)
+    {
+        try
+        {
+            return FileDirectory.Decode(document).Content;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 }

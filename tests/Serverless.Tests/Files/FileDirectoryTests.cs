@@ -219,6 +219,19 @@ public sealed class FileDirectoryTests : IDisposable
     }
 
     [Fact]
+    public async Task A_document_of_a_later_release_stops_no_sweep()
+    {
+        var unreadable = await CreateAsync(Acme);
+        await _documents.SaveAsync(new DocumentKey("files", Acme.Scope, unreadable.Id), "{\"id\":7}"u8.ToArray(), SaveCondition.Any, null, Token);
+        await Directory.DraftAsync(Acme, FileId.New(), new MemoryStream([1]), Token);
+        _time.Advance(FileSweep.Grace + TimeSpan.FromSeconds(1));
+
+        (await Sweep.RunAsync(Token)).ShouldBe(1);
+
+        _folder.Files.Count.ShouldBe(1, "what it cannot read it leaves");
+    }
+
+    [Fact]
     public async Task A_sweep_leaves_what_is_young_what_is_a_files_and_what_is_not_of_files()
     {
         var file = await CreateAsync(Acme);

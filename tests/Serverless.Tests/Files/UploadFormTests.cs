@@ -1,5 +1,6 @@
 using System.Text;
 using CsCheck;
+using Microsoft.AspNetCore.Http;
 using Serverless.Errors;
 using Serverless.Files;
 using Serverless.Gateway.Files;
@@ -41,6 +42,17 @@ public sealed class UploadFormTests
             var (_, kept) = await ReadAsync(Form(FilePart("a", content), Field("purpose", "batch")), piece);
             return kept.AsSpan().SequenceEqual(content);
         }, iter: 1000);
+    }
+
+    /// <summary>The server says itself what is wrong with a connection; the form is not to blame.</summary>
+    [Fact]
+    public async Task What_the_server_refuses_is_not_told_as_a_fault_of_the_form()
+    {
+        var form = new Slow(Form(FilePart("a.jsonl", new byte[5000]), Field("purpose", "batch"))[..4000]);
+
+        var refused = await Should.ThrowAsync<BadHttpRequestException>(() => UploadForm.ReadAsync(form, Boundary, (content, token) => content.CopyToAsync(Stream.Null, token), Token));
+
+        refused.StatusCode.ShouldBe(StatusCodes.Status408RequestTimeout);
     }
 
     /// <summary>Whatever comes is a form or a fault that is told; nothing else is thrown, and nothing hangs.</summary>
@@ -159,6 +171,15 @@ public sealed class UploadFormTests
         using var kept = new MemoryStream();
         var details = await UploadForm.ReadAsync(new Pieces(form, piece), Boundary, (content, token) => content.CopyToAsync(kept, token), Token);
         return (details, kept.ToArray());
+    }
+
+    /// <summary>A body whose rest comes too slowly.</summary>
+    private sealed class Slow(byte[] begun) : MemoryStream(begun)
+    {
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+            await base.ReadAsync(buffer, cancellationToken) is > 0 and var read ? read : throw new BadHttpRequestException("Too slow.", StatusCodes.Status408RequestTimeout);
+
+        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
     }
 
     /// <summary>Content in pieces of one size.</summary>

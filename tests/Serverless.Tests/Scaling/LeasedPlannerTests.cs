@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using CsCheck;
 using Serverless.Catalog;
 using Serverless.Demand;
@@ -67,6 +69,35 @@ public sealed class LeasedPlannerTests
         var plan = (await _plans.ReadAsync(Token))!.Plans.Single();
         plan.Decisions[0].Active.ShouldBeTrue("demand is stale by now, so the new planner holds by what the old one remembered");
         plan.Memory.LastWorkAt.ShouldBe(memory.LastWorkAt);
+    }
+
+    /// <summary>The round of every second looks at models that are awake: one at rest that is named while it is due is planned with them.</summary>
+    [Fact]
+    public async Task Work_that_comes_while_a_round_is_due_is_planned_in_it()
+    {
+        var (plans, demand) = (new HeldPlans(_plans), new ToldDemand(_demand));
+        var believed = new BelievedDemand(demand, _catalog, new PlannerOptions(), _time, _queue);
+        var writer = new PlanWriter(new PoolPlanner(new PlannerOptions()), new PlannerOptions(), believed, _capacity, plans, _time);
+        using var stop = new CancellationTokenSource();
+        var running = new LeasedPlanner(_catalog, believed, _leases, writer, _supervisor, "one", _time).RunAsync(stop.Token);
+        for (var round = 0; round < 3; round++)
+        {
+            (await plans.NextAsync()).Go();
+            _time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        var held = await plans.NextAsync();
+        held.Plans.ShouldBeEmpty("the model rests");
+        Publish(pending: 20);
+        await demand.ToldAsync(20);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        held.Go();
+
+        var next = await plans.NextAsync();
+        next.Plans.ShouldHaveSingleItem().Decisions[0].Active.ShouldBeTrue();
+        next.Go();
+        await stop.CancelAsync();
+        await running.WithinLimitAsync();
     }
 
     /// <summary>It stops, or has waited long enough, while the store's answer is on its way: the lease it got all the same is given back before it has ended.</summary>
@@ -251,6 +282,69 @@ public sealed class LeasedPlannerTests
     {
         var (plans, follower) = Follower();
         return new RunningScaler(new LeasedPlanner(_catalog, Believed(), _leases, Writer(), _supervisor, name, _time), plans, follower);
+    }
+
+    /// <summary>Each write waits until a test lets it go.</summary>
+    private sealed class HeldPlans(IPlanFeed inner) : IPlanFeed
+    {
+        private readonly Channel<HeldWrite> _writes = Channel.CreateUnbounded<HeldWrite>();
+
+        public Task<HeldWrite> NextAsync() => _writes.Reader.ReadAsync(Token).AsTask().WithinLimitAsync();
+
+        public async ValueTask<bool> WriteAsync(long epoch, DateTimeOffset at, IReadOnlyCollection<SharedPlan> plans, CancellationToken cancellationToken)
+        {
+            var write = new HeldWrite(plans);
+            await _writes.Writer.WriteAsync(write, cancellationToken);
+            await write.Gone.WaitAsync(cancellationToken);
+            return await inner.WriteAsync(epoch, at, plans, cancellationToken);
+        }
+
+        public ValueTask<PlanUpdate?> ReadAsync(CancellationToken cancellationToken) => inner.ReadAsync(cancellationToken);
+
+        public IAsyncEnumerable<PlanUpdate> WatchAsync(CancellationToken cancellationToken) => inner.WatchAsync(cancellationToken);
+    }
+
+    private sealed class HeldWrite(IReadOnlyCollection<SharedPlan> plans)
+    {
+        private readonly TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public IReadOnlyCollection<SharedPlan> Plans => plans;
+
+        public Task Gone => _gone.Task;
+
+        public void Go() => _gone.TrySetResult();
+    }
+
+    /// <summary>Says when whoever watches has taken a demand and come back for more.</summary>
+    private sealed class ToldDemand(MemoryDemandFeed inner) : IDemandFeed
+    {
+        private readonly Channel<long> _told = Channel.CreateUnbounded<long>();
+
+        public async Task ToldAsync(long tokens)
+        {
+            while (await _told.Reader.ReadAsync(Token).AsTask().WithinLimitAsync() != tokens)
+            {
+            }
+        }
+
+        public void Publish(ModelDemand demand) => inner.Publish(demand);
+
+        public void Renew(DateTimeOffset now) => inner.Renew(now);
+
+        public void Withdraw(ModelName model) => inner.Withdraw(model);
+
+        public ModelDemand? Latest(ModelName model) => inner.Latest(model);
+
+        public IAsyncEnumerable<ModelDemand> WatchAsync(ModelName model, CancellationToken cancellationToken) => inner.WatchAsync(model, cancellationToken);
+
+        public async IAsyncEnumerable<IReadOnlyCollection<ModelDemand>> WatchAllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            await foreach (var demands in inner.WatchAllAsync(cancellationToken))
+            {
+                yield return demands;
+                foreach (var demand in demands) _told.Writer.TryWrite(demand.PendingPromptTokens);
+            }
+        }
     }
 
     /// <summary>A broker of which only the depth is asked.</summary>

@@ -50,6 +50,21 @@ public sealed class InProcessEngineTests : IAsyncDisposable
         }
     }
 
+    /// <summary>Its slots are given to others: an answer that is broken off, as one that grew too long, must not go on in the engine.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task A_request_that_nobody_reads_any_more_stops(int choices)
+    {
+        var left = Completion(new { prompt = "Once upon a time", n = choices, ignore_eos = true }, choices) with { MaxOutputTokens = 1500 };
+        await using (var reading = _engine.GenerateAsync(left, [], CancellationToken.None).GetAsyncEnumerator(CancellationToken.None)) await reading.MoveNextAsync();
+
+        var running = new List<int>();
+        await foreach (var _ in _engine.GenerateAsync(Completion(new { prompt = "def f(x):", ignore_eos = true }, choices: 1), [], Token)) running.Add(_inference.Load.Running);
+
+        running.Skip(2).Max().ShouldBe(1, "the first may have been told of the pass before");
+    }
+
     [Fact]
     public async Task Choices_of_one_prompt_differ_and_a_request_is_the_same_each_time()
     {

@@ -81,24 +81,38 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
             TopLogProbs = body.TopLogProbs,
             PromptLogProbs = body.PromptLogProbs,
             IgnoreEnd = body.IgnoreEnd,
+            Tenant = request.Owner.Scope,
             Lane = (int)request.Lane,
             Deadline = request.Deadline,
         };
     }
 
+    /// <summary>Whoever stops reading wants no more, whether it was cancelled or not: an answer that grew too long ends so.</summary>
     private async IAsyncEnumerable<ChoiceChunk> RunAsync(List<GenerationRequest?> sequences, int[] cached, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        if (sequences is [{ } only])
+        using var reading = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        try
         {
-            await foreach (var step in engine.GenerateAsync(only, cancellationToken))
-            {
-                cached[0] = step.Cached;
-                yield return Chunk(0, step, only.TopLogProbs >= 0);
-            }
-
-            yield break;
+            var chunks = sequences is [{ } only] ? OneAsync(only, cached, reading.Token) : AllAsync(sequences, cached, reading.Token);
+            await foreach (var chunk in chunks) yield return chunk;
         }
+        finally
+        {
+            await reading.CancelAsync();
+        }
+    }
 
+    private async IAsyncEnumerable<ChoiceChunk> OneAsync(GenerationRequest sequence, int[] cached, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var step in engine.GenerateAsync(sequence, cancellationToken))
+        {
+            cached[0] = step.Cached;
+            yield return Chunk(0, step, sequence.TopLogProbs >= 0);
+        }
+    }
+
+    private async IAsyncEnumerable<ChoiceChunk> AllAsync(List<GenerationRequest?> sequences, int[] cached, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         var merged = Channel.CreateBounded<ChoiceChunk>(new BoundedChannelOptions(256) { SingleReader = true });
         var pumps = Task.WhenAll(sequences.Select((sequence, choice) => sequence is null ? Task.CompletedTask : PumpAsync(choice, sequence)));
         _ = pumps.ContinueWith(done => merged.Writer.TryComplete(done.Exception?.GetBaseException()), TaskScheduler.Default);

@@ -8,7 +8,7 @@ using Serverless.Scaling.Planning;
 namespace Serverless.Scaling.Plans;
 
 /// <summary>
-/// Plans while it has the lease <see cref="LeaseNames.Planner"/>: when demand changes, and for every model once a second. Of all scalers one does; when it is gone another goes on from the plan and
+/// Plans while it has the lease <see cref="LeaseNames.Planner"/>: when demand changes, and for every model that is not at rest once a second. Of all scalers one does; when it is gone another goes on from the plan and
 /// memory last written, within the lease's time. One that was only paused writes nothing any more: its epoch is old.
 /// </summary>
 /// <remarks>
@@ -73,7 +73,7 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
         }
     }
 
-    /// <summary>Once a second every model is due.</summary>
+    /// <summary>Once a second every model that is awake is due.</summary>
     private async Task TickAsync(PeriodicTimer timer, CancellationToken cancellationToken)
     {
         do _due.Put(default, true);
@@ -88,7 +88,14 @@ public sealed class LeasedPlanner(ICatalogSource catalog, BelievedDemand demand,
         await foreach (var due in _due.TakeAllAsync(cancellationToken))
         {
             var current = catalog.Current;
-            var models = due.ContainsKey(default) ? null : due.Keys.Select(current.Find).OfType<Model>();
+            IEnumerable<Model>? models = [.. due.Keys.Where(name => name != default).Select(current.Find).OfType<Model>()];
+            if (due.ContainsKey(default))
+            {
+                // Whose demand changed while the round was due is no less due with it.
+                writer.Wake(models);
+                models = null;
+            }
+
             var written = await TryAsync(async token => (bool?)await writer.WriteAsync(epoch, current, models, token), cancellationToken);
             if (written is true) writtenAt = time.GetTimestamp();
             else if (written is false) return;

@@ -46,10 +46,17 @@ public sealed class PlanWriter(PoolPlanner planner, PlannerOptions options, Beli
         }
     }
 
+    /// <summary>These are looked at when all are that may have to be planned, at rest or not: they may have work.</summary>
+    public void Wake(IEnumerable<Model> models)
+    {
+        ArgumentNullException.ThrowIfNull(models);
+        foreach (var model in models) _awake.Add(model.Name);
+    }
+
     /// <summary>Plans for these models now and writes what is new. False: another planner has the lease. What could not be written is written the next time.</summary>
     /// <param name="epoch">Of the planner's lease.</param>
     /// <param name="catalog">All models there are: what is remembered of others is given up.</param>
-    /// <param name="models">Those of them that may have changed; null: all.</param>
+    /// <param name="models">Those of them that may have changed; null: all that are awake, and every five seconds all there are.</param>
     /// <param name="cancellationToken">Stops waiting; the plans may have been written.</param>
     public async ValueTask<bool> WriteAsync(long epoch, ModelCatalog catalog, IEnumerable<Model>? models, CancellationToken cancellationToken)
     {

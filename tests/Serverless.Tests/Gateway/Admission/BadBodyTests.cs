@@ -231,6 +231,14 @@ public sealed class BadBodyTests
     }
 
     [Fact]
+    public void A_stop_string_is_bounded_for_what_may_become_one_is_held_back()
+    {
+        Refuse(EndpointName.ChatCompletions, $$"""{"model":"m","messages":[{"role":"user","content":"a"}],"stop":["{{new string('x', 1025)}}"]}""").ShouldSatisfyAllConditions(
+            fault => fault.Param.ShouldBe("stop[0]"),
+            fault => fault.Message.ShouldContain("1025 bytes; at most 1024"));
+    }
+
+    [Fact]
     public void Too_many_metadata_or_too_long_ones_are_refused()
     {
         var pairs = string.Join(',', Enumerable.Range(0, 17).Select(i => $"\"k{i}\":\"v\""));

@@ -100,6 +100,44 @@ public sealed class BatchSchedulerTests(ITestOutputHelper output) : IDisposable
         _scheduler.Load.KvTokensUsed.ShouldBe(0);
     }
 
+    /// <summary>What a request reports as cached, and how soon it answers, must not tell a tenant what another asks: of what runs and of what has ended.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_another_tenant_has_asked_is_not_cached(bool runs)
+    {
+        int[] prompt = [.. Enumerable.Range(100, 75)];
+        var first = Add(new GenerationRequest { Prompt = prompt, MaxTokens = runs ? 100 : 1, IgnoreEnd = true, Tenant = "acme:research" });
+        while (Steps(first) == 0) _scheduler.Step();
+
+        var others = Add(new GenerationRequest { Prompt = [.. prompt[..70], 7], MaxTokens = 1, Tenant = "acme:sales" });
+        var own = Add(new GenerationRequest { Prompt = [.. prompt[..70], 8], MaxTokens = 1, Tenant = "acme:research" });
+        Run();
+
+        (Cached(others), Cached(own)).ShouldBe((0, 70));
+    }
+
+    /// <summary>The page that begins alike is one of those that the sequence needs: it must not be kept for copying.</summary>
+    [Fact]
+    public void A_prompt_that_takes_the_whole_cache_is_let_in_over_one_that_began_alike()
+    {
+        using var small = new BatchScheduler(SharedModel.Model, new InferenceEngineOptions { MaxSequences = 4, Threads = 1, KvTokens = 64 }, 64, TimeProvider.System);
+        var first = Of([.. Enumerable.Range(100, 40)]);
+        var second = Of([.. Enumerable.Range(100, 36), .. Enumerable.Range(700, 24)]);
+
+        foreach (var sequence in new[] { first, second })
+        {
+            small.Add(sequence);
+            while (small.Step())
+            {
+            }
+        }
+
+        (Steps(first), Steps(second), small.Load.Waiting).ShouldBe((1, 1, 0));
+
+        static Sequence Of(int[] prompt) => new(new GenerationRequest { Prompt = prompt, MaxTokens = 1 }, SharedModel.Tokenizer, 64, CancellationToken.None);
+    }
+
     [Fact]
     public void What_an_answer_says_is_cached_for_the_question_that_follows()
     {
@@ -129,6 +167,17 @@ public sealed class BatchSchedulerTests(ITestOutputHelper output) : IDisposable
         Run();
         batch.ShouldAllBe(one => Steps(one) == 60);
         _scheduler.Rows.ShouldBe((Slots * (40 + 59)) + 3, "nothing is computed twice");
+    }
+
+    [Fact]
+    public void The_vocabulary_is_looked_through_once_for_all_choices_of_a_request()
+    {
+        var dry = new DryOptions { Multiplier = 1 };
+
+        var breakers = DryBreakers.Of(SharedModel.Tokenizer, dry);
+
+        DryBreakers.Of(SharedModel.Tokenizer, dry).ShouldBeSameAs(breakers);
+        DryBreakers.Of(SharedModel.Tokenizer, dry with { Breakers = ["x"] }).Count.ShouldNotBe(breakers.Count);
     }
 
     [Fact]

@@ -50,6 +50,19 @@ public sealed class InferenceEngineTests
         foreach (var set in KernelSet.Available) (await GenerateAsync(Options(2, 64) with { Kernels = set.Name }, [request]))[0].ShouldBe(reference, set.Name);
     }
 
+    /// <summary>The door lets in what is shorter than the cache, whose tokens need not be whole pages.</summary>
+    [Theory]
+    [InlineData(64)]
+    [InlineData(95)]
+    public async Task A_prompt_that_is_a_token_shorter_than_the_cache_is_answered(int tokens)
+    {
+        var options = Options(1, 64) with { KvTokens = tokens };
+
+        var steps = (await GenerateAsync(options, [new GenerationRequest { Prompt = [.. Enumerable.Range(100, tokens - 1)], MaxTokens = 5, IgnoreEnd = true }]))[0];
+
+        steps.ShouldHaveSingleItem().Finish.ShouldBe(GenerationFinish.Length);
+    }
+
     [Fact]
     public async Task Cancelled_requests_give_back_their_slots_and_their_cache()
     {

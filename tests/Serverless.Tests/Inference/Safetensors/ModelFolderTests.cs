@@ -46,6 +46,31 @@ public sealed class ModelFolderTests : IDisposable
         newer.ChatTemplate.ShouldBe("newer");
     }
 
+    /// <summary>Whoever opens one to read waits for somebody who writes.</summary>
+    [Theory]
+    [InlineData("config.json", "cannot be read")]
+    [InlineData("tokenizer.json", "cannot be read")]
+    [InlineData("chat_template.jinja", null)]
+    public async Task A_pipe_in_the_place_of_a_file_is_not_waited_for(string name, string? fault)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "There are no pipes in folders.");
+        TinyFolder.Save(_folder.FullName);
+        var path = Path.Combine(_folder.FullName, name);
+        File.Delete(path);
+        using (var make = System.Diagnostics.Process.Start("mkfifo", [path])) await make.WaitForExitAsync(TestContext.Current.CancellationToken);
+
+        var looked = Task.Run(
+            () =>
+            {
+                using var files = ModelFiles.Look(_folder.FullName);
+                files.Check();
+            },
+            TestContext.Current.CancellationToken);
+
+        if (fault is null) await looked.WithinLimitAsync();
+        else (await Should.ThrowAsync<ModelFileException>(() => looked.WithinLimitAsync())).Message.ShouldContain(fault);
+    }
+
     [Theory]
     [InlineData("model_type", "\"bloom\"", "model_type is 'bloom'")]
     [InlineData("hidden_act", "\"relu\"", "hidden_act is \"relu\"")]

@@ -42,6 +42,23 @@ public sealed class SentencePieceTests
         sut.Encode("bccccb", parseSpecial: false).ShouldContain(3);
     }
 
+    /// <summary>As Gemma has them by the thousand, all with one beginning; of several at a place the longest is meant.</summary>
+    [Fact]
+    public void Of_user_defined_tokens_that_begin_alike_the_longest_is_found()
+    {
+        var vocabulary = Random(new Random(1));
+        string[] added = [.. Enumerable.Range(0, 3000).Select(i => $"<u{i}"), "<"];
+        var first = vocabulary.Entries.Length;
+        var sut = Tokenizer.Of(vocabulary with
+        {
+            Entries = [.. vocabulary.Entries, .. added],
+            Kinds = [.. vocabulary.Kinds, .. added.Select(_ => VocabularyKind.UserDefined)],
+            Scores = [.. vocabulary.Scores!, .. added.Select(_ => 0f)],
+        });
+
+        sut.Encode("<u2999<u29<<u", parseSpecial: false).Where(token => token >= first).Select(token => added[token - first]).ShouldBe(["<u2999", "<u29", "<", "<"]);
+    }
+
     [Fact]
     public void A_file_of_llamas_kind_is_read_with_its_scores_spaces_and_begin_token()
     {
