@@ -13,7 +13,7 @@ namespace Serverless.Gateway.Outbound;
 
 /// <summary>
 /// Output as events, while it is made: type <c>dev.serverless.request.delta</c>, on the topic that the request's event named. What is to be told lies in the broker as an event among gateways until
-/// it is at its end. Where it goes to stands in the request's record, not in that event: whoever may publish sends nobody's output anywhere. Thread-safe.
+/// it is at its end. Where it goes to stands in the request's record, not in that event: whoever may publish sends nobody's output anywhere (ADR 21). Thread-safe.
 /// </summary>
 internal sealed partial class EventStreams(DeltaFollower deltas, RequestRecords records, IEventBus bus, TimeProvider time, ILogger<EventStreams> logger) : IEventHandler
 {

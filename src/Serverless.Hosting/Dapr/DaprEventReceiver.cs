@@ -131,7 +131,7 @@ internal sealed partial class DaprEventReceiver(
         return verdict.Answer == BrokerAnswer.DeadLetter ? await PutAwayAsync(topic, cloudEvent, verdict.Fault, cancellationToken) : verdict.Answer;
     }
 
-    /// <summary>To the dead letters, with the reason, before it is acknowledged. One that is too long with its reason is put away by daprd, without.</summary>
+    /// <summary>To the dead letters, with the reason, before it is acknowledged (ADR 21). One that is too long with its reason is put away by daprd, without.</summary>
     private async Task<BrokerAnswer> PutAwayAsync(string topic, CloudEvent refused, ServingFault? fault, CancellationToken cancellationToken)
     {
         try
