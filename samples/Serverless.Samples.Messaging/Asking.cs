@@ -56,7 +56,7 @@ internal sealed class Asking(IBusControl bus, Results results)
     {
         var client = bus.CreateRequestClient<SubmitInference>(RequestTimeout.After(ms: (int)Longest.TotalMilliseconds));
         var response = await client.GetResponse<InferenceCompleted, InferenceFailed>(Ask(prompt));
-        return response.Is(out Response<InferenceCompleted>? completed) ? Show(completed.Message) : Show(((Response<InferenceFailed>)response.Message).Message);
+        return response.Is(out Response<InferenceCompleted>? completed) ? Show(completed.Message) : Show((InferenceFailed)response.Message);
     }
 
     /// <summary>The output while it is made.</summary>
@@ -77,9 +77,9 @@ internal sealed class Asking(IBusControl bus, Results results)
     {
         var client = bus.CreateRequestClient<SubmitInference>(RequestTimeout.After(s: 30));
         var response = await client.GetResponse<InferenceAccepted, InferenceFailed>(Ask(prompt) with { ReplyWithId = true, ResultAddress = results.Address });
-        if (response.Is(out Response<InferenceFailed>? failed)) return Show(failed.Message);
+        if (!response.Is(out Response<InferenceAccepted>? accepted)) return Show((InferenceFailed)response.Message);
 
-        Console.WriteLine($"accepted as {((Response<InferenceAccepted>)response.Message).Message.InferenceId}");
+        Console.WriteLine($"accepted as {accepted.Message.InferenceId}");
         return await results.End.WaitAsync(Longest, TimeProvider.System) switch
         {
             InferenceCompleted completed => Show(completed),

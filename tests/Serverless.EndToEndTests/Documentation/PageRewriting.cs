@@ -18,12 +18,19 @@ internal sealed partial class PageRewriting(string folder)
         ("dead-letters show", "ID"),
         ("dead-letters redrive", "ID"),
         ("dead-letters remove", "ID"),
+        ("batch submit", "FILE"),
+        ("batch show", "BATCH"),
+        ("batch cancel", "BATCH"),
+        ("batch results", "BATCH"),
     ];
 
     private readonly Dictionary<string, string> _ports = new(StringComparer.Ordinal);
 
     /// <summary>A dead letter, once there is one.</summary>
     public string? DeadLetter { get; set; }
+
+    /// <summary>A batch, once there is one.</summary>
+    public string? Batch { get; set; }
 
     /// <summary>The free port that stands for a page's, in all of its lines.</summary>
     public string Port(string named)
@@ -55,6 +62,7 @@ internal sealed partial class PageRewriting(string folder)
             "POOL" => Model + "-cpu",
             "DIR" => "models",
             "ID" => DeadLetter ?? "ID",
+            "BATCH" => Batch ?? "BATCH",
             "ADDRESS" => "127.0.0.1",
             var other => $"{folder}/{other}",
         });
@@ -66,6 +74,6 @@ internal sealed partial class PageRewriting(string folder)
     [GeneratedRegex(@"(?<![\w/])(\./)?serverless ", RegexOptions.None, 1000)]
     private static partial Regex ToolCommand();
 
-    [GeneratedRegex(@"(?<= )(?:MODEL|NAME|POOL|DIR|ID|ADDRESS|FILE)\b", RegexOptions.None, 1000)]
+    [GeneratedRegex(@"(?<= )(?:MODEL|NAME|POOL|DIR|ID|BATCH|ADDRESS|FILE)\b", RegexOptions.None, 1000)]
     private static partial Regex Placeholder();
 }

@@ -136,10 +136,14 @@ internal sealed partial class PageSession : IAsyncDisposable
 
         if (!_isServed && NeedsServer(line)) await UpAsync("./serverless up");
         if (line.Contains("dead-letters ", StringComparison.Ordinal) && !line.Contains("list", StringComparison.Ordinal)) await GiveUpAsync();
+        if (BatchAlone().Match(line) is { Success: true } batch) await MakeBatchAsync(batch.Groups[1].Value);
         return await ShellAsync(_rewriting.Apply(line));
     }
 
-    private static bool NeedsServer(string line) => Regex.IsMatch(line, "serverless (?:chat|pools|explain|dead-letters|batch (?:submit|list))", RegexOptions.None, TimeSpan.FromSeconds(1));
+    [GeneratedRegex("serverless batch (submit|show|cancel|results)$", RegexOptions.None, 1000)]
+    private static partial Regex BatchAlone();
+
+    private static bool NeedsServer(string line) => Regex.IsMatch(line, "serverless (?:chat|pools|explain|dead-letters|batch (?:submit|list|show|cancel|results))", RegexOptions.None, TimeSpan.FromSeconds(1));
 
     /// <summary>A request that ends as a dead letter: each attempt takes its replica along. It has ended for its client a moment before the letter is laid down.</summary>
     private async Task GiveUpAsync()
@@ -157,6 +161,34 @@ internal sealed partial class PageSession : IAsyncDisposable
             _rewriting.DeadLetter = letters.LastOrDefault()?["id"]!.GetValue<string>();
         }
         while (_rewriting.DeadLetter is null && await timer.WaitForNextTickAsync(limit.Token));
+    }
+
+    /// <summary>What a command of batches cannot do without: a file of requests, or a batch of it, which is at its end where its results are asked for.</summary>
+    private async Task MakeBatchAsync(string command)
+    {
+        var file = Path.Combine(_clone.Folder, "FILE");
+        var (lines, tokens) = command == "cancel" ? (200, 32) : (1, 1); // what is given up must not have ended before
+        await File.WriteAllLinesAsync(
+            file,
+            Enumerable.Range(0, lines).Select(i => string.Create(
+                CultureInfo.InvariantCulture,
+                $$$"""{"custom_id": "{{{i}}}", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "{{{PageRewriting.Model}}}", "max_tokens": {{{tokens}}}, "messages": [{"role": "user", "content": "Hello"}]}}""")),
+            Token);
+        if (command == "submit") return;
+
+        var server = new Uri(_environment["SERVERLESS_URL"]);
+        using var form = new MultipartFormDataContent { { new StringContent("batch"), "purpose" }, { new ByteArrayContent(await File.ReadAllBytesAsync(file, Token)), "file", "FILE" } };
+        using var uploaded = await _http.PostAsync(new Uri(server, "/v1/files"), form, Token);
+        var input = JsonNode.Parse(await uploaded.Content.ReadAsStringAsync(Token))!["id"]!.GetValue<string>();
+        using var body = new StringContent($$"""{"input_file_id": "{{input}}", "endpoint": "/v1/chat/completions", "completion_window": "24h"}""", Encoding.UTF8, "application/json");
+        using var created = await _http.PostAsync(new Uri(server, "/v1/batches"), body, Token);
+        _rewriting.Batch = JsonNode.Parse(await created.Content.ReadAsStringAsync(Token))!["id"]!.GetValue<string>();
+        if (command != "results") return;
+
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        limit.CancelAfter(TestTimeouts.Default);
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(100), TimeProvider.System);
+        while (JsonNode.Parse(await _http.GetStringAsync(new Uri(server, "/v1/batches/" + _rewriting.Batch), limit.Token))!["output_file_id"] is null) await timer.WaitForNextTickAsync(limit.Token);
     }
 
     private async Task<string> RedisAsync(string line)
