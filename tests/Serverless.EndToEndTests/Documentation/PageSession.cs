@@ -263,7 +263,7 @@ internal sealed partial class PageSession : IAsyncDisposable
 
         try
         {
-            await process.WaitForExitAsync(Token).WithinLimitAsync();
+            await process.WaitForExitAsync(Token).WaitAsync(TestTimeouts.Start, TimeProvider.System, Token); // what it asks may have to come up first
         }
         finally
         {
