@@ -88,13 +88,14 @@ internal sealed partial class CallbackDelivery(CallbackOutbox outbox, CallbackCa
         if (await outbox.ClaimAsync(stored, time.GetUtcNow() + ClaimFor, cancellationToken) is not { } claimed) return default;
 
         _byOrganization.AddOrUpdate(known.Organization, 1, (_, count) => count + 1);
-        _running[id] = CallAsync(claimed, known.Organization, cancellationToken);
+        _running[id] = Task.CompletedTask; // its place first: a call that has ended by then has left it
+        _running.TryUpdate(id, CallAsync(claimed, known.Organization, cancellationToken), Task.CompletedTask);
         return default;
     }
 
     private async Task CallAsync(StoredCallback claimed, string organization, CancellationToken cancellationToken)
     {
-        await Task.Yield(); // whoever starts it goes on, and finds it among those that run
+        await Task.Yield(); // whoever starts it goes on
         try
         {
             await caller.CallAsync(claimed, cancellationToken);

@@ -22,9 +22,20 @@ internal sealed class CallbackOutbox(IDocumentStore documents)
     /// <summary>Names of all of them, at most so many from after one of them.</summary>
     public ValueTask<IReadOnlyList<string>> ListAsync(string? after, int limit, CancellationToken cancellationToken) => documents.ListAsync(Collection, Everyone, after, limit, cancellationToken);
 
-    /// <summary>One of them, or null.</summary>
-    public async ValueTask<StoredCallback?> FindAsync(string id, CancellationToken cancellationToken) =>
-        await documents.GetAsync(Key(id), cancellationToken) is { } document ? new StoredCallback(JsonSerializer.Deserialize(document.Json.Span, DueCallbackJson.Default.DueCallback)!, document.ETag) : null;
+    /// <summary>One of them; null: it is gone, or this release cannot read it and leaves it to others.</summary>
+    public async ValueTask<StoredCallback?> FindAsync(string id, CancellationToken cancellationToken)
+    {
+        if (await documents.GetAsync(Key(id), cancellationToken) is not { } document) return null;
+
+        try
+        {
+            return new StoredCallback(JsonSerializer.Deserialize(document.Json.Span, DueCallbackJson.Default.DueCallback)!, document.ETag);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>Takes one that is due: nobody else does until <paramref name="until"/>. Null: another has it.</summary>
     public async ValueTask<StoredCallback?> ClaimAsync(StoredCallback stored, DateTimeOffset until, CancellationToken cancellationToken) => await SaveAsync(stored, stored.Due with { DueAt = until }, cancellationToken);

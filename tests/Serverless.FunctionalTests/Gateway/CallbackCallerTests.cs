@@ -166,6 +166,14 @@ public sealed class CallbackCallerTests
         receiver.Count.ShouldBe(0);
     }
 
+    [Fact]
+    public async Task One_that_this_release_cannot_read_is_left_alone()
+    {
+        await _documents.SaveAsync(new DocumentKey("callbacks", "all", "chatcmpl-2"), "{\"due_at\":7}"u8.ToArray(), SaveCondition.New, null, Token);
+
+        (await _outbox.FindAsync("chatcmpl-2", Token)).ShouldBeNull();
+    }
+
     /// <summary>Makes a callback again and again, when it is due, until it has come to an end.</summary>
     private async Task<(CallbackState State, List<ReceivedCall> Calls)> RunAsync(Uri url, CallbackReceiver receiver, string? leadsTo = null, JsonElement? response = null)
     {
