@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -17,13 +16,11 @@ internal static class BatchRoutes
     private const int LongestList = 100;
     private const int DefaultList = 20;
 
-    private static readonly string[] Read = [HttpMethods.Get, HttpMethods.Head];
-
     public static void MapBatches(this IEndpointRouteBuilder routes, string prefix)
     {
         routes.MapPost(prefix + "/batches", CreateAsync).RequireRateLimiting(Doors.PerKey);
-        routes.MapMethods(prefix + "/batches", Read, ListAsync);
-        routes.MapMethods(prefix + "/batches/{id}", Read, GetAsync);
+        routes.MapMethods(prefix + "/batches", ListQuery.Methods, ListAsync);
+        routes.MapMethods(prefix + "/batches/{id}", ListQuery.Methods, GetAsync);
         routes.MapPost(prefix + "/batches/{id}/cancel", CancelAsync);
     }
 
@@ -31,7 +28,9 @@ internal static class BatchRoutes
     {
         var owner = Caller.KeyOf(http).Owner;
         var batch = BatchBody.Read(await bodies.ReadAsync(http.Request, owner, http.RequestAborted), owner, time.GetUtcNow());
+        coordinator.RequirePlace(owner.Organization);
         await RequireInputAsync(batch, files, http.RequestAborted);
+        await files.RequireRoomAsync(owner, 0, http.RequestAborted); // what it makes is owed, whatever there is by then
         await batches.CreateAsync(batch, http.RequestAborted);
         coordinator.Look();
         await SendAsync(http, batch);
@@ -47,7 +46,7 @@ internal static class BatchRoutes
     private static async Task ListAsync(HttpContext http, BatchDirectory batches)
     {
         var query = http.Request.Query;
-        var (page, hasMore) = await batches.ListAsync(Caller.KeyOf(http).Owner, query["after"], ReadLimit(query["limit"]), http.RequestAborted);
+        var (page, hasMore) = await batches.ListAsync(Caller.KeyOf(http).Owner, query["after"], ListQuery.ReadLimit(query["limit"], DefaultList, LongestList), http.RequestAborted);
         await JsonAnswer.SendAsync(http, BatchObject.EncodeList(page, hasMore), http.RequestAborted);
     }
 
@@ -58,14 +57,6 @@ internal static class BatchRoutes
         var batch = await batches.CancelAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted);
         coordinator.Look();
         await SendAsync(http, batch);
-    }
-
-    private static int ReadLimit(string? text)
-    {
-        if (text is null) return DefaultList;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is >= 1 and <= LongestList
-            ? limit
-            : throw Invalid(string.Create(CultureInfo.InvariantCulture, $"'limit' must be an integer from 1 to {LongestList}; leave it out for {DefaultList}."), "limit");
     }
 
     private static ServingException Invalid(string message, string param) => new(new ServingFault(ServingError.InvalidRequest, message, param));

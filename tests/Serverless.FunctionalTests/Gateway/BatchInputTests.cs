@@ -110,4 +110,24 @@ public sealed class BatchInputTests
     {
         public ModelCatalog Current => catalog;
     }
+
+    [Fact]
+    public async Task An_organization_has_so_many_open_and_none_where_its_team_has_no_room_for_files()
+    {
+        await using var files = await FilesUnderTest.StartAsync(settings: [("Gateway:Batches:MaxOpen", 1), ("MaxOwnerFiles", 2)]);
+        var input = await files.CreateAsync(Encoding.UTF8.GetBytes(Line("a")));
+        var batch = await PostAsync(files, input);
+        await UntilAsync(files, batch, "in_progress");
+        async Task<(int, string?)> TryAsync()
+        {
+            var body = $$"""{"input_file_id":"{{input["id"]}}","endpoint":"/v1/chat/completions","completion_window":"24h"}""";
+            using var answer = await files.SendAsync(HttpMethod.Post, "/v1/batches", new StringContent(body, Encoding.UTF8, "application/json"));
+            return ((int)answer.StatusCode, (await FilesUnderTest.JsonAsync(answer))["error"]?["code"]?.GetValue<string>());
+        }
+
+        (await TryAsync()).ShouldBe((429, "too_many_open_batches"));
+        await AnswerAsync(files);
+        await UntilAsync(files, batch, "completed"); // with that the team has two files
+        await UntilAsync(async () => await TryAsync() is (400, "storage_limit_exceeded"));
+    }
 }
