@@ -7,7 +7,7 @@ namespace Serverless.Events;
 
 /// <summary>
 /// Events within one process. A topic's events go to its handlers and to whoever reads it at that moment; with neither they are dropped, as by a broker without subscribers.
-/// An event that is to be tried again comes again after a while. Thread-safe.
+/// An event that is to be tried again comes again after a while; one that its handler fails on again and again is put away, or it would hold up its topic for ever. Thread-safe.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="retryDelay">How long an event waits before it is tried again. Default: 1 second.</param>
@@ -15,6 +15,9 @@ public sealed class MemoryEventBus(TimeProvider time, TimeSpan? retryDelay = nul
 {
     private const int Capacity = 10_000;
     private const int MaxDeadLetters = 1000;
+
+    /// <summary>A handler may fail on an event so often: as often as a sidecar delivers one (<c>components/resiliency.yaml</c>).</summary>
+    private const int MostFailures = 60;
 
     private readonly TimeSpan _retryDelay = retryDelay ?? TimeSpan.FromSeconds(1);
     private readonly ConcurrentDictionary<string, ConcurrentDictionary<Channel<CloudEvent>, bool>> _readers = new(StringComparer.Ordinal);
@@ -72,8 +75,18 @@ public sealed class MemoryEventBus(TimeProvider time, TimeSpan? retryDelay = nul
 
         async ValueTask HandleAsync(CloudEvent next, CancellationToken stop)
         {
-            BrokerVerdict verdict;
-            while ((verdict = await AnswerAsync(handler, next, failed, stop)).Answer == BrokerAnswer.Retry) await Task.Delay(_retryDelay, time, stop);
+            var verdict = await AnswerAsync(handler, next, failed, stop);
+            for (var failures = 0; verdict.Answer == BrokerAnswer.Retry; verdict = await AnswerAsync(handler, next, failed, stop))
+            {
+                if (verdict == Failed && ++failures >= MostFailures)
+                {
+                    verdict = BrokerVerdict.Refused(new ServingFault(ServingError.Internal, $"The handler of topic '{topic}' failed on it {failures} times; the log says how."));
+                    break;
+                }
+
+                await Task.Delay(_retryDelay, time, stop);
+            }
+
             if (verdict.Answer == BrokerAnswer.DeadLetter) await PublishAsync(EventTopics.RequestsDead, Keep(DeadEvent.Of(next, topic, verdict.Fault)), stop);
         }
     }
@@ -87,9 +100,12 @@ public sealed class MemoryEventBus(TimeProvider time, TimeSpan? retryDelay = nul
         catch (Exception e) when (!stoppingToken.IsCancellationRequested)
         {
             failed(next, e);
-            return new BrokerVerdict(BrokerAnswer.Retry);
+            return Failed;
         }
     }
+
+    /// <summary>The handler threw: nobody can say that it passes.</summary>
+    private static BrokerVerdict Failed { get; } = new(BrokerAnswer.Retry, new ServingFault(ServingError.Internal, "The handler failed."));
 
     private CloudEvent Keep(CloudEvent given)
     {

@@ -31,6 +31,19 @@ public sealed class EventFieldsTests
     }
 
     [Fact]
+    public async Task Metadata_that_is_no_Unicode_is_refused_before_anything_is_kept()
+    {
+        await using var gateway = await StartAsync();
+
+        var verdict = await HandleAsync(gateway, "e-1", Good("Hello", """
+            "metadata":{"a":"\ud800"},
+            """));
+
+        (verdict.Answer, verdict.Fault!.Error).ShouldBe((BrokerAnswer.DeadLetter, ServingError.InvalidRequest));
+        gateway.Queue.Requests.TryRead(out _).ShouldBeFalse();
+    }
+
+    [Fact]
     public async Task The_same_event_of_another_owner_is_anothers_request()
     {
         await using var gateway = await StartAsync(("Gateway:Events:Owners:0", "*"));

@@ -43,6 +43,25 @@ public sealed class MemoryEventBusTests
         await Should.ThrowAsync<OperationCanceledException>(() => delivery);
     }
 
+    [Fact]
+    public async Task One_that_its_handler_always_fails_on_is_put_away_with_the_reason_and_others_are_served()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var handler = new ScriptedHandler([.. Enumerable.Repeat<Func<BrokerAnswer>>(() => throw new InvalidOperationException(), 60), () => BrokerAnswer.Acknowledge]);
+        var delivery = _bus.DeliverAsync("a", handler, (_, _) => { }, stop.Token);
+        await _bus.PublishAsync("a", Event("bad"), Token);
+        await _bus.PublishAsync("a", Event("good"), Token);
+
+        await handler.AllAnswered.WithinLimitAsync();
+
+        handler.Seen[^1].ShouldBe("good");
+        var dead = _bus.DeadLetters.Single();
+        (dead.Id, dead.Extensions["deadlettercode"]).ShouldBe(("bad", "internal_error"));
+        dead.Extensions["deadletterreason"].ShouldContain("60 times");
+        await stop.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(() => delivery);
+    }
+
     private static CloudEvent Event(string id) => new() { Id = id, Source = "/s", Type = "t" };
 
     private sealed class ScriptedHandler(params Func<BrokerAnswer>[] answers) : IEventHandler
