@@ -45,6 +45,7 @@ internal sealed partial class LineRunner(RequestService requests, ByteBudget bud
             }
             catch (ServingException exception)
             {
+                cancellationToken.ThrowIfCancellationRequested(); // what it was ended with is no answer
                 fault = exception.Fault;
             }
             catch (Exception exception) when (!cancellationToken.IsCancellationRequested)

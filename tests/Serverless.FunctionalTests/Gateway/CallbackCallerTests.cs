@@ -2,7 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Options;
 using Serverless.Documents;
 using Serverless.Gateway.Callbacks;
@@ -19,6 +19,7 @@ public sealed class CallbackCallerTests
     private static readonly Owner Owner = new("acme", "team", "key");
 
     private readonly TestClock _time = new();
+    private readonly FakeLogCollector _log = new();
     private readonly MemoryDocumentStore _documents;
     private readonly RequestRecords _records;
     private readonly CallbackOutbox _outbox;
@@ -223,7 +224,7 @@ public sealed class CallbackCallerTests
         var options = Options.Create(_options);
         var meters = new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>();
         var sender = new WebhookSender(new WebhookLimits(_options.Timeout, _options.AllowPrivateAddresses), _time, leadsTo is null ? null : (_, _) => Task.FromResult(new[] { IPAddress.Parse(leadsTo) }));
-        return new CallbackCaller(_outbox, _records, new CallbackPolicy(options), sender, new CallbackMetrics(meters), options, _time, NullLogger<CallbackCaller>.Instance);
+        return new CallbackCaller(_outbox, _records, new CallbackPolicy(options), sender, new CallbackMetrics(meters), options, _time, new FakeLogger<CallbackCaller>(_log));
     }
 
     [Fact]
@@ -242,5 +243,22 @@ public sealed class CallbackCallerTests
         answer.IsDelivered.ShouldBeTrue();
         await stop.CancelAsync();
         foreach (var call in slow) await Should.ThrowAsync<OperationCanceledException>(call);
+    }
+
+    [Fact]
+    public async Task The_log_names_the_server_and_not_the_rest_of_its_address()
+    {
+        await using var receiver = await CallbackReceiver.StartAsync();
+        receiver.Answer = http =>
+        {
+            http.Response.StatusCode = receiver.Count == 1 ? 503 : 410;
+            return Task.CompletedTask;
+        };
+
+        await RunAsync(new Uri(receiver.Url, "/hooks/s3cret?token=s3cret"), receiver);
+
+        var lines = _log.GetSnapshot().Select(line => line.Message).ToArray();
+        lines.Length.ShouldBe(2);
+        lines.ShouldAllBe(line => line.Contains(receiver.Url.GetLeftPart(UriPartial.Authority)) && !line.Contains("s3cret"));
     }
 }
