@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -30,7 +31,7 @@ internal static class BatchRoutes
     private static async Task CreateAsync(HttpContext http, RequestBody bodies, BatchDirectory batches, FileDirectory files, BatchCoordinator coordinator, TimeProvider time)
     {
         var owner = Caller.KeyOf(http).Owner;
-        var batch = BatchBody.Read(await bodies.ReadAsync(http.Request, owner, http.RequestAborted), owner, time.GetUtcNow());
+        var batch = BatchBody.Read(await bodies.ReadAsync(http.Request, owner, http.RequestAborted), owner, time.GetUtcNow()) with { TraceParent = TraceOf(http.Request) };
         await RequireInputAsync(batch, files, http.RequestAborted);
         await batches.CreateAsync(batch, http.RequestAborted);
         coordinator.Look();
@@ -53,12 +54,15 @@ internal static class BatchRoutes
 
     private static async Task GetAsync(HttpContext http, string id, BatchDirectory batches) => await SendAsync(http, await batches.GetAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted));
 
-    private static async Task CancelAsync(HttpContext http, string id, BatchDirectory batches, BatchCoordinator coordinator)
+    private static async Task CancelAsync(HttpContext http, string id, BatchDirectory batches, BatchCoordinator coordinator, BatchNotices notices)
     {
         var batch = await batches.CancelAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted);
+        if (batch is { HasEnded: true, Progress.Epoch: 0 }) notices.BeginTellEnd(batch); // nobody runs it, who would
         coordinator.Look();
         await SendAsync(http, batch);
     }
+
+    private static string? TraceOf(HttpRequest request) => (string?)request.Headers["traceparent"] is { } trace && ActivityContext.TryParse(trace, null, out _) ? trace : null;
 
     private static int ReadLimit(string? text)
     {

@@ -9,6 +9,7 @@ using Serverless.Gateway.Batches;
 using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.DeadLetters;
 using Serverless.Gateway.Files;
+using Serverless.Gateway.Inbound;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Pools;
 using Serverless.Hosting.Telemetry;
@@ -40,6 +41,7 @@ internal static class GatewayRoutes
         operators.MapMethods("/admin/pools", Read, static (HttpContext http, PoolsBody pools) => SendAsync(http, pools.Encode()));
         operators.MapMethods("/admin/pools/{pool}/decisions", Read, SendDecisionsAsync);
         operators.MapDeadLetters();
+        operators.MapEvents();
         operators.MapServerlessMetrics();
 
         routes.MapProbes();
