@@ -38,6 +38,12 @@ internal readonly record struct BatchLine(string CustomId, byte[] Body, string? 
         }
     }
 
+    /// <summary>An order in which lines whose bodies begin alike stand together. Whatever is in a line, it is one.</summary>
+    public static int ByBeginning(ReadOnlySpan<byte> one, ReadOnlySpan<byte> other) => BodyOf(one).SequenceCompareTo(BodyOf(other));
+
+    /// <summary>From where its body's name stands, or what looks so; else all of it.</summary>
+    private static ReadOnlySpan<byte> BodyOf(ReadOnlySpan<byte> line) => line.IndexOf("\"body\""u8) is var at and >= 0 ? line[at..] : line;
+
     private static BatchError? Check(JsonElement root, int number, string endpoint)
     {
         if (root.ValueKind != JsonValueKind.Object) return new BatchError("invalid_json_line", "This line is no JSON object.", number);

@@ -145,7 +145,7 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
         }
     }
 
-    /// <summary>The lines that are not done, in their order.</summary>
+    /// <summary>The lines that are not done, piece by piece; of a piece, those that begin alike together: an engine has their beginning in its cache then.</summary>
     private async IAsyncEnumerable<(int Number, byte[] Line)> LinesAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var begun = _batch; // what is done from now on was read before
@@ -160,6 +160,7 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
                     await foreach (var line in parts.Store.ReadPieceAsync(begun, piece, cancellationToken)) lines.Add(line);
                 },
                 cancellationToken);
+            lines.Sort(static (one, other) => BatchLine.ByBeginning(one.Line, other.Line) is var order && order != 0 ? order : one.Number.CompareTo(other.Number));
             foreach (var line in lines) yield return line;
         }
     }

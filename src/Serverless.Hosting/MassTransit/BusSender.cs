@@ -10,7 +10,7 @@ namespace Serverless.Hosting.MassTransit;
 internal sealed class BusSender(IBusControl bus, IOptions<MassTransitOptions> options, IOptions<RabbitMqOptions> broker, MessageMetrics metrics, TimeProvider time) : IMessageSender
 {
     /// <summary>A bus whose broker is away waits for it, so we do not.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     /// <summary>None that declares a queue: it is its owner's to say how.</summary>
     private static readonly string[] Schemes = ["exchange", "topic", "rabbitmq", "rabbitmqs", "amqp", "amqps", "loopback"];
@@ -30,23 +30,8 @@ internal sealed class BusSender(IBusControl bus, IOptions<MassTransitOptions> op
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            if (address is null)
-            {
-                await bus.Publish(message, context => Name(context, names), either.Token);
-            }
-            else
-            {
-                var endpoint = await bus.GetSendEndpoint(address);
-                await endpoint.Send(
-                    message,
-                    context =>
-                    {
-                        Name(context, names);
-                        if (context.TryGetPayload(out RabbitMqSendContext? rabbit)) rabbit.Mandatory = true; // else what no queue gets is confirmed all the same
-                    },
-                    either.Token);
-            }
-
+            // Waited for here, too: what a lost connection took with it may never end, whatever its token says (rabbitmq-dotnet-client #1930).
+            await (address is null ? bus.Publish(message, context => Name(context, names), either.Token) : DeliverAsync(address, message, names, either.Token)).WaitAsync(either.Token);
             metrics.Sent(typeof(T).Name, isPublished: address is null);
             return true;
         }
@@ -74,6 +59,20 @@ internal sealed class BusSender(IBusControl bus, IOptions<MassTransitOptions> op
         var name = Uri.UnescapeDataString(address.AbsolutePath.Split('/')[^1]);
         if (name.Length == 0 || IsOurs(name)) return $"'{Shown(address)}' names {(name.Length == 0 ? "nothing" : "a queue of the gateways")}; give the name of a receive endpoint of yours";
         return null;
+    }
+
+    private async Task DeliverAsync<T>(Uri address, T message, MessageNames names, CancellationToken cancellationToken)
+        where T : class
+    {
+        var endpoint = await bus.GetSendEndpoint(address);
+        await endpoint.Send(
+            message,
+            context =>
+            {
+                Name(context, names);
+                if (context.TryGetPayload(out RabbitMqSendContext? rabbit)) rabbit.Mandatory = true; // else what no queue gets is confirmed all the same
+            },
+            cancellationToken);
     }
 
     /// <summary>Queues of the gateways, what MassTransit puts beside each (<c>_error</c>, <c>_skipped</c>), and the exchanges by which what is published comes to them.</summary>

@@ -83,6 +83,23 @@ internal sealed partial class MessageReceiver(IOptions<MassTransitOptions> optio
         where T : class
     {
         await Task.Delay(options.Value.RetryPause, time, context.CancellationToken);
+        while (true)
+        {
+            try
+            {
+                await SendBackAsync(context, first).WaitAsync(BusSender.Patience, time, context.CancellationToken); // it may never end: see there
+                return;
+            }
+            catch (TimeoutException)
+            {
+                LogHeld(typeof(T).Name, context.MessageId, BusSender.Patience.TotalSeconds);
+            }
+        }
+    }
+
+    private async Task SendBackAsync<T>(ConsumeContext<T> context, DateTimeOffset first)
+        where T : class
+    {
         var received = context.ReceiveContext;
         var endpoint = await context.GetSendEndpoint(received.InputAddress);
         await endpoint.Send(
@@ -119,6 +136,9 @@ internal sealed partial class MessageReceiver(IOptions<MassTransitOptions> optio
 
     [LoggerMessage(LogLevel.Information, "{Type} {Message} cannot be taken now ({Error}) and is tried again: {Reason}")]
     private partial void LogRetried(string type, Guid? message, ServingError error, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "The broker has not taken {Type} {Message} back within {Seconds} s; it is sent again.")]
+    private partial void LogHeld(string type, Guid? message, double seconds);
 
     [LoggerMessage(LogLevel.Error, "Failed on {Type} {Message}; it is tried again.")]
     private partial void LogFailed(Exception exception, string type, Guid? message);

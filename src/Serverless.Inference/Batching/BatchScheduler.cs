@@ -57,8 +57,9 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
     {
         _admission.DropCancelled();
         _admission.Admit();
-        var decoding = PlanDecoding();
-        var reading = PlanReading();
+        var isShort = _admission.Running.Exists(static sequence => sequence.AwaitsFirst);
+        var decoding = PlanDecoding(isShort);
+        var reading = PlanReading(isShort);
         if (_rows.Count == 0)
         {
             _cores.End();
@@ -111,25 +112,26 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
         }
     }
 
-    private int PlanDecoding()
+    /// <param name="isShort">Without those that nobody waits for: a first token comes the sooner, and theirs a pass later.</param>
+    private int PlanDecoding(bool isShort)
     {
         _rows.Clear();
         _outputs.Clear();
         for (var i = 0; i < _admission.Running.Count; i++)
         {
             var sequence = _admission.Running[i];
-            if (sequence.Missing == 1 && _admission.MakeRoom(sequence)) Plan(sequence, 1);
+            if (sequence.Missing == 1 && !(isShort && sequence.Unattended) && _admission.MakeRoom(sequence)) Plan(sequence, 1);
         }
 
         return _rows.Count;
     }
 
-    private int PlanReading()
+    private int PlanReading(bool isShort)
     {
         _reading.Clear();
         foreach (var sequence in _admission.Running)
         {
-            if (sequence.Missing > 1) _reading.Add(sequence);
+            if (sequence.Missing > 1 && !(isShort && sequence.Unattended)) _reading.Add(sequence);
         }
 
         _reading.Sort(Sequence.ByDue);

@@ -40,6 +40,9 @@ public sealed record GenerationRequest
     /// <summary>Lower lanes are served first, and take room from higher ones.</summary>
     public int Lane { get; init; }
 
+    /// <summary>Nobody waits for its next token: it stands still in passes that bring others their first.</summary>
+    public bool Unattended { get; init; }
+
     /// <summary>After this nobody wants it: of one lane what is due first is served first.</summary>
     public DateTimeOffset Deadline { get; init; } = DateTimeOffset.MaxValue;
 }

@@ -65,6 +65,12 @@ internal sealed class Sequence
     /// <summary>Lower ones are served first.</summary>
     public int Lane => _request.Lane;
 
+    /// <summary>Nobody waits for its next token.</summary>
+    public bool Unattended => _request.Unattended;
+
+    /// <summary>Whether somebody waits for its first token here.</summary>
+    public bool AwaitsFirst => !Unattended && Generated == _request.Emitted.Count;
+
     /// <summary>When its first token should be there.</summary>
     public DateTimeOffset Due { get; set; }
 

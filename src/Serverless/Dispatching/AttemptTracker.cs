@@ -31,7 +31,7 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
     public bool HasClaims => _replicas.Exists(replica => replica.Claims.Count > 0);
 
     /// <summary>Whether the request could begin now, if none waited before it.</summary>
-    public bool HasRoomFor(TrackedRequest request) => DispatchPlanner.Choose(request.Entry, _replicas) is not null;
+    public bool HasRoomFor(TrackedRequest request) => DispatchPlanner.Choose(request.Entry, _replicas) is not null || DispatchPlanner.ChoosePreempted(request.Entry, _replicas) is not null;
 
     /// <summary>(d) Begins an attempt at that replica, where the log allows it.</summary>
     public void Begin(TrackedRequest request, ReplicaState replica)
@@ -198,18 +198,11 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
         }
     }
 
-    /// <summary>Asks for work of the batch lane back, if that makes room; gives the replica where it does.</summary>
-    public ReplicaState? MakeRoom(BacklogEntry entry)
+    /// <summary>Asks for it back: it goes on later from what it has emitted.</summary>
+    public void Preempt(TrackedRequest request)
     {
-        ReplicaState? where = null;
-        foreach (var request in DispatchPlanner.ChoosePreempted(entry, _replicas))
-        {
-            where = request.Replica!;
-            request.Preempted = true;
-            Tell(request, new DispatcherMessage.Preempt(request.Id));
-        }
-
-        return where;
+        request.Preempted = true;
+        Tell(request, new DispatcherMessage.Preempt(request.Id));
     }
 
     private void Tell(TrackedRequest request, DispatcherMessage stop)

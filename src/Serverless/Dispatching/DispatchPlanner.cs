@@ -61,12 +61,12 @@ internal static class DispatchPlanner
         return largest > 0 && entry.Request.PromptTokens >= largest;
     }
 
-    /// <summary>Whether any replica but the reserved one has a slot free.</summary>
+    /// <summary>Whether any replica but the reserved one has a slot free, or one that work of the batch lane would give up.</summary>
     public static bool HasFreeSlot(IReadOnlyList<ReplicaState> replicas, ReplicaState? reserved)
     {
         foreach (var replica in replicas)
         {
-            if (replica != reserved && replica.IsReady && replica.Taken < replica.Worker.Slots) return true;
+            if (replica != reserved && replica.IsReady && (replica.Taken < replica.Worker.Slots || replica.Running.Values.Any(IsPreemptible))) return true;
         }
 
         return false;
@@ -94,34 +94,37 @@ internal static class DispatchPlanner
     }
 
     /// <summary>
-    /// Work of the batch lane that must be given back so that a realtime request fits somewhere: on the replica where that is least, the youngest first.
-    /// Empty when it helps nowhere, or while some is on its way back already.
+    /// The replica where a request that somebody waits for gets the place of work of the batch lane, and which of it: where that is least, the youngest first. None, where what is on its way back already
+    /// is enough. Null when it helps nowhere.
     /// </summary>
-    public static List<TrackedRequest> ChoosePreempted(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas)
+    public static (ReplicaState Replica, IReadOnlyList<TrackedRequest> Preempted)? ChoosePreempted(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas, ReplicaState? reserved = null)
     {
-        var best = new List<TrackedRequest>();
-        if (entry.Request.Lane != Lane.Realtime) return best;
+        (ReplicaState Replica, IReadOnlyList<TrackedRequest> Preempted)? best = null;
+        if (entry.Request.Lane == Lane.Batch) return best;
 
-        foreach (var replica in replicas.Where(replica => replica.IsReady && Understands(entry, replica)))
+        foreach (var replica in replicas)
         {
-            if (replica.Running.Values.Any(request => request.Preempted)) return [];
+            if (replica == reserved || !replica.IsReady || !Understands(entry, replica)) continue;
 
             var given = new List<TrackedRequest>();
             var (taken, committed) = (replica.Taken, replica.Committed);
+            foreach (var request in replica.Running.Values.Where(request => request.Preempted)) Leave(request);
             foreach (var request in replica.Running.Values.Where(IsPreemptible).OrderByDescending(request => request.Request.AcceptedAt))
             {
+                if (Fits(entry, replica.Worker, taken, committed)) break;
                 given.Add(request);
-                (taken, committed) = (taken - request.Entry.Sequences, committed - request.Entry.ExpectedTokens);
-                if (!Fits(entry, replica.Worker, taken, committed)) continue;
-                if (best.Count == 0 || given.Count < best.Count) best = given;
-                break;
+                Leave(request);
             }
+
+            if (Fits(entry, replica.Worker, taken, committed) && (best is null || given.Count < best.Value.Preempted.Count)) best = (replica, given);
+
+            void Leave(TrackedRequest request) => (taken, committed) = (taken - request.Entry.Sequences, committed - request.Entry.ExpectedTokens);
         }
 
         return best;
     }
 
-    private static bool IsPreemptible(TrackedRequest request) => request is { Cancelled: false, Attempt: > 0 } && request.Entry.Request.Lane == Lane.Batch;
+    private static bool IsPreemptible(TrackedRequest request) => request is { Cancelled: false, Preempted: false, Attempt: > 0 } && request.Entry.Request.Lane == Lane.Batch;
 
     private static bool Understands(BacklogEntry entry, ReplicaState replica) =>
         !entry.NotUnderstoodBy.Contains(replica.Worker.Worker) && replica.Worker.Understands(entry.Request.Endpoint);

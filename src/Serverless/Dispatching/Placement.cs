@@ -6,7 +6,7 @@ namespace Serverless.Dispatching;
 
 /// <summary>
 /// (d) Hands requests out in the backlog's order. A head that fits nowhere reserves the replica that can take it soonest, and a few behind it may use the others: small requests
-/// need not wait for a large one, and it waits no longer than if they did (ADR 16). Not thread-safe.
+/// need not wait for a large one, and it waits no longer than if they did (ADR 16). Whom somebody waits for gets the place of work of the batch lane. Not thread-safe.
 /// </summary>
 internal sealed class Placement(RequestTable table, AttemptTracker attempts, RequestEnder ender, DemandPublisher publisher, StoreGate gate, TimeProvider time)
 {
@@ -28,8 +28,11 @@ internal sealed class Placement(RequestTable table, AttemptTracker attempts, Req
             var request = table.Find(entry.Request.Id)!;
             if (DispatchPlanner.Choose(entry, attempts.Replicas, reserved) is { } replica)
             {
-                if (replica.Taken > 0 && Lateness(request) is var late && late > TimeSpan.Zero) ender.GiveUp(request, TooLate(request.Request, late));
-                else attempts.Begin(request, replica);
+                Place(request, replica, []);
+            }
+            else if (DispatchPlanner.ChoosePreempted(entry, attempts.Replicas, reserved) is { } instead)
+            {
+                Place(request, instead.Replica, instead.Preempted);
             }
             else if (DispatchPlanner.NobodyUnderstands(entry, attempts.Replicas))
             {
@@ -53,10 +56,22 @@ internal sealed class Placement(RequestTable table, AttemptTracker attempts, Req
         _passedOver.Clear();
     }
 
+    /// <summary>It begins beside those whose place it gets: they leave within a step of the engine, which is sooner than word of it would be here.</summary>
+    private void Place(TrackedRequest request, ReplicaState replica, IReadOnlyList<TrackedRequest> preempted)
+    {
+        if (replica.Taken > 0 && Lateness(request) is var late && late > TimeSpan.Zero)
+        {
+            ender.GiveUp(request, TooLate(request.Request, late));
+            return;
+        }
+
+        foreach (var other in preempted) attempts.Preempt(other);
+        attempts.Begin(request, replica);
+    }
+
     /// <summary>A head keeps the replica that it has reserved: one that drains for it is not given away when another seems better for a moment.</summary>
     private ReplicaState? Reserve(BacklogEntry head)
     {
-        if (attempts.MakeRoom(head) is { } making) _reservation = (head, making);
         if (_reservation is { } kept && kept.Head == head && attempts.Replicas.Contains(kept.Replica) && DispatchPlanner.CouldTake(head, kept.Replica)) return kept.Replica;
 
         var reserved = DispatchPlanner.Soonest(head, attempts.Replicas);

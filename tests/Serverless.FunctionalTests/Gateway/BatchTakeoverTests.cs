@@ -73,8 +73,11 @@ public sealed class BatchTakeoverTests
         }
 
         await using var second = await FilesUnderTest.StartAsync(backend, settings: [("Directory", first.Folder)]); // time stands still: the lease was given back
-        await AnswerAsync(second);
+        using var stop = new CancellationTokenSource();
+        var answering = AnswerAllAsync(backend, stop.Token); // an answer that the first had not read when it stopped is asked for again
         var ended = await UntilAsync(second, batch, "completed");
+        await stop.CancelAsync();
+        await answering;
 
         (await NamesAsync(second, ended["output_file_id"])).Order().ShouldBe(["n0", "n1", "n2"]);
     }

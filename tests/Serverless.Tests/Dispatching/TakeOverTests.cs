@@ -281,43 +281,29 @@ public sealed class TakeOverTests
         scene.Demand.Latest(TestRequests.Model)!.PendingRequests.ShouldBe(1);
     }
 
-    [Fact]
-    public async Task Realtime_work_gets_the_place_of_batch_work_which_continues_later()
+    [Theory]
+    [InlineData(Lane.Realtime)]
+    [InlineData(Lane.Interactive)]
+    public async Task Whom_somebody_waits_for_gets_the_place_of_batch_work_at_once_which_continues_later(Lane lane)
     {
         await using var scene = new DispatcherScene();
         var worker = await scene.ConnectAsync(slots: 2);
         await scene.SubmitAsync(request => request with { Lane = Lane.Batch });
         await scene.SubmitAsync(request => request with { Lane = Lane.Batch, AcceptedAt = request.AcceptedAt.AddSeconds(1) });
-        var older = await worker.AssignedAsync();
+        _ = await worker.AssignedAsync();
         var younger = await worker.AssignedAsync();
 
-        var urgent = await scene.SubmitAsync(request => request with { Lane = Lane.Realtime });
+        var urgent = await scene.SubmitAsync(request => request with { Lane = lane });
 
         (await worker.HearAsync<DispatcherMessage.Preempt>()).Id.ShouldBe(younger.Request.Id);
+        var first = await worker.AssignedAsync(); // beside it: it has not left yet
+        first.Request.Id.ShouldBe(urgent.Id);
         await worker.AppendAsync(younger, 1);
         await worker.LeftAsync(younger, AttemptOutcome.Returned);
-        var first = await worker.AssignedAsync();
-        first.Request.Id.ShouldBe(urgent.Id);
         await worker.FinishAsync(first);
         var again = await worker.AssignedAsync();
         again.Request.Id.ShouldBe(younger.Request.Id);
         again.Output.Count.ShouldBe(1);
-        _ = older;
-    }
-
-    [Fact]
-    public async Task Interactive_work_preempts_nobody()
-    {
-        await using var scene = new DispatcherScene();
-        var worker = await scene.ConnectAsync(slots: 1);
-        await scene.SubmitAsync(request => request with { Lane = Lane.Batch });
-        var batch = await worker.AssignedAsync();
-
-        var next = await scene.SubmitAsync();
-        await scene.NextDemandAsync(demand => demand.PendingRequests == 1);
-        await worker.FinishAsync(batch);
-
-        (await worker.AssignedAsync()).Request.Id.ShouldBe(next.Id); // the first thing it hears
     }
 
     [Fact]

@@ -83,6 +83,7 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
             IgnoreEnd = body.IgnoreEnd,
             Tenant = request.Owner.Scope,
             Lane = (int)request.Lane,
+            Unattended = request.Lane == Lane.Batch,
             Deadline = request.Deadline,
         };
     }

@@ -170,6 +170,25 @@ public sealed class BatchSchedulerTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public void A_pass_that_brings_a_first_token_leaves_out_those_that_nobody_waits_for()
+    {
+        var batch = Enumerable.Range(0, 4).Select(i => Add(new GenerationRequest { Prompt = [.. Enumerable.Range(100 * i, 40)], MaxTokens = 30, IgnoreEnd = true, Lane = 2, Unattended = true })).ToList();
+        var person = Add(new GenerationRequest { Prompt = [1, 2, 3], MaxTokens = 20, IgnoreEnd = true, Lane = 1 });
+        while (batch.Concat([person]).Any(one => Steps(one) < 2)) _scheduler.Step();
+        var (before, others) = (batch.Select(Steps).ToList(), Steps(person));
+        var next = Add(new GenerationRequest { Prompt = [4, 5, 6], MaxTokens = 10, IgnoreEnd = true, Lane = 1 });
+
+        _scheduler.Step();
+
+        (Steps(next), Steps(person)).ShouldBe((1, others + 1), "whom somebody waits for goes on beside it");
+        batch.Select(Steps).ShouldBe(before);
+        _scheduler.Step();
+        batch.Select(Steps).ShouldBe(before.Select(steps => steps + 1));
+        Run();
+        batch.ShouldAllBe(one => Steps(one) == 30);
+    }
+
+    [Fact]
     public void The_vocabulary_is_looked_through_once_for_all_choices_of_a_request()
     {
         var dry = new DryOptions { Multiplier = 1 };
