@@ -2,7 +2,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Gateway.Dispatching;
-using Serverless.Gateway.Pools;
+using Serverless.Gateway.Notices;
 using Serverless.Leases;
 
 namespace Microsoft.Extensions.DependencyInjection;

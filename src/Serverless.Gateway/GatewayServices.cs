@@ -9,6 +9,7 @@ using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
 using Serverless.Gateway.Batches;
 using Serverless.Gateway.Callbacks;
+using Serverless.Gateway.EventAdmin;
 using Serverless.Gateway.Files;
 using Serverless.Gateway.Deltas;
 using Serverless.Gateway.Inbound;

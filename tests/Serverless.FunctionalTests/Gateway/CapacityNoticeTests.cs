@@ -4,7 +4,7 @@ using Serverless.Catalog;
 using Serverless.Demand;
 using Serverless.Errors;
 using Serverless.Events;
-using Serverless.Gateway.Pools;
+using Serverless.Gateway.Notices;
 using Serverless.Scaling.Capacity;
 using Shouldly;
 

@@ -1,10 +1,11 @@
 using Microsoft.Extensions.Options;
 using Serverless.Errors;
 using Serverless.Events;
+using Serverless.Gateway.Inbound;
 using Serverless.Gateway.Requests;
 using Serverless.Hosting.Dapr;
 
-namespace Serverless.Gateway.Inbound;
+namespace Serverless.Gateway.EventAdmin;
 
 /// <summary>Takes an event from an operator as it would from the broker, and says at once what became of it. Thread-safe.</summary>
 internal sealed class EventDesk(InferenceEventHandler handler, RequestDirectory requests, EventTap tap, IOptions<EventOptions> options, TimeProvider time)

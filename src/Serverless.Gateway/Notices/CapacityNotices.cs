@@ -2,10 +2,10 @@ using System.Globalization;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Serverless.Catalog;
-using Serverless.Gateway.Notices;
+using Serverless.Gateway.Pools;
 using Serverless.Loops;
 
-namespace Serverless.Gateway.Pools;
+namespace Serverless.Gateway.Notices;
 
 /// <summary>
 /// What becomes of pools as events: type <c>dev.serverless.pool.{zero|starting|ready|at_limit|no_room|draining|failed}</c>, subject the pool, data the pool as operators see it. Told by the gateway that dispatches the

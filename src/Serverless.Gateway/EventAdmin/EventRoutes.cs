@@ -11,7 +11,7 @@ using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Requests;
 using Serverless.Hosting.Dapr;
 
-namespace Serverless.Gateway.Inbound;
+namespace Serverless.Gateway.EventAdmin;
 
 /// <summary>Events for operators, who see prompts and answers in them: <c>GET /admin/events</c>, those that this gateway takes and publishes, a JSON line each as they pass; <c>POST /admin/events/{topic}</c>, one more.</summary>
 internal static class EventRoutes

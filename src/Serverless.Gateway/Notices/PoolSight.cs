@@ -1,8 +1,9 @@
 using Serverless.Catalog;
 using Serverless.Demand;
+using Serverless.Gateway.Pools;
 using Serverless.Scaling.Capacity;
 
-namespace Serverless.Gateway.Pools;
+namespace Serverless.Gateway.Notices;
 
 /// <summary>Where pools are, in a word for those who are told when it changes. Thread-safe.</summary>
 internal sealed class PoolSight(ICatalogSource catalog, ICapacityFeed capacity, IDemandFeed demand)
