@@ -37,13 +37,15 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
             Since = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_123),
             Running = [new AttemptClaim(new RequestId("chatcmpl-1"), 3, 17) { StoreRun = "0123456789abcdef" }],
             HighestEpoch = 5,
+            Features = ["dry_penalty", "logit_bias"],
         };
         await AcceptAsync(epoch: 7);
 
         var (link, session) = await ConnectAsync(worker);
 
         link.Epoch.ShouldBe(7);
-        session.Worker.ShouldBe(worker with { Running = session.Worker.Running, Endpoints = session.Worker.Endpoints });
+        session.Worker.ShouldBe(worker with { Running = session.Worker.Running, Endpoints = session.Worker.Endpoints, Features = session.Worker.Features });
+        session.Worker.Features.ShouldBe(worker.Features);
         session.Worker.Running.ShouldBe(worker.Running);
         await link.DisposeAsync();
     }
@@ -54,7 +56,7 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
         await AcceptAsync(epoch: 1);
         var (link, session) = await ConnectAsync(Worker());
         var id = new RequestId("chatcmpl-1");
-        var request = TestRequests.New() with { Promise = Promise.Id, Lane = Lane.Batch, Holder = "gateway-1", Conversation = "c", Owner = new Owner("o", "t", "k") };
+        var request = TestRequests.New() with { Promise = Promise.Id, Lane = Lane.Batch, Holder = "gateway-1", Needs = ["logit_bias"], Conversation = "c", Owner = new Owner("o", "t", "k") };
         IReadOnlyList<ChoiceChunk> output = [new ChoiceChunk(1, 4, [5, 6], "é") { HeldBack = new byte[] { 0xC3 }, Finish = FinishReason.Stop }];
         WorkerMessage[] fromWorker =
         [
@@ -81,7 +83,8 @@ public abstract class WorkerSessionsContract : IAsyncLifetime
         heard[1..].ShouldBe(fromDispatcher[1..]);
         var assigned = heard[0].ShouldBeOfType<DispatcherMessage.Assign>().Assignment;
         assigned.Request.Body.ToArray().ShouldBe(request.Body.ToArray());
-        (assigned.Request with { Body = request.Body, Shape = request.Shape }).ShouldBe(request);
+        (assigned.Request with { Body = request.Body, Shape = request.Shape, Needs = request.Needs }).ShouldBe(request);
+        assigned.Request.Needs.ShouldBe(request.Needs);
         (assigned.Fence, assigned.LastSequence).ShouldBe((new Fence("run", 2), 9));
         TestRequests.Show(new RequestEvent.Chunk(assigned.Output)).ShouldBe(TestRequests.Show(new RequestEvent.Chunk(output)));
         await link.DisposeAsync();

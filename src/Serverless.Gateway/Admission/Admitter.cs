@@ -111,6 +111,7 @@ internal sealed class Admitter(ICatalogSource catalog, EngineTable engines, ITok
             PromptTokens = promptTokens,
             MaxOutputTokens = outputTokens,
             Choices = choices,
+            Needs = EngineFeatures.NamesOf(parsed.Asked.Select(asked => asked.Feature)),
             Lane = lane,
             Owner = call.Owner,
             Conversation = call.Conversation,

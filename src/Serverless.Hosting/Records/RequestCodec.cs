@@ -17,6 +17,7 @@ internal static class RequestCodec
 
     public static Wire.RequestRecord ToRecord(InferenceRequest request) => new()
     {
+        Needs = { request.Needs },
         Id = request.Id.Value,
         Model = request.Model.Value,
         Kind = request.Endpoint == EndpointName.ChatCompletions ? 0 : request.Endpoint == EndpointName.Completions ? 1 : EndpointByName,
@@ -77,6 +78,7 @@ internal static class RequestCodec
             PromptTokens = record.PromptTokens,
             MaxOutputTokens = record.MaxOutputTokens,
             Choices = record.Choices,
+            Needs = [.. record.Needs],
             Lane = lane,
             Promise = (Promise)promise,
             Owner = new Owner(record.Organization, record.Team, record.Key),

@@ -19,6 +19,7 @@ internal static class SessionCodec
 
     private const int LongestName = 256;
     private const int MostEndpoints = 64;
+    private const int MostFeatures = 256;
     private const int MostSlots = 65_536;
 
     /// <summary>No engine holds so many, and so many of all workers can be added up.</summary>
@@ -49,6 +50,7 @@ internal static class SessionCodec
             HighestEpoch = worker.HighestEpoch,
         };
         hello.Endpoints.AddRange(worker.Endpoints);
+        hello.Features.AddRange(worker.Features);
         hello.Running.AddRange(worker.Running.Select(held => new Wire.RunningAttempt { Id = held.Id.Value, Attempt = held.Attempt, LastSequence = held.LastSequence, StoreRun = held.StoreRun }));
         return hello;
     }
@@ -63,6 +65,8 @@ internal static class SessionCodec
         Require(hello.Engine.Length <= LongestName, "engine", $"{hello.Engine.Length} characters", $"at most {LongestName} characters");
         Require(hello.Endpoints.Count <= MostEndpoints, "endpoints", $"{hello.Endpoints.Count} names", $"at most {MostEndpoints} names");
         foreach (var endpoint in hello.Endpoints) RequireName(endpoint, "endpoints");
+        Require(hello.Features.Count <= MostFeatures, "features", $"{hello.Features.Count} names", $"at most {MostFeatures} names");
+        foreach (var feature in hello.Features) RequireName(feature, "features");
         var least = hello.Loading ? 0 : 1; // a worker that loads may not know yet
         RequireCount(hello.Slots, least, MostSlots, "slots");
         RequireCount(hello.KvCapacityTokens, least, MostTokens, "kv_capacity_tokens");
@@ -89,6 +93,7 @@ internal static class SessionCodec
             Running = [.. hello.Running.Select(held => new AttemptClaim(new RequestId(held.Id), held.Attempt, held.LastSequence) { StoreRun = held.StoreRun })],
             HighestEpoch = hello.HighestEpoch,
             Endpoints = [.. hello.Endpoints],
+            Features = [.. hello.Features],
         };
     }
 

@@ -71,7 +71,7 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
             new AttemptRunner(name, engine, FirstToken, parts.Options.Value.MaxOutputBytes, parts.Time, parts.Loggers.CreateLogger<AttemptRunner>()), parts.Log, parts.Metrics, parts.Time, stop);
         try
         {
-            var worker = Describe(engine.Name) with { KvCapacityTokens = engine.KvCapacityTokens, Slots = engine.Slots, Endpoints = engine.Endpoints };
+            var worker = Describe(engine.Name) with { KvCapacityTokens = engine.KvCapacityTokens, Slots = engine.Slots, Endpoints = engine.Endpoints, Features = engine.Features };
             if (ColdStart is null)
             {
                 ColdStart = parts.Time.GetUtcNow() - Since;

@@ -127,7 +127,7 @@ internal static class DispatchPlanner
     private static bool IsPreemptible(TrackedRequest request) => request is { Cancelled: false, Preempted: false, Attempt: > 0 } && request.Entry.Request.Lane == Lane.Batch;
 
     private static bool Understands(BacklogEntry entry, ReplicaState replica) =>
-        !entry.NotUnderstoodBy.Contains(replica.Worker.Worker) && replica.Worker.Understands(entry.Request.Endpoint);
+        !entry.NotUnderstoodBy.Contains(replica.Worker.Worker) && replica.Worker.Understands(entry.Request);
 
     private static bool Fits(BacklogEntry entry, WorkerDescription worker, int taken, long committed)
     {

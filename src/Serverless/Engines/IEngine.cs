@@ -1,3 +1,4 @@
+using Serverless.Catalog.Engines;
 using Serverless.Requests;
 using Serverless.Sessions;
 
@@ -18,6 +19,9 @@ public interface IEngine : IAsyncDisposable
     /// <summary>Names of the endpoints whose requests it can answer.</summary>
     IReadOnlyList<string> Endpoints => WorkerDescription.FirstEndpoints;
 
+    /// <summary>What it honours beyond plain sampled text, by name (<see cref="EngineFeatures"/>).</summary>
+    IReadOnlyList<string> Features => [];
+
     /// <summary>What it does now.</summary>
     WorkerLoad Load { get; }
 
@@ -26,7 +30,7 @@ public interface IEngine : IAsyncDisposable
 
     /// <summary>
     /// Generates the answer of a request from after <paramref name="output"/>, the chunks that earlier attempts have logged. Always as a stream; the last output carries the usage.
-    /// Cancelled, it stops within two steps. Safe to call up to <see cref="Slots"/> times at once.
+    /// Cancelled, it stops within two steps. Safe to call up to <see cref="Slots"/> times at once, not counting what was cancelled: one may begin while another is still stopping.
     /// </summary>
     IAsyncEnumerable<EngineOutput> GenerateAsync(InferenceRequest request, IReadOnlyList<ChoiceChunk> output, CancellationToken cancellationToken);
 }

@@ -26,6 +26,9 @@ public sealed record InferenceRequest
     /// <summary>Choices to generate: n, or prompts × n for completions; at least 1.</summary>
     public int Choices { get; init; } = 1;
 
+    /// <summary>What it asks of an engine beyond plain sampled text, by name: a worker whose engine does not say that it honours one would pass it over without a word, so it gets none of it.</summary>
+    public IReadOnlyList<string> Needs { get; init; } = [];
+
     /// <summary>Priority class.</summary>
     public Lane Lane { get; init; } = Lane.Interactive;
 

@@ -29,6 +29,9 @@ public sealed record WorkerDescription
     /// </summary>
     public IReadOnlyList<string> Endpoints { get; init; } = [];
 
+    /// <summary>What its engine honours beyond plain sampled text, by name. Empty of a worker of before they were told.</summary>
+    public IReadOnlyList<string> Features { get; init; } = [];
+
     /// <summary>What every worker knows.</summary>
     public static IReadOnlyList<string> FirstEndpoints { get; } = [EndpointName.ChatCompletions.Value, EndpointName.Completions.Value];
 
@@ -41,8 +44,12 @@ public sealed record WorkerDescription
     /// <summary>What it runs already, begun under an earlier dispatcher: adopted, not repeated.</summary>
     public IReadOnlyList<AttemptClaim> Running { get; init; } = [];
 
-    /// <summary>Whether it can run requests of that endpoint.</summary>
-    public bool Understands(EndpointName endpoint) => (Endpoints.Count > 0 ? Endpoints : FirstEndpoints).Contains(endpoint.Value, StringComparer.Ordinal);
+    /// <summary>Whether it can run that request: it knows the endpoint, and its engine honours all that is asked for.</summary>
+    public bool Understands(InferenceRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return (Endpoints.Count > 0 ? Endpoints : FirstEndpoints).Contains(request.Endpoint.Value, StringComparer.Ordinal) && request.Needs.All(need => Features.Contains(need, StringComparer.Ordinal));
+    }
 
     /// <summary>The highest epoch it has followed; a dispatcher of a lower one must not use it.</summary>
     public long HighestEpoch { get; init; }

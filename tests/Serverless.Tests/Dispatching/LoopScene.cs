@@ -40,7 +40,7 @@ internal sealed class LoopScene : IDispatchObserver
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>A worker connects.</summary>
-    public (ReplicaState Replica, Session Said) Connect(string name, long kv = 1000, int slots = 8, IReadOnlyList<string>? endpoints = null, params AttemptClaim[] running)
+    public (ReplicaState Replica, Session Said) Connect(string name, long kv = 1000, int slots = 8, IReadOnlyList<string>? endpoints = null, IReadOnlyList<string>? features = null, params AttemptClaim[] running)
     {
         var session = new Session(new WorkerDescription
         {
@@ -51,6 +51,7 @@ internal sealed class LoopScene : IDispatchObserver
             KvCapacityTokens = kv,
             Slots = slots,
             Endpoints = endpoints ?? [],
+            Features = features ?? [],
             Running = running,
         });
         var replica = new ReplicaState(session);

@@ -27,6 +27,23 @@ public sealed class NotUnderstoodTests
     }
 
     [Fact]
+    public void What_asks_for_more_than_plain_text_waits_for_a_worker_whose_engine_honours_all_of_it()
+    {
+        var scene = new LoopScene();
+        var (_, old) = scene.Connect("old");
+        var (_, some) = scene.Connect("some", features: ["logit_bias"]);
+        var request = scene.Submit(request => request with { Needs = ["logit_bias", "penalties"] });
+        var plain = Enumerable.Range(0, 4).Select(_ => scene.Submit().Id).ToList();
+
+        old.Assigned.Concat(some.Assigned).Select(assignment => assignment.Request.Id).ShouldBe(plain, ignoreOrder: true);
+
+        var (_, all) = scene.Connect("all", features: ["dry_penalty", "logit_bias", "penalties"]);
+        all.Assigned.Single().Request.Id.ShouldBe(request.Id);
+        scene.Submit(request => request with { Needs = ["logit_bias"] });
+        old.Assigned.ShouldAllBe(assignment => assignment.Request.Needs.Count == 0);
+    }
+
+    [Fact]
     public void What_one_worker_could_not_read_goes_to_another_and_never_to_that_one_again()
     {
         var scene = new LoopScene();

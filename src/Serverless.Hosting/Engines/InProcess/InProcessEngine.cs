@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Serverless.Catalog;
+using Serverless.Catalog.Engines;
 using Serverless.Engines;
 using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
@@ -17,6 +18,8 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
     private const int LongBody = 8192;
 
     public string Name => InProcessEngineFactory.Described.Name;
+
+    public IReadOnlyList<string> Features { get; } = EngineFeatures.NamesOf(InProcessEngineFactory.Described.Honours);
 
     public Task Lost => engine.Failed;
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Serverless.Catalog.Engines;
 using Serverless.Engines;
 using Serverless.Hosting.Tokens;
 using Serverless.Inference.Batching;
@@ -19,6 +20,8 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
     private long _kvUsed;
 
     public string Name => SimulatedEngineFactory.Described.Name;
+
+    public IReadOnlyList<string> Features { get; } = EngineFeatures.NamesOf(SimulatedEngineFactory.Described.Honours);
 
     public Task Lost => _lost.Task;
 

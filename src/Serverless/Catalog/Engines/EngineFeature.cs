@@ -1,6 +1,9 @@
+using System.Collections.Frozen;
+using System.Text.Json;
+
 namespace Serverless.Catalog.Engines;
 
-/// <summary>What a request may ask of an engine beyond plain sampled text.</summary>
+/// <summary>What a request may ask of an engine beyond plain sampled text. It travels by its name (<see cref="EngineFeatures"/>), which is never changed.</summary>
 public enum EngineFeature
 {
     /// <summary>Output held to JSON.</summary>
@@ -89,4 +92,16 @@ public enum EngineFeature
 
     /// <summary>What only an operator sets.</summary>
     OperatorsFields,
+}
+
+/// <summary>Names of features.</summary>
+public static class EngineFeatures
+{
+    private static readonly FrozenDictionary<EngineFeature, string> Names = Enum.GetValues<EngineFeature>().ToFrozenDictionary(feature => feature, feature => JsonNamingPolicy.SnakeCaseLower.ConvertName(feature.ToString()));
+
+    /// <summary>As it is written.</summary>
+    public static string Name(this EngineFeature feature) => Names[feature];
+
+    /// <summary>The names of those, each once, in order.</summary>
+    public static IReadOnlyList<string> NamesOf(IEnumerable<EngineFeature> features) => [.. features.Select(Name).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
 }
