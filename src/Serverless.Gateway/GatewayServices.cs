@@ -148,6 +148,7 @@ public static class GatewayServices
         services.AddFiles();
         services.TryAddSingleton<FileMetrics>();
         services.TryAddSingleton<FileUploads>();
+        services.TryAddSingleton<HourlyTurn>();
         services.AddHostedService<FileSweeper>();
         return services;
     }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Serverless.Requests;
 
 namespace Serverless.Gateway.Admission;
@@ -70,6 +71,10 @@ internal sealed record Call
 /// <param name="TraceParent">Its trace context, or null.</param>
 internal sealed record EventOrigin(string Source, string Id, string? TraceParent)
 {
+    /// <summary>Fields of a later release, written back as they came.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Later { get; set; }
+
     /// <summary>The key of their owners, by which requests of events are known without a look.</summary>
     public const string Key = "events";
 
@@ -92,7 +97,12 @@ internal sealed record EventOrigin(string Source, string Id, string? TraceParent
 /// <summary>The message that asked for a request.</summary>
 /// <param name="Fingerprint">Hash of endpoint and body: another one under the same name is another's.</param>
 /// <param name="Replies">Who is told of its end; the same inference may be asked for by several.</param>
-internal sealed record MessageOrigin(string Fingerprint, IReadOnlyList<MessageReply> Replies);
+internal sealed record MessageOrigin(string Fingerprint, IReadOnlyList<MessageReply> Replies)
+{
+    /// <summary>Fields of a later release, written back as they came.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Later { get; set; }
+}
 
 /// <summary>One who is told of the end of an inference.</summary>
 internal sealed record MessageReply

@@ -13,6 +13,7 @@ internal static class BatchBody
     private const int MostPairs = 16;
     private const int LongestKey = 64;
     private const int LongestValue = 512;
+    private const int LongestWindowText = 7;
 
     private static readonly TimeSpan ShortestWindow = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LongestWindow = TimeSpan.FromDays(7);
@@ -52,10 +53,14 @@ internal static class BatchBody
         {
             throw new ServingException(new ServingFault(ServingError.InvalidRequest, $"The body is no valid JSON: {exception.Message}"), exception);
         }
+        catch (InvalidOperationException exception) // as the parser has it, which compares names
+        {
+            throw new ServingException(new ServingFault(ServingError.InvalidRequest, "The body has a name that is no Unicode text, such as half of a surrogate pair."), exception);
+        }
     }
 
     private static string Text(JsonElement root, string name) =>
-        root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { Length: > 0 } text ? text : throw Faulty($"'{name}' is missing or no text; it is required.", name);
+        root.TryGetProperty(name, out var value) && TextOf(value) is { Length: > 0 } text ? text : throw Faulty($"'{name}' is missing or no text; it is required.", name);
 
     private static string Endpoint(string path) =>
         ApiEndpoint.ByPath(path) is not null ? path : throw Faulty($"'endpoint' is '{Shown(path)}'; it must be {string.Join(" or ", ApiEndpoint.All.Select(row => $"'{row.Path}'"))}.", "endpoint");
@@ -63,7 +68,7 @@ internal static class BatchBody
     /// <summary>OpenAI has 24 hours; others may be asked for, in minutes, hours or days.</summary>
     private static TimeSpan Window(string text)
     {
-        if (text.Length >= 2 && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= 100_000)
+        if (text.Length is >= 2 and <= LongestWindowText && int.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= 100_000)
         {
             var window = text[^1] switch
             {
@@ -99,12 +104,26 @@ internal static class BatchBody
         foreach (var pair in metadata.EnumerateObject())
         {
             if (++count > MostPairs) throw Faulty($"'metadata' has more than {MostPairs} pairs, the limit.", "metadata");
-            if (pair.Name.Length > LongestKey) throw Faulty($"The key '{Shown(pair.Name)}' of 'metadata' has {pair.Name.Length} characters; the limit is {LongestKey}.", "metadata");
-            if (pair.Value.ValueKind != JsonValueKind.String) throw Faulty($"The value of '{pair.Name}' in 'metadata' is no text.", "metadata");
-            if (pair.Value.GetString()!.Length is > LongestValue and var length) throw Faulty($"The value of '{pair.Name}' in 'metadata' has {length} characters; the limit is {LongestValue}.", "metadata");
+            var key = pair.Name;
+            if (key.Length > LongestKey) throw Faulty($"The key '{Shown(key)}' of 'metadata' has {key.Length} characters; the limit is {LongestKey}.", "metadata");
+            if (TextOf(pair.Value) is not { } text) throw Faulty($"The value of '{key}' in 'metadata' is no text.", "metadata");
+            if (text.Length is > LongestValue and var length) throw Faulty($"The value of '{key}' in 'metadata' has {length} characters; the limit is {LongestValue}.", "metadata");
         }
 
         return metadata.Clone();
+    }
+
+    /// <summary>Null: it is no text, or none of Unicode.</summary>
+    private static string? TextOf(JsonElement value)
+    {
+        try
+        {
+            return value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
     }
 
     private static string Shown(string text) => text.Length <= 64 ? text : text[..64] + "…";

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Serverless.Batches;
 using Serverless.Errors;
+using Serverless.Gateway.OpenAI;
 using Serverless.Leases;
 using Serverless.Loops;
 
@@ -28,7 +29,21 @@ internal sealed partial class BatchCoordinator(BatchParts parts, BatchNotices no
     private readonly Dictionary<string, OpenBatch> _open = new(StringComparer.Ordinal);
     private readonly HashSet<string> _unreadable = new(StringComparer.Ordinal);
     private readonly Channel<bool> _due = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private Dictionary<string, int> _openOf = new(StringComparer.Ordinal);
     private int _looks;
+
+    /// <summary>Whether an organization may have another one.</summary>
+    /// <exception cref="ServingException">It may not now.</exception>
+    public void RequirePlace(string organization)
+    {
+        var most = parts.Options.Value.MaxOpen;
+        if (Volatile.Read(ref _openOf).GetValueOrDefault(organization) is var open && open < most) return;
+
+        throw new ServingException(new ServingFault(
+            ServingError.QueueFull,
+            $"Organization '{organization}' has {open} batches that are not at their end; the limit is {most} ({BatchOptions.Section}:{nameof(BatchOptions.MaxOpen)}). Wait for one to end, or cancel one.",
+            Code: "too_many_open_batches"));
+    }
 
     /// <summary>There is something new: it looks at once. Never waits.</summary>
     public void Look()
@@ -119,6 +134,8 @@ internal sealed partial class BatchCoordinator(BatchParts parts, BatchNotices no
             })));
             foreach (var open in read) _open[open.Id] = open;
         }
+
+        Volatile.Write(ref _openOf, _open.Values.CountBy(open => open.Organization, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal));
     }
 
     private async Task TakeAsync(CancellationToken cancellationToken)
@@ -151,6 +168,12 @@ internal sealed partial class BatchCoordinator(BatchParts parts, BatchNotices no
         try
         {
             batch = await parts.Directory.FindAsync(open, cancellationToken);
+            if (batch is not null && ApiEndpoint.ByPath(batch.Endpoint) is null)
+            {
+                LogUnknown(batch.Id, batch.Endpoint);
+                batch = null;
+                lock (_unreadable) _unreadable.Add(open.Id);
+            }
         }
         finally
         {
@@ -229,6 +252,9 @@ internal sealed partial class BatchCoordinator(BatchParts parts, BatchNotices no
 
     [LoggerMessage(LogLevel.Error, "{Batch} failed here; it is tried again.")]
     private partial void LogFailed(Exception exception, string batch);
+
+    [LoggerMessage(LogLevel.Warning, "{Batch} asks for {Endpoint}, which this release does not know; it is left to gateways that do.")]
+    private partial void LogUnknown(string batch, string endpoint);
 
     [LoggerMessage(LogLevel.Error, "{Batch} cannot be read, and is not run by this gateway.")]
     private partial void LogUnreadable(Exception exception, string batch);

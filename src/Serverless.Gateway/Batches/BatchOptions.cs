@@ -20,6 +20,10 @@ public sealed partial class BatchOptions
     [Range(1, 1000)]
     public int MaxRunning { get; set; } = 16;
 
+    /// <summary>Batches of one organization that are not at their end, as far as this gateway knows of them: about so many; more are refused. Default: 1,000.</summary>
+    [Range(1, 100_000)]
+    public int MaxOpen { get; set; } = 1000;
+
     /// <summary>Results that are kept in one write. Raising it saves writes; a gateway that is lost loses at most so many answers, which are made again. Default: 256.</summary>
     [Range(1, 10_000)]
     public int CommitLines { get; set; } = 256;

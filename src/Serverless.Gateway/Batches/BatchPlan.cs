@@ -41,9 +41,35 @@ internal sealed class BatchPlan(FileDirectory files, BatchStore store, IOptions<
 
     private static BatchError Gone() => new("input_file_not_found", "The input file was deleted, or has expired, before it was read.", null, "input_file_id");
 
+    /// <summary>What is cut off leaves nothing: whoever goes on makes a plan of its own, and the sweep leaves what an open batch has.</summary>
     private async Task<PlanOutcome> ReadAsync(Batch batch, string plan, Stream content, CancellationToken cancellationToken)
     {
         using var writer = new Writer(plan, store);
+        try
+        {
+            return await ReadAsync(batch, plan, content, writer, cancellationToken);
+        }
+        catch (Exception exception) when (exception is not ServingException) // with a store that is away it is read again, into the same pieces
+        {
+            await DiscardAsync(plan, writer.Pieces.Count);
+            throw;
+        }
+    }
+
+    private async Task DiscardAsync(string plan, int pieces)
+    {
+        try
+        {
+            await store.ClearPlanAsync(plan, pieces, CancellationToken.None);
+        }
+        catch (ServingException)
+        {
+            // It is swept once the batch has ended.
+        }
+    }
+
+    private async Task<PlanOutcome> ReadAsync(Batch batch, string plan, Stream content, Writer writer, CancellationToken cancellationToken)
+    {
         var ids = new HashSet<UInt128>();
         List<BatchError> errors = [];
         await foreach (var (number, text) in JsonLines.ReadAsync(content, MaxLineBytes, cancellationToken))

@@ -63,12 +63,4 @@ internal sealed class BatchResults : IDisposable
         _outputs.Dispose();
         _faults.Dispose();
     }
-
-    public void Clear()
-    {
-        _outputs.SetLength(0);
-        _faults.SetLength(0);
-        _lines.Clear();
-        (_failed, _expired, _input, _cached, _output) = (0, 0, 0, 0, 0);
-    }
 }

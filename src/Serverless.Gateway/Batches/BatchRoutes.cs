@@ -1,10 +1,9 @@
-using System.Diagnostics;
-using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Serverless.Batches;
 using Serverless.Errors;
+using Serverless.Events;
 using Serverless.Files;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
@@ -18,21 +17,21 @@ internal static class BatchRoutes
     private const int LongestList = 100;
     private const int DefaultList = 20;
 
-    private static readonly string[] Read = [HttpMethods.Get, HttpMethods.Head];
-
     public static void MapBatches(this IEndpointRouteBuilder routes, string prefix)
     {
         routes.MapPost(prefix + "/batches", CreateAsync).RequireRateLimiting(Doors.PerKey);
-        routes.MapMethods(prefix + "/batches", Read, ListAsync);
-        routes.MapMethods(prefix + "/batches/{id}", Read, GetAsync);
+        routes.MapMethods(prefix + "/batches", ListQuery.Methods, ListAsync);
+        routes.MapMethods(prefix + "/batches/{id}", ListQuery.Methods, GetAsync);
         routes.MapPost(prefix + "/batches/{id}/cancel", CancelAsync);
     }
 
     private static async Task CreateAsync(HttpContext http, RequestBody bodies, BatchDirectory batches, FileDirectory files, BatchCoordinator coordinator, TimeProvider time)
     {
         var owner = Caller.KeyOf(http).Owner;
-        var batch = BatchBody.Read(await bodies.ReadAsync(http.Request, owner, http.RequestAborted), owner, time.GetUtcNow()) with { TraceParent = TraceOf(http.Request) };
+        var batch = BatchBody.Read(await bodies.ReadAsync(http.Request, owner, http.RequestAborted), owner, time.GetUtcNow()) with { TraceParent = TraceContext.Read(http.Request.Headers["traceparent"]) };
+        coordinator.RequirePlace(owner.Organization);
         await RequireInputAsync(batch, files, http.RequestAborted);
+        await files.RequireRoomAsync(owner, 0, http.RequestAborted); // what it makes is owed, whatever there is by then
         await batches.CreateAsync(batch, http.RequestAborted);
         coordinator.Look();
         await SendAsync(http, batch);
@@ -48,7 +47,7 @@ internal static class BatchRoutes
     private static async Task ListAsync(HttpContext http, BatchDirectory batches)
     {
         var query = http.Request.Query;
-        var (page, hasMore) = await batches.ListAsync(Caller.KeyOf(http).Owner, query["after"], ReadLimit(query["limit"]), http.RequestAborted);
+        var (page, hasMore) = await batches.ListAsync(Caller.KeyOf(http).Owner, query["after"], ListQuery.ReadLimit(query["limit"], DefaultList, LongestList), http.RequestAborted);
         await JsonAnswer.SendAsync(http, BatchObject.EncodeList(page, hasMore), http.RequestAborted);
     }
 
@@ -60,16 +59,6 @@ internal static class BatchRoutes
         if (batch is { HasEnded: true, Progress.Epoch: 0 }) notices.BeginTellEnd(batch); // nobody runs it, who would
         coordinator.Look();
         await SendAsync(http, batch);
-    }
-
-    private static string? TraceOf(HttpRequest request) => (string?)request.Headers["traceparent"] is { } trace && ActivityContext.TryParse(trace, null, out _) ? trace : null;
-
-    private static int ReadLimit(string? text)
-    {
-        if (text is null) return DefaultList;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is >= 1 and <= LongestList
-            ? limit
-            : throw Invalid(string.Create(CultureInfo.InvariantCulture, $"'limit' must be an integer from 1 to {LongestList}; leave it out for {DefaultList}."), "limit");
     }
 
     private static ServingException Invalid(string message, string param) => new(new ServingFault(ServingError.InvalidRequest, message, param));

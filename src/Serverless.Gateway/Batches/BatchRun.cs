@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.Extensions.Options;
 using Serverless.Batches;
 using Serverless.Files;
+using Serverless.Loops;
 
 namespace Serverless.Gateway.Batches;
 
@@ -17,7 +18,13 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
     /// <summary>A batch that fails again and again is tried for so long beyond its window.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromHours(1);
 
-    private readonly BatchResults _results = new();
+    /// <summary>Bytes of results that are kept in memory at most: lines may be answered at length.</summary>
+    private const long MostBytes = 4 << 20;
+
+    private BatchResults _results = new();
+
+    /// <summary>A commit that was begun and is not known to be done: whoever goes on finishes that one first, under the same names, or its lines would count twice.</summary>
+    private (BatchResults Results, string? Outputs, string? Faults)? _begun;
     private Batch _batch = batch;
     private int _segments;
 
@@ -46,17 +53,21 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
         }
 
         await notices.TellEndAsync(_batch, cancellationToken); // before it is closed: whoever takes over what a lost gateway had ended tells it again
-        await BatchRetry.RunAsync(parts.Time, async () => await parts.Store.ClearAsync(_batch, cancellationToken), cancellationToken);
-        await BatchRetry.RunAsync(parts.Time, async () => await parts.Directory.CloseAsync(_batch.Id, cancellationToken), cancellationToken);
+        await StoreRetry.RunAsync(parts.Time, async () => await parts.Store.ClearAsync(_batch, cancellationToken), cancellationToken);
+        await StoreRetry.RunAsync(parts.Time, async () => await parts.Directory.CloseAsync(_batch.Id, cancellationToken), cancellationToken);
         return _batch;
     }
 
-    public void Dispose() => _results.Dispose();
+    public void Dispose()
+    {
+        _results.Dispose();
+        _begun?.Results.Dispose();
+    }
 
     private async Task ValidateAsync(CancellationToken cancellationToken)
     {
         var plan = BatchStore.PlanName(_batch.Id, run);
-        var outcome = await BatchRetry.RunAsync(parts.Time, () => parts.Plan.MakeAsync(_batch, plan, cancellationToken), cancellationToken);
+        var outcome = await StoreRetry.RunAsync(parts.Time, () => parts.Plan.MakeAsync(_batch, plan, cancellationToken), cancellationToken);
         var now = parts.Time.GetUtcNow();
         await UpdateAsync(
             known => known.Status != BatchStatus.Validating
@@ -65,7 +76,7 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
                     ? known with { Status = BatchStatus.Failed, Errors = outcome.Errors, EndedAt = now }
                     : known with { Status = BatchStatus.InProgress, InProgressAt = now, Model = outcome.Model, Progress = known.Progress with { Plan = plan, Pieces = outcome.Pieces, Total = outcome.Lines } },
             cancellationToken);
-        if (_batch.Progress.Plan != plan) await BatchRetry.RunAsync(parts.Time, async () => await parts.Store.ClearPlanAsync(plan, outcome.Pieces.Count, cancellationToken), cancellationToken);
+        if (_batch.Progress.Plan != plan) await StoreRetry.RunAsync(parts.Time, async () => await parts.Store.ClearPlanAsync(plan, outcome.Pieces.Count, cancellationToken), cancellationToken);
     }
 
     /// <summary>Runs its lines, as many at once as there is room for, until all are done or it is given up. What was answered by then is kept, however it ends.</summary>
@@ -87,7 +98,7 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
             await stop.CancelAsync(); // whatever ended it, no line runs on
             using var last = new CancellationTokenSource(LastPause, parts.Time);
             await TakeLastAsync(running, last.Token);
-            if (_results.Count > 0) await CommitAsync(cancellationToken.IsCancellationRequested ? last.Token : cancellationToken);
+            await CommitAsync(cancellationToken.IsCancellationRequested ? last.Token : cancellationToken);
         }
 
         cancellationToken.ThrowIfCancellationRequested();
@@ -118,7 +129,7 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
                 commitAt = DateTimeOffset.MinValue;
             }
 
-            if (_results.Count < parts.Options.Value.CommitLines && commitAt != DateTimeOffset.MinValue) continue;
+            if (!IsFull && commitAt != DateTimeOffset.MinValue) continue;
             await CommitAsync(cancellationToken);
             commitAt = DateTimeOffset.MaxValue;
         }
@@ -152,7 +163,7 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
         for (var piece = 0; piece < begun.Progress.Pieces.Count; piece++)
         {
             List<(int Number, byte[] Line)> lines = [];
-            await BatchRetry.RunAsync(
+            await StoreRetry.RunAsync(
                 parts.Time,
                 async () =>
                 {
@@ -187,23 +198,34 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
     /// <summary>The more segments there are, the longer they take to gather: the document names them all.</summary>
     private TimeSpan CommitInterval => parts.Options.Value.CommitInterval * (1 + ((_batch.Progress.Outputs.Count + _batch.Progress.Faults.Count) / 50.0));
 
+    private bool IsFull => _results.Count >= parts.Options.Value.CommitLines || _results.Outputs.Length + _results.Faults.Length >= MostBytes;
+
     /// <summary>Keeps the results that there are, in a segment of each kind, and then says so. Once, also where it was not known whether the saying arrived.</summary>
     private async Task CommitAsync(CancellationToken cancellationToken)
     {
-        var outputs = await PutAsync(_results.Outputs, isFault: false, cancellationToken);
-        var faults = await PutAsync(_results.Faults, isFault: true, cancellationToken);
-        await UpdateAsync(known => known.Progress.Names(outputs, faults) ? known : known with { Progress = _results.AddTo(known.Progress, outputs, faults) }, cancellationToken);
-        parts.Metrics.Committed(_results);
-        _results.Clear();
+        while (_begun is not null || _results.Count > 0)
+        {
+            if (_begun is null)
+            {
+                _begun = (_results, NameOf(_results.Outputs, isFault: false), NameOf(_results.Faults, isFault: true));
+                _results = new BatchResults();
+            }
+
+            var (results, outputs, faults) = _begun.Value;
+            await PutAsync(outputs, results.Outputs, cancellationToken);
+            await PutAsync(faults, results.Faults, cancellationToken);
+            await UpdateAsync(known => known.Progress.Names(outputs, faults) ? known : known with { Progress = results.AddTo(known.Progress, outputs, faults) }, cancellationToken);
+            parts.Metrics.Committed(results);
+            results.Dispose();
+            _begun = null;
+        }
     }
 
-    private async Task<string?> PutAsync(MemoryStream lines, bool isFault, CancellationToken cancellationToken)
-    {
-        if (lines.Length == 0) return null;
+    private string? NameOf(MemoryStream lines, bool isFault) => lines.Length == 0 ? null : BatchStore.SegmentName(_batch.Id, run, ++_segments, isFault);
 
-        var name = BatchStore.SegmentName(_batch.Id, run, ++_segments, isFault);
-        await BatchRetry.RunAsync(parts.Time, async () => await parts.Store.PutSegmentAsync(name, lines, cancellationToken), cancellationToken);
-        return name;
+    private async Task PutAsync(string? name, MemoryStream lines, CancellationToken cancellationToken)
+    {
+        if (name is not null) await StoreRetry.RunAsync(parts.Time, async () => await parts.Store.PutSegmentAsync(name, lines, cancellationToken), cancellationToken);
     }
 
     /// <summary>Makes its files of its segments, and ends it.</summary>
@@ -226,10 +248,10 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
         await foreach (var (number, line) in LinesAsync(cancellationToken))
         {
             _results.Add(LineRunner.Expired(_batch, number, line));
-            if (_results.Count >= parts.Options.Value.CommitLines * 16) await CommitAsync(cancellationToken);
+            if (_results.Count >= parts.Options.Value.CommitLines * 16 || _results.Faults.Length >= MostBytes) await CommitAsync(cancellationToken);
         }
 
-        if (_results.Count > 0) await CommitAsync(cancellationToken);
+        await CommitAsync(cancellationToken);
     }
 
     /// <summary>It cannot go on: ends it with what is still there.</summary>
@@ -264,7 +286,7 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
         if (segments.Count == 0) return null;
 
         var id = FileId.Derive(Encoding.UTF8.GetBytes($"{_batch.Id} {kind}"));
-        return await BatchRetry.RunAsync(
+        return await StoreRetry.RunAsync(
             parts.Time,
             async () =>
             {
@@ -281,7 +303,7 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
 
     /// <summary>Changes the batch, as long as this one runs it.</summary>
     /// <exception cref="BatchTakenException">Another runs it, or it is gone.</exception>
-    private async Task UpdateAsync(Func<Batch, Batch> change, CancellationToken cancellationToken) => _batch = await BatchRetry.RunAsync(
+    private async Task UpdateAsync(Func<Batch, Batch> change, CancellationToken cancellationToken) => _batch = await StoreRetry.RunAsync(
         parts.Time,
         async () => await parts.Directory.UpdateAsync(_batch.Owner.Scope, _batch.Id, known => known.Progress.Epoch > run.Epoch || (known.HasEnded && !_batch.HasEnded) ? null : change(known), cancellationToken)
             ?? throw new BatchTakenException(),

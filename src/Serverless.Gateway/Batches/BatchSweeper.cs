@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Hosting;
 using Serverless.Batches;
-using Serverless.Errors;
 using Serverless.Files;
 using Serverless.Leases;
 using Serverless.Loops;
@@ -11,32 +10,15 @@ namespace Serverless.Gateway.Batches;
 /// Deletes what batches left in the store of files: pieces and segments of gateways that died, or were taken over in the midst of a commit. Once an hour, on one gateway: whoever has the lease when
 /// its hour is over. What is younger than <see cref="Grace"/>, or of a batch that is not at its end, stays.
 /// </summary>
-internal sealed class BatchSweeper(IFileStore store, BatchDirectory batches, ILeases leases, GatewayIdentity identity, BatchMetrics metrics, Supervisor supervisor, TimeProvider time) : BackgroundService
+internal sealed class BatchSweeper(IFileStore store, BatchDirectory batches, HourlyTurn hourly, GatewayIdentity identity, BatchMetrics metrics, Supervisor supervisor, TimeProvider time) : BackgroundService
 {
-    public static readonly TimeSpan Interval = TimeSpan.FromHours(1);
-
     /// <summary>Longer than anything takes between its write and the document that names it.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromDays(1);
 
     private const int PageSize = 500;
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => supervisor.RunAsync("batch-sweep", SweepAsync, stoppingToken);
-
-    private async Task SweepAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Interval, time.Aligned());
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try
-            {
-                if (await leases.AcquireAsync(LeaseNames.BatchSweep, identity.Instance, Interval * 1.5, stoppingToken) is not null) metrics.Swept(await SweepOnceAsync(stoppingToken));
-            }
-            catch (ServingException)
-            {
-                // A store is away, which is told elsewhere; what is left is swept in an hour.
-            }
-        }
-    }
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        supervisor.RunAsync("batch-sweep", stop => hourly.RunAsync(LeaseNames.BatchSweep, identity.Instance, async token => metrics.Swept(await SweepOnceAsync(token)), stop), stoppingToken);
 
     private async Task<int> SweepOnceAsync(CancellationToken cancellationToken)
     {

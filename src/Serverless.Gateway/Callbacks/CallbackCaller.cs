@@ -43,12 +43,12 @@ internal sealed partial class CallbackCaller(CallbackOutbox outbox, RequestRecor
         if (answer.MayPass && again <= due.Since + options.Value.GiveUpAfter)
         {
             metrics.Made("retried");
-            LogAgain(id, callback.Url, answer.Reason, due.Attempts + 1, (again - now).TotalSeconds);
+            LogAgain(id, Shown(url), answer.Reason, due.Attempts + 1, (again - now).TotalSeconds);
             await outbox.PostponeAsync(claimed, again, cancellationToken);
             return;
         }
 
-        LogGivenUp(id, callback.Url, answer.Reason, due.Attempts + 1);
+        LogGivenUp(id, Shown(url), answer.Reason, due.Attempts + 1);
         await EndAsync(claimed, id, callback with { Status = CallbackStatus.Failed, At = now, Attempts = due.Attempts + 1, Error = answer.Reason }, cancellationToken);
     }
 
@@ -65,6 +65,9 @@ internal sealed partial class CallbackCaller(CallbackOutbox outbox, RequestRecor
 
         await outbox.RemoveAsync(claimed, cancellationToken);
     }
+
+    /// <summary>Paths and queries are secrets of many receivers; they stand in the request, for its owner.</summary>
+    private static string Shown(Uri url) => url.GetLeftPart(UriPartial.Authority);
 
     private static TimeSpan PauseAfter(int attempts, TimeSpan? asked)
     {
@@ -94,9 +97,9 @@ internal sealed partial class CallbackCaller(CallbackOutbox outbox, RequestRecor
         json.WriteEndObject();
     });
 
-    [LoggerMessage(LogLevel.Information, "The callback of {Request} to {Url} was not delivered: it {Reason}. Try {Tries} failed; the next is in {Seconds:0} s.")]
-    private partial void LogAgain(RequestId request, string url, string reason, int tries, double seconds);
+    [LoggerMessage(LogLevel.Information, "The callback of {Request} to {Server} was not delivered: it {Reason}. Try {Tries} failed; the next is in {Seconds:0} s.")]
+    private partial void LogAgain(RequestId request, string server, string reason, int tries, double seconds);
 
-    [LoggerMessage(LogLevel.Warning, "The callback of {Request} to {Url} is given up: it {Reason} ({Tries} tries). POST /v1/requests/ID/callback makes it again.")]
-    private partial void LogGivenUp(RequestId request, string url, string reason, int tries);
+    [LoggerMessage(LogLevel.Warning, "The callback of {Request} to {Server} is given up: it {Reason} ({Tries} tries). POST /v1/requests/ID/callback makes it again.")]
+    private partial void LogGivenUp(RequestId request, string server, string reason, int tries);
 }

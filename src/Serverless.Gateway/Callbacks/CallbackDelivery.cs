@@ -9,7 +9,7 @@ using Serverless.Loops;
 namespace Serverless.Gateway.Callbacks;
 
 /// <summary>
-/// Makes callbacks that are due: at once what ended here, and every ten seconds what is left of any gateway. An organization whose receiver is slow holds up none but itself. Thread-safe.
+/// Makes callbacks that are due: at once what ended here, and every ten seconds what is left of any gateway, which alone costs a look at all of them. An organization whose receiver is slow holds up none but itself. Thread-safe.
 /// </summary>
 internal sealed partial class CallbackDelivery(CallbackOutbox outbox, CallbackCaller caller, CallbackPolicy policy, IOptions<CallbackOptions> options, Supervisor supervisor, TimeProvider time, ILogger<CallbackDelivery> logger) : BackgroundService
 {
@@ -26,10 +26,16 @@ internal sealed partial class CallbackDelivery(CallbackOutbox outbox, CallbackCa
     private readonly Channel<bool> _due = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly ConcurrentDictionary<string, Task> _running = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, int> _byOrganization = new(StringComparer.Ordinal);
+    private readonly ConcurrentQueue<string> _told = [];
     private Dictionary<string, Known> _known = new(StringComparer.Ordinal);
+    private int _looks = 1;
 
-    /// <summary>There is something new: it looks at once. Never waits.</summary>
-    public void Look() => _due.Writer.TryWrite(true);
+    /// <summary>There is something new: it is made at once. Never waits.</summary>
+    public void Look(string id)
+    {
+        if (_told.Count < MostKnown) _told.Enqueue(id);
+        Wake();
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -41,13 +47,14 @@ internal sealed partial class CallbackDelivery(CallbackOutbox outbox, CallbackCa
 
     private async Task DeliverAsync(CancellationToken stoppingToken)
     {
-        await using var timer = time.Aligned().CreateTimer(_ => Look(), null, Interval, Interval);
-        Look();
+        await using var timer = time.Aligned().CreateTimer(_ => LookAtAll(), null, Interval, Interval);
+        Wake();
         await foreach (var _ in _due.Reader.ReadAllAsync(stoppingToken))
         {
             try
             {
-                await LookAsync(stoppingToken);
+                if (Interlocked.Exchange(ref _looks, 0) != 0) await ReadAsync(stoppingToken);
+                await TakeKnownAsync(stoppingToken);
             }
             catch (ServingException)
             {
@@ -56,7 +63,28 @@ internal sealed partial class CallbackDelivery(CallbackOutbox outbox, CallbackCa
         }
     }
 
-    private async Task LookAsync(CancellationToken cancellationToken)
+    private void Wake() => _due.Writer.TryWrite(true);
+
+    private void LookAtAll()
+    {
+        Volatile.Write(ref _looks, 1);
+        Wake();
+    }
+
+    /// <summary>What it was told of, and what it knows to be due.</summary>
+    private async Task TakeKnownAsync(CancellationToken cancellationToken)
+    {
+        while (_told.TryDequeue(out var id)) Note(id, await TakeAsync(id, cancellationToken));
+        foreach (var (id, _) in _known.Where(entry => IsToBeTaken(entry.Value)).ToArray()) Note(id, await TakeAsync(id, cancellationToken));
+    }
+
+    private void Note(string id, Known known)
+    {
+        if (known.Organization is null) _known.Remove(id);
+        else if (_known.Count < MostKnown) _known[id] = known;
+    }
+
+    private async Task ReadAsync(CancellationToken cancellationToken)
     {
         var before = _known;
         _known = new Dictionary<string, Known>(StringComparer.Ordinal);
@@ -65,8 +93,7 @@ internal sealed partial class CallbackDelivery(CallbackOutbox outbox, CallbackCa
         {
             foreach (var id in ids)
             {
-                var known = before.TryGetValue(id, out var seen) && !IsToBeTaken(seen) ? seen : await TakeAsync(id, cancellationToken);
-                if (known.Organization is not null && _known.Count < MostKnown) _known[id] = known;
+                Note(id, before.TryGetValue(id, out var seen) && !IsToBeTaken(seen) ? seen : await TakeAsync(id, cancellationToken));
             }
 
             after = ids[^1];
@@ -116,7 +143,7 @@ internal sealed partial class CallbackDelivery(CallbackOutbox outbox, CallbackCa
         {
             _byOrganization.AddOrUpdate(organization, 0, (_, count) => count - 1);
             _running.TryRemove(claimed.Due.RequestId, out var _);
-            Look(); // there is room for another
+            Wake(); // there is room for another
         }
     }
 

@@ -19,6 +19,9 @@ internal sealed class CallbackOutbox(IDocumentStore documents)
     /// <summary>Puts one in; one that is there stays as it is.</summary>
     public async ValueTask AddAsync(DueCallback due, CancellationToken cancellationToken) => await documents.SaveAsync(Key(due.RequestId), Encode(due), SaveCondition.New, Keep, cancellationToken);
 
+    /// <summary>Puts one in that is to be made now, whenever one that is there was to be. Whoever is making that one neither removes nor postpones this.</summary>
+    public async ValueTask RenewAsync(DueCallback due, CancellationToken cancellationToken) => await documents.SaveAsync(Key(due.RequestId), Encode(due), SaveCondition.Any, Keep, cancellationToken);
+
     /// <summary>Names of all of them, at most so many from after one of them.</summary>
     public ValueTask<IReadOnlyList<string>> ListAsync(string? after, int limit, CancellationToken cancellationToken) => documents.ListAsync(Collection, Everyone, after, limit, cancellationToken);
 
@@ -61,7 +64,12 @@ internal sealed class CallbackOutbox(IDocumentStore documents)
 /// <param name="Since">When it was first to be made.</param>
 /// <param name="DueAt">When it is to be tried.</param>
 /// <param name="Attempts">Tries that failed.</param>
-internal sealed record DueCallback(string RequestId, Owner Owner, DateTimeOffset Since, DateTimeOffset DueAt, int Attempts);
+internal sealed record DueCallback(string RequestId, Owner Owner, DateTimeOffset Since, DateTimeOffset DueAt, int Attempts)
+{
+    /// <summary>Fields of a later release, written back as they came.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Later { get; set; }
+}
 
 /// <summary>One as it is stored.</summary>
 /// <param name="Due">The callback.</param>

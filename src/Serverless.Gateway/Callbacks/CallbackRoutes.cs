@@ -19,8 +19,8 @@ internal static class CallbackRoutes
         var owner = Caller.KeyOf(http).Owner;
         var record = await ResetAsync(owner, new RequestId(id), records, policy, http.RequestAborted);
         var now = time.GetUtcNow();
-        await outbox.AddAsync(new DueCallback(id, record.Owner, now, now, 0), http.RequestAborted);
-        delivery.Look();
+        await outbox.RenewAsync(new DueCallback(id, record.Owner, now, now, 0), http.RequestAborted);
+        delivery.Look(id);
         http.Response.StatusCode = StatusCodes.Status202Accepted;
         await JsonAnswer.SendAsync(http, RequestObject.Encode(record), http.RequestAborted);
     }
@@ -35,7 +35,7 @@ internal static class CallbackRoutes
             if (!stored.Record.HasEnded) throw Refused($"Request '{id}' has not ended; its callback is made when it has.");
             if (policy.WhyNot(new Uri(callback.Url), owner.Organization) is { } why) throw Refused($"The callback of request '{id}' cannot be made: {why}.");
 
-            var reset = stored.Record with { Callback = new CallbackState(callback.Url, CallbackStatus.Pending) };
+            var reset = stored.Record with { Callback = callback with { Status = CallbackStatus.Pending, At = null, Attempts = 0, Error = null } };
             if (await records.ReplaceAsync(stored, reset, cancellationToken)) return reset;
         }
 

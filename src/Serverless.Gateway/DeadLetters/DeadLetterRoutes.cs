@@ -15,7 +15,6 @@ namespace Serverless.Gateway.DeadLetters;
 internal static class DeadLetterRoutes
 {
     private const string Route = "/admin/dead-letters";
-    private static readonly string[] Read = [HttpMethods.Get, HttpMethods.Head];
 
     private const int DefaultLimit = 100;
     private const int LongestList = 10_000;
@@ -26,8 +25,8 @@ internal static class DeadLetterRoutes
         if (routes.ServiceProvider.GetService<IDeadLetters>() is not { } letters) return;
 
         var redrive = routes.ServiceProvider.GetRequiredService<Redrive>();
-        routes.MapMethods(Route, Read, http => SendAsync(http, ListAsync(http, letters)));
-        routes.MapMethods(Route + "/{id}", Read, http => SendAsync(http, ShowAsync(http, letters)));
+        routes.MapMethods(Route, ListQuery.Methods, http => SendAsync(http, ListAsync(http, letters)));
+        routes.MapMethods(Route + "/{id}", ListQuery.Methods, http => SendAsync(http, ShowAsync(http, letters)));
         routes.MapDelete(Route + "/{id}", http => SendAsync(http, RemoveAsync(http, letters)));
         routes.MapPost(Route + "/{id}/redrive", http => SendAsync(http, RedriveAsync(http, redrive)));
     }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -14,26 +13,28 @@ internal static class FileRoutes
 {
     private const int LongestList = 10_000;
 
-    private static readonly string[] Read = [HttpMethods.Get, HttpMethods.Head];
-
     public static void MapFiles(this IEndpointRouteBuilder routes, string prefix)
     {
         routes.MapPost(prefix + "/files", UploadAsync).RequireRateLimiting(Doors.PerKey);
-        routes.MapMethods(prefix + "/files", Read, ListAsync);
-        routes.MapMethods(prefix + "/files/{id}", Read, GetAsync);
+        routes.MapMethods(prefix + "/files", ListQuery.Methods, ListAsync).RequireRateLimiting(Doors.PerKey); // it reads as many documents as it shows
+        routes.MapMethods(prefix + "/files/{id}", ListQuery.Methods, GetAsync);
         routes.MapDelete(prefix + "/files/{id}", DeleteAsync);
-        routes.MapMethods(prefix + "/files/{id}/content", Read, SendContentAsync).RequireRateLimiting(Doors.PerKey);
+        routes.MapMethods(prefix + "/files/{id}/content", ListQuery.Methods, SendContentAsync).RequireRateLimiting(Doors.PerKey);
     }
 
-    private static async Task UploadAsync(HttpContext http, FileUploads uploads) =>
-        await SendAsync(http, FileObject.Encode(await uploads.ReceiveAsync(http.Request, Caller.KeyOf(http).Owner, http.RequestAborted)));
+    private static async Task UploadAsync(HttpContext http, FileUploads uploads)
+    {
+        var (file, isRepeated) = await uploads.ReceiveAsync(http.Request, Caller.KeyOf(http).Owner, http.RequestAborted);
+        if (isRepeated) http.Response.Headers["Idempotency-Replayed"] = "true";
+        await SendAsync(http, FileObject.Encode(file));
+    }
 
     private static async Task ListAsync(HttpContext http, FileDirectory directory)
     {
         var query = http.Request.Query;
         var (page, hasMore) = await directory.ListAsync(
             Caller.KeyOf(http).Owner,
-            new FileQuery { After = query["after"], Limit = ReadLimit(query["limit"]), OldestFirst = ReadOrder(query["order"]), Purpose = query["purpose"] },
+            new FileQuery { After = query["after"], Limit = ListQuery.ReadLimit(query["limit"], LongestList, LongestList), OldestFirst = ReadOrder(query["order"]), Purpose = query["purpose"] },
             http.RequestAborted);
         await SendAsync(http, FileObject.EncodeList(page, hasMore));
     }
@@ -46,14 +47,6 @@ internal static class FileRoutes
 
     private static async Task SendContentAsync(HttpContext http, string id, FileDirectory directory, FileMetrics metrics) =>
         await FileContent.SendAsync(http, directory, metrics, await directory.GetAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted));
-
-    private static int ReadLimit(string? text)
-    {
-        if (text is null) return LongestList;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is >= 1 and <= LongestList
-            ? limit
-            : throw Invalid(string.Create(CultureInfo.InvariantCulture, $"'limit' must be an integer from 1 to {LongestList}; leave it out for all of them."), "limit");
-    }
 
     private static bool ReadOrder(string? text) => text switch
     {

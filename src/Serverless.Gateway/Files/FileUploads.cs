@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
@@ -19,16 +20,17 @@ internal sealed class FileUploads(FileDirectory directory, IOptions<FileStoreOpt
     private readonly UploadPlaces _places = new(options.Value.MaxUploads);
 
     /// <exception cref="ServingException">It is refused, or cannot be kept now.</exception>
-    public async Task<StoredFile> ReceiveAsync(HttpRequest request, Owner owner, CancellationToken cancellationToken)
+    /// <returns>The file, and whether it was there: sent before under the same <c>Idempotency-Key</c>.</returns>
+    public async Task<(StoredFile File, bool IsRepeated)> ReceiveAsync(HttpRequest request, Owner owner, CancellationToken cancellationToken)
     {
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = null; // the store counts
         if (!_places.TryTake(owner.Organization)) throw await RefuseAsync(request, new ServingException(TooMany()), cancellationToken);
 
         try
         {
-            var file = await ReceiveWithinAsync(request, owner, cancellationToken);
-            metrics.Received(file.Bytes);
-            return file;
+            var received = await ReceiveWithinAsync(request, owner, cancellationToken);
+            metrics.Received(received.File.Bytes);
+            return received;
         }
         catch (ServingException exception)
         {
@@ -44,7 +46,7 @@ internal sealed class FileUploads(FileDirectory directory, IOptions<FileStoreOpt
         }
     }
 
-    private async Task<StoredFile> ReceiveWithinAsync(HttpRequest request, Owner owner, CancellationToken cancellationToken)
+    private async Task<(StoredFile File, bool IsRepeated)> ReceiveWithinAsync(HttpRequest request, Owner owner, CancellationToken cancellationToken)
     {
         var longest = options.Value.UploadTimeout;
         using var limit = new CancellationTokenSource(longest, time);
@@ -54,8 +56,11 @@ internal sealed class FileUploads(FileDirectory directory, IOptions<FileStoreOpt
             RequirePlain(request);
             var boundary = UploadForm.BoundaryOf(request.ContentType);
             if (request.ContentLength - AroundFile > directory.Limits.MaxFileBytes) throw new ServingException(directory.TooLong(string.Create(CultureInfo.InvariantCulture, $"sent in a body of {request.ContentLength} bytes")));
-            await directory.RequireRoomAsync(owner, Math.Max(0, (request.ContentLength ?? 0) - AroundFile), either.Token);
-            return await ReceiveAsync(request.Body, boundary, owner, either.Token);
+            var key = ClientHeaders.ReadIdempotencyKey(request.Headers);
+            var id = key is null ? FileId.New() : FileId.Derive(Encoding.UTF8.GetBytes($"upload\n{owner.Scope}\n{key}"));
+            var isThere = key is not null && await directory.FindAsync(owner, id.Value, either.Token) is not null;
+            if (!isThere) await directory.RequireRoomAsync(owner, Math.Max(0, (request.ContentLength ?? 0) - AroundFile), either.Token);
+            return await ReceiveAsync(request.Body, boundary, owner, id, either.Token);
         }
         catch (OperationCanceledException exception) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -63,15 +68,17 @@ internal sealed class FileUploads(FileDirectory directory, IOptions<FileStoreOpt
         }
     }
 
-    private async Task<StoredFile> ReceiveAsync(Stream body, string boundary, Owner owner, CancellationToken cancellationToken)
+    private async Task<(StoredFile File, bool IsRepeated)> ReceiveAsync(Stream body, string boundary, Owner owner, FileId id, CancellationToken cancellationToken)
     {
         FileDraft? draft = null;
         try
         {
-            var details = await UploadForm.ReadAsync(body, boundary, async (content, token) => draft = await directory.DraftAsync(owner, FileId.New(), content, token), cancellationToken);
+            var details = await UploadForm.ReadAsync(body, boundary, async (content, token) => draft = await directory.DraftAsync(owner, id, content, token), cancellationToken);
             var whole = draft!;
             draft = null; // from here on it is the directory's
-            return await directory.PublishAsync(whole, details, CancellationToken.None);
+            var file = await directory.PublishAsync(whole, details, CancellationToken.None); // what its key names already stays as it is
+            if (file.Content == whole.Content.Name) return (file, false);
+            return file.Sha256 == whole.Bytes.Sha256 && file.Filename == details.Filename && file.Purpose == details.Purpose ? (file, true) : throw new ServingException(Conflict(file));
         }
         finally
         {
@@ -87,6 +94,9 @@ internal sealed class FileUploads(FileDirectory directory, IOptions<FileStoreOpt
         if (HttpProtocol.IsHttp11(request.Protocol)) request.HttpContext.Response.Headers.Connection = "close"; // more of the body may be on its way
         return exception;
     }
+
+    private static ServingFault Conflict(StoredFile file) => new(
+        ServingError.IdempotencyConflict, $"This Idempotency-Key came before with other bytes, another filename or purpose, for {file.Id}; use a key once for one file, and send the same when you send it again.", "Idempotency-Key");
 
     private static void RequirePlain(HttpRequest request)
     {

@@ -17,8 +17,21 @@ internal sealed class ConversationOrder(TimeProvider time)
     /// <summary>So many conversations are known before those that wait for nothing any more are looked for.</summary>
     private const int ManyConversations = 1024;
 
+    /// <summary>All are looked at no more often than this: with many that wait, each event would look at all of them.</summary>
+    private static readonly TimeSpan PruneInterval = TimeSpan.FromMinutes(1);
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Line> _lines = new(StringComparer.Ordinal);
+    private DateTimeOffset _prunedAt;
+
+    /// <summary>Conversations that are known.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_lock) return _lines.Count;
+        }
+    }
 
     /// <summary>Takes an event in its turn.</summary>
     /// <param name="conversation">Which; of whom, too.</param>
@@ -54,10 +67,10 @@ internal sealed class ConversationOrder(TimeProvider time)
     {
         lock (_lock)
         {
-            if (_lines.Count >= ManyConversations) Prune();
+            var now = time.GetUtcNow();
+            if (_lines.Count >= ManyConversations && now - _prunedAt >= PruneInterval) Prune(now);
             if (!_lines.TryGetValue(conversation, out var line)) _lines[conversation] = line = new Line();
             line.Users++;
-            var now = time.GetUtcNow();
             var index = line.Waiting.FindIndex(one => one.Name == name);
             if (index >= 0) line.Waiting[index] = (name, now);
             else if (line.Waiting.Count < MostWaiting) line.Waiting.Add((name, now));
@@ -91,9 +104,9 @@ internal sealed class ConversationOrder(TimeProvider time)
         }
     }
 
-    private void Prune()
+    private void Prune(DateTimeOffset now)
     {
-        var now = time.GetUtcNow();
+        _prunedAt = now;
         foreach (var (conversation, line) in _lines.Where(entry => entry.Value.Users == 0 && entry.Value.Waiting.All(one => now - one.LastSeen > LongestWait)).ToArray())
         {
             _lines.Remove(conversation);

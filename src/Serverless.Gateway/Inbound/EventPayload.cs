@@ -92,7 +92,7 @@ internal sealed record EventPayload
             throw Faulty($"'metadata' must be an object of at most {LongestMetadata} characters.", "metadata");
         }
 
-        return metadata.Clone();
+        return JsonElement.Parse(JsonBody.Encode(metadata.WriteTo)); // read whole: half of a surrogate pair in it would be found when it is kept
     }
 
     /// <summary>Null: it is not there.</summary>

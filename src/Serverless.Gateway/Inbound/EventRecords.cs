@@ -19,7 +19,7 @@ internal sealed class EventRecords(RequestRecords records, RecordReader reader, 
         {
             if (await FindAsync(asked.Owner, asked.IdAt(endpoint), cancellationToken) is not { } found) continue;
             if (found.Refused) return found; // whatever it asked for: its name stands for that
-            if (endpoint != asked.Payload.Endpoint || (found.Origin?.Fingerprint is { } before && before != asked.Origin.Fingerprint)) throw Conflict(asked);
+            if (endpoint != asked.Payload.Endpoint || found.Origin?.Message is not null || (found.Origin?.Fingerprint is { } before && before != asked.Origin.Fingerprint)) throw Conflict(asked);
             known = found;
         }
 

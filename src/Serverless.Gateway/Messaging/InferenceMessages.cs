@@ -52,7 +52,7 @@ internal sealed partial class InferenceMessages(
             try
             {
                 var record = await directory.CancelAsync(records.Owner, one, cancellationToken);
-                LogCancelled(record.Id, RequestObject.Word(record.Status), named.Reason ?? "no reason was given");
+                LogCancelled(record.Id, RequestObject.Word(record.Status), Shown(named.Reason ?? "no reason was given"));
                 var reply = new MessageReply { RequestId = received.RequestId, ConversationId = received.ConversationId, ResultAddress = received.ResponseAddress?.OriginalString, FaultAddress = received.ResponseAddress?.OriginalString };
                 if (waits) await replies.EndAsync(record, reply, cancellationToken);
                 return BrokerVerdict.Done;
@@ -155,6 +155,8 @@ internal sealed partial class InferenceMessages(
         LogRefused(received.MessageId, fault.Error, fault.Message);
         return BrokerVerdict.Done;
     }
+
+    private static string Shown(string reason) => reason.Length <= 200 ? reason : reason[..200] + "…";
 
     [LoggerMessage(LogLevel.Debug, "Took {Request} of {Name}.")]
     private partial void LogTaken(RequestId request, string name);

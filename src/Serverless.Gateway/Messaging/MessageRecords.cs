@@ -34,7 +34,7 @@ internal sealed class MessageRecords(RequestRecords records, RecordReader reader
 
         while (await FindAsync(asked.Id, cancellationToken) is { } stored)
         {
-            if (stored.Record.Origin?.Message is { } known && known.Fingerprint != origin.Fingerprint) throw Conflict(asked);
+            if (stored.Record.Origin is { } known && known.Message?.Fingerprint != origin.Fingerprint) throw Conflict(asked); // of an event, too
             if (stored.Record.HasEnded) return stored.Record;
 
             var joined = With(stored.Record, origin);
@@ -80,7 +80,7 @@ internal sealed class MessageRecords(RequestRecords records, RecordReader reader
         var reply = origin.Replies[0];
         if (known.Any(one => one with { Sent = false } == reply)) return record;
 
-        var message = new MessageOrigin(origin.Fingerprint, [.. known.TakeLast(MostReplies - 1), reply]);
+        var message = (record.Origin?.Message ?? origin) with { Replies = [.. known.TakeLast(MostReplies - 1), reply] };
         return record with { Origin = (record.Origin ?? new EventOrigin(Source, "", null)) with { Message = message } };
     }
 }

@@ -158,6 +158,13 @@ internal sealed class MessageReplies(IMessageSender sender, IOptions<MassTransit
         };
     }
 
-    private static IReadOnlyDictionary<string, string>? Metadata(RequestRecord record) =>
-        record.Metadata is { } metadata ? metadata.Deserialize(MessageJson.Default.IReadOnlyDictionaryStringString) : null;
+    /// <summary>Another face's may be of any kind: what is no text is told as its JSON.</summary>
+    private static Dictionary<string, string>? Metadata(RequestRecord record)
+    {
+        if (record.Metadata is not { ValueKind: JsonValueKind.Object } metadata) return null;
+
+        var texts = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var field in metadata.EnumerateObject()) texts[field.Name] = field.Value.ValueKind == JsonValueKind.String ? field.Value.GetString()! : field.Value.GetRawText();
+        return texts;
+    }
 }

@@ -61,19 +61,8 @@ internal sealed partial class EventStreams(DeltaFollower deltas, RequestRecords 
             TraceParent = record.Origin?.TraceParent,
             Data = DataOf(record, delta),
         };
-        var backoff = new Backoff(FirstPause, LongestPause);
-        for (var tries = 1; ; tries++)
-        {
-            try
-            {
-                await bus.PublishAsync(topic, told, cancellationToken);
-                return true;
-            }
-            catch (ServingException exception) when (exception.Fault.Error == ServingError.StoreUnavailable && tries < MostTries)
-            {
-                await Task.Delay(backoff.Next(), time, cancellationToken);
-            }
-        }
+        await StoreRetry.RunAsync(time, () => bus.PublishAsync(topic, told, cancellationToken).AsTask(), cancellationToken, MostTries, new Backoff(FirstPause, LongestPause));
+        return true;
     }
 
     private static byte[] DataOf(RequestRecord record, OutputDelta delta) => JsonBody.Encode(json =>

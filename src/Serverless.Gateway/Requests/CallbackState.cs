@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
 namespace Serverless.Gateway.Requests;
 
 /// <summary>Of a request whose end its client wants to be called about. Stored with its record.</summary>
@@ -5,6 +8,10 @@ namespace Serverless.Gateway.Requests;
 /// <param name="Status">What became of it.</param>
 internal sealed record CallbackState(string Url, CallbackStatus Status)
 {
+    /// <summary>Fields of a later release, written back as they came.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Later { get; set; }
+
     /// <summary>When it was delivered or given up.</summary>
     public DateTimeOffset? At { get; init; }
 

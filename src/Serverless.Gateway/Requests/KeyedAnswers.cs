@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Serverless.Errors;
 using Serverless.Gateway.OpenAI;
 using Serverless.Loops;
 using Serverless.Requests;
@@ -27,25 +26,20 @@ internal sealed partial class KeyedAnswers(RequestRecords records, RecordReader 
 
     private async Task KeepAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
-        var backoff = new Backoff(FirstPause, LongestPause);
-        for (var tries = 1; ; tries++)
+        try
         {
-            try
-            {
-                var ended = await reader.UpdateAsync(PromisedRequests.RecordOf(request, null, null), cancellationToken);
-                if (ended is { IsFinal: true }) await records.CreateAsync(ended with { Published = true }, cancellationToken);
-                return;
-            }
-            catch (ServingException e) when (e.Fault.Error == ServingError.StoreUnavailable && tries < MostTries)
-            {
-                await Task.Delay(backoff.Next(), time, cancellationToken);
-            }
-            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-            {
-                LogNotRemembered(request.Id, e.Message);
-                return;
-            }
+            await StoreRetry.RunAsync(time, () => TryKeepAsync(request, cancellationToken), cancellationToken, MostTries, new Backoff(FirstPause, LongestPause));
         }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNotRemembered(request.Id, e.Message);
+        }
+    }
+
+    private async Task TryKeepAsync(InferenceRequest request, CancellationToken cancellationToken)
+    {
+        var ended = await reader.UpdateAsync(PromisedRequests.RecordOf(request, null, null), cancellationToken);
+        if (ended is { IsFinal: true }) await records.CreateAsync(ended with { Published = true }, cancellationToken);
     }
 
     [LoggerMessage(LogLevel.Warning, "The answer of {Request} could not be kept under its idempotency key; it is replayed only while its log is kept: {Reason}")]

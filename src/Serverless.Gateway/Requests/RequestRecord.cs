@@ -56,6 +56,10 @@ internal sealed record RequestRecord
     /// <summary>Whether the event that asked for it was refused, for good: nothing ran.</summary>
     public bool Refused { get; init; }
 
+    /// <summary>Fields of a later release, written back as they came.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Later { get; set; }
+
     public bool HasEnded => Status is RequestStatus.Completed or RequestStatus.Failed or RequestStatus.Cancelled;
 
     /// <summary>Of a failed one: whether the same request may fare better another time.</summary>

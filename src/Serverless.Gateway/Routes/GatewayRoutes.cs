@@ -19,9 +19,6 @@ namespace Serverless.Gateway.Routes;
 /// <summary>The gateway's HTTP face: every route, at one glance. One that says nothing of who may ask needs a key.</summary>
 internal static class GatewayRoutes
 {
-    /// <summary>Methods of what is only read.</summary>
-    public static readonly string[] Read = [HttpMethods.Get, HttpMethods.Head];
-
     /// <summary>Maps all routes of the gateway. Those of OpenAI's are there without <c>/v1</c> too: some clients leave it out.</summary>
     public static void MapGateway(this IEndpointRouteBuilder routes)
     {
@@ -33,13 +30,13 @@ internal static class GatewayRoutes
             api.MapCallbacks(prefix);
             api.MapFiles(prefix);
             api.MapBatches(prefix);
-            api.MapMethods(prefix + "/models", Read, static (HttpContext http, ICatalogSource catalog) => SendAsync(http, ModelsBody.Encode(catalog.Current)));
-            api.MapMethods(prefix + "/models/{**id}", Read, SendModelAsync);
+            api.MapMethods(prefix + "/models", ListQuery.Methods, static (HttpContext http, ICatalogSource catalog) => SendAsync(http, ModelsBody.Encode(catalog.Current)));
+            api.MapMethods(prefix + "/models/{**id}", ListQuery.Methods, SendModelAsync);
         }
 
         var operators = routes.MapGroup("").RequireAuthorization(Doors.Operators);
-        operators.MapMethods("/admin/pools", Read, static (HttpContext http, PoolsBody pools) => SendAsync(http, pools.Encode()));
-        operators.MapMethods("/admin/pools/{pool}/decisions", Read, SendDecisionsAsync);
+        operators.MapMethods("/admin/pools", ListQuery.Methods, static (HttpContext http, PoolsBody pools) => SendAsync(http, pools.Encode()));
+        operators.MapMethods("/admin/pools/{pool}/decisions", ListQuery.Methods, SendDecisionsAsync);
         operators.MapDeadLetters();
         operators.MapEvents();
         operators.MapServerlessMetrics();

@@ -3,7 +3,6 @@ using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.Primitives;
 using Serverless.Catalog;
 using Serverless.Errors;
 using Serverless.Gateway.Access;
@@ -25,8 +24,8 @@ internal static class RequestRoutes
 
     public static void Map(IEndpointRouteBuilder routes, string prefix)
     {
-        routes.MapMethods(prefix + "/requests", GatewayRoutes.Read, ListAsync);
-        routes.MapMethods(prefix + "/requests/{id}", GatewayRoutes.Read, GetAsync);
+        routes.MapMethods(prefix + "/requests", ListQuery.Methods, ListAsync);
+        routes.MapMethods(prefix + "/requests/{id}", ListQuery.Methods, GetAsync);
         routes.MapDelete(prefix + "/requests/{id}", CancelAsync);
         routes.MapGet(prefix + "/requests/{id}/events", FollowAsync).RequireRateLimiting(Doors.PerKey);
     }
@@ -34,7 +33,7 @@ internal static class RequestRoutes
     private static async Task ListAsync(HttpContext http, RequestDirectory directory)
     {
         var query = http.Request.Query;
-        var (page, hasMore) = await directory.ListAsync(Caller.KeyOf(http).Owner, query["after"], ReadLimit(query["limit"], DefaultLimit, MaxLimit), http.RequestAborted);
+        var (page, hasMore) = await directory.ListAsync(Caller.KeyOf(http).Owner, query["after"], ListQuery.ReadLimit(query["limit"], DefaultLimit, MaxLimit), http.RequestAborted);
         await JsonAnswer.SendAsync(http, RequestObject.EncodeList(page, hasMore), http.RequestAborted);
     }
 
@@ -74,14 +73,6 @@ internal static class RequestRoutes
         {
             await requests.LeaveAsync(ticket);
         }
-    }
-
-    /// <exception cref="ServingException">It is no number within the bounds.</exception>
-    public static int ReadLimit(StringValues text, int byDefault, int most)
-    {
-        if (text.Count == 0) return byDefault;
-        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit >= 1 && limit <= most) return limit;
-        throw new ServingException(new ServingFault(ServingError.InvalidRequest, $"'limit' must be an integer from 1 to {most}; leave it out for {byDefault}.", "limit"));
     }
 }
 

@@ -30,7 +30,7 @@ internal static class CloudEventAttributes
             Type = Required(attributes, "type"),
             Subject = Optional(attributes, "subject"),
             Time = Optional(attributes, "time") is { } time ? TimeOf(time) : null,
-            TraceParent = attributes.GetValueOrDefault("traceparent") is { Length: > 0 } trace ? trace : null,
+            TraceParent = TraceContext.Read(attributes.GetValueOrDefault("traceparent")),
             Extensions = Extensions(attributes),
             Data = data,
         };

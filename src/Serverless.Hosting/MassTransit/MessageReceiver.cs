@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Serverless.Contracts;
 using Serverless.Errors;
+using Serverless.Events;
 
 namespace Serverless.Hosting.MassTransit;
 
@@ -60,7 +61,7 @@ internal sealed partial class MessageReceiver(IOptions<MassTransitOptions> optio
             ConversationId = context.ConversationId,
             ResponseAddress = context.ResponseAddress,
             FaultAddress = context.FaultAddress,
-            TraceParent = context.Headers.Get<string>(TraceHeader) ?? context.Headers.Get<string>("MT-Activity-Id"),
+            TraceParent = TraceContext.Read(context.Headers.Get<string>(TraceHeader) ?? context.Headers.Get<string>("MT-Activity-Id")),
             IsLastTry = isLastTry,
         };
         try

@@ -7,12 +7,10 @@ namespace Serverless.Hosting.Webhooks;
 
 /// <summary>
 /// Posts webhooks to addresses that strangers name. Where a name leads is looked up when it is connected to, and what is not public is not called; redirects are not followed, proxies of the environment not
-/// asked, answers not read. Thread-safe.
+/// asked, answers not read. How many are sent at once is their sender's bound: one of connections to a host would have tenants wait for each other whose receivers share it. Thread-safe.
 /// </summary>
 public sealed class WebhookSender : IDisposable
 {
-    private const int ConnectionsOfAHost = 4;
-
     private static readonly TimeSpan PooledFor = TimeSpan.FromMinutes(1);
 
     private readonly HttpClient _http;
@@ -33,7 +31,6 @@ public sealed class WebhookSender : IDisposable
             UseProxy = false,
             UseCookies = false,
             Credentials = null,
-            MaxConnectionsPerServer = ConnectionsOfAHost,
             MaxResponseHeadersLength = 16,
             PooledConnectionLifetime = PooledFor,
             ConnectCallback = ConnectAsync,

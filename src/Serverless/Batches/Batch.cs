@@ -70,6 +70,10 @@ public sealed record Batch
     /// <summary>How far it is.</summary>
     public BatchProgress Progress { get; init; } = new();
 
+    /// <summary>Fields of a later release, written back as they came.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Later { get; set; }
+
     /// <summary>Whether nothing of it changes any more.</summary>
     [JsonIgnore]
     public bool HasEnded => Status is BatchStatus.Failed or BatchStatus.Completed or BatchStatus.Expired or BatchStatus.Cancelled;
@@ -120,6 +124,10 @@ public sealed record BatchProgress
 
     /// <summary>Tokens of the answers.</summary>
     public long OutputTokens { get; init; }
+
+    /// <summary>Fields of a later release, written back as they came.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Later { get; set; }
 
     /// <summary>Whether a line is in a segment.</summary>
     public bool IsDone(int line) => line >> 3 < Done.Length && (Done[line >> 3] & (1 << (line & 7))) != 0;

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Serverless.Documents;
+using Serverless.Requests;
 
 namespace Serverless.Files;
 
@@ -45,11 +46,23 @@ public sealed class FileSweep(IFileStore store, IDocumentStore documents, FileLi
         }
         else
         {
-            await _usage.RemoveAsync(owner.Scope, id.Value, cancellationToken);
+            await RemoveUsageAsync(owner, id, cancellationToken);
         }
 
         await store.DeleteAsync(entry.Key, cancellationToken);
         return true;
+    }
+
+    private async ValueTask RemoveUsageAsync(Owner owner, FileId id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _usage.RemoveAsync(owner.Scope, id.Value, cancellationToken);
+        }
+        catch (JsonException)
+        {
+            // Of this team nothing can be counted; others are swept.
+        }
     }
 
     /// <summary>Null: this release cannot read it, so its bytes stay.</summary>

@@ -6,7 +6,7 @@ namespace Serverless.Requests;
 /// </summary>
 public interface IEndObserver
 {
-    /// <summary>Takes note of an end. Returns once what it keeps is safe; retries by itself until cancelled.</summary>
+    /// <summary>Takes note of an end. Returns once what it keeps is safe; where it throws it is told again after a pause, until cancelled.</summary>
     /// <returns>False: what it must keep was lost with the log, so the request must run again.</returns>
     ValueTask<bool> EndedAsync(RequestEnd end, CancellationToken cancellationToken);
 }

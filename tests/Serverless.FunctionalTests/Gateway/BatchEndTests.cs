@@ -1,4 +1,5 @@
 using System.Net;
+using Serverless.Requests;
 using Shouldly;
 using static Serverless.FunctionalTests.Gateway.BatchScene;
 
@@ -78,4 +79,22 @@ public sealed class BatchEndTests
     }
 
     private static byte[] Bytes(string[] lines) => System.Text.Encoding.UTF8.GetBytes(string.Join('\n', lines));
+
+    [Fact]
+    public async Task Long_answers_are_kept_before_they_fill_the_memory()
+    {
+        var backend = new Backend(new TestClock()); // by time nothing is kept
+        await using var files = await FilesUnderTest.StartAsync(backend, settings: [("Gateway:Batches:CommitLines", 1000)]);
+        var batch = await CreateAsync(files, Lines(8));
+        var text = new string('x', 3 << 20);
+        for (var line = 0; line < 2; line++)
+        {
+            var held = await files.Gateway.TakeAsync();
+            await held.BeginAsync();
+            await held.SayAsync(text, finish: FinishReason.Stop);
+            await held.FinishAsync();
+        }
+
+        await UntilAsync(files, batch, now => now["request_counts"]!["completed"]!.GetValue<int>() == 2);
+    }
 }

@@ -1,7 +1,13 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using Serverless.Batches;
 using Serverless.Catalog;
+using Serverless.Files;
+using Serverless.Gateway.Admission;
+using Serverless.Gateway.Batches;
+using Serverless.Requests;
 using Shouldly;
 using static Serverless.FunctionalTests.Gateway.BatchScene;
 
@@ -109,5 +115,57 @@ public sealed class BatchInputTests
     private sealed class TwoModels(ModelCatalog catalog) : ICatalogSource
     {
         public ModelCatalog Current => catalog;
+    }
+
+    [Fact]
+    public async Task An_organization_has_so_many_open_and_none_where_its_team_has_no_room_for_files()
+    {
+        await using var files = await FilesUnderTest.StartAsync(settings: [("Gateway:Batches:MaxOpen", 1), ("MaxOwnerFiles", 2)]);
+        var input = await files.CreateAsync(Encoding.UTF8.GetBytes(Line("a")));
+        var batch = await PostAsync(files, input);
+        await UntilAsync(files, batch, "in_progress");
+        async Task<(int, string?)> TryAsync()
+        {
+            var body = $$"""{"input_file_id":"{{input["id"]}}","endpoint":"/v1/chat/completions","completion_window":"24h"}""";
+            using var answer = await files.SendAsync(HttpMethod.Post, "/v1/batches", new StringContent(body, Encoding.UTF8, "application/json"));
+            return ((int)answer.StatusCode, (await FilesUnderTest.JsonAsync(answer))["error"]?["code"]?.GetValue<string>());
+        }
+
+        (await TryAsync()).ShouldBe((429, "too_many_open_batches"));
+        await AnswerAsync(files);
+        await UntilAsync(files, batch, "completed"); // with that the team has two files
+        await UntilAsync(async () => await TryAsync() is (400, "storage_limit_exceeded"));
+    }
+
+    [Fact]
+    public async Task A_plan_that_is_cut_off_leaves_nothing()
+    {
+        await using var files = await FilesUnderTest.StartAsync();
+        var input = await files.CreateAsync(Encoding.UTF8.GetBytes(string.Join('\n', Lines(2500))));
+        var now = DateTimeOffset.UnixEpoch;
+        var batch = new Batch { Id = BatchId.New().Value, Owner = new Owner("acme", "research", "key"), Endpoint = "/v1/chat/completions", InputFileId = input["id"]!.GetValue<string>(), CompletionWindow = "24h", CreatedAt = now, ExpiresAt = now };
+        var store = new StoppedStore(files.Gateway.Services.GetRequiredService<IFileStore>());
+        var plan = new BatchPlan(files.Gateway.Services.GetRequiredService<FileDirectory>(), new BatchStore(store), Options.Create(new BatchOptions()), Options.Create(new AdmissionOptions()));
+
+        await Should.ThrowAsync<OperationCanceledException>(plan.MakeAsync(batch, $"{batch.Id}.plan.1", TestContext.Current.CancellationToken));
+
+        files.OnDisk.Count.ShouldBe(1);
+    }
+
+    /// <summary>Whose process is stopped in the second put.</summary>
+    private sealed class StoppedStore(IFileStore store) : IFileStore
+    {
+        private int _puts;
+
+        public ValueTask<StoredBytes?> PutAsync(FileKey key, Stream content, long maxBytes, CancellationToken cancellationToken) =>
+            ++_puts == 2 ? throw new OperationCanceledException() : store.PutAsync(key, content, maxBytes, cancellationToken);
+
+        public ValueTask<Stream?> OpenAsync(FileKey key, long offset, long? length, CancellationToken cancellationToken) => store.OpenAsync(key, offset, length, cancellationToken);
+
+        public ValueTask DeleteAsync(FileKey key, CancellationToken cancellationToken) => store.DeleteAsync(key, cancellationToken);
+
+        public ValueTask<IReadOnlyList<FileEntry>> ListAsync(string room, string? after, int limit, CancellationToken cancellationToken) => store.ListAsync(room, after, limit, cancellationToken);
+
+        public ValueTask<int> DiscardUnfinishedAsync(DateTimeOffset begunBefore, CancellationToken cancellationToken) => store.DiscardUnfinishedAsync(begunBefore, cancellationToken);
     }
 }

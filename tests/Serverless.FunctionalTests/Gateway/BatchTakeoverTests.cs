@@ -1,10 +1,12 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.DependencyInjection;
+using Serverless.Batches;
 using Serverless.Documents;
 using Serverless.Files;
 using Serverless.Gateway.Batches;
 using Serverless.Leases;
+using Serverless.Requests;
 using Shouldly;
 using static Serverless.FunctionalTests.Gateway.BatchScene;
 
@@ -207,5 +209,65 @@ public sealed class BatchTakeoverTests
         await UntilAsync(files, batch, now => now["request_counts"]!["completed"]!.GetValue<int>() == 1);
         await files.Gateway.StopAsync();
         return (files, batch);
+    }
+
+    [Fact]
+    public async Task A_commit_that_a_stop_cuts_off_counts_once()
+    {
+        var backend = new Backend(new TestClock());
+        await using var files = await FilesUnderTest.StartAsync(backend, settings: [(EachLine, 1)]);
+        var batch = await UnseenAsync(files, Lines(2));
+        using var stop = new CancellationTokenSource();
+        var saves = 0;
+        backend.Documents.AfterSave = key =>
+        {
+            if (key.Collection != "batches" || Interlocked.Increment(ref saves) != 3) return; // whose it is, the plan, the first line
+            stop.Cancel();
+            throw new OperationCanceledException(stop.Token); // as over HTTP: it is done, and nobody hears of it
+        };
+        var running = RunAsync(files, batch, 1, stop.Token);
+        await AnswerAsync(files);
+        await Should.ThrowAsync<OperationCanceledException>(running.WithinLimitAsync());
+        while (backend.Queue.Requests.TryRead(out _))
+        {
+        }
+
+        running = RunAsync(files, batch, 2, Token);
+        await AnswerAsync(files);
+        var ended = await running.WithinLimitAsync();
+
+        (ended.Progress.Completed, ended.Progress.Failed, ended.Progress.InputTokens).ShouldBe((2, 0, 10));
+        (await NamesAsync(files, ended.OutputFileId)).Order().ShouldBe(["n0", "n1"]);
+    }
+
+    [Fact]
+    public async Task One_whose_endpoint_only_a_later_release_knows_is_left_to_it()
+    {
+        await using var files = await FilesUnderTest.StartAsync();
+        var unknown = await UnseenAsync(files, Lines(1), batch => batch with { Endpoint = "/v1/tomorrow" });
+        var batch = await CreateAsync(files, Line("a"));
+        await AnswerAsync(files);
+        await UntilAsync(files, batch, "completed");
+        await UntilAsync(async () => await files.Gateway.Backend.Leases.ReadAsync(LeaseNames.Batch(unknown.Id), Token) is null);
+
+        (await files.GetAsync($"/v1/batches/{unknown.Id}"))["status"]!.GetValue<string>().ShouldBe("validating");
+    }
+
+    /// <summary>A batch that was created elsewhere: no gateway has looked since.</summary>
+    private static async Task<Batch> UnseenAsync(FilesUnderTest files, string[] lines, Func<Batch, Batch>? change = null)
+    {
+        var input = await files.CreateAsync(Encoding.UTF8.GetBytes(string.Join('\n', lines)));
+        var now = files.Gateway.Backend.Time.GetUtcNow();
+        var batch = new Batch { Id = BatchId.New().Value, Owner = new Owner("acme", "research", "key"), Endpoint = "/v1/chat/completions", InputFileId = input["id"]!.GetValue<string>(), CompletionWindow = "24h", CreatedAt = now, ExpiresAt = now.AddDays(1) };
+        batch = change?.Invoke(batch) ?? batch;
+        await files.Gateway.Services.GetRequiredService<BatchDirectory>().CreateAsync(batch, Token);
+        return batch;
+    }
+
+    private static async Task<Batch> RunAsync(FilesUnderTest files, Batch batch, long epoch, CancellationToken cancellationToken)
+    {
+        var parts = files.Gateway.Services.GetRequiredService<BatchParts>();
+        using var run = new BatchRun(parts, (await parts.Directory.FindAsync(batch.Owner.Scope, batch.Id, Token)).ShouldNotBeNull(), new BatchRunId(epoch, "aaaaaaaa"), files.Gateway.Services.GetRequiredService<BatchNotices>());
+        return await run.RunAsync(CancellationToken.None, cancellationToken);
     }
 }

@@ -225,4 +225,22 @@ public sealed class CallbackCallerTests
         var sender = new WebhookSender(new WebhookLimits(_options.Timeout, _options.AllowPrivateAddresses), _time, leadsTo is null ? null : (_, _) => Task.FromResult(new[] { IPAddress.Parse(leadsTo) }));
         return new CallbackCaller(_outbox, _records, new CallbackPolicy(options), sender, new CallbackMetrics(meters), options, _time, NullLogger<CallbackCaller>.Instance);
     }
+
+    [Fact]
+    public async Task A_receiver_that_hangs_holds_up_no_other_on_its_host()
+    {
+        await using var receiver = await CallbackReceiver.StartAsync();
+        var never = new TaskCompletionSource();
+        receiver.Answer = http => http.Request.Path == "/slow" ? never.Task.WaitAsync(http.RequestAborted) : Task.CompletedTask;
+        using var sender = new WebhookSender(new WebhookLimits(_options.Timeout, true), _time);
+        Webhook To(string path) => new(new Uri(receiver.Url, path), "evt_1", "{}"u8.ToArray(), [new byte[32]]);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var slow = Enumerable.Range(0, 8).Select(_ => sender.SendAsync(To("/slow"), stop.Token)).ToArray();
+
+        var answer = await sender.SendAsync(To("/hook"), Token).WithinLimitAsync();
+
+        answer.IsDelivered.ShouldBeTrue();
+        await stop.CancelAsync();
+        foreach (var call in slow) await Should.ThrowAsync<OperationCanceledException>(call);
+    }
 }

@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Serverless.Errors;
 using Serverless.Events;
 using Serverless.Gateway.Callbacks;
+using Serverless.Gateway.Requests;
 using Serverless.Requests;
 using Shouldly;
 
@@ -197,5 +198,53 @@ public sealed class CallbackTests
 
         using var answer = await gateway.AskAsync(HttpMethod.Get, $"/v1/requests/{held.Request.Id}");
         return (await answer.Content.ReadFromJsonAsync<JsonElement>(Token)).GetProperty("callback");
+    }
+
+    [Fact]
+    public async Task One_that_waits_for_its_next_try_is_made_at_once_when_that_is_asked_for()
+    {
+        await using var receiver = await CallbackReceiver.StartAsync();
+        receiver.Answer = http =>
+        {
+            http.Response.StatusCode = receiver.Count == 1 ? 503 : 204;
+            http.Response.Headers.RetryAfter = "3600";
+            return Task.CompletedTask;
+        };
+        await using var gateway = await GatewayUnderTest.StartAsync(Settings);
+        var held = await AskAsync(gateway, receiver.Url.AbsoluteUri);
+        await (await gateway.AskAsync(HttpMethod.Delete, $"/v1/requests/{held.Request.Id}")).Content.ReadAsStringAsync(Token);
+        await EndAsync(gateway, held);
+        await receiver.TakeAsync();
+        var outbox = gateway.Services.GetRequiredService<CallbackOutbox>();
+        await BatchScene.UntilAsync(async () => (await outbox.FindAsync(held.Request.Id.Value, Token))?.Due.Attempts == 1);
+
+        using var again = await gateway.AskAsync(HttpMethod.Post, $"/v1/requests/{held.Request.Id}/callback");
+
+        await receiver.TakeAsync();
+        (await SettledAsync(gateway, held)).GetProperty("status").GetString().ShouldBe("delivered");
+    }
+
+    [Fact]
+    public async Task What_ends_here_is_called_without_a_look_at_all_that_wait()
+    {
+        await using var receiver = await CallbackReceiver.StartAsync();
+        var backend = new Backend(new TestClock());
+        await using var gateway = await GatewayUnderTest.StartAsync(Settings, backend: backend);
+        int Lists() => backend.Documents.Reads.Count(read => read == "callbacks");
+        await BatchScene.UntilAsync(() => Task.FromResult(Lists() == 1)); // once when it starts, then every ten seconds
+
+        var (records, outbox, delivery) = (gateway.Services.GetRequiredService<RequestRecords>(), gateway.Services.GetRequiredService<CallbackOutbox>(), gateway.Services.GetRequiredService<CallbackDelivery>());
+        for (var call = 0; call < 5; call++)
+        {
+            var (id, owner, now) = ($"chatcmpl-{call}", new Owner("acme", "team", "key"), backend.Time.GetUtcNow());
+            await records.CreateAsync(
+                new RequestRecord { Id = id, Endpoint = EndpointName.ChatCompletions, Model = "tiny", Owner = owner, CreatedAt = now, Deadline = now, Status = RequestStatus.Cancelled, EndedAt = now, Callback = new CallbackState(receiver.Url.AbsoluteUri, CallbackStatus.Pending) }, Token);
+            await outbox.AddAsync(new DueCallback(id, owner, now, now, 0), Token);
+            delivery.Look(id);
+            (await receiver.TakeAsync()).Id.ShouldBe("evt_" + id);
+            await BatchScene.UntilAsync(async () => await outbox.FindAsync(id, Token) is null);
+        }
+
+        Lists().ShouldBe(1);
     }
 }

@@ -184,4 +184,32 @@ public sealed class FileUploadTests
             public ValueTask<int> DiscardUnfinishedAsync(DateTimeOffset begunBefore, CancellationToken cancellationToken) => inner.DiscardUnfinishedAsync(begunBefore, cancellationToken);
         }
     }
+
+    [Fact]
+    public async Task An_upload_that_is_sent_again_under_its_key_is_the_same_file()
+    {
+        await using var files = await FilesUnderTest.StartAsync(settings: [("MaxOwnerFiles", 1)]);
+        async Task<HttpResponseMessage> SendAsync(string bytes, (string, string)? owner = null)
+        {
+            var form = new MultipartFormDataContent { { new StringContent("batch"), "purpose" }, { new ByteArrayContent(Encoding.UTF8.GetBytes(bytes)), "file", "a.jsonl" } };
+            var message = new HttpRequestMessage(HttpMethod.Post, "/v1/files") { Content = form };
+            var (name, value) = owner ?? FilesUnderTest.Acme;
+            message.Headers.TryAddWithoutValidation(name, value);
+            message.Headers.Add("Idempotency-Key", "k-1");
+            return await files.Gateway.Client.SendAsync(message, Token);
+        }
+
+        using var first = await SendAsync("{}");
+        using var again = await SendAsync("{}"); // though the team has no room for another
+        using var other = await SendAsync("[]");
+        using var others = await SendAsync("{}", FilesUnderTest.Rival);
+
+        var id = (await FilesUnderTest.JsonAsync(first))["id"]!.GetValue<string>();
+        (await FilesUnderTest.JsonAsync(again))["id"]!.GetValue<string>().ShouldBe(id);
+        again.Headers.GetValues("Idempotency-Replayed").ShouldBe(["true"]);
+        first.Headers.Contains("Idempotency-Replayed").ShouldBeFalse();
+        (await FilesUnderTest.JsonAsync(other))["error"]!["code"]!.GetValue<string>().ShouldBe("idempotency_key_reused");
+        (await FilesUnderTest.JsonAsync(others))["id"]!.GetValue<string>().ShouldNotBe(id);
+        await BatchScene.OnDiskAsync(files, 2);
+    }
 }

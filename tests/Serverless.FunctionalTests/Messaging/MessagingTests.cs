@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Serverless.Contracts;
 using Serverless.Errors;
+using Serverless.Events;
 using Serverless.FunctionalTests.Gateway;
 using Serverless.Hosting.MassTransit;
 using Serverless.Requests;
@@ -408,5 +409,36 @@ public sealed class MessagingTests
     private sealed record CompletedOfBefore
     {
         public string InferenceId { get; init; } = "";
+    }
+
+    [Fact]
+    public async Task What_an_event_asked_for_with_metadata_of_its_own_kind_can_be_cancelled_by_a_message()
+    {
+        await using var service = await MessagingUnderTest.StartAsync();
+        var asked = new CloudEvent { Id = "e-1", Source = "/shop", Type = "shop.asked", Data = Encoding.UTF8.GetBytes($$"""{"endpoint":"/v1/chat/completions","body":{{MessagingUnderTest.Body}},"metadata":{"number":7,"text":"seven"} }""") };
+        await service.Gateway.Services.GetServices<IEventHandler>().Single(handler => handler.Topics.Contains(EventTopics.Requests)).HandleAsync(asked, Token);
+        var held = await service.Gateway.TakeAsync();
+
+        var told = await service.Client<CancelInference>().GetResponse<InferenceFailed>(new CancelInference { InferenceId = held.Request.Id.Value }, Token).WithinLimitAsync();
+
+        told.Message.Code.ShouldBe("request_cancelled");
+        told.Message.Metadata!.ShouldBe(new Dictionary<string, string> { ["number"] = "7", ["text"] = "seven" }, ignoreOrder: true);
+    }
+
+    [Fact]
+    public async Task An_event_that_is_called_as_a_message_is_does_not_take_its_place()
+    {
+        await using var service = await MessagingUnderTest.StartAsync();
+        var handler = service.Gateway.Services.GetServices<IEventHandler>().Single(handler => handler.Topics.Contains(EventTopics.Requests));
+        var asking = service.AskAsync(MessagingUnderTest.Good with { IdempotencyKey = "k" });
+        var held = await service.Gateway.TakeAsync();
+
+        var verdict = await handler.HandleAsync(new CloudEvent { Id = "key 'k'", Source = "masstransit", Type = "shop.asked", Data = """{"endpoint":"/v1/chat/completions","body":{"model":"tiny","messages":[]}}"""u8.ToArray() }, Token);
+
+        verdict.Fault!.Error.ShouldBe(ServingError.IdempotencyConflict);
+        await held.BeginAsync();
+        await held.FinishAsync();
+        await service.EndAsync(held);
+        (await asking.WithinLimitAsync()).Is(out Response<InferenceCompleted>? _).ShouldBeTrue();
     }
 }

@@ -279,4 +279,17 @@ public sealed class FileDirectoryTests : IDisposable
 
         private MemoryDocumentStore Here() => FailAfter == int.MaxValue || FailAfter-- > 0 ? documents : throw new ServingException(new ServingFault(ServingError.StoreUnavailable, "It is away."));
     }
+
+    [Fact]
+    public async Task A_count_that_cannot_be_read_stops_no_sweep()
+    {
+        await Directory.DraftAsync(Rival, FileId.New(), new MemoryStream([1]), Token);
+        await Directory.DraftAsync(Acme, FileId.New(), new MemoryStream([1]), Token);
+        await _documents.SaveAsync(new DocumentKey("file-usage", Rival.Scope, "usage") { IsUnlisted = true }, "[7]"u8.ToArray(), SaveCondition.Any, null, Token);
+        _time.Advance(FileSweep.Grace + TimeSpan.FromSeconds(1));
+
+        (await Sweep.RunAsync(Token)).ShouldBe(2);
+
+        _folder.Files.ShouldBeEmpty();
+    }
 }
