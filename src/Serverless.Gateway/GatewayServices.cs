@@ -9,9 +9,11 @@ using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
 using Serverless.Gateway.Batches;
 using Serverless.Gateway.Callbacks;
+using Serverless.Gateway.EventAdmin;
 using Serverless.Gateway.Files;
 using Serverless.Gateway.Deltas;
 using Serverless.Gateway.Inbound;
+using Serverless.Gateway.Notices;
 using Serverless.Gateway.Outbound;
 using Serverless.Gateway.Pools;
 using Serverless.Gateway.Requests;
@@ -30,7 +32,7 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class GatewayServices
 {
     /// <summary>
-    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c>, <c>:Events</c>, <c>:Batches</c> and <c>:Callbacks</c>, and from <c>Files</c>. The host brings the ports:
+    /// Adds the gateway: options from <c>Gateway:Access</c>, <c>:Admission</c>, <c>:Streaming</c>, <c>:Holding</c>, <c>:Promises</c>, <c>:Waiting</c>, <c>:Events</c>, <c>:Notices</c>, <c>:Batches</c> and <c>:Callbacks</c>, and from <c>Files</c>. The host brings the ports:
     /// catalogue, token counter, queue, log, leases, documents, events, demand, capacity and scale journal; and, if keys are asked for, their source.
     /// </summary>
     public static IServiceCollection AddGateway(this IServiceCollection services)
@@ -46,6 +48,7 @@ public static class GatewayServices
             .AddValidated<PromiseOptions, PromiseOptions.Validator>(PromiseOptions.Section)
             .AddValidated<WaitOptions, WaitOptions.Validator>(WaitOptions.Section)
             .AddValidated<EventOptions, EventOptions.Validator>(EventOptions.Section)
+            .AddValidated<NoticeOptions, NoticeOptions.Validator>(NoticeOptions.Section)
             .AddValidated<BatchOptions, BatchOptions.Validator>(BatchOptions.Section)
             .AddValidated<CallbackOptions, CallbackRanges>(CallbackOptions.Section);
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<CallbackOptions>, CallbackOptions.ValueValidator>());
@@ -61,6 +64,10 @@ public static class GatewayServices
         services.TryAddSingleton<QueueView>();
         services.TryAddSingleton<WaitNotice>();
         services.TryAddSingleton<PoolsBody>();
+        services.TryAddSingleton<PoolSight>();
+        services.TryAddSingleton<NoticeMetrics>();
+        services.TryAddSingleton<EventNotices>();
+        services.TryAddSingleton<EventTap>();
         services.TryAddSingleton<ShutdownGate>();
         return services.AddDoors().AddRequests().AddPromises().AddCallbacks().AddFileFace().AddBatchFace().AddKestrelLimits().AddOperatorsPort().AddDrain();
     }
@@ -111,7 +118,9 @@ public static class GatewayServices
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, EventStreams>(provider => provider.GetRequiredService<EventStreams>()));
         services.TryAddSingleton<EventRecords>();
         services.TryAddSingleton<ConversationOrder>();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>());
+        services.TryAddSingleton<InferenceEventHandler>();
+        services.TryAddSingleton<EventDesk>();
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IEventHandler, InferenceEventHandler>(provider => provider.GetRequiredService<InferenceEventHandler>()));
         return services;
     }
 
@@ -153,6 +162,7 @@ public static class GatewayServices
         services.TryAddSingleton<BatchMetrics>();
         services.TryAddSingleton<LineRunner>();
         services.TryAddSingleton<BatchParts>();
+        services.TryAddSingleton<BatchNotices>();
         services.TryAddSingleton<BatchCoordinator>();
         services.AddHostedService(provider => provider.GetRequiredService<BatchCoordinator>());
         services.AddHostedService<BatchSweeper>();

@@ -58,6 +58,7 @@ internal static class Tool
             ExplainCommand.Create(terminal),
             DeadLettersCommand.Create(terminal),
             BatchCommand.Create(terminal),
+            EventsCommand.Create(terminal),
             KeysCommand.Create(terminal),
             SimulateCommand.Create(terminal),
             TopologyCommand.Create(terminal),

@@ -17,7 +17,7 @@ namespace Serverless.Gateway.Batches;
 /// Runs batches: looks for those that are not at their end, takes the lease of each that nobody runs, and lets it go when that is lost. A batch whose gateway is gone is another's within the lease's
 /// time. While no batch is open it asks for names of open ones and for nothing else. Thread-safe.
 /// </summary>
-internal sealed partial class BatchCoordinator(BatchParts parts, ILeases leases, GatewayIdentity identity, Supervisor supervisor, ILogger<BatchCoordinator> logger) : BackgroundService
+internal sealed partial class BatchCoordinator(BatchParts parts, BatchNotices notices, ILeases leases, GatewayIdentity identity, Supervisor supervisor, ILogger<BatchCoordinator> logger) : BackgroundService
 {
     /// <summary>How often it asks for open ones that another gateway was given.</summary>
     public static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(10);
@@ -217,7 +217,7 @@ internal sealed partial class BatchCoordinator(BatchParts parts, ILeases leases,
         {
             if (batch.Status == BatchStatus.Cancelling) running.End();
             LogRuns(batch.Id, BatchDirectory.Word(batch.Status), batch.Progress.Completed + batch.Progress.Failed, batch.Progress.Total);
-            using var run = new BatchRun(parts, batch, new BatchRunId(running.Lease.Epoch, RandomNumberGenerator.GetHexString(8, lowercase: true)));
+            using var run = new BatchRun(parts, batch, new BatchRunId(running.Lease.Epoch, RandomNumberGenerator.GetHexString(8, lowercase: true)), notices);
             var ended = await run.RunAsync(running.Given, cancellationToken);
             parts.Metrics.Ended(ended.Status);
             LogEnded(ended.Id, BatchDirectory.Word(ended.Status), ended.Progress.Completed, ended.Progress.Failed, ended.Progress.Total);

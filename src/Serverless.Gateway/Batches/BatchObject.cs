@@ -9,6 +9,16 @@ internal static class BatchObject
 {
     public static byte[] Encode(Batch batch) => JsonBody.Encode(json => Write(json, batch));
 
+    /// <summary>As it is told: whose it is, too.</summary>
+    public static byte[] EncodeNotice(Batch batch) => JsonBody.Encode(json =>
+    {
+        json.WriteStartObject();
+        WriteFields(json, batch);
+        json.WriteString("organization", batch.Owner.Organization);
+        json.WriteString("team", batch.Owner.Team);
+        json.WriteEndObject();
+    });
+
     public static byte[] EncodeList(IReadOnlyList<Batch> page, bool hasMore) => JsonBody.Encode(json =>
     {
         json.WriteStartObject();
@@ -25,6 +35,12 @@ internal static class BatchObject
     private static void Write(Utf8JsonWriter json, Batch batch)
     {
         json.WriteStartObject();
+        WriteFields(json, batch);
+        json.WriteEndObject();
+    }
+
+    private static void WriteFields(Utf8JsonWriter json, Batch batch)
+    {
         json.WriteString(Names.Id, batch.Id);
         json.WriteString(Names.Object, "batch");
         json.WriteString("endpoint", batch.Endpoint);
@@ -53,7 +69,6 @@ internal static class BatchObject
         json.WritePropertyName("metadata");
         if (batch.Metadata is { } metadata) metadata.WriteTo(json);
         else json.WriteNullValue();
-        json.WriteEndObject();
     }
 
     private static void WriteErrors(Utf8JsonWriter json, Batch batch)

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Serverless.Batches;
 using Serverless.Errors;
+using Serverless.Events;
 using Serverless.Files;
 using Serverless.Gateway.Access;
 using Serverless.Gateway.Admission;
@@ -27,7 +28,7 @@ internal static class BatchRoutes
     private static async Task CreateAsync(HttpContext http, RequestBody bodies, BatchDirectory batches, FileDirectory files, BatchCoordinator coordinator, TimeProvider time)
     {
         var owner = Caller.KeyOf(http).Owner;
-        var batch = BatchBody.Read(await bodies.ReadAsync(http.Request, owner, http.RequestAborted), owner, time.GetUtcNow());
+        var batch = BatchBody.Read(await bodies.ReadAsync(http.Request, owner, http.RequestAborted), owner, time.GetUtcNow()) with { TraceParent = TraceContext.Read(http.Request.Headers["traceparent"]) };
         coordinator.RequirePlace(owner.Organization);
         await RequireInputAsync(batch, files, http.RequestAborted);
         await files.RequireRoomAsync(owner, 0, http.RequestAborted); // what it makes is owed, whatever there is by then
@@ -52,9 +53,10 @@ internal static class BatchRoutes
 
     private static async Task GetAsync(HttpContext http, string id, BatchDirectory batches) => await SendAsync(http, await batches.GetAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted));
 
-    private static async Task CancelAsync(HttpContext http, string id, BatchDirectory batches, BatchCoordinator coordinator)
+    private static async Task CancelAsync(HttpContext http, string id, BatchDirectory batches, BatchCoordinator coordinator, BatchNotices notices)
     {
         var batch = await batches.CancelAsync(Caller.KeyOf(http).Owner, id, http.RequestAborted);
+        if (batch is { HasEnded: true, Progress.Epoch: 0 }) notices.BeginTellEnd(batch); // nobody runs it, who would
         coordinator.Look();
         await SendAsync(http, batch);
     }

@@ -10,7 +10,7 @@ namespace Serverless.Gateway.Batches;
 /// One batch, run by the one gateway that has its lease. What is in the batch's document is so: a line is done once its result stands in a segment that the document names. Whoever takes over goes
 /// on from there; whoever was taken over commits nothing any more, for the document has another epoch (ADR 20). Not thread-safe.
 /// </summary>
-internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run) : IDisposable
+internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, BatchNotices notices) : IDisposable
 {
     /// <summary>What was answered is awaited and kept for so long when a run is ended early: no longer than a lease lasts.</summary>
     private static readonly TimeSpan LastPause = TimeSpan.FromSeconds(10);
@@ -52,6 +52,7 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run) : 
             throw;
         }
 
+        await notices.TellEndAsync(_batch, cancellationToken); // before it is closed: whoever takes over what a lost gateway had ended tells it again
         await StoreRetry.RunAsync(parts.Time, async () => await parts.Store.ClearAsync(_batch, cancellationToken), cancellationToken);
         await StoreRetry.RunAsync(parts.Time, async () => await parts.Directory.CloseAsync(_batch.Id, cancellationToken), cancellationToken);
         return _batch;

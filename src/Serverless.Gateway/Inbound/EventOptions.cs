@@ -42,6 +42,13 @@ public sealed partial class EventOptions
     internal bool MayName(string organization, string team) =>
         (organization == Organization && team == Team) || Owners?.Any(owner => owner == Anybody || owner == $"{organization}/{team}") == true;
 
+    /// <summary>Why others may not have a topic of this name, as the end of a sentence; null: they may.</summary>
+    internal static string? FaultOf(string topic)
+    {
+        if (!TopicText().IsMatch(topic)) return "; a topic has 1 to 200 letters, digits, dots, dashes and underscores.";
+        return topic is EventTopics.Results or EventTopics.RequestsDead or EventTopics.Streams ? ", which is the gateways' own; take another topic." : null;
+    }
+
     /// <summary>An owner as an event and these options write it; null: it is none.</summary>
     internal static (string Organization, string Team)? ReadOwner(string text) => OwnerText().Match(text) is { Success: true } match ? (match.Groups[1].Value, match.Groups[2].Value) : null;
 
@@ -62,8 +69,7 @@ public sealed partial class EventOptions
             List<string> faults = [];
             foreach (var (list, topic) in (options.Topics ?? []).Select(topic => (nameof(Topics), topic)).Concat((options.ReplyTopics ?? []).Select(topic => (nameof(ReplyTopics), topic))))
             {
-                if (!TopicText().IsMatch(topic)) faults.Add($"{Section}:{list} has '{topic}'; a topic has 1 to 200 letters, digits, dots, dashes and underscores.");
-                else if (topic is EventTopics.Results or EventTopics.RequestsDead or EventTopics.Streams) faults.Add($"{Section}:{list} has '{topic}', which is the gateways' own; take another topic.");
+                if (FaultOf(topic) is { } fault) faults.Add($"{Section}:{list} has '{topic}'{fault}");
             }
 
             foreach (var topic in options.AllTopics.Intersect(options.ReplyTopics ?? [], StringComparer.Ordinal))

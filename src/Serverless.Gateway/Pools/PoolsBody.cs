@@ -34,12 +34,28 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
         json.WriteEndObject();
     });
 
+    /// <summary>A pool as it is told: with what it was before, and the most replicas that its model may have.</summary>
+    public byte[] EncodeNotice(Pool pool, string? previous) => JsonBody.Encode(json =>
+    {
+        json.WriteStartObject();
+        WriteFields(json, pool);
+        json.WriteNumber("maxReplicas", pool.Model.Scaling.MaxReplicas);
+        json.WriteString("previous", previous);
+        json.WriteEndObject();
+    });
+
     private void WritePool(Utf8JsonWriter json, Pool pool)
+    {
+        json.WriteStartObject();
+        WriteFields(json, pool);
+        json.WriteEndObject();
+    }
+
+    private void WriteFields(Utf8JsonWriter json, Pool pool)
     {
         var now = capacity.Latest(pool.Name);
         var work = demand.Latest(pool.Model.Name);
 
-        json.WriteStartObject();
         json.WriteString("name", pool.Name.Value);
         json.WriteString("model", pool.Model.Name.Value);
         json.WriteString("class", pool.Flavor.AcceleratorClass);
@@ -55,7 +71,6 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
         json.WritePropertyName("lastDecision");
         if (journal.Latest(pool.Name) is { } decision) WriteDecision(json, decision, withInputs: false);
         else json.WriteNullValue();
-        json.WriteEndObject();
     }
 
     private static double KvUsed(PoolName pool, ModelDemand? work)

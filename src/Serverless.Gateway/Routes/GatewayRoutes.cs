@@ -8,6 +8,7 @@ using Serverless.Gateway.Access;
 using Serverless.Gateway.Batches;
 using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.DeadLetters;
+using Serverless.Gateway.EventAdmin;
 using Serverless.Gateway.Files;
 using Serverless.Gateway.OpenAI;
 using Serverless.Gateway.Pools;
@@ -37,6 +38,7 @@ internal static class GatewayRoutes
         operators.MapMethods("/admin/pools", ListQuery.Methods, static (HttpContext http, PoolsBody pools) => SendAsync(http, pools.Encode()));
         operators.MapMethods("/admin/pools/{pool}/decisions", ListQuery.Methods, SendDecisionsAsync);
         operators.MapDeadLetters();
+        operators.MapEvents();
         operators.MapServerlessMetrics();
 
         routes.MapProbes();

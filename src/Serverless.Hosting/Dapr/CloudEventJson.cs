@@ -6,10 +6,12 @@ using Serverless.Events;
 namespace Serverless.Hosting.Dapr;
 
 /// <summary>CloudEvents 1.0 in their JSON format, as daprd delivers them.</summary>
-internal static class CloudEventJson
+public static class CloudEventJson
 {
+    /// <summary>What says so.</summary>
     public const string ContentType = "application/cloudevents+json";
 
+    /// <summary>One of its bytes.</summary>
     /// <exception cref="InvalidDataException">It is no CloudEvent; the message says why.</exception>
     public static CloudEvent Decode(ReadOnlyMemory<byte> bytes)
     {

@@ -7,7 +7,7 @@ namespace Serverless.Hosting.Dapr;
 
 /// <summary>Events to other services by Dapr pub/sub. Thread-safe.</summary>
 /// <remarks>daprd writes the envelope from what it is told here. An envelope of our own it does not leave as it is: it puts its own trace in. So only what has attributes that it does not write has one.</remarks>
-internal sealed class DaprEventBus(DaprClient client, DaprCalls calls, IOptions<DaprOptions> options) : IEventBus
+internal sealed class DaprEventBus(DaprClient client, DaprCalls calls, IOptions<DaprOptions> options, EventTap? tap = null) : IEventBus
 {
     private static readonly ReadOnlyMemory<byte> NoData = "null"u8.ToArray();
 
@@ -31,6 +31,7 @@ internal sealed class DaprEventBus(DaprClient client, DaprCalls calls, IOptions<
         if (cloudEvent.Time is { } time) metadata["cloudevent.time"] = time.ToString("O", CultureInfo.InvariantCulture);
         if (cloudEvent.TraceParent is { } traceParent) metadata["cloudevent.traceparent"] = traceParent;
         await calls.RunAsync("The event broker", SendAsync, cancellationToken);
+        tap?.Saw(topic, cloudEvent);
 
         async Task<bool> SendAsync(CancellationToken token)
         {

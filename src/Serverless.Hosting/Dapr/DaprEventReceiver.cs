@@ -21,7 +21,7 @@ namespace Serverless.Hosting.Dapr;
 /// budget, where it has one, before they are read.
 /// </summary>
 internal sealed partial class DaprEventReceiver(
-    IEnumerable<IEventHandler> handlers, IEventBus bus, IConfiguration configuration, IOptions<DaprOptions> options, ILogger<DaprEventReceiver> logger, ByteBudget? budget = null, TimeProvider? time = null)
+    IEnumerable<IEventHandler> handlers, IEventBus bus, IConfiguration configuration, IOptions<DaprOptions> options, ILogger<DaprEventReceiver> logger, ByteBudget? budget = null, TimeProvider? time = null, EventTap? tap = null)
 {
     /// <summary>Whose bytes those of events are: no organization is called so. Their own are known only once they are read.</summary>
     private const string Events = "events from the broker";
@@ -127,6 +127,7 @@ internal sealed partial class DaprEventReceiver(
             return await PutAwayAsync(topic, Unread(body), new ServingFault(ServingError.MalformedMessage, exception.Message), cancellationToken);
         }
 
+        if (topic is not (EventTopics.Results or EventTopics.Streams)) tap?.Saw(topic, cloudEvent); // those are the gateways' own, and were seen when they were published
         var verdict = await HandleAsync(topic, handler, cloudEvent, cancellationToken);
         return verdict.Answer == BrokerAnswer.DeadLetter ? await PutAwayAsync(topic, cloudEvent, verdict.Fault, cancellationToken) : verdict.Answer;
     }

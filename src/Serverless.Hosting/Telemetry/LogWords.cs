@@ -19,6 +19,8 @@ internal static class LogWords
             ("Serverless.Gateway.Requests", "request"),
             ("Serverless.Gateway.Inbound", "event"),
             ("Serverless.Gateway.Messaging", "message"),
+            ("Serverless.Gateway.Notices", "event"),
+            ("Serverless.Gateway.Outbound", "event"),
             ("Serverless.Hosting", "process"),
             ("Serverless.Hosting.Configuration", "config"),
             ("Serverless.Hosting.Dapr", "dapr"),

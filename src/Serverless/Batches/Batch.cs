@@ -28,6 +28,9 @@ public sealed record Batch
     /// <summary>How long its files are kept; null: as files of batches are.</summary>
     public TimeSpan? OutputExpiresAfter { get; init; }
 
+    /// <summary>Trace context of the call that created it, or null.</summary>
+    public string? TraceParent { get; init; }
+
     /// <summary>Where it is.</summary>
     public BatchStatus Status { get; init; }
 

@@ -18,7 +18,7 @@ internal sealed class Backlog
     private readonly Dictionary<RequestId, BacklogEntry> _pending = [];
     private readonly SortedSet<(DateTimeOffset AcceptedAt, string Id)> _byAge = [];
     private readonly Dictionary<string, (int Requests, long Tokens)> _organizations = new(StringComparer.Ordinal);
-    private readonly Dictionary<(string Owner, string Conversation), LinkedList<BacklogEntry>> _conversations = [];
+    private readonly Dictionary<(Owner Owner, string Conversation), LinkedList<BacklogEntry>> _conversations = [];
 
     /// <summary>Requests that wait.</summary>
     public int Count => _pending.Count;
@@ -193,7 +193,7 @@ internal sealed class Backlog
     {
         if (entry.Request.Conversation is not { } conversation) return null;
 
-        var key = (entry.Request.Owner.Key, conversation);
+        var key = (entry.Request.Owner, conversation); // events and messages of all owners come under one key
         if (!_conversations.TryGetValue(key, out var turns)) _conversations[key] = turns = new LinkedList<BacklogEntry>();
         return turns;
     }
@@ -204,7 +204,7 @@ internal sealed class Backlog
 
         var hadTheTurn = turns.First?.Value == entry;
         turns.Remove(entry);
-        if (turns.First is null) _conversations.Remove((entry.Request.Owner.Key, entry.Request.Conversation!));
+        if (turns.First is null) _conversations.Remove((entry.Request.Owner, entry.Request.Conversation!));
         else if (hadTheTurn && Contains(turns.First.Value.Request.Id)) Enter(turns.First.Value, first: false); // an adopted one may run out of turn
     }
 }

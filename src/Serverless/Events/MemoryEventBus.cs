@@ -11,7 +11,8 @@ namespace Serverless.Events;
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="retryDelay">How long an event waits before it is tried again. Default: 1 second.</param>
-public sealed class MemoryEventBus(TimeProvider time, TimeSpan? retryDelay = null) : IEventBus
+/// <param name="tap">Who looks on.</param>
+public sealed class MemoryEventBus(TimeProvider time, TimeSpan? retryDelay = null, EventTap? tap = null) : IEventBus
 {
     private const int Capacity = 10_000;
     private const int MaxDeadLetters = 1000;
@@ -30,6 +31,7 @@ public sealed class MemoryEventBus(TimeProvider time, TimeSpan? retryDelay = nul
     public async ValueTask PublishAsync(string topic, CloudEvent cloudEvent, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(cloudEvent);
+        tap?.Saw(topic, cloudEvent);
         if (!_readers.TryGetValue(topic, out var readers)) return;
         foreach (var reader in readers.Keys) await reader.Writer.WriteAsync(cloudEvent, cancellationToken);
     }

@@ -14,7 +14,7 @@ internal sealed class Backend
         Time = time;
         Log = new OutageLog(new MemoryRequestLog(time));
         Documents = new OutageDocuments(new MemoryDocumentStore(time));
-        Events = new MemoryEventBus(time);
+        Events = new MemoryEventBus(time, tap: Tap);
         Leases = new MemoryLeases(time);
     }
 
@@ -27,6 +27,8 @@ internal sealed class Backend
     public OutageDocuments Documents { get; }
 
     public MemoryEventBus Events { get; }
+
+    public EventTap Tap { get; } = new();
 
     public MemoryLeases Leases { get; }
 

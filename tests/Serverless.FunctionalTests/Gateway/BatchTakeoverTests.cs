@@ -267,7 +267,7 @@ public sealed class BatchTakeoverTests
     private static async Task<Batch> RunAsync(FilesUnderTest files, Batch batch, long epoch, CancellationToken cancellationToken)
     {
         var parts = files.Gateway.Services.GetRequiredService<BatchParts>();
-        using var run = new BatchRun(parts, (await parts.Directory.FindAsync(batch.Owner.Scope, batch.Id, Token)).ShouldNotBeNull(), new BatchRunId(epoch, "aaaaaaaa"));
+        using var run = new BatchRun(parts, (await parts.Directory.FindAsync(batch.Owner.Scope, batch.Id, Token)).ShouldNotBeNull(), new BatchRunId(epoch, "aaaaaaaa"), files.Gateway.Services.GetRequiredService<BatchNotices>());
         return await run.RunAsync(CancellationToken.None, cancellationToken);
     }
 }

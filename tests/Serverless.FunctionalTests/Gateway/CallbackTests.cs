@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
+using Serverless.Errors;
+using Serverless.Events;
 using Serverless.Gateway.Callbacks;
 using Serverless.Gateway.Requests;
 using Serverless.Requests;
@@ -129,6 +131,49 @@ public sealed class CallbackTests
         none.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
         unknown.StatusCode.ShouldBe(HttpStatusCode.NotFound);
     }
+
+    [Fact]
+    public async Task An_event_asks_for_one_too_and_it_is_made_once_however_often_the_event_comes()
+    {
+        await using var receiver = await CallbackReceiver.StartAsync();
+        await using var gateway = await GatewayUnderTest.StartAsync(Settings);
+        (await HandleAsync(gateway, receiver.Url.AbsoluteUri)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
+        var held = await gateway.TakeAsync();
+        (await HandleAsync(gateway, receiver.Url.AbsoluteUri)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
+        await held.BeginAsync();
+        await held.SayAsync("Good day", finish: FinishReason.Stop);
+        await held.FinishAsync();
+
+        await EndAsync(gateway, held);
+        var call = await receiver.TakeAsync();
+        var settled = await SettledAsync(gateway, held);
+        (await HandleAsync(gateway, receiver.Url.AbsoluteUri)).Answer.ShouldBe(BrokerAnswer.Acknowledge);
+        await EndAsync(gateway, held); // its message came again
+
+        (call.Id, call.IsSigned, call.Json["type"]!.GetValue<string>()).ShouldBe(("evt_" + held.Request.Id.Value, true, "request.completed"));
+        call.Json["data"]!["event"]!.ToJsonString().ShouldBe("""{"source":"/shop","id":"e-1"}""");
+        call.Json["data"]!["metadata"]!.ToJsonString().ShouldBe("""{"order":7}""");
+        settled.GetProperty("status").GetString().ShouldBe("delivered");
+        receiver.Count.ShouldBe(1);
+    }
+
+    [Theory]
+    [InlineData("http://elsewhere.example/", "AllowedHosts")]
+    [InlineData("no url", "absolute URL")]
+    public async Task An_event_that_asks_for_one_where_none_is_made_is_put_away_with_the_reason(string url, string reason)
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync(Settings);
+
+        var refused = await HandleAsync(gateway, url);
+
+        (refused.Answer, refused.Fault!.Param).ShouldBe((BrokerAnswer.DeadLetter, "callback"));
+        refused.Fault.Message.ShouldContain(reason);
+        gateway.Queue.Requests.TryRead(out _).ShouldBeFalse();
+    }
+
+    private static ValueTask<BrokerVerdict> HandleAsync(GatewayUnderTest gateway, string callback) =>
+        gateway.Services.GetServices<IEventHandler>().Single(handler => handler.Topics.Contains(EventTopics.Requests)).HandleAsync(
+            new CloudEvent { Id = "e-1", Source = "/shop", Type = "shop.asked", Data = JsonSerializer.SerializeToUtf8Bytes(new { endpoint = Chat, body = JsonElement.Parse(Body), callback, metadata = new { order = 7 } }) }, Token);
 
     private static async Task<HeldRequest> AskAsync(GatewayUnderTest gateway, string url)
     {

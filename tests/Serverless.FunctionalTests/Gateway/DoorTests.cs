@@ -42,6 +42,7 @@ public sealed class DoorTests
 
     [Theory]
     [InlineData("/admin/pools")]
+    [InlineData("/admin/events")]
     [InlineData("/metrics")]
     public async Task What_is_for_operators_needs_an_admins_key(string path)
     {

@@ -73,6 +73,7 @@ internal sealed class GatewayUnderTest : IAsyncDisposable
             builder.Services.AddSingleton<ILeases>(backend.Leases);
             builder.Services.AddSingleton<IDocumentStore>(backend.Documents);
             builder.Services.AddSingleton(backend.Events);
+            builder.Services.AddSingleton(backend.Tap);
             builder.Services.AddMemoryEvents();
             builder.Services.AddSingleton<ICatalogSource>(new FixedCatalog(new ModelCatalog([Model])));
             builder.Services.AddSingleton<ITokenCounter, BytesAsTokens>();

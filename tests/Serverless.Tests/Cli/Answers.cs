@@ -49,6 +49,17 @@ internal static class Answers
 
     private const string Results = """{"id": "batch_req_1", "custom_id": "a", "response": {"status_code": 200, "body": {"text": "tiny"}}, "error": null}""";
 
+    /// <summary>An event that asks.</summary>
+    public const string Asked = """{"specversion": "1.0", "id": "order-1", "source": "/shop", "type": "shop.asked", "time": "2026-01-01T12:30:05Z", "data": {"endpoint": "/v1/completions", "body": {"model": "tiny", "prompt": "x"}}}""";
+
+    private const string Ended = """{"id": "cmpl-1", "object": "request", "status": "completed", "response": {"choices": [{"text": "cold"}]}, "error": null}""";
+
+    private const string Told = """{"specversion": "1.0", "id": "cmpl-1", "source": "/serverless/gateway", "type": "dev.serverless.request.completed", "subject": "cmpl-1", "time": "2026-01-01T12:30:06Z", "topic": "serverless.results", "data": {"id": "cmpl-1", "status": "completed", "error": null}}""";
+
+    private const string Refusal = """{"specversion": "1.0", "id": "cmpl-2", "source": "/serverless/gateway", "type": "dev.serverless.request.failed", "subject": "cmpl-2", "time": "2026-01-01T12:30:07Z", "topic": "serverless.results", "missed": "3", "data": {"id": "cmpl-2", "status": "failed", "error": {"message": "The model 'nope' does not exist."}}}""";
+
+    private const string Delta = """{"specversion": "1.0", "id": "cmpl-1.2", "source": "/serverless/gateway", "type": "dev.serverless.request.delta", "subject": "cmpl-1", "time": "2026-01-01T12:30:06Z", "topic": "shop.answers", "data": {"text": " pear"}}""";
+
     private const string Stream = """
         : waiting: pool tiny-cpu loads, 40 %
         data: {"choices": [{"delta": {"content": "Hot's opposite"}}]}
@@ -73,6 +84,13 @@ internal static class Answers
         ("GET /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, Letter),
         ("POST /admin/dead-letters/chatcmpl-1/redrive", HttpStatusCode.OK, """{"request": "chatcmpl-2"}"""),
         ("DELETE /admin/dead-letters/chatcmpl-1", HttpStatusCode.OK, "{}"),
+        ("GET /admin/events", HttpStatusCode.OK, $"\n{Asked.Replace("\"data\"", "\"topic\": \"serverless.requests\", \"data\"")}\n{Delta}\n\n{Told}\n{Refusal}\n"),
+        ("GET /admin/events?topic=serverless.results", HttpStatusCode.OK, $"\n{Told}\n"),
+        ("POST /admin/events/serverless.requests", HttpStatusCode.Accepted, Ended.Replace("completed", "queued").Replace("""{"choices": [{"text": "cold"}]}""", "null")),
+        ("POST /admin/events/serverless.requests?wait=20", HttpStatusCode.Accepted, Ended.Replace("completed", "in_progress").Replace("""{"choices": [{"text": "cold"}]}""", "null")),
+        ("POST /admin/events/serverless.requests?wait=20", HttpStatusCode.OK, Ended),
+        ("POST /admin/events/orders", HttpStatusCode.NotFound, """{"error": {"message": "The model 'nope' does not exist; see GET /v1/models.", "code": "model_not_found"}}"""),
+        ("POST /admin/events/failing?wait=20", HttpStatusCode.OK, """{"id": "cmpl-3", "object": "request", "status": "failed", "response": null, "error": {"message": "The engine ended."}}"""),
         ("POST /v1/files", HttpStatusCode.OK, """{"id": "file-1"}"""),
         ("POST /v1/batches", HttpStatusCode.OK, Running.Replace("in_progress", "validating").Replace("2000", "0").Replace("250", "0")),
         ("GET /v1/batches?limit=20", HttpStatusCode.OK, $$"""{"data": [{{Running}}, {{Done}}, {{Faulty}}]}"""),

@@ -95,6 +95,17 @@ public sealed partial class GoldenTests : IDisposable
             new("batch cancel --help"), new("batch cancel batch_2"),
             new("batch results --help"), new("batch results batch_1"), new("batch results batch_1 --errors"), new("batch results batch_2"),
         ],
+        ["events"] =
+        [
+            new("events --help"),
+            new("events tail --help"), new("events tail --limit 4"), new("events tail --limit 4 -o json"), new("events tail --topic serverless.results --limit 1"), new("events tail --limit 0"),
+            new("events tail") { Gateway = () => CannedGateway.Unreachable },
+            new("events tail") { Gateway = () => Answers.Refusing(HttpStatusCode.Forbidden, "/admin/events is for operators.", "GET /admin/events") },
+            new("events send --help"), new("events send EVENT"), new("events send EVENT --wait"), new("events send EVENT --wait -o json"), new("events send"),
+            new("events send - --id order-2 --topic orders") { Input = """{"endpoint": "/v1/completions", "body": {"model": "nope", "prompt": "x"}}""" },
+            new("events send - --id order-2 --wait --topic failing") { Input = "{}" },
+            new("events send EMPTY"), new("events send -") { Input = "[1]" }, new("events send /nope"),
+        ],
         ["keys"] =
         [
             new("keys create --help"),
@@ -166,6 +177,7 @@ public sealed partial class GoldenTests : IDisposable
         Directory.CreateDirectory(Place("MODELS"));
         File.WriteAllText(Path.Combine(Place("MODELS"), "tiny.yaml"), Model);
         File.WriteAllText(Place("EMPTY"), "TIMESTAMP,ContextTokens,GeneratedTokens\n");
+        File.WriteAllText(Place("EVENT"), Answers.Asked);
         File.WriteAllText(Place("KEYS"), $"{Serverless.Tenancy.ApiKeyTable.Create("acme", "research", admin: true).Line}\n");
     }
 
@@ -194,7 +206,7 @@ public sealed partial class GoldenTests : IDisposable
     [GeneratedRegex("\"[^\"]*\"|\\S+", RegexOptions.None, 1000)]
     private static partial Regex Words();
 
-    [GeneratedRegex("^(MODELS|DATA|KEYS|EMPTY)", RegexOptions.None, 1000)]
+    [GeneratedRegex("^(MODELS|DATA|KEYS|EMPTY|EVENT)", RegexOptions.None, 1000)]
     private static partial Regex PlaceName();
 
     [GeneratedRegex(@"127\.0\.0\.1:(?!8080\b|5672\b)\d+", RegexOptions.None, 1000)]

@@ -240,6 +240,20 @@ public sealed class FairnessTests
         backlog.Peek().ShouldNotBeNull().Request.Owner.Key.ShouldBe("two");
     }
 
+    [Theory]
+    [InlineData("globex", "team")]
+    [InlineData("org", "another")]
+    public void Conversations_of_two_owners_with_one_name_are_two_though_their_events_come_under_one_key(string organization, string team)
+    {
+        var backlog = new Backlog();
+        backlog.Add(Entry(key: "events", conversation: "c"));
+        backlog.Add(Entry(organization, team, "events", conversation: "c"));
+
+        backlog.Take(backlog.Peek()!);
+
+        backlog.Peek().ShouldNotBeNull();
+    }
+
     private static void ServeOne(Backlog backlog, string organization)
     {
         backlog.Add(Entry(organization));
