@@ -67,10 +67,11 @@ public sealed class BatchesTests
     [Fact]
     public async Task One_that_is_cancelled_keeps_what_was_answered()
     {
-        await using var files = await FilesUnderTest.StartAsync();
+        await using var files = await FilesUnderTest.StartAsync(settings: [("Gateway:Batches:CommitLines", 1)]);
         var batch = await CreateAsync(files, [.. Enumerable.Range(0, 20).Select(number => Line($"n{number}"))]);
         await AnswerAsync(files);
         var running = await files.Gateway.TakeAsync();
+        await UntilAsync(files, batch, now => now["request_counts"]!["completed"]!.GetValue<int>() == 1); // it has come to the batch, and not to the log alone
 
         using var cancelling = await files.AskAsync(HttpMethod.Post, $"/v1/batches/{batch["id"]}/cancel");
         cancelling.StatusCode.ShouldBe(HttpStatusCode.OK);

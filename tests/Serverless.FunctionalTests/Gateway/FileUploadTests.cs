@@ -35,7 +35,7 @@ public sealed class FileUploadTests
     [Fact]
     public async Task Uploads_go_on_side_by_side_for_two_teams()
     {
-        await using var files = await FilesUnderTest.StartAsync();
+        await using var files = await FilesUnderTest.StartAsync(settings: [("MaxUploads", 24)]); // half of them for their organization
         var all = Enumerable.Range(0, 12).Select(index => (Owner: index % 2 == 0 ? FilesUnderTest.Acme : FilesUnderTest.Rival, Bytes: RandomNumberGenerator.GetBytes(300_000 + index))).ToArray();
 
         var made = await Task.WhenAll(all.Select(async one => (await files.CreateAsync(one.Bytes, owner: one.Owner))["id"]!.GetValue<string>()));
