@@ -1,0 +1,85 @@
+using System.Buffers;
+using System.Text.Json;
+using Serverless.Requests;
+
+namespace Serverless.Hosting.Engines.OpenAi;
+
+/// <summary>What an engine is sent of a request: the client's own body, field by field as it came, but for what this platform decides. Pure.</summary>
+internal static class EngineBody
+{
+    private static readonly JsonWriterOptions Raw = new() { SkipValidation = true };
+
+    /// <summary>Writes it.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="choice">Which of its choices; null: all of them, by one call.</param>
+    /// <param name="emitted">What was said of that choice before, which it is to go on from; empty: it begins.</param>
+    /// <param name="emittedTokens">Tokens of that.</param>
+    /// <param name="engine">How the engine wants it.</param>
+    public static byte[] Write(InferenceRequest request, int? choice, string emitted, int emittedTokens, EngineDialect engine)
+    {
+        using var document = JsonDocument.Parse(request.Body, new JsonDocumentOptions { MaxDepth = 64 });
+        var root = document.RootElement;
+        var buffer = new ArrayBufferWriter<byte>(request.Body.Length + emitted.Length + 512);
+        using var json = new Utf8JsonWriter(buffer, Raw);
+        var isChat = request.Endpoint == EndpointName.ChatCompletions;
+        json.WriteStartObject();
+        foreach (var field in root.EnumerateObject())
+        {
+            if (IsOurs(field.Name, choice is not null)) continue;
+            if (emitted.Length > 0 && field.NameEquals(isChat ? "messages" : "prompt"))
+            {
+                json.WritePropertyName(field.Name);
+                if (isChat) WriteMessages(json, field.Value, emitted);
+                else json.WriteStringValue(PromptOf(field.Value, choice ?? 0, request) + emitted);
+                continue;
+            }
+
+            if (choice is { } one && !isChat && field.NameEquals("prompt") && field.Value.ValueKind == JsonValueKind.Array && IsList(field.Value))
+            {
+                json.WritePropertyName(field.Name);
+                field.Value[one / PerPrompt(field.Value, request)].WriteTo(json);
+                continue;
+            }
+
+            field.WriteTo(json);
+        }
+
+        json.WriteString("model", engine.ModelOf(request));
+        json.WriteBoolean("stream", true);
+        json.WriteStartObject("stream_options");
+        json.WriteBoolean("include_usage", true);
+        json.WriteEndObject();
+        json.WriteNumber("max_tokens", Math.Max(1, request.MaxOutputTokens - emittedTokens));
+        json.WriteNumber(engine.SeedField, (long)((request.Seed + (ulong)(choice ?? 0)) & 0x7FFF_FFFF));
+        if (emitted.Length > 0 && isChat) engine.WriteContinue(json);
+        engine.WriteMore(json, request);
+        json.WriteEndObject();
+        json.Flush();
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private static bool IsOurs(string name, bool isOneChoice) =>
+        name is "model" or "stream" or "stream_options" or "max_tokens" or "max_completion_tokens" or "seed" or "service_tier" or "store" or "metadata" or "user" or "priority" || (isOneChoice && name is "n" or "best_of");
+
+    private static void WriteMessages(Utf8JsonWriter json, JsonElement messages, string emitted)
+    {
+        json.WriteStartArray();
+        foreach (var message in messages.EnumerateArray()) message.WriteTo(json);
+        json.WriteStartObject();
+        json.WriteString("role", "assistant");
+        json.WriteString("content", emitted);
+        json.WriteEndObject();
+        json.WriteEndArray();
+    }
+
+    /// <summary>Whether it is several prompts: texts, or lists of tokens; one list of tokens is one.</summary>
+    private static bool IsList(JsonElement prompt) => prompt.GetArrayLength() > 0 && prompt[0].ValueKind != JsonValueKind.Number;
+
+    private static int PerPrompt(JsonElement prompts, InferenceRequest request) => Math.Max(1, request.Choices / prompts.GetArrayLength());
+
+    private static string PromptOf(JsonElement prompt, int choice, InferenceRequest request)
+    {
+        var one = prompt.ValueKind == JsonValueKind.Array && IsList(prompt) ? prompt[choice / PerPrompt(prompt, request)] : prompt;
+        return one.ValueKind == JsonValueKind.String ? one.GetString()! : throw new EngineAnswerException("its prompt is tokens, which cannot be gone on from by text");
+    }
+}

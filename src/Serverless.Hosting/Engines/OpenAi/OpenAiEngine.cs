@@ -1,0 +1,167 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Serverless.Catalog.Engines;
+using Serverless.Engines;
+using Serverless.Errors;
+using Serverless.Requests;
+using Serverless.Sessions;
+
+namespace Serverless.Hosting.Engines.OpenAi;
+
+/// <summary>An engine behind OpenAI's API, in a process of its own, in its dialect. A request is a call, or one for each choice; cancelled, its connection is closed, by which engines know. Thread-safe.</summary>
+internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, EngineSize size, EngineWatch watch, IAsyncDisposable owner) : IEngine
+{
+    private const int LongestError = 64 * 1024;
+    private const int Waiting = 256;
+
+    public string Name => dialect.Descriptor.Name;
+
+    public long KvCapacityTokens => size.KvTokens;
+
+    public int Slots => size.Slots;
+
+    public IReadOnlyList<string> Features { get; } = EngineFeatures.NamesOf(dialect.Descriptor.Honours);
+
+    public WorkerLoad Load => watch.Load;
+
+    public Task Lost => watch.Lost;
+
+    public async IAsyncEnumerable<EngineOutput> GenerateAsync(InferenceRequest request, IReadOnlyList<ChoiceChunk> output, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var running = watch.Run(request.PromptTokens);
+        var streams = Enumerable.Range(0, request.Choices).Select(choice => new EngineStream(choice, output, dialect.Continues && request.Endpoint == EndpointName.ChatCompletions)).ToArray();
+        if (streams.Any(stream => stream is { Unrepeatable: true, HasEnded: false })) throw new ServingException(new ServingFault(ServingError.EngineFailed, "The engine was lost in the midst of a thought or a call of a tool, which no other goes on with; send the request again."));
+
+        var isOneCall = request.Choices == 1 || (dialect.TakesSeveralChoices && output.Count == 0);
+        var totals = new EngineTotals(request.PromptTokens);
+        var outputs = isOneCall ? CallAsync(request, null, streams, totals, cancellationToken) : CallEachAsync(request, streams, totals, cancellationToken);
+        await foreach (var chunk in outputs)
+        {
+            running.Said(chunk.TokenIds.Count);
+            yield return new EngineOutput(chunk, null);
+        }
+
+        yield return new EngineOutput(null, totals.Usage(streams));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await watch.DisposeAsync();
+        await owner.DisposeAsync();
+        http.Dispose();
+    }
+
+    private async IAsyncEnumerable<ChoiceChunk> CallEachAsync(InferenceRequest request, EngineStream[] streams, EngineTotals totals, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var merged = Channel.CreateBounded<ChoiceChunk>(new BoundedChannelOptions(Waiting) { SingleReader = true });
+        var calls = Task.WhenAll(Enumerable.Range(0, streams.Length).Where(choice => !streams[choice].HasEnded).Select(PumpAsync));
+        _ = calls.ContinueWith(done => merged.Writer.TryComplete(done.Exception?.GetBaseException()), TaskScheduler.Default);
+        try
+        {
+            await foreach (var chunk in merged.Reader.ReadAllAsync(cancellationToken)) yield return chunk;
+            await calls;
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await calls.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        async Task PumpAsync(int choice)
+        {
+            await foreach (var chunk in CallAsync(request, choice, streams, totals, stop.Token)) await merged.Writer.WriteAsync(chunk, stop.Token);
+        }
+    }
+
+    /// <summary>One call, to its end.</summary>
+    private async IAsyncEnumerable<ChoiceChunk> CallAsync(InferenceRequest request, int? choice, EngineStream[] streams, EngineTotals totals, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var first = streams[choice ?? 0];
+        if (choice is not null && first.HasEnded) yield break;
+
+        var body = EngineBody.Write(request, choice ?? (request.Choices == 1 ? 0 : null), first.Emitted, first.EmittedTokens, dialect);
+        using var response = await SendAsync(request, body, cancellationToken);
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        await foreach (var data in EventLines.ReadAsync(stream, cancellationToken))
+        {
+            watch.Heard();
+            if (data.AsSpan().SequenceEqual("[DONE]"u8)) break;
+
+            var message = EngineMessage.Parse(data);
+            if (message.Error is { } error) throw FailureOf(error);
+            if (message.Usage is { } usage) totals.Note(choice ?? 0, usage);
+            foreach (var delta in message.Deltas)
+            {
+                var index = choice ?? delta.Choice;
+                if (index >= streams.Length) throw new EngineAnswerException($"it names choice {index} of {streams.Length}");
+                var finish = delta.Finish is null ? null : dialect.FinishOf(delta.Finish) ?? throw new EngineGaveUpException(delta.Finish);
+                if (streams[index].Take(delta, finish) is { } chunk) yield return chunk;
+            }
+        }
+
+        var mine = choice is { } one ? [streams[one]] : streams;
+        if (mine.Any(each => !each.HasEnded)) throw new EngineGaveUpException("its stream ended without a finish reason");
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(InferenceRequest request, byte[] body, CancellationToken cancellationToken)
+    {
+        var path = request.Endpoint == EndpointName.ChatCompletions ? "v1/chat/completions" : "v1/completions";
+        using var call = new HttpRequestMessage(HttpMethod.Post, path) { Content = new ByteArrayContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } } };
+        call.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
+        var response = await http.SendAsync(call, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        if (response.StatusCode == HttpStatusCode.OK && response.Content.Headers.ContentType?.MediaType == "text/event-stream") return response;
+
+        using (response)
+        {
+            var status = (int)response.StatusCode;
+            var text = await ReadBoundedAsync(response.Content, cancellationToken);
+            if (status == 200) throw new EngineAnswerException($"it answers with '{response.Content.Headers.ContentType?.MediaType}' where a stream of events is due");
+            throw FailureOf(EngineError.Of(status, text));
+        }
+    }
+
+    private static async Task<byte[]> ReadBoundedAsync(HttpContent content, CancellationToken cancellationToken)
+    {
+        await using var stream = await content.ReadAsStreamAsync(cancellationToken);
+        var buffer = new byte[LongestError];
+        var read = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
+        return buffer[..read];
+    }
+
+    private static Exception FailureOf(EngineError error) => error.IsPassing ? new EngineGaveUpException(error.Message.Length > 0 ? error.Message : $"status {error.Status}") : new ServingException(error.ToFault());
+}
+
+/// <summary>An engine did not finish what it began, or takes nothing now; another attempt goes on after a pause. The message says why.</summary>
+internal sealed class EngineGaveUpException(string message) : Exception(message);
+
+/// <summary>How much a replica of an engine holds.</summary>
+/// <param name="Slots">Sequences at once.</param>
+/// <param name="KvTokens">Tokens of its KV cache.</param>
+/// <param name="ContextTokens">Tokens of one sequence.</param>
+internal sealed record EngineSize(int Slots, long KvTokens, int ContextTokens);
+
+/// <summary>What the calls of one request used together. Thread-safe.</summary>
+internal sealed class EngineTotals(int promptTokens)
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<int, EngineUsage> _calls = [];
+
+    public void Note(int call, EngineUsage usage)
+    {
+        lock (_lock) _calls[call] = usage;
+    }
+
+    /// <summary>Output as it was logged: of the engine's own count what earlier attempts logged is no part, and a prompt that is gone on from has the output in it.</summary>
+    public TokenUsage Usage(EngineStream[] streams)
+    {
+        lock (_lock)
+        {
+            var counted = streams.Length == 1 && _calls.TryGetValue(0, out var only) && only.CompletionTokens > 0 ? streams[0].EmittedTokens + only.CompletionTokens : streams.Sum(stream => stream.Tokens);
+            var cached = _calls.Values.Select(call => call.CachedTokens ?? 0).DefaultIfEmpty(0).Min();
+            return new TokenUsage(promptTokens, counted, Math.Min(cached, promptTokens));
+        }
+    }
+}
