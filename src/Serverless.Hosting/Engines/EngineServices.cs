@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Serverless.Catalog.Engines;
 using Serverless.Engines;
 using Serverless.Hosting.Engines.InProcess;
+using Serverless.Hosting.Engines.OpenAi.LlamaCpp;
 using Serverless.Hosting.Engines.Simulated;
 using Serverless.Inference.Batching;
 
@@ -19,7 +20,8 @@ public static class EngineServices
         services.TryAddSingleton(provider => new EngineTable(provider.GetServices<IEngineFactory>().Select(factory => factory.Descriptor)));
         return services
             .AddEngine<InProcessEngineFactory>()
-            .AddEngine<SimulatedEngineFactory>();
+            .AddEngine<SimulatedEngineFactory>()
+            .AddEngine<LlamaCppEngineFactory>();
     }
 
     /// <summary>One engine more.</summary>

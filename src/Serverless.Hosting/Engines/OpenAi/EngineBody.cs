@@ -41,7 +41,8 @@ internal static class EngineBody
                 continue;
             }
 
-            field.WriteTo(json);
+            json.WritePropertyName(engine.NameOf(field.Name));
+            field.Value.WriteTo(json);
         }
 
         json.WriteString("model", engine.ModelOf(request));

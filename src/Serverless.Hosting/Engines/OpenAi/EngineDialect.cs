@@ -25,6 +25,9 @@ internal abstract class EngineDialect
     /// <summary>How it is asked for the same numbers again.</summary>
     public virtual string SeedField => "seed";
 
+    /// <summary>What it calls a field of the client's body.</summary>
+    public virtual string NameOf(string field) => field;
+
     /// <summary>The name under which it serves the model.</summary>
     public virtual string ModelOf(InferenceRequest request) => request.Model.Value;
 

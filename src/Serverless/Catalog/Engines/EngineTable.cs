@@ -15,7 +15,7 @@ public sealed class EngineTable
         if (Here.GroupBy(engine => engine.Name).FirstOrDefault(same => same.Count() > 1) is { } name) throw new ArgumentException($"Two engines are named '{name.Key}'; names must differ.", nameof(engines));
         if (Here.Where(engine => engine.Scheme is not null).GroupBy(engine => engine.Scheme).FirstOrDefault(same => same.Count() > 1) is { } scheme)
             throw new ArgumentException($"The engines {string.Join(", ", scheme.Select(engine => engine.Name))} claim the scheme '{scheme.Key}' together; one may.", nameof(engines));
-        _engines = Here.Concat(ContainerEngines.All).ToFrozenDictionary(engine => engine.Name, StringComparer.Ordinal);
+        _engines = Here.Concat(ContainerEngines.All.ExceptBy(Here.Select(engine => engine.Name), engine => engine.Name)).ToFrozenDictionary(engine => engine.Name, StringComparer.Ordinal);
     }
 
     /// <summary>Of every flavor, whatever runs it.</summary>
