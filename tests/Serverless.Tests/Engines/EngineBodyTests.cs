@@ -1,0 +1,51 @@
+using System.Text.Json.Nodes;
+using Serverless.Hosting.Engines.OpenAi;
+using Serverless.Hosting.Engines.OpenAi.LlamaCpp;
+using Serverless.Hosting.Engines.OpenAi.Vllm;
+using Serverless.Requests;
+using Serverless.Tests.Contracts;
+using Shouldly;
+
+namespace Serverless.Tests.Engines;
+
+/// <summary>What engines are sent.</summary>
+public sealed class EngineBodyTests
+{
+    [Fact]
+    public void The_clients_own_fields_go_through_and_ours_are_ours()
+    {
+        var body = Write("""{"model":"m","messages":[{"role":"user","content":"hi"}],"max_completion_tokens":9000,"n":2,"temperature":0.5,"tools":[{"type":"function"}],"of_tomorrow":{"a":[1]},"stream":false,"metadata":{"k":"v"},"priority":7}""", new VllmDialect());
+
+        body["of_tomorrow"]!.ToJsonString().ShouldBe("""{"a":[1]}""");
+        (body["temperature"]!.GetValue<double>(), body["tools"]!.AsArray().Count).ShouldBe((0.5, 1));
+        (body["stream"]!.GetValue<bool>(), body["stream_options"]!["include_usage"]!.GetValue<bool>(), body["max_tokens"]!.GetValue<int>()).ShouldBe((true, true, 20));
+        (body["return_token_ids"]!.GetValue<bool>(), body["priority"]!.GetValue<int>()).ShouldBe((true, 1));
+        foreach (var gone in (string[])["max_completion_tokens", "metadata", "n"]) body.ContainsKey(gone).ShouldBeFalse(gone);
+    }
+
+    [Fact]
+    public void A_chat_goes_on_from_its_last_message()
+    {
+        var vllm = Write("""{"model":"m","messages":[{"role":"user","content":"hi"}]}""", new VllmDialect(), "so \"far\"", 5);
+        var llama = Write("""{"model":"m","messages":[{"role":"user","content":"hi"}],"repetition_penalty":1.1}""", new LlamaCppDialect(), "so far", 5);
+
+        vllm["messages"]!.AsArray()[^1]!.ToJsonString().ShouldBe("""{"role":"assistant","content":"so \u0022far\u0022"}""");
+        (vllm["continue_final_message"]!.GetValue<bool>(), vllm["add_generation_prompt"]!.GetValue<bool>(), vllm["max_tokens"]!.GetValue<int>()).ShouldBe((true, false, 15));
+        llama.ContainsKey("continue_final_message").ShouldBeFalse();
+        (llama["repeat_penalty"]!.GetValue<double>(), llama.ContainsKey("repetition_penalty")).ShouldBe((1.1, false));
+    }
+
+    [Fact]
+    public void A_completion_goes_on_from_its_prompt()
+    {
+        var body = Write("""{"model":"m","prompt":["a","b"]}""", new LlamaCppDialect(), " more", 2, EndpointName.Completions, choice: 1, choices: 2);
+
+        body["prompt"]!.GetValue<string>().ShouldBe("b more");
+    }
+
+    private static JsonObject Write(string body, EngineDialect dialect, string emitted = "", int tokens = 0, EndpointName? endpoint = null, int choice = 0, int choices = 1)
+    {
+        var request = TestRequests.New() with { Body = System.Text.Encoding.UTF8.GetBytes(body), Endpoint = endpoint ?? EndpointName.ChatCompletions, Choices = choices };
+        return JsonNode.Parse(EngineBody.Write(request, choice, emitted, tokens, dialect))!.AsObject();
+    }
+}
