@@ -111,7 +111,7 @@ internal sealed class Admitter(ICatalogSource catalog, EngineTable engines, ITok
             PromptTokens = promptTokens,
             MaxOutputTokens = outputTokens,
             Choices = choices,
-            Needs = EngineFeatures.NamesOf(parsed.Asked.Select(asked => asked.Feature)),
+            Needs = parsed.Asked.Count == 0 ? [] : EngineFeatures.NamesOf(parsed.Asked.Select(asked => asked.Feature)),
             Lane = lane,
             Owner = call.Owner,
             Conversation = call.Conversation,

@@ -61,12 +61,12 @@ internal static class DispatchPlanner
         return largest > 0 && entry.Request.PromptTokens >= largest;
     }
 
-    /// <summary>Whether any replica but the reserved one has a slot free, or one that work of the batch lane would give up.</summary>
-    public static bool HasFreeSlot(IReadOnlyList<ReplicaState> replicas, ReplicaState? reserved)
+    /// <summary>Whether any replica but the reserved one has a slot free, or, for those that somebody waits for, one that work of the batch lane would give up.</summary>
+    public static bool HasFreeSlot(BacklogEntry entry, IReadOnlyList<ReplicaState> replicas, ReplicaState? reserved)
     {
         foreach (var replica in replicas)
         {
-            if (replica != reserved && replica.IsReady && (replica.Taken < replica.Worker.Slots || replica.Running.Values.Any(IsPreemptible))) return true;
+            if (replica != reserved && replica.IsReady && (replica.Taken < replica.Worker.Slots || (replica.HasBatch && entry.Request.Lane != Lane.Batch))) return true;
         }
 
         return false;
@@ -104,7 +104,7 @@ internal static class DispatchPlanner
 
         foreach (var replica in replicas)
         {
-            if (replica == reserved || !replica.IsReady || !Understands(entry, replica)) continue;
+            if (replica == reserved || !replica.HasBatch || !replica.IsReady || !Understands(entry, replica)) continue;
 
             var given = new List<TrackedRequest>();
             var (taken, committed) = (replica.Taken, replica.Committed);

@@ -45,7 +45,7 @@ internal sealed class Placement(RequestTable table, AttemptTracker attempts, Req
             else
             {
                 if (_passedOver.Count == 0) reserved = Reserve(entry);
-                if (_passedOver.Count == LookAhead || !DispatchPlanner.HasFreeSlot(attempts.Replicas, reserved)) break;
+                if (_passedOver.Count == LookAhead || !DispatchPlanner.HasFreeSlot(entry, attempts.Replicas, reserved)) break;
 
                 table.Backlog.Withhold(entry);
                 _passedOver.Add(entry);

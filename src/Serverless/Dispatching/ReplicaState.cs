@@ -9,6 +9,7 @@ internal sealed class ReplicaState(IWorkerSession session)
     private WorkerLoad _load = WorkerLoad.Idle;
     private long _assignedSince;
     private int _sequences;
+    private int _ofBatch;
 
     public IWorkerSession Session => session;
 
@@ -31,6 +32,9 @@ internal sealed class ReplicaState(IWorkerSession session)
     /// <summary>Tokens that the running ones are expected to hold.</summary>
     public long ReservedTokens { get; private set; }
 
+    /// <summary>Whether any of them is work of the batch lane, which others may get the place of: counted, for it is asked with every request that fits nowhere.</summary>
+    public bool HasBatch => _ofBatch > 0;
+
     /// <summary>Whether it takes work.</summary>
     public bool IsReady => !Draining && !Worker.Loading;
 
@@ -48,6 +52,7 @@ internal sealed class ReplicaState(IWorkerSession session)
         Running.Add(request.Id, request);
         _assignedSince += request.Request.PromptTokens;
         _sequences += request.Entry.Sequences;
+        if (request.Entry.Request.Lane == Lane.Batch) _ofBatch++;
         ReservedTokens += request.Entry.ExpectedTokens;
     }
 
@@ -55,6 +60,7 @@ internal sealed class ReplicaState(IWorkerSession session)
     {
         if (!Running.Remove(request.Id)) return false;
         _sequences -= request.Entry.Sequences;
+        if (request.Entry.Request.Lane == Lane.Batch) _ofBatch--;
         ReservedTokens -= request.Entry.ExpectedTokens;
         return true;
     }

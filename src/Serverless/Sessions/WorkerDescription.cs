@@ -48,7 +48,14 @@ public sealed record WorkerDescription
     public bool Understands(InferenceRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        return (Endpoints.Count > 0 ? Endpoints : FirstEndpoints).Contains(request.Endpoint.Value, StringComparer.Ordinal) && request.Needs.All(need => Features.Contains(need, StringComparer.Ordinal));
+        if (!(Endpoints.Count > 0 ? Endpoints : FirstEndpoints).Contains(request.Endpoint.Value, StringComparer.Ordinal)) return false;
+
+        for (var need = 0; need < request.Needs.Count; need++) // asked for each replica with each request: nothing is allocated for it
+        {
+            if (!Features.Contains(request.Needs[need], StringComparer.Ordinal)) return false;
+        }
+
+        return true;
     }
 
     /// <summary>The highest epoch it has followed; a dispatcher of a lower one must not use it.</summary>

@@ -22,6 +22,8 @@ internal sealed partial class PageRewriting(string folder)
         ("batch show", "BATCH"),
         ("batch cancel", "BATCH"),
         ("batch results", "BATCH"),
+        ("events tail", "--limit 1"),
+        ("events send", "FILE"),
     ];
 
     private readonly Dictionary<string, string> _ports = new(StringComparer.Ordinal);

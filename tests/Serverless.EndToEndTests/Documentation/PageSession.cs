@@ -15,6 +15,8 @@ namespace Serverless.EndToEndTests.Documentation;
 /// </summary>
 internal sealed partial class PageSession : IAsyncDisposable
 {
+    private const string EventData = $$$"""{"endpoint": "/v1/completions", "body": {"model": "{{{PageRewriting.Model}}}", "max_tokens": 1, "prompt": "Hello"}}""";
+
     private readonly PageClone _clone;
     private readonly DaprRun _run;
     private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TestTimeouts.Default };
@@ -137,13 +139,24 @@ internal sealed partial class PageSession : IAsyncDisposable
         if (!_isServed && NeedsServer(line)) await UpAsync("./serverless up");
         if (line.Contains("dead-letters ", StringComparison.Ordinal) && !line.Contains("list", StringComparison.Ordinal)) await GiveUpAsync();
         if (BatchAlone().Match(line) is { Success: true } batch) await MakeBatchAsync(batch.Groups[1].Value);
-        return await ShellAsync(_rewriting.Apply(line));
+        if (EventsAlone().IsMatch(line)) await File.WriteAllTextAsync(Path.Combine(_clone.Folder, "FILE"), EventData, Token);
+        line = _rewriting.Apply(line);
+        return await ShellAsync(TailAlone().IsMatch(line) ? WithEvents(line) : line);
     }
+
+    /// <summary>What watches sees what passes meanwhile: an event every second, until it has seen enough.</summary>
+    private string WithEvents(string line) => $"{line} & while kill -0 $! 2>&-; do serverless events send {_clone.Folder}/FILE >&2; sleep 1; done; wait $!";
 
     [GeneratedRegex("serverless batch (submit|show|cancel|results)$", RegexOptions.None, 1000)]
     private static partial Regex BatchAlone();
 
-    private static bool NeedsServer(string line) => Regex.IsMatch(line, "serverless (?:chat|pools|explain|dead-letters|batch (?:submit|list|show|cancel|results))", RegexOptions.None, TimeSpan.FromSeconds(1));
+    [GeneratedRegex("serverless events (?:tail|send)$", RegexOptions.None, 1000)]
+    private static partial Regex EventsAlone();
+
+    [GeneratedRegex("serverless events tail ", RegexOptions.None, 1000)]
+    private static partial Regex TailAlone();
+
+    private static bool NeedsServer(string line) => Regex.IsMatch(line, "serverless (?:chat|pools|explain|dead-letters|batch (?:submit|list|show|cancel|results)|events)", RegexOptions.None, TimeSpan.FromSeconds(1));
 
     /// <summary>A request that ends as a dead letter: each attempt takes its replica along. It has ended for its client a moment before the letter is laid down.</summary>
     private async Task GiveUpAsync()
@@ -264,6 +277,10 @@ internal sealed partial class PageSession : IAsyncDisposable
         try
         {
             await process.WaitForExitAsync(Token).WaitAsync(TestTimeouts.Start, TimeProvider.System, Token); // what it asks may have to come up first
+        }
+        catch (TimeoutException exception)
+        {
+            throw new TimeoutException($"'{line}' had not ended after {TestTimeouts.Start}. A line that goes on for ever belongs in the background, or needs what ends it: PageRewriting.", exception);
         }
         finally
         {

@@ -47,7 +47,7 @@ public sealed class CapacityNoticeTests
     {
         await using var scene = await Scene.StartAsync(isHere: false);
         scene.Publish(new PoolCapacity { Pool = Pool, Desired = 1, Ready = 1 });
-        for (var second = 0; second < 20; second++) await scene.PassAsync();
+        await scene.Time.PassAsync(20);
         scene.Told.TryRead(out _).ShouldBeFalse();
 
         scene.IsHere = true;
@@ -60,7 +60,8 @@ public sealed class CapacityNoticeTests
         await using var scene = await Scene.StartAsync();
         scene.IsAway = true;
         var told = scene.ShouldTellAsync("ready", "zero");
-        while (scene.Tries < 5) await scene.PassAsync();
+        await scene.Time.PassUntilAsync(() => scene.Tries > 0, "it is tried");
+        await scene.Time.PassAsync(2 * (int)EventNotices.Patience.TotalSeconds); // it is given up
         scene.Publish(new PoolCapacity { Pool = Pool, Desired = 1, Ready = 1 });
         scene.IsAway = false;
 
@@ -100,16 +101,10 @@ public sealed class CapacityNoticeTests
         public void Demand(int pending) =>
             _gateway.Services.GetRequiredService<IDemandFeed>().Publish(new ModelDemand { Model = GatewayUnderTest.Model.Name, At = Time.GetUtcNow(), PendingRequests = pending, PendingPromptTokens = 10 * pending });
 
-        public async Task PassAsync()
-        {
-            Time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
-        }
-
         public async Task<JsonObject> ShouldTellAsync(string state, string? previous)
         {
             var next = Told.ReadAsync(Token).AsTask();
-            while (!next.IsCompleted) await PassAsync();
+            await Time.PassUntilAsync(() => next.IsCompleted, $"'{state}' is told");
             var told = await next;
             var data = JsonNode.Parse(told.Data.Span)!.AsObject();
             (told.Type, told.Subject, told.Source, data["name"]!.GetValue<string>(), (string?)data["previous"]).ShouldBe(("dev.serverless.pool." + state, Pool.Value, "/serverless/gateway", Pool.Value, previous));
