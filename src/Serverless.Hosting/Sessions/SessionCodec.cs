@@ -233,6 +233,7 @@ internal static class SessionCodec
         AttemptOutcome.Lost => 3,
         AttemptOutcome.NotUnderstood => 4,
         AttemptOutcome.Failed => 5,
+        AttemptOutcome.Busy => 6,
         _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "Give this outcome its number in SessionCodec."),
     };
 
@@ -244,6 +245,7 @@ internal static class SessionCodec
         3 => AttemptOutcome.Lost,
         4 => AttemptOutcome.NotUnderstood,
         5 => AttemptOutcome.Failed,
+        6 => AttemptOutcome.Busy,
         _ => AttemptOutcome.Returned,
     };
 

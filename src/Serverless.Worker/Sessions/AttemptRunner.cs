@@ -44,6 +44,12 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
                 EngineLost(exception, id, worker);
                 return AttemptOutcome.Lost;
             }
+            catch (EngineGaveUpException exception) when (!events.Failed)
+            {
+                EngineGaveUp(id, worker, exception.Message);
+                if (await events.FlushAsync(attempt.Token) is var status and not AppendStatus.Accepted) return Outcome(status);
+                return exception.IsBusy ? AttemptOutcome.Busy : AttemptOutcome.Failed;
+            }
             catch (Exception exception) when (!events.Failed)
             {
                 EngineFailed(exception, id, worker);
@@ -151,6 +157,9 @@ internal sealed partial class AttemptRunner(string worker, IEngine engine, Actio
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Replica {Replica} lost its engine with request {Request}; another attempt goes on from what is logged.")]
     private partial void EngineLost(Exception exception, RequestId request, string replica);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Request {Request} comes back from the engine of replica {Replica}: {Reason}; another attempt goes on after a pause.")]
+    private partial void EngineGaveUp(RequestId request, string replica, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Request {Request} failed on replica {Replica}; its client is told.")]
     private partial void EngineFailed(Exception exception, RequestId request, string replica);

@@ -126,6 +126,11 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
             case AttemptOutcome.Fenced:
                 table.Requeue(request);
                 break;
+            case AttemptOutcome.Busy: // the engine's matter, which its deadline bounds
+                table.Requeue(request);
+                request.Pauses ??= new Backoff(FirstReturnPause, LongestReturnPause);
+                table.Defer(request, ports.Time.GetUtcNow() + request.Pauses.Next());
+                break;
             default:
                 GiveBack(request, asked: request.Cancelled || (ended.Outcome == AttemptOutcome.Returned && (request.Preempted || replica.Draining)));
                 break;

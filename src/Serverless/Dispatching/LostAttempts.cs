@@ -60,7 +60,7 @@ internal sealed class LostAttempts(RequestTable table, TimeProvider time)
         if (begun.Output.Count > request.OutputSeen)
         {
             (request.Losses, request.OutputSeen) = (0, begun.Output.Count);
-            request.Returns = null;
+            request.Returns = request.Pauses = null;
             request.LostWith.Clear();
             _suspected.Remove(request);
         }

@@ -236,6 +236,9 @@ internal sealed class TrackedRequest(BacklogEntry entry)
     /// <summary>Times in a row that its attempt came back unfinished without anybody having asked for it, no output in between; null before the first.</summary>
     public Backoff? Returns { get; set; }
 
+    /// <summary>Times in a row that an engine took it not, being busy, no output in between; null before the first. They count against nobody.</summary>
+    public Backoff? Pauses { get; set; }
+
     /// <summary>Attempts lost in a row with their worker, no output in between. <see cref="LostAttempts"/> keeps it.</summary>
     public int Losses { get; set; }
 

@@ -7,6 +7,9 @@ namespace Serverless.Requests;
 /// <param name="Text">Text that is ready to be shown; may be empty.</param>
 public sealed record ChoiceChunk(int Choice, int Position, IReadOnlyList<int> TokenIds, string Text)
 {
+    /// <summary>Stands for a token where the engine that made it does not say which it is; whoever goes on from it goes by the text.</summary>
+    public const int UnknownToken = -1;
+
     /// <summary>Generated but not yet shown: bytes of an unfinished character or of a possible stop string. A continuing attempt starts from it.</summary>
     public ReadOnlyMemory<byte> HeldBack { get; init; }
 

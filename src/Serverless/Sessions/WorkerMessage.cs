@@ -58,4 +58,7 @@ public enum AttemptOutcome
 
     /// <summary>Something of the worker's own went wrong: another attempt continues, after a pause, a bounded number of times.</summary>
     Failed,
+
+    /// <summary>The engine takes nothing now: another attempt continues, after a pause, as often as it takes. It counts against nobody.</summary>
+    Busy,
 }

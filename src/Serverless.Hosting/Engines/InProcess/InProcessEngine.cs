@@ -45,7 +45,7 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
         var body = OpenAiBody.Parse(request.Endpoint, request.Body, sampling);
         var encoded = prompts.Encode(body, request.AcceptedAt);
         var perPrompt = Math.Max(1, request.Choices / encoded.Count);
-        var sequences = new List<GenerationRequest?>(request.Choices);
+        var sequences = new List<Continued?>(request.Choices);
         for (var choice = 0; choice < request.Choices; choice++) sequences.Add(Sequence(request, body, encoded[choice / perPrompt], choice, output));
 
         var tokens = output.Sum(chunk => chunk.TokenIds.Count);
@@ -68,16 +68,18 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
     }
 
     /// <summary>The sequence of a choice; null if it ended in an earlier attempt.</summary>
-    private static GenerationRequest? Sequence(InferenceRequest request, OpenAiBody body, IReadOnlyList<int> prompt, int choice, IReadOnlyList<ChoiceChunk> output)
+    private Continued? Sequence(InferenceRequest request, OpenAiBody body, IReadOnlyList<int> prompt, int choice, IReadOnlyList<ChoiceChunk> output)
     {
         var logged = output.Where(chunk => chunk.Choice == choice).ToList();
         if (logged.Any(chunk => chunk.Finish is not null)) return null;
 
-        return new GenerationRequest
+        var emitted = Emitted(logged);
+        var shift = logged.Sum(chunk => chunk.TokenIds.Count) - emitted.Count;
+        var sequence = new GenerationRequest
         {
             Prompt = prompt,
-            Emitted = [.. logged.SelectMany(chunk => chunk.TokenIds)],
-            MaxTokens = request.MaxOutputTokens,
+            Emitted = emitted,
+            MaxTokens = Math.Max(emitted.Count + 1, request.MaxOutputTokens - shift),
             Sampling = body.Sampling,
             Seed = request.Seed + (ulong)choice,
             Stop = body.Stop,
@@ -89,10 +91,16 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
             Unattended = request.Lane == Lane.Batch,
             Deadline = request.Deadline,
         };
+        return new Continued(sequence, shift);
     }
 
+    /// <summary>The tokens of an output: those that are logged, or where an engine logged text alone those of its text, as this model writes it.</summary>
+    private List<int> Emitted(List<ChoiceChunk> logged) => logged.Exists(chunk => chunk.TokenIds.Contains(ChoiceChunk.UnknownToken))
+        ? model.Tokenizer.Encode(string.Concat(logged.Select(chunk => chunk.Text)), parseSpecial: false)
+        : [.. logged.SelectMany(chunk => chunk.TokenIds)];
+
     /// <summary>Whoever stops reading wants no more, whether it was cancelled or not: an answer that grew too long ends so.</summary>
-    private async IAsyncEnumerable<ChoiceChunk> RunAsync(List<GenerationRequest?> sequences, int[] cached, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<ChoiceChunk> RunAsync(List<Continued?> sequences, int[] cached, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var reading = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         try
@@ -106,16 +114,16 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
         }
     }
 
-    private async IAsyncEnumerable<ChoiceChunk> OneAsync(GenerationRequest sequence, int[] cached, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<ChoiceChunk> OneAsync(Continued sequence, int[] cached, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await foreach (var step in engine.GenerateAsync(sequence, cancellationToken))
+        await foreach (var step in engine.GenerateAsync(sequence.Request, cancellationToken))
         {
             cached[0] = step.Cached;
-            yield return Chunk(0, step, sequence.TopLogProbs >= 0);
+            yield return Chunk(0, step, sequence);
         }
     }
 
-    private async IAsyncEnumerable<ChoiceChunk> AllAsync(List<GenerationRequest?> sequences, int[] cached, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<ChoiceChunk> AllAsync(List<Continued?> sequences, int[] cached, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var merged = Channel.CreateBounded<ChoiceChunk>(new BoundedChannelOptions(256) { SingleReader = true });
         var pumps = Task.WhenAll(sequences.Select((sequence, choice) => sequence is null ? Task.CompletedTask : PumpAsync(choice, sequence)));
@@ -123,20 +131,20 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
         await foreach (var chunk in merged.Reader.ReadAllAsync(cancellationToken)) yield return chunk;
         await pumps;
 
-        async Task PumpAsync(int choice, GenerationRequest sequence)
+        async Task PumpAsync(int choice, Continued sequence)
         {
-            await foreach (var step in engine.GenerateAsync(sequence, cancellationToken))
+            await foreach (var step in engine.GenerateAsync(sequence.Request, cancellationToken))
             {
                 cached[choice] = step.Cached;
-                await merged.Writer.WriteAsync(Chunk(choice, step, sequence.TopLogProbs >= 0), cancellationToken);
+                await merged.Writer.WriteAsync(Chunk(choice, step, sequence), cancellationToken);
             }
         }
     }
 
-    private ChoiceChunk Chunk(int choice, GenerationStep step, bool logProbs) => new(choice, step.Position, [step.Token], step.Text)
+    private ChoiceChunk Chunk(int choice, GenerationStep step, Continued sequence) => new(choice, step.Position + sequence.Shift, [step.Token], step.Text)
     {
         HeldBack = step.HeldBack,
-        LogProbs = logProbs ? [.. step.Prompt.Select(token => LogProb(token.Token, token.LogProb, token.Top)), LogProb(step.Token, step.LogProb, step.Top)] : [],
+        LogProbs = sequence.Request.TopLogProbs >= 0 ? [.. step.Prompt.Select(token => LogProb(token.Token, token.LogProb, token.Top)), LogProb(step.Token, step.LogProb, step.Top)] : [],
         Finish = step.Finish switch
         {
             GenerationFinish.Stop => FinishReason.Stop,
@@ -148,4 +156,9 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
     private TokenLogProb LogProb(int token, float logProb, IReadOnlyList<TokenProbability> top) => new(token, model.Tokenizer.Name(token), logProb, [.. top.Select(Top)]);
 
     private TokenLogProb Top(TokenProbability token) => new(token.Token, model.Tokenizer.Name(token.Token), token.LogProb, []);
+
+    /// <summary>A choice to go on with.</summary>
+    /// <param name="Request">As the engine has it.</param>
+    /// <param name="Shift">How many more tokens are logged of it than this model writes its text with.</param>
+    private sealed record Continued(GenerationRequest Request, int Shift);
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using Serverless.Catalog;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.Engines.OpenAi;
@@ -15,7 +16,8 @@ internal static class EngineBody
     /// <param name="emitted">What was said of that choice before, which it is to go on from; empty: it begins.</param>
     /// <param name="emittedTokens">Tokens of that.</param>
     /// <param name="engine">How the engine wants it.</param>
-    public static byte[] Write(InferenceRequest request, int? choice, string emitted, int emittedTokens, EngineDialect engine)
+    /// <param name="sampling">How tokens are chosen where the request says nothing; what this does not say either is as OpenAI has it, not as the engine has.</param>
+    public static byte[] Write(InferenceRequest request, int? choice, string emitted, int emittedTokens, EngineDialect engine, SamplingDefaults sampling)
     {
         using var document = JsonDocument.Parse(request.Body, new JsonDocumentOptions { MaxDepth = 64 });
         var root = document.RootElement;
@@ -25,7 +27,7 @@ internal static class EngineBody
         json.WriteStartObject();
         foreach (var field in root.EnumerateObject())
         {
-            if (IsOurs(field.Name, choice is not null)) continue;
+            if (IsOurs(field.Name, choice is not null) || field.Value.ValueKind == JsonValueKind.Null) continue;
             if (emitted.Length > 0 && field.NameEquals(isChat ? "messages" : "prompt"))
             {
                 json.WritePropertyName(field.Name);
@@ -45,13 +47,18 @@ internal static class EngineBody
             field.Value.WriteTo(json);
         }
 
-        json.WriteString("model", engine.ModelOf(request));
+        foreach (var (name, value) in Defaults(sampling))
+        {
+            if (!root.TryGetProperty(name, out var given) || given.ValueKind == JsonValueKind.Null) json.WriteNumber(name, value);
+        }
+
+        json.WriteString("model", request.Model.Value);
         json.WriteBoolean("stream", true);
         json.WriteStartObject("stream_options");
         json.WriteBoolean("include_usage", true);
         json.WriteEndObject();
         json.WriteNumber("max_tokens", Math.Max(1, request.MaxOutputTokens - emittedTokens));
-        json.WriteNumber(engine.SeedField, (long)((request.Seed + (ulong)(choice ?? 0)) & 0x7FFF_FFFF));
+        json.WriteNumber("seed", (long)((request.Seed + (ulong)(choice ?? 0)) & 0x7FFF_FFFF));
         if (emitted.Length > 0 && isChat) engine.WriteContinue(json);
         engine.WriteMore(json, request);
         json.WriteEndObject();
@@ -59,8 +66,22 @@ internal static class EngineBody
         return buffer.WrittenSpan.ToArray();
     }
 
+    /// <summary>Whether its output has a form that a beginning of it does not fit: an engine that is to go on from text would begin the form anew.</summary>
+    public static bool HasForm(InferenceRequest request)
+    {
+        using var document = JsonDocument.Parse(request.Body, new JsonDocumentOptions { MaxDepth = 64 });
+        return document.RootElement.EnumerateObject().Any(field => field.Value.ValueKind is not (JsonValueKind.Null or JsonValueKind.False) && (field.Name is "tools" or "functions" or "grammar" or "json_schema" or "structured_outputs"
+            || field.Name.StartsWith("guided_", StringComparison.Ordinal) || (field.NameEquals("response_format") && field.Value.Text("type") != "text")));
+    }
+
     private static bool IsOurs(string name, bool isOneChoice) =>
-        name is "model" or "stream" or "stream_options" or "max_tokens" or "max_completion_tokens" or "seed" or "service_tier" or "store" or "metadata" or "user" or "priority" || (isOneChoice && name is "n" or "best_of");
+        name is "model" or "stream" or "stream_options" or "max_tokens" or "max_completion_tokens" or "seed" or "service_tier" or "store" or "metadata" or "user" or "priority" or "echo" || (isOneChoice && name is "n" or "best_of");
+
+    private static (string Name, double Value)[] Defaults(SamplingDefaults given) =>
+    [
+        ("temperature", given.Temperature ?? 1), ("top_p", given.TopP ?? 1), ("top_k", given.TopK ?? 0), ("min_p", given.MinP ?? 0),
+        ("presence_penalty", given.PresencePenalty ?? 0), ("frequency_penalty", given.FrequencyPenalty ?? 0),
+    ];
 
     private static void WriteMessages(Utf8JsonWriter json, JsonElement messages, string emitted)
     {

@@ -7,29 +7,23 @@ namespace Serverless.Hosting.Engines.OpenAi;
 /// <summary>What an engine with OpenAI's API does in its own way. One for each kind of engine, in a folder of its own; everything that is not said here is the same for all.</summary>
 internal abstract class EngineDialect
 {
-    /// <summary>What manifests, admission and estimates know of it.</summary>
-    public abstract EngineDescriptor Descriptor { get; }
+    /// <summary>Its name in manifests.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>What it honours beyond plain sampled text.</summary>
+    public virtual IReadOnlyList<EngineFeature> Honours => [];
 
     /// <summary>Where it says that it serves: 200 once it does.</summary>
     public virtual string HealthPath => "/health";
 
-    /// <summary>Where its metrics are; null: it has none.</summary>
-    public virtual string? MetricsPath => "/metrics";
+    /// <summary>Where its metrics are.</summary>
+    public virtual string MetricsPath => "/metrics";
 
     /// <summary>Whether one call may ask for several choices.</summary>
     public virtual bool TakesSeveralChoices => true;
 
-    /// <summary>Whether it goes on from the text of a final assistant message.</summary>
-    public virtual bool Continues => true;
-
-    /// <summary>How it is asked for the same numbers again.</summary>
-    public virtual string SeedField => "seed";
-
     /// <summary>What it calls a field of the client's body.</summary>
     public virtual string NameOf(string field) => field;
-
-    /// <summary>The name under which it serves the model.</summary>
-    public virtual string ModelOf(InferenceRequest request) => request.Model.Value;
 
     /// <summary>Of a chat that goes on from its final message: how it is told so.</summary>
     public virtual void WriteContinue(Utf8JsonWriter json)
@@ -66,6 +60,9 @@ internal readonly record struct EngineSample(int? Running, int? Waiting, long? K
 {
     /// <summary>Prompt tokens that it has read, since it began.</summary>
     public double? PromptTokens { get; init; }
+
+    /// <summary>Seconds that it took for those; null: it does not say, and all of the time between two looks is reckoned.</summary>
+    public double? PromptSeconds { get; init; }
 
     /// <summary>Tokens that it has generated, since it began.</summary>
     public double? GeneratedTokens { get; init; }

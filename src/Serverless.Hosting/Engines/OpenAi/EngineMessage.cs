@@ -16,6 +16,9 @@ internal sealed record EngineMessage
     /// <summary>What was used, where it says so.</summary>
     public EngineUsage? Usage { get; init; }
 
+    /// <summary>Tokens generated so far, where it says so with each event (llama-server's <c>timings_per_token</c>).</summary>
+    public int? Generated { get; init; }
+
     /// <summary>Why it goes no further, where it says so.</summary>
     public EngineError? Error { get; init; }
 
@@ -33,6 +36,7 @@ internal sealed record EngineMessage
             {
                 Deltas = root.Get("choices") is { ValueKind: JsonValueKind.Array } choices ? [.. choices.EnumerateArray().Take(MostChoices).Where(choice => choice.ValueKind == JsonValueKind.Object).Select(EngineDelta.Read)] : [],
                 Usage = root.Get("usage") is { ValueKind: JsonValueKind.Object } usage ? EngineUsage.Read(usage) : null,
+                Generated = root.Get("timings")?.Get("predicted_n")?.Int(),
                 Error = EngineError.Find(root),
             };
         }
@@ -75,14 +79,14 @@ internal sealed record EngineDelta
     {
         var delta = choice.Get("delta") is { ValueKind: JsonValueKind.Object } chat ? chat : choice.Get("message") is { ValueKind: JsonValueKind.Object } message ? message : choice;
         var logProbs = choice.Get("logprobs") is { ValueKind: JsonValueKind.Object } given ? EngineLogProbs.Read(given) : [];
-        var ids = choice.Get("token_ids") is { ValueKind: JsonValueKind.Array } tokens ? tokens.EnumerateArray().Take(MostTokens).Select(token => token.Int() ?? EngineTokens.Unknown).ToArray() : null;
+        var ids = choice.Get("token_ids") is { ValueKind: JsonValueKind.Array } tokens ? tokens.EnumerateArray().Take(MostTokens).Select(token => token.Int() ?? ChoiceChunk.UnknownToken).ToArray() : null;
         return new EngineDelta
         {
             Choice = choice.Get("index")?.Int() is >= 0 and var index ? index : 0,
             Text = delta.Text("content") ?? delta.Text("text") ?? "",
             Reasoning = delta.Text("reasoning_content") ?? delta.Text("reasoning") ?? "",
             ToolCalls = delta.Get("tool_calls") is { ValueKind: JsonValueKind.Array } calls ? [.. calls.EnumerateArray().Where(call => call.ValueKind == JsonValueKind.Object).Select(ReadCall)] : [],
-            TokenIds = ids ?? (logProbs.Count > 0 && logProbs.All(token => token.TokenId != EngineTokens.Unknown) ? [.. logProbs.Select(token => token.TokenId)] : null),
+            TokenIds = ids ?? (logProbs.Count > 0 && logProbs.All(token => token.TokenId != ChoiceChunk.UnknownToken) ? [.. logProbs.Select(token => token.TokenId)] : null),
             LogProbs = logProbs,
             Finish = choice.Text("finish_reason"),
         };
@@ -119,29 +123,22 @@ internal static class EngineLogProbs
 
         var tops = logProbs.Get("top_logprobs") is { ValueKind: JsonValueKind.Array } given ? given : default;
         return [.. tokens.EnumerateArray().Zip(values.EnumerateArray()).Select((pair, at) => new TokenLogProb(
-            EngineTokens.Unknown, Encoding.UTF8.GetBytes(pair.First.ValueKind == JsonValueKind.String ? pair.First.GetString()! : ""), Value(pair.Second), Tops(tops, at)))];
+            ChoiceChunk.UnknownToken, Encoding.UTF8.GetBytes(pair.First.ValueKind == JsonValueKind.String ? pair.First.GetString()! : ""), Value(pair.Second), Tops(tops, at)))];
     }
 
     private static TokenLogProb Token(JsonElement entry) => One(entry, entry.Get("top_logprobs") is { ValueKind: JsonValueKind.Array } top ? [.. top.EnumerateArray().Take(MostTop).Where(one => one.ValueKind == JsonValueKind.Object).Select(one => One(one, []))] : []);
 
     private static TokenLogProb One(JsonElement entry, IReadOnlyList<TokenLogProb> top) => new(
-        entry.Get("id")?.Int() ?? EngineTokens.Unknown,
+        entry.Get("id")?.Int() ?? ChoiceChunk.UnknownToken,
         entry.Get("bytes") is { ValueKind: JsonValueKind.Array } bytes ? bytes.EnumerateArray().Select(value => (byte)(value.Int() ?? 0)).ToArray() : Encoding.UTF8.GetBytes(entry.Text("token") ?? ""),
         entry.Get("logprob") is { } value ? Value(value) : float.NaN,
         top);
 
     private static IReadOnlyList<TokenLogProb> Tops(JsonElement tops, int at) => tops.ValueKind == JsonValueKind.Array && at < tops.GetArrayLength() && tops[at] is { ValueKind: JsonValueKind.Object } top
-        ? [.. top.EnumerateObject().Take(MostTop).Select(one => new TokenLogProb(EngineTokens.Unknown, Encoding.UTF8.GetBytes(one.Name), Value(one.Value), []))]
+        ? [.. top.EnumerateObject().Take(MostTop).Select(one => new TokenLogProb(ChoiceChunk.UnknownToken, Encoding.UTF8.GetBytes(one.Name), Value(one.Value), []))]
         : [];
 
     private static float Value(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetSingle(out var number) ? number : float.NaN;
-}
-
-/// <summary>What stands for tokens where an engine does not say which they are.</summary>
-internal static class EngineTokens
-{
-    /// <summary>A token; nobody knows which.</summary>
-    public const int Unknown = -1;
 }
 
 /// <summary>Reads JSON that others wrote, without throwing.</summary>

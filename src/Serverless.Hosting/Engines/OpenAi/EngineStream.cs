@@ -1,19 +1,22 @@
-using System.Text;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.Engines.OpenAi;
 
 /// <summary>
-/// One choice's output as the log has it, made of what an engine says: tokens are counted, positions go on from what is logged, an end is told once. An engine that begins again instead of going on
-/// must say the same again, which is passed over. Not thread-safe.
+/// One choice's output as the log has it, made of what an engine says: tokens are counted, positions go on from what is logged, an end is told once. Tokens whose text the engine holds back are logged
+/// with that text, so that what is logged is whole wherever it breaks off. An engine that begins again instead of going on must say the same again, which is passed over. Not thread-safe.
 /// </summary>
 internal sealed class EngineStream
 {
+    private const int MostTokens = 4096;
+
     private readonly int _choice;
     private readonly string _logged;
     private readonly bool _beginsAgain;
-    private int _position;
+    private readonly List<int> _tokens = [];
+    private readonly List<TokenLogProb> _logProbs = [];
     private int _passedOver;
+    private int _generated;
 
     /// <param name="choice">Its index in the request.</param>
     /// <param name="logged">What earlier attempts logged of it.</param>
@@ -23,59 +26,79 @@ internal sealed class EngineStream
         _choice = choice;
         var mine = logged.Where(chunk => chunk.Choice == choice).ToList();
         HasEnded = mine.Exists(chunk => chunk.Finish is not null);
-        LoggedTokens = _position = mine.Sum(chunk => chunk.TokenIds.Count);
+        Tokens = mine.Sum(chunk => chunk.TokenIds.Count);
         _logged = string.Concat(mine.Select(chunk => chunk.Text));
-        var isTextAlone = mine.TrueForAll(chunk => chunk.Reasoning.Length == 0 && chunk.ToolCalls.Count == 0);
-        _beginsAgain = LoggedTokens > 0 && !(continues && isTextAlone);
-        if (_beginsAgain && !isTextAlone) Unrepeatable = true;
+        _beginsAgain = !continues;
+        IsUnrepeatable = !HasEnded && mine.Exists(chunk => chunk.Reasoning.Length > 0 || chunk.ToolCalls.Count > 0);
+        EmittedTokens = _beginsAgain ? 0 : Tokens;
     }
 
-    /// <summary>Whether it ended in an earlier attempt.</summary>
+    /// <summary>Whether it ended, now or in an earlier attempt.</summary>
     public bool HasEnded { get; private set; }
 
-    /// <summary>Whether it cannot be gone on with, whichever way: thoughts or calls of tools were begun, which an engine takes no beginning of.</summary>
-    public bool Unrepeatable { get; }
-
-    /// <summary>Tokens that are logged of it.</summary>
-    public int LoggedTokens { get; }
+    /// <summary>Whether it cannot be gone on with, whichever way: thoughts or calls of tools were begun, of which an engine takes no beginning.</summary>
+    public bool IsUnrepeatable { get; }
 
     /// <summary>Tokens so far, logged and new.</summary>
-    public int Tokens => _position;
+    public int Tokens { get; private set; }
 
     /// <summary>What the engine is to go on from; empty: it begins.</summary>
     public string Emitted => _beginsAgain ? "" : _logged;
 
     /// <summary>Tokens of that.</summary>
-    public int EmittedTokens => _beginsAgain ? 0 : LoggedTokens;
+    public int EmittedTokens { get; }
 
-    /// <summary>The chunk for what came; null: there is nothing to log of it.</summary>
+    /// <summary>The chunk for what came; null: there is nothing to log yet.</summary>
+    /// <param name="delta">What came.</param>
+    /// <param name="finish">How it ended; null: it goes on.</param>
+    /// <param name="generated">Tokens that the engine has generated in this attempt, where it says so.</param>
     /// <exception cref="EngineAnswerException">It begins again otherwise than before.</exception>
-    public ChoiceChunk? Take(EngineDelta delta, FinishReason? finish)
+    public ChoiceChunk? Take(EngineDelta delta, FinishReason? finish, int? generated)
     {
         if (HasEnded) return null;
 
-        var text = delta.Text;
-        if (_beginsAgain && _passedOver < _logged.Length)
-        {
-            var again = Math.Min(text.Length, _logged.Length - _passedOver);
-            if (!_logged.AsSpan(_passedOver, again).SequenceEqual(text.AsSpan(0, again))) throw new EngineAnswerException("its output, begun again, is another than what its client has seen");
-            _passedOver += again;
-            text = text[again..];
-            if (text.Length == 0 && finish is null) return null;
-        }
+        Count(delta, generated);
+        var text = PassOver(delta.Text);
+        if (text.Length == 0 && delta.Reasoning.Length == 0 && delta.ToolCalls.Count == 0 && finish is null) return null;
 
-        IReadOnlyList<int> tokens = delta.TokenIds ?? (delta.HasOutput ? [EngineTokens.Unknown] : []);
         HasEnded = finish is not null;
-        if (tokens.Count == 0 && finish is null && text.Length == 0) return null;
-
-        var chunk = new ChoiceChunk(_choice, _position, tokens, text)
+        var chunk = new ChoiceChunk(_choice, Tokens, [.. _tokens], text)
         {
             Reasoning = delta.Reasoning,
             ToolCalls = delta.ToolCalls,
-            LogProbs = delta.LogProbs.Count == tokens.Count ? delta.LogProbs : [],
+            LogProbs = _logProbs.Count == _tokens.Count ? [.. _logProbs] : [],
             Finish = finish,
         };
-        _position += tokens.Count;
+        Tokens += _tokens.Count;
+        Forget();
         return chunk;
+    }
+
+    private void Count(EngineDelta delta, int? generated)
+    {
+        var before = _tokens.Count;
+        if (delta.TokenIds is { } ids) _tokens.AddRange(ids);
+        else if (generated > _generated) _tokens.AddRange(Enumerable.Repeat(ChoiceChunk.UnknownToken, Math.Min(generated.Value - _generated, MostTokens)));
+        else if (generated is null && delta.HasOutput) _tokens.Add(ChoiceChunk.UnknownToken);
+        _generated = Math.Max(_generated, generated ?? (_generated + _tokens.Count - before));
+        _logProbs.AddRange(delta.LogProbs);
+    }
+
+    /// <summary>Of an output that is begun again only what is beyond the logged one is new.</summary>
+    private string PassOver(string text)
+    {
+        if (!_beginsAgain || _passedOver >= _logged.Length) return text;
+
+        var again = Math.Min(text.Length, _logged.Length - _passedOver);
+        if (!_logged.AsSpan(_passedOver, again).SequenceEqual(text.AsSpan(0, again))) throw new EngineAnswerException("its output, begun again, is another than what its client has seen");
+        _passedOver += again;
+        if (again == text.Length) Forget();
+        return text[again..];
+    }
+
+    private void Forget()
+    {
+        _tokens.Clear();
+        _logProbs.Clear();
     }
 }

@@ -13,12 +13,12 @@ internal sealed partial class EngineWatch : IAsyncDisposable
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan SickLimit = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan LeastSilence = TimeSpan.FromSeconds(60);
     private const int LongestMetrics = 4 << 20;
     private const double Smoothing = 0.2;
 
     private readonly HttpClient _http;
     private readonly EngineDialect _dialect;
+    private readonly TimeSpan _leastSilence;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly TaskCompletionSource _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -31,15 +31,17 @@ internal sealed partial class EngineWatch : IAsyncDisposable
     private TimeSpan _longestSilence;
     private int _running;
     private long _tokens;
+    private int _said;
 
     /// <param name="http">To the engine.</param>
     /// <param name="dialect">Its.</param>
     /// <param name="exited">Completes when its process is gone; null: it is nobody's here.</param>
+    /// <param name="leastSilence">How long an engine with work may say nothing, at least; longer where it has taken longer before.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Told of what it finds.</param>
-    public EngineWatch(HttpClient http, EngineDialect dialect, Task? exited, TimeProvider time, ILogger logger)
+    public EngineWatch(HttpClient http, EngineDialect dialect, Task? exited, TimeSpan leastSilence, TimeProvider time, ILogger logger)
     {
-        (_http, _dialect, _time, _logger) = (http, dialect, time, logger);
+        (_http, _dialect, _leastSilence, _time, _logger) = (http, dialect, leastSilence, time, logger);
         _heardAt = time.GetTimestamp();
         _ = exited?.ContinueWith(_ => _lost.TrySetResult(), TaskScheduler.Default);
         _looking = Task.Run(LookAsync, CancellationToken.None);
@@ -87,7 +89,11 @@ internal sealed partial class EngineWatch : IAsyncDisposable
 
     internal void Count(int tokens)
     {
-        lock (_lock) _tokens += tokens;
+        lock (_lock)
+        {
+            _tokens += tokens;
+            _said += tokens;
+        }
     }
 
     internal void End(int tokens)
@@ -114,22 +120,21 @@ internal sealed partial class EngineWatch : IAsyncDisposable
         {
             try
             {
-                if (_dialect.MetricsPath is { } path) Note(_dialect.Read(PrometheusText.Parse(await GetAsync(path))));
-                else await GetAsync(_dialect.HealthPath);
+                Note(_dialect.Read(PrometheusText.Parse(await GetAsync(_dialect.MetricsPath))));
                 sickSince = null;
             }
             catch (Exception exception) when (!_stop.IsCancellationRequested)
             {
                 sickSince ??= _time.GetTimestamp();
-                if (_time.GetElapsedTime(sickSince.Value) >= SickLimit && _lost.TrySetResult()) LogSick(_dialect.Descriptor.Name, SickLimit.TotalSeconds, exception.Message);
+                if (_time.GetElapsedTime(sickSince.Value) >= SickLimit && _lost.TrySetResult()) LogSick(_dialect.Name, SickLimit.TotalSeconds, exception.Message);
             }
 
-            if (IsHung() && _lost.TrySetResult()) LogHung(_dialect.Descriptor.Name, Limit.TotalSeconds);
+            if (IsHung() && _lost.TrySetResult()) LogHung(_dialect.Name, Limit.TotalSeconds);
         }
         while (await timer.WaitForNextTickAsync(_stop.Token));
     }
 
-    private TimeSpan Limit => LeastSilence > _longestSilence * 5 ? LeastSilence : _longestSilence * 5;
+    private TimeSpan Limit => _leastSilence > _longestSilence * 5 ? _leastSilence : _longestSilence * 5;
 
     private bool IsHung()
     {
@@ -141,10 +146,13 @@ internal sealed partial class EngineWatch : IAsyncDisposable
         lock (_lock)
         {
             var now = _time.GetTimestamp();
-            if (_sample is { } before && _time.GetElapsedTime(before.At, now).TotalSeconds is > 0 and var seconds)
+            if (_sample is { } before && _time.GetElapsedTime(before.At, now).TotalSeconds is > 0 and var elapsed)
             {
-                _rates = (Rate(_rates.Prefill, (sample.PromptTokens - before.Sample.PromptTokens) / seconds), Rate(_rates.Decode, (sample.GeneratedTokens - before.Sample.GeneratedTokens) / seconds));
+                var prompting = sample.PromptSeconds is null ? elapsed : sample.PromptSeconds - before.Sample.PromptSeconds;
+                _rates = (Rate(_rates.Prefill, prompting > 0 ? (sample.PromptTokens - before.Sample.PromptTokens) / prompting : null), Rate(_rates.Decode, _said / elapsed));
             }
+
+            _said = 0;
 
             _sample = (sample, now);
         }

@@ -29,7 +29,7 @@ internal static class EventLines
                     if (DataOf(line) is { } data) yield return data;
                 }
 
-                if (rest.Length > Longest) throw new EngineAnswerException(string.Create(CultureInfo.InvariantCulture, $"a line of its stream is longer than {Longest} bytes, the limit"));
+                if (rest.Length > Longest) throw TooLong();
                 reader.AdvanceTo(rest.Start, rest.End);
                 if (result.IsCompleted) yield break;
             }
@@ -57,9 +57,12 @@ internal static class EventLines
         return last;
     }
 
+    private static EngineAnswerException TooLong() => new(string.Create(CultureInfo.InvariantCulture, $"a line of its stream is longer than {Longest} bytes, the limit"));
+
     private static byte[]? DataOf(ReadOnlySequence<byte> line)
     {
-        if (line.Length <= Field.Length || line.Length > Longest) return line.Length > Longest ? throw new EngineAnswerException(string.Create(CultureInfo.InvariantCulture, $"a line of its stream is longer than {Longest} bytes, the limit")) : null;
+        if (line.Length > Longest) throw TooLong();
+        if (line.Length <= Field.Length) return null;
 
         var bytes = line.ToArray().AsSpan();
         if (!bytes.StartsWith(Field)) return null;

@@ -1,7 +1,9 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Serverless.Catalog;
 using Serverless.Catalog.Engines;
 using Serverless.Engines;
 using Serverless.Errors;
@@ -11,18 +13,23 @@ using Serverless.Sessions;
 namespace Serverless.Hosting.Engines.OpenAi;
 
 /// <summary>An engine behind OpenAI's API, in a process of its own, in its dialect. A request is a call, or one for each choice; cancelled, its connection is closed, by which engines know. Thread-safe.</summary>
-internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, EngineSize size, EngineWatch watch, IAsyncDisposable owner) : IEngine
+internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, EngineSize size, EngineWatch watch, SamplingDefaults sampling, IAsyncDisposable? process, TimeProvider time) : IEngine
 {
     private const int LongestError = 64 * 1024;
     private const int Waiting = 256;
 
-    public string Name => dialect.Descriptor.Name;
+    /// <summary>How long after a connection broke the engine's end may take to be seen.</summary>
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(1);
+
+    private readonly CancellationTokenSource _putAway = new();
+
+    public string Name => dialect.Name;
 
     public long KvCapacityTokens => size.KvTokens;
 
     public int Slots => size.Slots;
 
-    public IReadOnlyList<string> Features { get; } = EngineFeatures.NamesOf(dialect.Descriptor.Honours);
+    public IReadOnlyList<string> Features { get; } = EngineFeatures.NamesOf(dialect.Honours);
 
     public WorkerLoad Load => watch.Load;
 
@@ -30,13 +37,15 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
 
     public async IAsyncEnumerable<EngineOutput> GenerateAsync(InferenceRequest request, IReadOnlyList<ChoiceChunk> output, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        using var wanted = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _putAway.Token);
         using var running = watch.Run(request.PromptTokens);
-        var streams = Enumerable.Range(0, request.Choices).Select(choice => new EngineStream(choice, output, dialect.Continues && request.Endpoint == EndpointName.ChatCompletions)).ToArray();
-        if (streams.Any(stream => stream is { Unrepeatable: true, HasEnded: false })) throw new ServingException(new ServingFault(ServingError.EngineFailed, "The engine was lost in the midst of a thought or a call of a tool, which no other goes on with; send the request again."));
+        var continues = output.Count > 0 && !EngineBody.HasForm(request);
+        var streams = Enumerable.Range(0, request.Choices).Select(choice => new EngineStream(choice, output, continues)).ToArray();
+        if (streams.Any(stream => stream.IsUnrepeatable)) throw new ServingException(new ServingFault(ServingError.EngineFailed, "The engine was lost in the midst of a thought or a call of a tool, which no other goes on with; send the request again."));
 
         var isOneCall = request.Choices == 1 || (dialect.TakesSeveralChoices && output.Count == 0);
         var totals = new EngineTotals(request.PromptTokens);
-        var outputs = isOneCall ? CallAsync(request, null, streams, totals, cancellationToken) : CallEachAsync(request, streams, totals, cancellationToken);
+        var outputs = isOneCall ? CallAsync(request, request.Choices == 1 ? 0 : null, streams, totals, wanted.Token) : CallEachAsync(request, streams, totals, wanted.Token);
         await foreach (var chunk in outputs)
         {
             running.Said(chunk.TokenIds.Count);
@@ -48,9 +57,11 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
 
     public async ValueTask DisposeAsync()
     {
+        await _putAway.CancelAsync();
         await watch.DisposeAsync();
-        await owner.DisposeAsync();
+        if (process is not null) await process.DisposeAsync();
         http.Dispose();
+        _putAway.Dispose();
     }
 
     private async IAsyncEnumerable<ChoiceChunk> CallEachAsync(InferenceRequest request, EngineStream[] streams, EngineTotals totals, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -82,28 +93,64 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
         var first = streams[choice ?? 0];
         if (choice is not null && first.HasEnded) yield break;
 
-        var body = EngineBody.Write(request, choice ?? (request.Choices == 1 ? 0 : null), first.Emitted, first.EmittedTokens, dialect);
-        using var response = await SendAsync(request, body, cancellationToken);
-        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-        await foreach (var data in EventLines.ReadAsync(stream, cancellationToken))
+        var body = EngineBody.Write(request, choice, first.Emitted, first.EmittedTokens, dialect, sampling);
+        await foreach (var message in ReadAsync(request, body, cancellationToken))
         {
-            watch.Heard();
-            if (data.AsSpan().SequenceEqual("[DONE]"u8)) break;
-
-            var message = EngineMessage.Parse(data);
             if (message.Error is { } error) throw FailureOf(error);
             if (message.Usage is { } usage) totals.Note(choice ?? 0, usage);
             foreach (var delta in message.Deltas)
             {
                 var index = choice ?? delta.Choice;
-                if (index >= streams.Length) throw new EngineAnswerException($"it names choice {index} of {streams.Length}");
-                var finish = delta.Finish is null ? null : dialect.FinishOf(delta.Finish) ?? throw new EngineGaveUpException(delta.Finish);
-                if (streams[index].Take(delta, finish) is { } chunk) yield return chunk;
+                if (index >= streams.Length) throw new EngineAnswerException(string.Create(CultureInfo.InvariantCulture, $"it names choice {index} of {streams.Length}"));
+                if (streams[index].Take(delta, FinishOf(delta), message.Generated) is { } chunk) yield return chunk;
             }
         }
 
-        var mine = choice is { } one ? [streams[one]] : streams;
-        if (mine.Any(each => !each.HasEnded)) throw new EngineGaveUpException("its stream ended without a finish reason");
+        var isWhole = choice is { } one ? streams[one].HasEnded : streams.All(stream => stream.HasEnded);
+        if (!isWhole) throw await BrokenAsync("its stream ended without a finish reason", null, cancellationToken);
+    }
+
+    private FinishReason? FinishOf(EngineDelta delta)
+    {
+        if (delta.Finish is not { } said) return null;
+        return dialect.FinishOf(said) ?? throw new EngineGaveUpException($"it says '{said}'", isBusy: true);
+    }
+
+    /// <summary>What it answers, event by event; a connection that breaks is told from one that is cut here.</summary>
+    private async IAsyncEnumerable<EngineMessage> ReadAsync(InferenceRequest request, byte[] body, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var response = await UnbrokenAsync(() => SendAsync(request, body, cancellationToken), cancellationToken);
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        await using var events = EventLines.ReadAsync(stream, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        while (await UnbrokenAsync(() => events.MoveNextAsync().AsTask(), cancellationToken))
+        {
+            watch.Heard();
+            cancellationToken.ThrowIfCancellationRequested();
+            if (events.Current.AsSpan().SequenceEqual("[DONE]"u8)) yield break;
+            yield return EngineMessage.Parse(events.Current);
+        }
+    }
+
+    private async Task<T> UnbrokenAsync<T>(Func<Task<T>> step, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await step();
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException && !cancellationToken.IsCancellationRequested)
+        {
+            throw await BrokenAsync("its connection broke", exception, cancellationToken);
+        }
+    }
+
+    /// <summary>An engine that goes breaks what it is at a moment before its end is seen: then it is lost, and nothing is said of the request.</summary>
+    private async Task<EngineGaveUpException> BrokenAsync(string why, Exception? exception, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        await Task.WhenAny(Lost, Task.Delay(EndLimit, time, limit.Token));
+        await limit.CancelAsync();
+        cancellationToken.ThrowIfCancellationRequested();
+        return new EngineGaveUpException(why, isBusy: false, exception);
     }
 
     private async Task<HttpResponseMessage> SendAsync(InferenceRequest request, byte[] body, CancellationToken cancellationToken)
@@ -131,17 +178,13 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
         return buffer[..read];
     }
 
-    private static Exception FailureOf(EngineError error) => error.IsPassing ? new EngineGaveUpException(error.Message.Length > 0 ? error.Message : $"status {error.Status}") : new ServingException(error.ToFault());
+    private static Exception FailureOf(EngineError error) => error.IsPassing ? new EngineGaveUpException(error.Message.Length > 0 ? error.Message : $"its status is {error.Status}", isBusy: true) : new ServingException(error.ToFault());
 }
-
-/// <summary>An engine did not finish what it began, or takes nothing now; another attempt goes on after a pause. The message says why.</summary>
-internal sealed class EngineGaveUpException(string message) : Exception(message);
 
 /// <summary>How much a replica of an engine holds.</summary>
 /// <param name="Slots">Sequences at once.</param>
 /// <param name="KvTokens">Tokens of its KV cache.</param>
-/// <param name="ContextTokens">Tokens of one sequence.</param>
-internal sealed record EngineSize(int Slots, long KvTokens, int ContextTokens);
+internal sealed record EngineSize(int Slots, long KvTokens);
 
 /// <summary>What the calls of one request used together. Thread-safe.</summary>
 internal sealed class EngineTotals(int promptTokens)

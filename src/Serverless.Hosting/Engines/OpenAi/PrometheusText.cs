@@ -63,7 +63,9 @@ internal sealed record MetricSample(string Name, IReadOnlyDictionary<string, str
         var end = line.IndexOfAny('{', ' ', '\t');
         if (end <= 0) return null;
 
-        var (name, rest, labels) = (line[..end].ToString(), line[end..], None);
+        var name = line[..end].ToString();
+        var rest = line[end..];
+        var labels = None;
         if (rest[0] == '{')
         {
             labels = new Dictionary<string, string>(StringComparer.Ordinal);

@@ -7,7 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace Serverless.Hosting.Engines.Processes;
 
 /// <summary>
-/// An engine as a child of this process: it ends with it, however that ends where the system can see to it (<c>setpriv --pdeathsig</c>). The end of its log is kept, to say why it went. Thread-safe.
+/// An engine as a child of this process, in a session of its own, so that whatever it begins goes with it; and where the system can see to it (<c>setpriv</c>) it goes with this process, however that ends.
+/// What it writes is logged, and the end of it kept, to say why it went. Thread-safe.
 /// </summary>
 internal sealed partial class EngineProcess : IAsyncDisposable
 {
@@ -15,23 +16,22 @@ internal sealed partial class EngineProcess : IAsyncDisposable
     private const int LongestLine = 2000;
 
     /// <summary>How long it may take to go when it is asked to.</summary>
-    private static readonly TimeSpan FarewellLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan FarewellLimit = TimeSpan.FromSeconds(5);
 
-    private readonly Process _process;
+    private readonly string _name;
     private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly TaskCompletionSource<Process> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Queue<string> _log = new();
     private readonly Lock _lock = new();
+    private Task _reading = Task.CompletedTask;
+    private bool _isAsked;
 
-    private EngineProcess(Process process, string name, TimeProvider time, ILogger logger)
-    {
-        (_process, _time) = (process, time);
-        Exited = WaitAsync(process);
-        _ = ReadAsync(process.StandardOutput, name, logger);
-        _ = ReadAsync(process.StandardError, name, logger);
-    }
+    private EngineProcess(string name, TimeProvider time, ILogger logger) => (_name, _time, _logger) = (name, time, logger);
 
     /// <summary>Completes when it is gone.</summary>
-    public Task Exited { get; }
+    public Task Exited => _exited.Task;
 
     /// <summary>The last lines that it wrote.</summary>
     public string LastLines
@@ -42,26 +42,20 @@ internal sealed partial class EngineProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Starts it.</summary>
-    /// <exception cref="System.ComponentModel.Win32Exception">There is no such program, or it may not be run.</exception>
-    public static EngineProcess Start(string program, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> environment, TimeProvider time, ILogger logger)
-    {
-        var start = new ProcessStartInfo { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        if (Guard is { } guard)
-        {
-            start.FileName = guard;
-            foreach (var argument in (string[])["--pdeathsig", "KILL", "--", program]) start.ArgumentList.Add(argument);
-        }
-        else
-        {
-            start.FileName = program;
-        }
+    private static string[] Guards { get; } = [.. OnPath("setpriv", "--pdeathsig", "KILL", "--"), .. OnPath("setsid")];
 
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
-        foreach (var (name, value) in environment) start.Environment[name] = value;
-        var process = Process.Start(start)!;
-        process.StandardInput.Close();
-        return new EngineProcess(process, Path.GetFileName(program), time, logger);
+    /// <summary>Starts it.</summary>
+    /// <exception cref="System.ComponentModel.Win32Exception">It may not be run.</exception>
+    public static async Task<EngineProcess> StartAsync(string program, IReadOnlyList<string> arguments, TimeProvider time, ILogger logger)
+    {
+        string[] line = [.. Guards, program, .. arguments];
+        var start = new ProcessStartInfo(line[0], line[1..]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var started = new EngineProcess(Path.GetFileName(program), time, logger);
+
+        // The system has it go with the thread that began it, so that one waits for it.
+        new Thread(() => started.Run(start)) { IsBackground = true, Name = $"engine {started._name}" }.Start();
+        await started._started.Task;
+        return started;
     }
 
     /// <summary>The full path of a program: as it is given, or where PATH has it; null: nowhere.</summary>
@@ -79,60 +73,85 @@ internal sealed partial class EngineProcess : IAsyncDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    /// <summary>Asks it to go, and makes it go.</summary>
+    /// <summary>Asks it to go, makes it go, and whatever it began with it.</summary>
     public async ValueTask DisposeAsync()
     {
+        var process = await _started.Task;
+        lock (_lock) _isAsked = true;
         if (!Exited.IsCompleted)
         {
-            await TerminateAsync();
+            await SignalAsync("-TERM", process.Id);
             using var limit = new CancellationTokenSource();
             await Task.WhenAny(Exited, Task.Delay(FarewellLimit, _time, limit.Token));
             await limit.CancelAsync();
-            if (!Exited.IsCompleted) _process.Kill(entireProcessTree: true);
+            if (!Exited.IsCompleted) process.Kill(entireProcessTree: true);
             await Exited;
         }
 
-        _process.Dispose();
+        if (Guards.Length > 0) await SignalAsync("-KILL", -process.Id); // its session's
+        await _reading;
+        process.Dispose();
     }
 
-    private static string? Guard { get; } = OperatingSystem.IsLinux() ? Find("setpriv") : null;
+    private static string[] OnPath(string program, params string[] arguments) => OperatingSystem.IsLinux() && Find(program) is { } path ? [path, .. arguments] : [];
 
-    private static async Task WaitAsync(Process process) => await process.WaitForExitAsync(CancellationToken.None);
-
-    private async Task TerminateAsync()
+    private static async Task SignalAsync(string signal, int id)
     {
         if (Find("kill") is not { } kill) return;
 
-        using var asking = Process.Start(new ProcessStartInfo(kill, ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardError = true })!;
+        using var asking = Process.Start(new ProcessStartInfo(kill, [signal, "--", id.ToString(CultureInfo.InvariantCulture)]) { UseShellExecute = false, RedirectStandardError = true })!;
         await asking.WaitForExitAsync(CancellationToken.None);
     }
 
-    private async Task ReadAsync(StreamReader reader, string name, ILogger logger)
+    private void Run(ProcessStartInfo start)
+    {
+        Process process;
+        try
+        {
+            process = Process.Start(start)!;
+        }
+        catch (Exception exception)
+        {
+            _started.SetException(exception);
+            return;
+        }
+
+        process.StandardInput.Close();
+        _reading = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError));
+        _started.SetResult(process);
+        process.WaitForExit();
+        var isAsked = false;
+        lock (_lock) isAsked = _isAsked;
+        if (!isAsked) LogWent(_logger, _name, process.ExitCode, LastLines);
+        _exited.SetResult();
+    }
+
+    private async Task ReadAsync(StreamReader reader)
     {
         var line = new char[LongestLine];
         var length = 0;
-        var one = new char[1024];
-        for (int read; (read = await reader.ReadAsync(one, CancellationToken.None)) > 0;)
+        var read = new char[1024];
+        for (int count; (count = await reader.ReadAsync(read, CancellationToken.None)) > 0;)
         {
-            for (var i = 0; i < read; i++)
+            foreach (var one in read.AsMemory(0, count).ToArray())
             {
-                if (one[i] is not '\n')
+                if (one is not '\n')
                 {
-                    if (length < LongestLine) line[length++] = one[i];
+                    if (length < LongestLine) line[length++] = one;
                     continue;
                 }
 
-                Keep(new string(line, 0, length), name, logger);
+                Keep(new string(line, 0, length));
                 length = 0;
             }
         }
 
-        if (length > 0) Keep(new string(line, 0, length), name, logger);
+        if (length > 0) Keep(new string(line, 0, length));
     }
 
-    private void Keep(string line, string name, ILogger logger)
+    private void Keep(string line)
     {
-        LogSaid(logger, name, line);
+        LogSaid(_logger, _name, line);
         lock (_lock)
         {
             if (_log.Count == KeptLines) _log.Dequeue();
@@ -142,4 +161,7 @@ internal sealed partial class EngineProcess : IAsyncDisposable
 
     [LoggerMessage(LogLevel.Debug, "{Engine}: {Line}")]
     private static partial void LogSaid(ILogger logger, string engine, string line);
+
+    [LoggerMessage(LogLevel.Error, "{Engine} ended with {Code}, unasked. It said last:\n{Lines}")]
+    private static partial void LogWent(ILogger logger, string engine, int code, string lines);
 }

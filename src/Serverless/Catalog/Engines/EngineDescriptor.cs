@@ -18,6 +18,9 @@ public sealed record EngineDescriptor
     /// <summary>Whether a process of ours runs it. Default: yes; else it runs in containers, which nobody here starts.</summary>
     public bool InThisProcess { get; init; } = true;
 
+    /// <summary>Params of which each flavor names one where a process of ours is to run it: a model of whose flavors none does so is one of containers. Empty: it always runs here.</summary>
+    public IReadOnlyList<string> HereWith { get; init; } = [];
+
     /// <summary>The scheme of sources that are its own: a model from there is served by it where the manifest names no engine. Null: none is.</summary>
     public string? Scheme { get; init; }
 
@@ -35,6 +38,9 @@ public sealed record EngineDescriptor
 
     /// <summary>How long a first load takes, by the flavor and the bytes of the model's file where those are known; null: nobody knows. Once a load was measured, that counts.</summary>
     public Func<Flavor, long?, TimeSpan?> FirstLoad { get; init; } = static (_, _) => null;
+
+    /// <summary>Whether a flavor says that it runs here.</summary>
+    internal bool RunsHere(Flavor flavor) => InThisProcess && (HereWith.Count == 0 || HereWith.Any(flavor.Params.ContainsKey));
 
     /// <summary>Its params with those of every flavor, as manifests are checked.</summary>
     internal IReadOnlyList<FlavorParam> AllParams => [.. Params, .. EngineTable.OfEveryFlavor];

@@ -41,6 +41,9 @@ public sealed class EngineTable
     /// <summary>The engine of that name; one that is not known is of a BackendRuntime, so it runs in containers.</summary>
     public EngineDescriptor Of(string name) => Find(name) ?? ContainerEngines.Of(name);
 
+    /// <summary>The engine of that name for a model of these flavors: where none of them says that it runs here it is the one in containers.</summary>
+    internal EngineDescriptor Of(string name, IEnumerable<Flavor> flavors) => Of(name) is { HereWith.Count: > 0 } here && !flavors.Any(here.RunsHere) ? ContainerEngines.Of(name) : Of(name);
+
     /// <summary>The engine that a source of that scheme is its own, or null.</summary>
     public EngineDescriptor? OfScheme(string? scheme) => Here.FirstOrDefault(engine => scheme is not null && engine.Scheme == scheme);
 }

@@ -22,8 +22,11 @@ public sealed record FlavorParam(string Name, double? Min, double? Max, bool Who
     /// <summary>The only values there are; empty: any.</summary>
     public IReadOnlyList<string> Choices { get; init; } = [];
 
+    /// <summary>Whether it must be an address that HTTP reaches.</summary>
+    public bool IsUrl { get; init; }
+
     /// <summary>The kind of value and its bounds, for people.</summary>
-    public string Kind => Choices.Count > 0 ? string.Join(", ", Choices.Select(choice => $"`{choice}`"))
+    public string Kind => IsUrl ? "URL" : Choices.Count > 0 ? string.Join(", ", Choices.Select(choice => $"`{choice}`"))
         : Min is null || Max is null ? "text"
         : string.Create(CultureInfo.InvariantCulture, $"{(Whole ? "whole " : "")}number, {Min:#,0.##} to {Max:#,0.##}");
 
@@ -50,6 +53,7 @@ public sealed record FlavorParam(string Name, double? Min, double? Max, bool Who
     public string? Check(string value)
     {
         if (Choices.Count > 0) return Choices.Contains(value) ? null : $"must be {string.Join(", ", Choices.Take(Choices.Count - 1))} or {Choices[^1]}";
+        if (IsUrl) return Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" ? null : "must be a URL that begins with http:// or https://";
         if (Min is not { } min || Max is not { } max) return null;
 
         var styles = Whole ? NumberStyles.AllowLeadingSign : NumberStyles.Float;

@@ -48,6 +48,9 @@ internal static class BackendRules
 
         if (!engine.InThisProcess) return;
 
+        var ways = engine.HereWith.Where(flavor.Params.ContainsKey).ToArray();
+        if (engine.HereWith.Count > 0 && ways.Length != 1) fields.Error("params", $"of flavor '{flavor.Name}' name {(ways.Length == 0 ? "none" : "more than one")} of {string.Join(" and ", engine.HereWith)}; the {engine.Name} engine needs one of them");
+
         foreach (var (resource, _) in flavor.Limits)
         {
             if (engine.Resources?.Contains(resource) == true) continue;

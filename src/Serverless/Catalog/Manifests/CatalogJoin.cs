@@ -83,7 +83,7 @@ internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector
         if (deployment.Backend is not { } backend) return engines.OfScheme(declared.Source?.Scheme) ?? ContainerEngines.Default;
 
         if (!runtimes.Contains(backend)) deployment.BackendConfig!.Error("backendName", $"is no known backend; known are {string.Join(", ", runtimes.Order(StringComparer.Ordinal))}");
-        return engines.Of(backend);
+        return engines.Of(backend, declared.Flavors.Select(flavor => flavor.Flavor));
     }
 
     private static List<Flavor> FlavorsOf(Deployment deployment, DeclaredModel declared, EngineDescriptor engine)

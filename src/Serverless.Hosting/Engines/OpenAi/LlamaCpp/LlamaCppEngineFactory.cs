@@ -9,10 +9,9 @@ using Serverless.Hosting.Engines.Processes;
 
 namespace Serverless.Hosting.Engines.OpenAi.LlamaCpp;
 
-/// <summary>Engine <c>llamacpp</c>: <c>llama-server</c> as a child of the worker, over a GGUF file of this machine; parameters: <see cref="LlamaCppParams"/>.</summary>
+/// <summary>Engine <c>llamacpp</c>: <c>llama-server</c> as a child of the worker, over a GGUF file of this machine, or one that runs already; parameters: <see cref="LlamaCppParams"/>.</summary>
 internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory loggers) : IEngineFactory
 {
-    private const string Program = "llama-server";
     private const int DefaultContext = 4096;
 
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
@@ -20,36 +19,43 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
     private readonly LlamaCppDialect _dialect = new();
     private readonly ILogger _logger = loggers.CreateLogger<LlamaCppEngineFactory>();
 
-    public EngineDescriptor Descriptor => _dialect.Descriptor;
+    public static EngineDescriptor Described { get; } = new()
+    {
+        Name = "llamacpp",
+        Params = LlamaCppParams.All,
+        HereWith = [LlamaCppParams.Server.Name, LlamaCppParams.Url.Name],
+        ReadsFile = true,
+        DefaultFlavor = "cpu",
+        Honours =
+        [
+            EngineFeature.JsonOutput, EngineFeature.ForcedToolCall, EngineFeature.LogitBias, EngineFeature.Penalties, EngineFeature.RepetitionPenalty, EngineFeature.TypicalSampling, EngineFeature.DryPenalty,
+        ],
+    };
+
+    public EngineDescriptor Descriptor => Described;
 
     public async Task<IEngine> LoadAsync(Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
     {
-        var source = pool.Model.Source;
-        if (source.Scheme != ModelSource.FileScheme) throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; llama-server is given files of this machine (host://).");
-
         var given = new FlavorParams(pool, Descriptor);
-        var wanted = given.Text(LlamaCppParams.Server) ?? Environment.GetEnvironmentVariable("LLAMA_SERVER") ?? Program;
-        var program = EngineProcess.Find(wanted)
-            ?? throw new EngineLoadException($"Pool '{pool.Name}': there is no program '{wanted}' here; install llama.cpp, or name its server in the flavor's parameter '{LlamaCppParams.Server.Name}' or in LLAMA_SERVER.");
-        var slots = given.Integer(LlamaCppParams.Slots);
-        var context = pool.Model.ContextTokens > 0 ? pool.Model.ContextTokens : DefaultContext;
-        var port = EngineProcess.FreePort();
-        var process = Start(program, Arguments(source.Location, port, slots, context, given.Integer(LlamaCppParams.Threads)), pool);
-        var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, MaxConnectionsPerServer = int.MaxValue, ConnectTimeout = TimeSpan.FromSeconds(5) })
+        var url = given.Text(LlamaCppParams.Url);
+        var port = url is null ? EngineProcess.FreePort() : 0;
+        var process = url is null ? await StartAsync(pool, given, port) : null;
+        var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, MaxResponseHeadersLength = 64, ConnectTimeout = TimeSpan.FromSeconds(5) })
         {
-            BaseAddress = new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}/")),
+            BaseAddress = url is null ? new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}/")) : AddressOf(pool, url),
             Timeout = Timeout.InfiniteTimeSpan,
         };
         try
         {
             await ReadyAsync(http, process, pool, progress, cancellationToken);
-            var size = await SizeAsync(http, slots, context, cancellationToken);
-            return new OpenAiEngine(http, _dialect, size, new EngineWatch(http, _dialect, process.Exited, time, _logger), process);
+            var size = await SizeAsync(http, pool, cancellationToken);
+            var silence = TimeSpan.FromSeconds(given.Number(LlamaCppParams.SilenceSeconds));
+            return new OpenAiEngine(http, _dialect, size, new EngineWatch(http, _dialect, process?.Exited, silence, time, _logger), pool.Model.Sampling, process, time);
         }
         catch
         {
             http.Dispose();
-            await process.DisposeAsync();
+            if (process is not null) await process.DisposeAsync();
             throw;
         }
     }
@@ -62,11 +68,21 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
         return threads > 0 ? [.. all, "-t", Text(threads)] : all;
     }
 
-    private EngineProcess Start(string program, IReadOnlyList<string> arguments, Pool pool)
+    private static Uri AddressOf(Pool pool, string url) => Uri.TryCreate(url.TrimEnd('/') + "/", UriKind.Absolute, out var address)
+        ? address
+        : throw new EngineLoadException($"Pool '{pool.Name}': '{url}' is no URL; write {LlamaCppParams.Url.Name}: http://host:port.");
+
+    private async Task<EngineProcess> StartAsync(Pool pool, FlavorParams given, int port)
     {
+        var source = pool.Model.Source;
+        if (source.Scheme != ModelSource.FileScheme) throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; llama-server is given files of this machine (host://).");
+
+        var wanted = given.Text(LlamaCppParams.Server) ?? throw new EngineLoadException($"Pool '{pool.Name}' names neither '{LlamaCppParams.Server.Name}', a llama-server to start, nor '{LlamaCppParams.Url.Name}', one that runs.");
+        var program = EngineProcess.Find(wanted) ?? throw new EngineLoadException($"Pool '{pool.Name}': there is no program '{wanted}' here; install llama.cpp, or correct the flavor's parameter '{LlamaCppParams.Server.Name}'.");
         try
         {
-            return EngineProcess.Start(program, arguments, new Dictionary<string, string>(), time, _logger);
+            var context = pool.Model.ContextTokens > 0 ? pool.Model.ContextTokens : DefaultContext;
+            return await EngineProcess.StartAsync(program, Arguments(source.Location, port, given.Integer(LlamaCppParams.Slots), context, given.Integer(LlamaCppParams.Threads)), time, _logger);
         }
         catch (Win32Exception exception)
         {
@@ -74,24 +90,25 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
         }
     }
 
-    /// <summary>It answers 503 while it loads.</summary>
-    private async Task ReadyAsync(HttpClient http, EngineProcess process, Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
+    /// <summary>It answers 503 while it loads. One that was not started here must be there.</summary>
+    private async Task ReadyAsync(HttpClient http, EngineProcess? process, Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(Look, time);
         progress.Report(0.1);
         while (true)
         {
-            if (process.Exited.IsCompleted) throw new EngineLoadException($"Pool '{pool.Name}': llama-server went while it loaded '{pool.Model.Source.Location}'; it said last:\n{process.LastLines}");
+            if (process?.Exited.IsCompleted == true) throw new EngineLoadException($"Pool '{pool.Name}': llama-server went while it loaded '{pool.Model.Source.Location}'; it said last:\n{process.LastLines}");
 
             try
             {
                 using var response = await http.GetAsync(new Uri(_dialect.HealthPath.TrimStart('/'), UriKind.Relative), cancellationToken);
                 if (response.IsSuccessStatusCode) return;
+                if (process is null && (int)response.StatusCode != 503) throw new EngineLoadException(string.Create(CultureInfo.InvariantCulture, $"Pool '{pool.Name}': {http.BaseAddress}health answers {(int)response.StatusCode}; is it a llama-server?"));
                 progress.Report(0.5);
             }
-            catch (HttpRequestException)
+            catch (HttpRequestException exception)
             {
-                // It does not listen yet.
+                if (process is null) throw new EngineLoadException($"Pool '{pool.Name}': the llama-server at {http.BaseAddress} does not answer: {exception.Message}", exception);
             }
 
             await timer.WaitForNextTickAsync(cancellationToken);
@@ -99,23 +116,18 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
     }
 
     /// <summary>What it made of what it was given.</summary>
-    private static async Task<EngineSize> SizeAsync(HttpClient http, int slots, int context, CancellationToken cancellationToken)
+    private static async Task<EngineSize> SizeAsync(HttpClient http, Pool pool, CancellationToken cancellationToken)
     {
-        using var answer = await JsonDocument.ParseAsync(await http.GetStreamAsync(new Uri("props", UriKind.Relative), cancellationToken), default, cancellationToken);
-        var given = answer.RootElement.Get("total_slots")?.Int() ?? slots;
-        var each = answer.RootElement.Get("default_generation_settings")?.Get("n_ctx")?.Int() ?? context;
-        return new EngineSize(given, (long)given * each, each);
+        try
+        {
+            using var answer = await JsonDocument.ParseAsync(await http.GetStreamAsync(new Uri("props", UriKind.Relative), cancellationToken), default, cancellationToken);
+            if (answer.RootElement.Get("total_slots")?.Int() is { } slots && answer.RootElement.Get("default_generation_settings")?.Get("n_ctx")?.Int() is { } each) return new EngineSize(slots, (long)slots * each);
+        }
+        catch (Exception exception) when (exception is JsonException or HttpRequestException)
+        {
+            throw new EngineLoadException($"Pool '{pool.Name}': {http.BaseAddress}props is not what a llama-server answers: {exception.Message}", exception);
+        }
+
+        throw new EngineLoadException($"Pool '{pool.Name}': {http.BaseAddress}props does not say how many slots it has; is it a llama-server?");
     }
-}
-
-/// <summary>What flavors may set.</summary>
-internal static class LlamaCppParams
-{
-    public static FlavorParam Slots { get; } = new("slots", 1, 256, Whole: true, "requests at once") { Default = 4 };
-
-    public static FlavorParam Threads { get; } = new("threads", 1, 1024, Whole: true, "threads") { Chosen = "the engine's" };
-
-    public static FlavorParam Server { get; } = new("server", null, null, Whole: false, "its program") { Chosen = "llama-server of PATH" };
-
-    public static IReadOnlyList<FlavorParam> All { get; } = [Slots, Threads, Server];
 }

@@ -1,11 +1,9 @@
-using Serverless.Catalog.Engines;
-
 namespace Serverless.Hosting.Engines.OpenAi.SgLang;
 
 /// <summary>SGLang, started with <c>--enable-metrics</c>. Each rank says the same, so the largest counts.</summary>
 internal sealed class SgLangDialect : EngineDialect
 {
-    public override EngineDescriptor Descriptor { get; } = ContainerEngines.Of("sglang");
+    public override string Name => "sglang";
 
     public override EngineSample Read(PrometheusText metrics)
     {

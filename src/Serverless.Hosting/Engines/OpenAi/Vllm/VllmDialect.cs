@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Serverless.Catalog.Engines;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.Engines.OpenAi.Vllm;
@@ -7,7 +6,7 @@ namespace Serverless.Hosting.Engines.OpenAi.Vllm;
 /// <summary>vLLM, V1 and the names that V0 had.</summary>
 internal sealed class VllmDialect : EngineDialect
 {
-    public override EngineDescriptor Descriptor { get; } = ContainerEngines.Of("vllm");
+    public override string Name => "vllm";
 
     /// <summary>Of <c>--scheduling-policy priority</c>, lower first; else it is passed over.</summary>
     public override void WriteMore(Utf8JsonWriter json, InferenceRequest request)
