@@ -17,6 +17,9 @@ public abstract class EngineContract
     /// <summary>Loads one of <see cref="Slots"/> slots that answers "Once upon a time" with no fewer than eight tokens.</summary>
     protected abstract Task<IEngine> LoadAsync();
 
+    /// <summary>The temperature of its requests: 0 for an engine that draws other numbers where it goes on.</summary>
+    protected virtual double Temperature => 1;
+
     /// <summary>One whose second request is to fail where it is <see cref="Failing"/>.</summary>
     protected virtual Task<IEngine> LoadFailingAsync() => LoadAsync();
 
@@ -34,7 +37,7 @@ public abstract class EngineContract
         foreach (var choice in new[] { 0, 1 })
         {
             var chunks = Chunks(outputs).Where(chunk => chunk.Choice == choice).ToList();
-            chunks.Select(chunk => chunk.Position).ShouldBe(Enumerable.Range(0, 8));
+            chunks.Where(chunk => chunk.TokenIds.Count > 0).Select(chunk => chunk.Position).ShouldBe(Enumerable.Range(0, 8)); // an end may come by itself
             chunks.SkipLast(1).ShouldAllBe(chunk => chunk.Finish == null);
             chunks[^1].Finish.ShouldBe(FinishReason.Length);
         }
@@ -76,7 +79,8 @@ public abstract class EngineContract
         var rest = await GenerateAsync(engine, Request(8), logged);
 
         Chunks(rest).First().Position.ShouldBe(3);
-        Chunks(rest).Last().Position.ShouldBe(7);
+        Chunks(rest).Last(chunk => chunk.TokenIds.Count > 0).Position.ShouldBe(7);
+        (Text(whole.Take(3)) + Text(rest)).ShouldBe(Text(whole));
         rest[^1].Usage.ShouldNotBeNull().CompletionTokens.ShouldBe(8);
     }
 
@@ -190,10 +194,10 @@ public abstract class EngineContract
     }
 
     /// <summary>A completion that does not end before its cap.</summary>
-    protected static InferenceRequest Request(int most, params string[] stop) => TestRequests.New() with
+    protected InferenceRequest Request(int most, params string[] stop) => TestRequests.New() with
     {
         Endpoint = EndpointName.Completions,
-        Body = JsonSerializer.SerializeToUtf8Bytes(new { prompt = "Once upon a time", ignore_eos = true, stop }),
+        Body = JsonSerializer.SerializeToUtf8Bytes(new { prompt = "Once upon a time", ignore_eos = true, temperature = Temperature, stop }),
         MaxOutputTokens = most,
         Seed = 7,
     };

@@ -14,6 +14,7 @@ public static class EngineServices
     /// <summary>All engines: what a process knows of them (<see cref="EngineTable"/>), and how it loads one (<see cref="EngineCatalog"/>). One line each.</summary>
     public static IServiceCollection AddEngines(this IServiceCollection services)
     {
+        services.AddLogging();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton(_ => new CoreBudget(Environment.ProcessorCount));
         services.TryAddSingleton<EngineCatalog>();

@@ -52,7 +52,13 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
         using var wanted = CancellationTokenSource.CreateLinkedTokenSource(_drain.Token, stop);
         try
         {
-            while (!wanted.IsCancellationRequested) await ServeAsync(await LoadAsync(wanted.Token), stop);
+            var losses = new Backoff(FirstRetry, LongestRetry);
+            while (!wanted.IsCancellationRequested)
+            {
+                var since = parts.Time.GetTimestamp();
+                await ServeAsync(await LoadAsync(wanted.Token), stop);
+                if (!wanted.IsCancellationRequested) await PauseAsync(losses, parts.Time.GetElapsedTime(since), wanted.Token);
+            }
         }
         catch (OperationCanceledException) when (wanted.IsCancellationRequested)
         {
@@ -61,6 +67,19 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
         {
             ReplicaGone(name);
         }
+    }
+
+    /// <summary>An engine that was lost is loaded again at once; one that is lost again and again, after pauses that grow.</summary>
+    private async Task PauseAsync(Backoff losses, TimeSpan served, CancellationToken cancellationToken)
+    {
+        if (served > LongestRetry) losses.Reset();
+        var pause = losses.Next();
+        if (losses.Failures == 1) return;
+
+        Failure = string.Create(CultureInfo.InvariantCulture, $"Its engine was lost {losses.Failures} times in a row soon after it was loaded; the worker's log says why.");
+        EngineLostAgain(name, losses.Failures, pause.TotalSeconds);
+        changed();
+        await Task.Delay(pause, parts.Time, cancellationToken);
     }
 
     /// <summary>Serves with one engine until the replica is drained or the engine is lost.</summary>
@@ -171,6 +190,9 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The engine of {Replica} failed; it is loaded again.")]
     private partial void EngineLost(string replica);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The engine of {Replica} was lost {Times} times in a row soon after it was loaded; it is loaded again in {Seconds:0} s.")]
+    private partial void EngineLostAgain(string replica, int times, double seconds);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Replica} did not load: {Reason} It is tried again in {Seconds:0} s.")]
     private partial void LoadFailed(string replica, string reason, double seconds);

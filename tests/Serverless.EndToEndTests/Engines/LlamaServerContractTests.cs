@@ -11,7 +11,15 @@ namespace Serverless.EndToEndTests.Engines;
 /// <summary>The real <c>llama-server</c> with the real model, as a replica loads it.</summary>
 public sealed class LlamaServerContractTests : EngineContract
 {
+    /// <summary>Where it goes on it draws from the beginning of its seed's numbers.</summary>
+    protected override double Temperature => 0;
+
     protected override InferenceRequest Failing => Request(8) with { Endpoint = EndpointName.ChatCompletions, Body = JsonSerializer.SerializeToUtf8Bytes(new { messages = 7 }) };
 
-    protected override Task<IEngine> LoadAsync() => throw new NotImplementedException("needs the rig's path and PoolOf of the contract: next session");
+    protected override async Task<IEngine> LoadAsync()
+    {
+        Assert.SkipWhen(LlamaServer.Absence is not null, LlamaServer.Absence ?? "");
+        return await new LlamaCppEngineFactory(TimeProvider.System, NullLoggerFactory.Instance).LoadAsync(
+            PoolOf("llamacpp", new ModelSource("host", LlamaServer.Model), ("server", await LlamaServer.PathAsync()), ("slots", "4")), new Progress<double>(), Token);
+    }
 }

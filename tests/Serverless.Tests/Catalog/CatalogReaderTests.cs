@@ -53,6 +53,38 @@ public sealed class CatalogReaderTests
     }
 
     [Theory]
+    [InlineData("server: /opt/llama-server")]
+    [InlineData("url: http://127.0.0.1:8080")]
+    public void A_flavor_that_names_a_llama_server_runs_here(string param)
+    {
+        var model = Model(Llama($"{param}, silenceSeconds: 5"), ManifestText.Playground("own", "elasticConfig: {minReplicas: 0}\nbackendRuntimeConfig: {backendName: llamacpp}"));
+
+        (model.Backend, model.ContextTokens, model.Scaling.MaxReplicas).ShouldBe(("llamacpp", 8192, 1));
+    }
+
+    [Fact]
+    public void A_llamacpp_without_a_server_is_one_of_containers()
+    {
+        var reading = ManifestText.Read(Llama("TP: 2"), ManifestText.Playground("own", "backendRuntimeConfig: {backendName: llamacpp, version: b1, args: [-fa]}"));
+
+        reading.Errors.ShouldBeEmpty();
+        reading.Warnings.ShouldContain(warning => warning.Message.Contains("runs 'llamacpp' in containers"));
+    }
+
+    [Theory]
+    [InlineData("server: a, url: 'http://b'", "name more than one of server and url")]
+    [InlineData("url: 'ftp://b'", "must be a URL that begins with http")]
+    [InlineData("url: b", "must be a URL that begins with http")]
+    [InlineData("server: a, TP: 2", "'llamacpp' does not take")]
+    [InlineData("server: a}}, {name: b, params: {slots: 2", "of flavor 'b' name none of server and url")]
+    public void A_llamacpp_that_cannot_work_is_refused(string parameters, string message)
+    {
+        var reading = ManifestText.Read(Llama(parameters), ManifestText.Playground("own", "backendRuntimeConfig: {backendName: llamacpp}"));
+
+        reading.Errors.Select(error => error.ToString()).ShouldContain(error => error.Contains(message), string.Join('\n', reading.Errors));
+    }
+
+    [Theory]
     [InlineData("elasticConfig: {minReplicas: 0}", 0, 1)]
     [InlineData("elasticConfig: {}", 1, 1)]
     [InlineData("elasticConfig: {minReplicas: 3}", 3, 3)]
@@ -240,6 +272,8 @@ public sealed class CatalogReaderTests
     }
 
     private static string Hosted(string uri) => $"apiVersion: llmaz.io/v1alpha1\nkind: OpenModel\nmetadata: {{name: own}}\nspec:\n  familyName: f\n  source: {{uri: \"{uri}\"}}";
+
+    private static string Llama(string parameters) => Hosted("host:///models/a.gguf") + $"\n  inferenceConfig: {{flavors: [{{name: cpu, params: {{{parameters}}}}}]}}";
 
     private static Model Model(params string[] documents)
     {

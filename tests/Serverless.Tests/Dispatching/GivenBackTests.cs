@@ -38,6 +38,25 @@ public sealed class GivenBackTests
     }
 
     [Fact]
+    public void What_a_busy_engine_did_not_take_is_begun_again_after_growing_pauses_as_often_as_it_takes()
+    {
+        var scene = new LoopScene();
+        var (replica, said) = scene.Connect("w");
+        scene.Submit();
+        var begun = scene.Time.GetUtcNow();
+        for (var attempts = 1; attempts <= 30; attempts++)
+        {
+            said.Assigned.Last().Fence.Attempt.ShouldBe(attempts);
+            scene.Leave(replica, said.Assigned.Last(), AttemptOutcome.Busy, 0);
+            said.Assigned.Count().ShouldBe(attempts, "not at once");
+            while (said.Assigned.Count() == attempts) scene.Pass(TimeSpan.FromMilliseconds(100));
+        }
+
+        (scene.Time.GetUtcNow() - begun).ShouldBeGreaterThan(TimeSpan.FromMinutes(2));
+        scene.News.ShouldNotContain("poisoned");
+    }
+
+    [Fact]
     public async Task What_came_back_with_a_token_more_each_time_is_begun_again_for_ever()
     {
         var scene = new LoopScene();

@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
+using Serverless.Catalog;
 using Serverless.Hosting.Engines.OpenAi;
 using Serverless.Hosting.Engines.OpenAi.LlamaCpp;
 using Serverless.Hosting.Engines.OpenAi.Vllm;
 using Serverless.Requests;
-using Serverless.Tests.Contracts;
 using Shouldly;
 
 namespace Serverless.Tests.Engines;
@@ -20,6 +20,7 @@ public sealed class EngineBodyTests
         (body["temperature"]!.GetValue<double>(), body["tools"]!.AsArray().Count).ShouldBe((0.5, 1));
         (body["stream"]!.GetValue<bool>(), body["stream_options"]!["include_usage"]!.GetValue<bool>(), body["max_tokens"]!.GetValue<int>()).ShouldBe((true, true, 20));
         (body["return_token_ids"]!.GetValue<bool>(), body["priority"]!.GetValue<int>()).ShouldBe((true, 1));
+        (body["top_p"]!.GetValue<double>(), body["top_k"]!.GetValue<int>(), body["min_p"]!.GetValue<double>()).ShouldBe((1, 0, 0.25), "the model's defaults, then OpenAI's, never the engine's");
         foreach (var gone in (string[])["max_completion_tokens", "metadata", "n"]) body.ContainsKey(gone).ShouldBeFalse(gone);
     }
 
@@ -43,9 +44,18 @@ public sealed class EngineBodyTests
         body["prompt"]!.GetValue<string>().ShouldBe("b more");
     }
 
+    [Theory]
+    [InlineData("""{"messages":[]}""", false)]
+    [InlineData("""{"response_format":{"type":"text"},"tools":null}""", false)]
+    [InlineData("""{"response_format":{"type":"json_object"}}""", true)]
+    [InlineData("""{"tools":[{}]}""", true)]
+    [InlineData("""{"guided_json":{}}""", true)]
+    [InlineData("""{"grammar":"root ::= x"}""", true)]
+    public void Output_of_a_form_is_told_from_plain_text(string body, bool hasForm) => EngineBody.HasForm(TestRequests.New() with { Body = System.Text.Encoding.UTF8.GetBytes(body) }).ShouldBe(hasForm);
+
     private static JsonObject Write(string body, EngineDialect dialect, string emitted = "", int tokens = 0, EndpointName? endpoint = null, int choice = 0, int choices = 1)
     {
         var request = TestRequests.New() with { Body = System.Text.Encoding.UTF8.GetBytes(body), Endpoint = endpoint ?? EndpointName.ChatCompletions, Choices = choices };
-        return JsonNode.Parse(EngineBody.Write(request, choice, emitted, tokens, dialect))!.AsObject();
+        return JsonNode.Parse(EngineBody.Write(request, choice, emitted, tokens, dialect, new SamplingDefaults { Temperature = 0.1, MinP = 0.25 }))!.AsObject();
     }
 }

@@ -18,11 +18,6 @@ internal sealed class Recording
 
     public int Status => _root.GetProperty("status").GetInt32();
 
-    public string Path_ => _root.GetProperty("request").GetProperty("path").GetString()!;
-
-    /// <summary>What was sent.</summary>
-    public byte[] Request => Encoding.UTF8.GetBytes(_root.GetProperty("request").GetProperty("body").GetRawText());
-
     public bool IsStream => _root.TryGetProperty("sse", out _);
 
     /// <summary>The answer's body.</summary>

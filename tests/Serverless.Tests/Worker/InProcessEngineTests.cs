@@ -50,6 +50,22 @@ public sealed class InProcessEngineTests : IAsyncDisposable
         }
     }
 
+    /// <summary>Another engine wrote the first part, and said no more than its text: the rest is the same, and positions go on from those that are logged.</summary>
+    [Fact]
+    public async Task A_request_goes_on_from_text_that_another_engine_wrote()
+    {
+        var request = Completion(new { prompt = "Once upon a time", temperature = 0, ignore_eos = true }, choices: 1);
+        var whole = Chunks(await GenerateAsync(request, [])).ToList();
+        var text = string.Concat(whole.Take(5).Select(chunk => chunk.Text));
+        ChoiceChunk[] logged = [new(0, 0, [ChoiceChunk.UnknownToken, ChoiceChunk.UnknownToken, ChoiceChunk.UnknownToken], text)]; // it counts otherwise
+
+        var rest = await GenerateAsync(request, logged);
+
+        (text + string.Concat(Chunks(rest).Select(chunk => chunk.Text))).ShouldStartWith(string.Concat(whole.Select(chunk => chunk.Text)));
+        Chunks(rest).Select(chunk => chunk.Position).ShouldBe(Enumerable.Range(3, Cap - 3));
+        rest[^1].Usage.ShouldNotBeNull().CompletionTokens.ShouldBe(Cap);
+    }
+
     /// <summary>Its slots are given to others: an answer that is broken off, as one that grew too long, must not go on in the engine.</summary>
     [Theory]
     [InlineData(1)]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.Engines.OpenAi;
@@ -10,7 +11,11 @@ internal sealed class EngineStream
 {
     private const int MostTokens = 4096;
 
+    /// <summary>What its count may be off by: an engine may count the end, and text may be other tokens where it goes on.</summary>
+    private const int Slack = 16;
+
     private readonly int _choice;
+    private readonly int _most;
     private readonly string _logged;
     private readonly bool _beginsAgain;
     private readonly List<int> _tokens = [];
@@ -20,10 +25,11 @@ internal sealed class EngineStream
 
     /// <param name="choice">Its index in the request.</param>
     /// <param name="logged">What earlier attempts logged of it.</param>
+    /// <param name="most">Tokens that it may come to.</param>
     /// <param name="continues">Whether the engine goes on from that; else it begins again.</param>
-    public EngineStream(int choice, IReadOnlyList<ChoiceChunk> logged, bool continues)
+    public EngineStream(int choice, IReadOnlyList<ChoiceChunk> logged, int most, bool continues)
     {
-        _choice = choice;
+        (_choice, _most) = (choice, most);
         var mine = logged.Where(chunk => chunk.Choice == choice).ToList();
         HasEnded = mine.Exists(chunk => chunk.Finish is not null);
         Tokens = mine.Sum(chunk => chunk.TokenIds.Count);
@@ -52,7 +58,7 @@ internal sealed class EngineStream
     /// <param name="delta">What came.</param>
     /// <param name="finish">How it ended; null: it goes on.</param>
     /// <param name="generated">Tokens that the engine has generated in this attempt, where it says so.</param>
-    /// <exception cref="EngineAnswerException">It begins again otherwise than before.</exception>
+    /// <exception cref="EngineAnswerException">It begins again otherwise than before, or says more than it may.</exception>
     public ChoiceChunk? Take(EngineDelta delta, FinishReason? finish, int? generated)
     {
         if (HasEnded) return null;
@@ -70,6 +76,7 @@ internal sealed class EngineStream
             Finish = finish,
         };
         Tokens += _tokens.Count;
+        if (Tokens > _most + Slack) throw new EngineAnswerException(string.Create(CultureInfo.InvariantCulture, $"it says more than the {_most} tokens that it was asked for"));
         Forget();
         return chunk;
     }

@@ -40,7 +40,7 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
         using var wanted = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _putAway.Token);
         using var running = watch.Run(request.PromptTokens);
         var continues = output.Count > 0 && !EngineBody.HasForm(request);
-        var streams = Enumerable.Range(0, request.Choices).Select(choice => new EngineStream(choice, output, continues)).ToArray();
+        var streams = Enumerable.Range(0, request.Choices).Select(choice => new EngineStream(choice, output, request.MaxOutputTokens, continues)).ToArray();
         if (streams.Any(stream => stream.IsUnrepeatable)) throw new ServingException(new ServingFault(ServingError.EngineFailed, "The engine was lost in the midst of a thought or a call of a tool, which no other goes on with; send the request again."));
 
         var isOneCall = request.Choices == 1 || (dialect.TakesSeveralChoices && output.Count == 0);
@@ -57,6 +57,8 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
 
     public async ValueTask DisposeAsync()
     {
+        if (_putAway.IsCancellationRequested) return;
+
         await _putAway.CancelAsync();
         await watch.DisposeAsync();
         if (process is not null) await process.DisposeAsync();

@@ -77,7 +77,12 @@ internal sealed partial class EngineProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         var process = await _started.Task;
-        lock (_lock) _isAsked = true;
+        lock (_lock)
+        {
+            if (_isAsked) return;
+            _isAsked = true;
+        }
+
         if (!Exited.IsCompleted)
         {
             await SignalAsync("-TERM", process.Id);

@@ -42,6 +42,23 @@ public sealed class LocalReplicasTests
     }
 
     [Fact]
+    public async Task An_engine_that_is_lost_is_loaded_again_at_once_and_after_growing_pauses_where_it_is_lost_soon()
+    {
+        await using var world = new World();
+        await world.Replicas.ScaleAsync(World.Pool, 1, Token);
+        (await world.Engines.LoadedAsync()).Held.Lose();
+        var second = await world.Engines.LoadedAsync(); // no time passes
+
+        second.Held.Lose();
+
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).LastFailure is not null);
+        world.Engines.Loads.ShouldBe(2);
+        world.Capacity.Latest(World.Pool).LastFailure!.ShouldContain("lost 2 times in a row");
+        await world.PassUntilAsync(() => world.Engines.Loads == 3);
+        world.Loops.Failures.ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task An_engine_that_hangs_is_abandoned_and_another_serves()
     {
         await using var world = new World();

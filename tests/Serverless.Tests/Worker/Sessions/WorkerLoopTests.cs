@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
+using Serverless.Engines;
 using Serverless.Errors;
 using Serverless.Requests;
 using Serverless.Sessions;
@@ -43,6 +44,23 @@ public sealed class WorkerLoopTests
         var fault = (await scene.LoggedAsync(assignment, 2))[1].ShouldBeOfType<RequestEvent.Failed>().Fault;
         fault.Error.ShouldBe(ServingError.EngineFailed);
         fault.Message.ShouldNotContain("Out of luck."); // it is for the log: strangers read this
+    }
+
+    [Theory]
+    [InlineData(true, AttemptOutcome.Busy)]
+    [InlineData(false, AttemptOutcome.Failed)]
+    public async Task What_an_engine_gives_up_goes_back_with_what_it_said_so_far(bool isBusy, AttemptOutcome outcome)
+    {
+        await using var scene = new WorkerScene();
+        await scene.AcceptAsync();
+        var assignment = await scene.AssignAsync();
+        await scene.GiveAsync(assignment, 2);
+
+        scene.Engine.Fail(assignment.Request.Id, new EngineGaveUpException("it is full", isBusy));
+
+        (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(outcome);
+        var rest = await scene.BeginAsync(assignment.Request);
+        rest.Output.Select(chunk => chunk.Position).ShouldBe([0, 1]);
     }
 
     [Fact]

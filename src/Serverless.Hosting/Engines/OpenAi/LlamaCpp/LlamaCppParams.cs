@@ -7,7 +7,7 @@ internal static class LlamaCppParams
 {
     public static FlavorParam Server { get; } = new("server", null, null, Whole: false, "the `llama-server` to start, one for each replica: a path, or a name on the PATH") { Chosen = "none" };
 
-    public static FlavorParam Url { get; } = new("url", null, null, Whole: false, "a `llama-server` that runs already, started with `--metrics` and of the same model file; one replica uses it") { IsUrl = true, Chosen = "none" };
+    public static FlavorParam Url { get; } = new("url", null, null, Whole: false, "a `llama-server` that runs already, started with `--metrics` and of the same model file; keep `maxReplicas` at 1, for each replica takes all of its slots") { IsUrl = true, Chosen = "none" };
 
     public static FlavorParam Slots { get; } = new("slots", 1, 256, Whole: true, "requests at once of the started `server`; each has the whole `contextTokens`") { Default = 4 };
 

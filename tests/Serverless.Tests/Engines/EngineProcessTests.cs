@@ -1,0 +1,67 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Testing;
+using Serverless.Hosting.Engines.OpenAi.LlamaCpp;
+using Serverless.Hosting.Engines.Processes;
+using Shouldly;
+
+namespace Serverless.Tests.Engines;
+
+/// <summary>An engine as a child of this process.</summary>
+public sealed class EngineProcessTests
+{
+    [Fact]
+    public async Task The_end_of_what_it_wrote_is_kept_and_told_when_it_goes_unasked()
+    {
+        var log = new FakeLogger();
+        await using var process = await EngineProcess.StartAsync("/bin/sh", ["-c", "for i in $(seq 50); do echo line $i; done; echo no card >&2; exit 3"], TimeProvider.System, log);
+
+        await process.Exited.WithinLimitAsync();
+        await process.DisposeAsync();
+
+        process.LastLines.Split('\n').Length.ShouldBe(40);
+        process.LastLines.ShouldContain("no card");
+        log.Collector.GetSnapshot().ShouldContain(record => record.Message.Contains("sh ended with 3, unasked"));
+    }
+
+    [Fact]
+    public async Task Put_away_it_goes_and_whatever_it_began_with_it()
+    {
+        var log = new FakeLogger();
+        var process = await EngineProcess.StartAsync("/bin/sh", ["-c", "sleep 1000 & echo $!; wait"], TimeProvider.System, log);
+        while (process.LastLines.Length == 0) await Task.Yield();
+        var child = int.Parse(process.LastLines, System.Globalization.CultureInfo.InvariantCulture);
+        Directory.Exists($"/proc/{child}").ShouldBeTrue();
+
+        await process.DisposeAsync();
+
+        IsGone(child).ShouldBeTrue();
+        log.Collector.GetSnapshot().ShouldNotContain(record => record.Message.Contains("unasked"));
+    }
+
+    [Fact]
+    public async Task A_program_that_cannot_be_run_says_so()
+    {
+        await using var process = await EngineProcess.StartAsync("/etc/hostname", [], TimeProvider.System, NullLogger.Instance);
+
+        await process.Exited.WithinLimitAsync();
+        await process.DisposeAsync();
+
+        process.LastLines.ShouldContain("Permission denied");
+    }
+
+    [Fact]
+    public void A_program_is_found_by_its_path_or_on_the_PATH()
+    {
+        EngineProcess.Find("sh").ShouldNotBeNull().ShouldEndWith("/sh");
+        EngineProcess.Find("/bin/sh").ShouldBe("/bin/sh");
+        EngineProcess.Find("no-such-program").ShouldBeNull();
+        EngineProcess.Find("/nowhere/sh").ShouldBeNull();
+    }
+
+    [Fact]
+    public void The_command_line_of_llama_server() => string.Join(' ', LlamaCppEngineFactory.Arguments("/m.gguf", 8001, 4, 2048, 2))
+        .ShouldBe("-m /m.gguf --host 127.0.0.1 --port 8001 -np 4 -c 8192 --metrics --slots --jinja -t 2");
+
+    /// <summary>A zombie that nobody has reaped yet is gone too.</summary>
+    private static bool IsGone(int id) => !File.Exists($"/proc/{id}/stat") || File.ReadAllText($"/proc/{id}/stat").Split(") ")[1].StartsWith('Z');
+}

@@ -1,0 +1,78 @@
+using System.Text.Json;
+using Serverless.Hosting.Engines.OpenAi;
+using Serverless.Requests;
+using Shouldly;
+
+namespace Serverless.Tests.Engines;
+
+/// <summary>What an engine says of one choice, as the log has it.</summary>
+public sealed class EngineStreamTests
+{
+    private static readonly ChoiceChunk[] Logged = [new(0, 0, [-1, -1], "Once up"), new(0, 2, [-1], "on")];
+
+    [Fact]
+    public void Text_held_back_is_logged_with_its_tokens_once_it_comes()
+    {
+        var stream = new EngineStream(0, [], 20, continues: true);
+
+        stream.Take(Delta("a"), null, 1)!.TokenIds.Count.ShouldBe(1);
+        stream.Take(Delta(""), null, 2).ShouldBeNull();
+        var chunk = stream.Take(Delta("bc"), null, 3)!;
+
+        (chunk.Position, chunk.TokenIds.Count, chunk.Text).ShouldBe((1, 2, "bc"));
+        stream.Take(Delta(""), FinishReason.Length, null)!.TokenIds.ShouldBeEmpty();
+        stream.HasEnded.ShouldBeTrue();
+        stream.Take(Delta("more"), null, 9).ShouldBeNull();
+    }
+
+    [Fact]
+    public void Without_a_count_each_event_with_output_is_a_token()
+    {
+        var stream = new EngineStream(0, [], 20, continues: true);
+
+        stream.Take(Delta(""), null, null).ShouldBeNull();
+        stream.Take(Delta("a"), null, null)!.TokenIds.ShouldBe([ChoiceChunk.UnknownToken]);
+        stream.Take(Delta("b"), null, null)!.Position.ShouldBe(1);
+        stream.Tokens.ShouldBe(2);
+    }
+
+    [Fact]
+    public void One_that_goes_on_begins_where_the_log_ends()
+    {
+        var stream = new EngineStream(0, [.. Logged, new ChoiceChunk(1, 0, [-1], "other")], 20, continues: true);
+
+        (stream.Emitted, stream.EmittedTokens).ShouldBe(("Once upon", 3));
+        var chunk = stream.Take(Delta(" a"), null, 1)!;
+        (chunk.Position, chunk.Text).ShouldBe((3, " a"));
+    }
+
+    [Fact]
+    public void One_that_begins_again_says_the_same_which_is_passed_over()
+    {
+        var stream = new EngineStream(0, Logged, 20, continues: false);
+
+        (stream.Emitted, stream.EmittedTokens).ShouldBe(("", 0));
+        stream.Take(Delta("Once"), null, 1).ShouldBeNull();
+        var chunk = stream.Take(Delta(" upon a"), null, 3)!;
+        (chunk.Position, chunk.Text).ShouldBe((3, " a"));
+        stream.Take(Delta(" time"), null, 4)!.TokenIds.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public void One_that_begins_again_otherwise_is_refused()
+    {
+        var stream = new EngineStream(0, Logged, 20, continues: false);
+
+        Should.Throw<EngineAnswerException>(() => stream.Take(Delta("Twice"), null, 1)).Message.ShouldContain("another than what its client has seen");
+    }
+
+    [Fact]
+    public void A_thought_or_a_call_that_was_begun_is_not_gone_on_with()
+    {
+        new EngineStream(0, [new ChoiceChunk(0, 0, [-1], "") { Reasoning = "hm" }], 20, continues: true).IsUnrepeatable.ShouldBeTrue();
+        new EngineStream(0, [new ChoiceChunk(0, 0, [-1], "") { Reasoning = "hm" }, new ChoiceChunk(0, 1, [], "") { Finish = FinishReason.Stop }], 20, continues: true).IsUnrepeatable.ShouldBeFalse();
+        new EngineStream(0, Logged, 20, continues: true).IsUnrepeatable.ShouldBeFalse();
+    }
+
+    private static EngineDelta Delta(string text) => EngineDelta.Read(JsonSerializer.SerializeToElement(new { delta = new { content = text } }));
+}
