@@ -41,12 +41,12 @@ public sealed class EngineProcessTests
     [Fact]
     public async Task A_program_that_cannot_be_run_says_so()
     {
-        await using var process = await EngineProcess.StartAsync("/etc/hostname", [], TimeProvider.System, NullLogger.Instance);
+        await using var process = await EngineProcess.StartAsync("/nowhere/llama-server", [], TimeProvider.System, NullLogger.Instance);
 
         await process.Exited.WithinLimitAsync();
         await process.DisposeAsync();
 
-        process.LastLines.ShouldContain("Permission denied");
+        process.LastLines.ShouldContain("No such file");
     }
 
     [Fact]
