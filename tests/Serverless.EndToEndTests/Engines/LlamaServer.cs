@@ -19,7 +19,7 @@ internal static class LlamaServer
           familyName: smollm2
           contextTokens: 2048
           source: {uri: "host://{{Model}}"}
-          inferenceConfig: {flavors: [{name: cpu, params: { {{parameters}} }}]}
+          inferenceConfig: {flavors: [{name: cpu, params: { {{parameters}} } } ] }
         ---
         apiVersion: inference.llmaz.io/v1alpha1
         kind: Playground

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text;
 using System.Threading.Channels;
 using Serverless.Catalog;
 using Serverless.Catalog.Engines;
@@ -96,7 +97,7 @@ internal sealed class InProcessEngine(InferenceModel model, InferenceEngine engi
 
     /// <summary>The tokens of an output: those that are logged, or where an engine logged text alone those of its text, as this model writes it.</summary>
     private List<int> Emitted(List<ChoiceChunk> logged) => logged.Exists(chunk => chunk.TokenIds.Contains(ChoiceChunk.UnknownToken))
-        ? model.Tokenizer.Encode(string.Concat(logged.Select(chunk => chunk.Text)), parseSpecial: false)
+        ? model.Tokenizer.Encode(string.Concat(logged.Select(chunk => chunk.Text)) + Encoding.UTF8.GetString(logged[^1].HeldBack.Span), parseSpecial: false)
         : [.. logged.SelectMany(chunk => chunk.TokenIds)];
 
     /// <summary>Whoever stops reading wants no more, whether it was cancelled or not: an answer that grew too long ends so.</summary>

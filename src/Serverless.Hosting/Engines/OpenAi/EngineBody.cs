@@ -75,7 +75,7 @@ internal static class EngineBody
     }
 
     private static bool IsOurs(string name, bool isOneChoice) =>
-        name is "model" or "stream" or "stream_options" or "max_tokens" or "max_completion_tokens" or "seed" or "service_tier" or "store" or "metadata" or "user" or "priority" or "echo" || (isOneChoice && name is "n" or "best_of");
+        name is "model" or "stream" or "stream_options" or "max_tokens" or "max_completion_tokens" or "seed" or "service_tier" or "store" or "metadata" or "user" or "priority" or "echo" or "stop" || (isOneChoice && name is "n" or "best_of");
 
     private static (string Name, double Value)[] Defaults(SamplingDefaults given) =>
     [

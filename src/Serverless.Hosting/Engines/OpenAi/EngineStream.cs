@@ -1,11 +1,14 @@
 using System.Globalization;
+using System.Text;
+using Serverless.Inference.Batching;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.Engines.OpenAi;
 
 /// <summary>
-/// One choice's output as the log has it, made of what an engine says: tokens are counted, positions go on from what is logged, an end is told once. Tokens whose text the engine holds back are logged
-/// with that text, so that what is logged is whole wherever it breaks off. An engine that begins again instead of going on must say the same again, which is passed over. Not thread-safe.
+/// One choice's output as the log has it, made of what an engine says: tokens are counted, positions go on from what is logged, an end is told once. Stop strings are found here, so that they end an
+/// answer in the same place whatever engine began it. Tokens whose text the engine holds back are logged with that text, so that what is logged is whole wherever it breaks off. An engine that begins
+/// again instead of going on must say the same again, which is passed over. Not thread-safe.
 /// </summary>
 internal sealed class EngineStream
 {
@@ -17,6 +20,7 @@ internal sealed class EngineStream
     private readonly int _choice;
     private readonly int _most;
     private readonly string _logged;
+    private readonly StopMatcher _stops;
     private readonly bool _beginsAgain;
     private readonly List<int> _tokens = [];
     private readonly List<TokenLogProb> _logProbs = [];
@@ -27,7 +31,8 @@ internal sealed class EngineStream
     /// <param name="logged">What earlier attempts logged of it.</param>
     /// <param name="most">Tokens that it may come to.</param>
     /// <param name="continues">Whether the engine goes on from that; else it begins again.</param>
-    public EngineStream(int choice, IReadOnlyList<ChoiceChunk> logged, int most, bool continues)
+    /// <param name="stop">What ends it, and is not said.</param>
+    public EngineStream(int choice, IReadOnlyList<ChoiceChunk> logged, int most, bool continues, IReadOnlyList<string> stop)
     {
         (_choice, _most) = (choice, most);
         var mine = logged.Where(chunk => chunk.Choice == choice).ToList();
@@ -37,10 +42,21 @@ internal sealed class EngineStream
         _beginsAgain = !continues;
         IsUnrepeatable = !HasEnded && mine.Exists(chunk => chunk.Reasoning.Length > 0 || chunk.ToolCalls.Count > 0);
         EmittedTokens = _beginsAgain ? 0 : Tokens;
+        _stops = new StopMatcher(stop);
+        if (_beginsAgain) return;
+
+        // A character that is half there is made anew.
+        var held = mine.Count > 0 ? Encoding.UTF8.GetString(mine[^1].HeldBack.Span) : "";
+        if (held.Contains('\uFFFD', StringComparison.Ordinal)) held = "";
+        Emitted = _logged + held;
+        _stops.Add(held, out _);
     }
 
     /// <summary>Whether it ended, now or in an earlier attempt.</summary>
     public bool HasEnded { get; private set; }
+
+    /// <summary>Whether a stop string ended it: the engine does not know, and is to be told.</summary>
+    public bool IsStopped { get; private set; }
 
     /// <summary>Whether it cannot be gone on with, whichever way: thoughts or calls of tools were begun, of which an engine takes no beginning.</summary>
     public bool IsUnrepeatable { get; }
@@ -49,7 +65,7 @@ internal sealed class EngineStream
     public int Tokens { get; private set; }
 
     /// <summary>What the engine is to go on from; empty: it begins.</summary>
-    public string Emitted => _beginsAgain ? "" : _logged;
+    public string Emitted { get; } = "";
 
     /// <summary>Tokens of that.</summary>
     public int EmittedTokens { get; }
@@ -64,14 +80,18 @@ internal sealed class EngineStream
         if (HasEnded) return null;
 
         Count(delta, generated);
-        var text = PassOver(delta.Text);
-        if (text.Length == 0 && delta.Reasoning.Length == 0 && delta.ToolCalls.Count == 0 && finish is null) return null;
+        var said = _stops.Add(delta.Text, out var stopped);
+        if (stopped) (IsStopped, finish) = (true, FinishReason.Stop);
+        else if (finish is not null) said += _stops.Flush();
+        var text = PassOver(said);
+        if ((delta.Text.Length == 0 || (text.Length == 0 && IsPassingOver)) && delta.Reasoning.Length == 0 && delta.ToolCalls.Count == 0 && finish is null) return null;
 
         HasEnded = finish is not null;
         var chunk = new ChoiceChunk(_choice, Tokens, [.. _tokens], text)
         {
             Reasoning = delta.Reasoning,
             ToolCalls = delta.ToolCalls,
+            HeldBack = Encoding.UTF8.GetBytes(_stops.Held),
             LogProbs = _logProbs.Count == _tokens.Count ? [.. _logProbs] : [],
             Finish = finish,
         };
@@ -80,6 +100,8 @@ internal sealed class EngineStream
         Forget();
         return chunk;
     }
+
+    private bool IsPassingOver => _beginsAgain && _passedOver < _logged.Length;
 
     private void Count(EngineDelta delta, int? generated)
     {
@@ -94,7 +116,7 @@ internal sealed class EngineStream
     /// <summary>Of an output that is begun again only what is beyond the logged one is new.</summary>
     private string PassOver(string text)
     {
-        if (!_beginsAgain || _passedOver >= _logged.Length) return text;
+        if (!IsPassingOver) return text;
 
         var again = Math.Min(text.Length, _logged.Length - _passedOver);
         if (!_logged.AsSpan(_passedOver, again).SequenceEqual(text.AsSpan(0, again))) throw new EngineAnswerException("its output, begun again, is another than what its client has seen");

@@ -7,6 +7,7 @@ using Serverless.Catalog;
 using Serverless.Catalog.Engines;
 using Serverless.Engines;
 using Serverless.Errors;
+using Serverless.Hosting.Tokens;
 using Serverless.Requests;
 using Serverless.Sessions;
 
@@ -40,7 +41,8 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
         using var wanted = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _putAway.Token);
         using var running = watch.Run(request.PromptTokens);
         var continues = output.Count > 0 && !EngineBody.HasForm(request);
-        var streams = Enumerable.Range(0, request.Choices).Select(choice => new EngineStream(choice, output, request.MaxOutputTokens, continues)).ToArray();
+        var stop = OpenAiBody.Parse(request.Endpoint, request.Body).Stop;
+        var streams = Enumerable.Range(0, request.Choices).Select(choice => new EngineStream(choice, output, request.MaxOutputTokens, continues, stop)).ToArray();
         if (streams.Any(stream => stream.IsUnrepeatable)) throw new ServingException(new ServingFault(ServingError.EngineFailed, "The engine was lost in the midst of a thought or a call of a tool, which no other goes on with; send the request again."));
 
         var isOneCall = request.Choices == 1 || (dialect.TakesSeveralChoices && output.Count == 0);
@@ -92,10 +94,10 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
     /// <summary>One call, to its end.</summary>
     private async IAsyncEnumerable<ChoiceChunk> CallAsync(InferenceRequest request, int? choice, EngineStream[] streams, EngineTotals totals, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var first = streams[choice ?? 0];
-        if (choice is not null && first.HasEnded) yield break;
+        var mine = choice is { } one ? [streams[one]] : streams;
+        if (mine.All(stream => stream.HasEnded)) yield break;
 
-        var body = EngineBody.Write(request, choice, first.Emitted, first.EmittedTokens, dialect, sampling);
+        var body = EngineBody.Write(request, choice, mine[0].Emitted, mine[0].EmittedTokens, dialect, sampling);
         await foreach (var message in ReadAsync(request, body, cancellationToken))
         {
             if (message.Error is { } error) throw FailureOf(error);
@@ -106,10 +108,11 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
                 if (index >= streams.Length) throw new EngineAnswerException(string.Create(CultureInfo.InvariantCulture, $"it names choice {index} of {streams.Length}"));
                 if (streams[index].Take(delta, FinishOf(delta), message.Generated) is { } chunk) yield return chunk;
             }
+
+            if (mine.All(stream => stream.HasEnded) && mine.Any(stream => stream.IsStopped)) yield break; // its connection is closed
         }
 
-        var isWhole = choice is { } one ? streams[one].HasEnded : streams.All(stream => stream.HasEnded);
-        if (!isWhole) throw await BrokenAsync("its stream ended without a finish reason", null, cancellationToken);
+        if (mine.Any(stream => !stream.HasEnded)) throw await BrokenAsync("its stream ended without a finish reason", null, cancellationToken);
     }
 
     private FinishReason? FinishOf(EngineDelta delta)
@@ -159,6 +162,7 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
     {
         var path = request.Endpoint == EndpointName.ChatCompletions ? "v1/chat/completions" : "v1/completions";
         using var call = new HttpRequestMessage(HttpMethod.Post, path) { Content = new ByteArrayContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } } };
+        call.Headers.ConnectionClose = true; // one that the engine is about to close would break the request, and a cancelled one is no good for another
         call.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
         var response = await http.SendAsync(call, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.StatusCode == HttpStatusCode.OK && response.Content.Headers.ContentType?.MediaType == "text/event-stream") return response;
