@@ -184,7 +184,6 @@ public sealed class OpenAiEngineTests
             await Task.Yield();
         }
 
-        await engine.DisposeAsync();
         await Should.ThrowAsync<OperationCanceledException>(() => generating.WithinLimitAsync());
     }
 

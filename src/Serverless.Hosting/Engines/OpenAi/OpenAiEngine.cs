@@ -14,7 +14,7 @@ using Serverless.Sessions;
 namespace Serverless.Hosting.Engines.OpenAi;
 
 /// <summary>An engine behind OpenAI's API, in a process of its own, in its dialect. A request is a call, or one for each choice; cancelled, its connection is closed, by which engines know. Thread-safe.</summary>
-internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, EngineSize size, EngineWatch watch, SamplingDefaults sampling, IAsyncDisposable? process, TimeProvider time) : IEngine
+internal sealed class OpenAiEngine : IEngine
 {
     private const int LongestError = 64 * 1024;
     private const int Waiting = 256;
@@ -22,30 +22,54 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
     /// <summary>How long after a connection broke the engine's end may take to be seen.</summary>
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(1);
 
-    private readonly CancellationTokenSource _putAway = new();
+    private readonly HttpClient _http;
+    private readonly EngineDialect _dialect;
+    private readonly EngineSize _size;
+    private readonly EngineWatch _watch;
+    private readonly SamplingDefaults _sampling;
+    private readonly IAsyncDisposable? _process;
+    private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _gone = new();
+    private int _isPutAway;
 
-    public string Name => dialect.Name;
+    /// <param name="http">To it.</param>
+    /// <param name="dialect">Its.</param>
+    /// <param name="size">What it holds.</param>
+    /// <param name="watch">Over it; the engine's own from now on, as is <paramref name="http"/>.</param>
+    /// <param name="sampling">The model's.</param>
+    /// <param name="process">The engine's own; null: it runs by itself.</param>
+    /// <param name="time">The clock.</param>
+    public OpenAiEngine(HttpClient http, EngineDialect dialect, EngineSize size, EngineWatch watch, SamplingDefaults sampling, IAsyncDisposable? process, TimeProvider time)
+    {
+        (_http, _dialect, _size, _watch, _sampling, _process, _time) = (http, dialect, size, watch, sampling, process, time);
+        Features = EngineFeatures.NamesOf(dialect.Honours);
 
-    public long KvCapacityTokens => size.KvTokens;
+        // One that hangs does not end what it has begun by itself.
+        _ = watch.Lost.ContinueWith(_ => _gone.Cancel(), TaskScheduler.Default);
+    }
 
-    public int Slots => size.Slots;
+    public string Name => _dialect.Name;
 
-    public IReadOnlyList<string> Features { get; } = EngineFeatures.NamesOf(dialect.Honours);
+    public long KvCapacityTokens => _size.KvTokens;
 
-    public WorkerLoad Load => watch.Load;
+    public int Slots => _size.Slots;
 
-    public Task Lost => watch.Lost;
+    public IReadOnlyList<string> Features { get; }
+
+    public WorkerLoad Load => _watch.Load;
+
+    public Task Lost => _watch.Lost;
 
     public async IAsyncEnumerable<EngineOutput> GenerateAsync(InferenceRequest request, IReadOnlyList<ChoiceChunk> output, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var wanted = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _putAway.Token);
-        using var running = watch.Run(request.PromptTokens);
+        using var wanted = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
+        using var running = _watch.Run(request.PromptTokens);
         var continues = output.Count > 0 && !EngineBody.HasForm(request);
         var stop = OpenAiBody.Parse(request.Endpoint, request.Body).Stop;
         var streams = Enumerable.Range(0, request.Choices).Select(choice => new EngineStream(choice, output, request.MaxOutputTokens, continues, stop)).ToArray();
         if (streams.Any(stream => stream.IsUnrepeatable)) throw new ServingException(new ServingFault(ServingError.EngineFailed, "The engine was lost in the midst of a thought or a call of a tool, which no other goes on with; send the request again."));
 
-        var isOneCall = request.Choices == 1 || (dialect.TakesSeveralChoices && output.Count == 0);
+        var isOneCall = request.Choices == 1 || (_dialect.TakesSeveralChoices && output.Count == 0);
         var totals = new EngineTotals(request.PromptTokens);
         var outputs = isOneCall ? CallAsync(request, request.Choices == 1 ? 0 : null, streams, totals, wanted.Token) : CallEachAsync(request, streams, totals, wanted.Token);
         await foreach (var chunk in outputs)
@@ -59,13 +83,12 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
 
     public async ValueTask DisposeAsync()
     {
-        if (_putAway.IsCancellationRequested) return;
+        if (Interlocked.Exchange(ref _isPutAway, 1) == 1) return;
 
-        await _putAway.CancelAsync();
-        await watch.DisposeAsync();
-        if (process is not null) await process.DisposeAsync();
-        http.Dispose();
-        _putAway.Dispose();
+        await _gone.CancelAsync();
+        await _watch.DisposeAsync();
+        if (_process is not null) await _process.DisposeAsync();
+        _http.Dispose();
     }
 
     private async IAsyncEnumerable<ChoiceChunk> CallEachAsync(InferenceRequest request, EngineStream[] streams, EngineTotals totals, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -97,7 +120,7 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
         var mine = choice is { } one ? [streams[one]] : streams;
         if (mine.All(stream => stream.HasEnded)) yield break;
 
-        var body = EngineBody.Write(request, choice, mine[0].Emitted, mine[0].EmittedTokens, dialect, sampling);
+        var body = EngineBody.Write(request, choice, mine[0].Emitted, mine[0].EmittedTokens, _dialect, _sampling);
         await foreach (var message in ReadAsync(request, body, cancellationToken))
         {
             if (message.Error is { } error) throw FailureOf(error);
@@ -118,7 +141,7 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
     private FinishReason? FinishOf(EngineDelta delta)
     {
         if (delta.Finish is not { } said) return null;
-        return dialect.FinishOf(said) ?? throw new EngineGaveUpException($"it says '{said}'", isBusy: true);
+        return _dialect.FinishOf(said) ?? throw new EngineGaveUpException($"it says '{said}'", isBusy: true);
     }
 
     /// <summary>What it answers, event by event; a connection that breaks is told from one that is cut here.</summary>
@@ -129,7 +152,7 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
         await using var events = EventLines.ReadAsync(stream, cancellationToken).GetAsyncEnumerator(cancellationToken);
         while (await UnbrokenAsync(() => events.MoveNextAsync().AsTask(), cancellationToken))
         {
-            watch.Heard();
+            _watch.Heard();
             cancellationToken.ThrowIfCancellationRequested();
             if (events.Current.AsSpan().SequenceEqual("[DONE]"u8)) yield break;
             yield return EngineMessage.Parse(events.Current);
@@ -152,7 +175,7 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
     private async Task<EngineGaveUpException> BrokenAsync(string why, Exception? exception, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        await Task.WhenAny(Lost, Task.Delay(EndLimit, time, limit.Token));
+        await Task.WhenAny(Lost, Task.Delay(EndLimit, _time, limit.Token));
         await limit.CancelAsync();
         cancellationToken.ThrowIfCancellationRequested();
         return new EngineGaveUpException(why, isBusy: false, exception);
@@ -164,7 +187,7 @@ internal sealed class OpenAiEngine(HttpClient http, EngineDialect dialect, Engin
         using var call = new HttpRequestMessage(HttpMethod.Post, path) { Content = new ByteArrayContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } } };
         call.Headers.ConnectionClose = true; // one that the engine is about to close would break the request, and a cancelled one is no good for another
         call.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
-        var response = await http.SendAsync(call, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        var response = await _http.SendAsync(call, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.StatusCode == HttpStatusCode.OK && response.Content.Headers.ContentType?.MediaType == "text/event-stream") return response;
 
         using (response)
