@@ -11,7 +11,7 @@ namespace Serverless.EndToEndTests.Engines;
 /// <summary>The real <c>llama-server</c> with the real model as a pool's engine behind <c>serverless up</c>: what a client sees of it.</summary>
 public sealed class LlamaServerTests : IAsyncLifetime
 {
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TestTimeouts.Start };
+    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, ResponseDrainTimeout = TimeSpan.Zero }) { Timeout = TestTimeouts.Start };
     private UpServer? _up;
     private PartProcess? _engine;
 
@@ -98,7 +98,7 @@ public sealed class LlamaServerTests : IAsyncLifetime
     [InlineData("/v1/chat/completions")]
     public async Task Killed_in_the_midst_of_an_answer_nothing_of_it_is_missing_or_said_twice(string path)
     {
-        const int Tokens = 120;
+        const int Tokens = 60; // the server's numbers depend a little on what it reads at once: much later two words are as good as equal, and it says the other
         await StartChildAsync();
         var body = path == "/v1/completions" ? Completion(Tokens) : Chat(Tokens, stream: true);
         var undisturbed = await StreamAsync(path, body);
@@ -106,7 +106,7 @@ public sealed class LlamaServerTests : IAsyncLifetime
 
         var killed = await StreamAsync(path, body, async events =>
         {
-            if (events == 30) await SignalAsync(first, "KILL");
+            if (events == 20) await SignalAsync(first, "KILL");
         });
 
         killed.Text.ShouldBe(undisturbed.Text, Up.Process.Output);

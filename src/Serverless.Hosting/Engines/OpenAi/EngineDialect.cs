@@ -25,7 +25,7 @@ internal abstract class EngineDialect
     /// <summary>What it calls a field of the client's body.</summary>
     public virtual string NameOf(string field) => field;
 
-    /// <summary>Of a chat that goes on from its final message: how it is told so.</summary>
+    /// <summary>Of a chat that goes on from its final message: how it is told so. llama-server goes on in any case, and repeats the message where it is not told.</summary>
     public virtual void WriteContinue(Utf8JsonWriter json)
     {
         json.WriteBoolean("continue_final_message", true);

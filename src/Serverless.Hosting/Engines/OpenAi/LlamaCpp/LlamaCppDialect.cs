@@ -14,11 +14,6 @@ internal sealed class LlamaCppDialect : EngineDialect
     /// <summary>It refuses more than one.</summary>
     public override bool TakesSeveralChoices => false;
 
-    /// <summary>It goes on from a final assistant message unasked.</summary>
-    public override void WriteContinue(Utf8JsonWriter json)
-    {
-    }
-
     public override string NameOf(string field) => field == "repetition_penalty" ? "repeat_penalty" : field;
 
     /// <summary>Tokens are counted by what it says, text held back and all; and while it reads a long prompt it is heard.</summary>

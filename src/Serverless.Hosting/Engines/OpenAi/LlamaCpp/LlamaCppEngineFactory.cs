@@ -28,7 +28,7 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
         DefaultFlavor = "cpu",
         Honours =
         [
-            EngineFeature.JsonOutput, EngineFeature.ForcedToolCall, EngineFeature.LogitBias, EngineFeature.Penalties, EngineFeature.RepetitionPenalty, EngineFeature.TypicalSampling, EngineFeature.DryPenalty,
+            EngineFeature.JsonOutput, EngineFeature.LogitBias, EngineFeature.Penalties, EngineFeature.RepetitionPenalty, EngineFeature.TypicalSampling, EngineFeature.DryPenalty,
         ],
     };
 
@@ -40,7 +40,7 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
         var url = given.Text(LlamaCppParams.Url);
         var port = url is null ? EngineProcess.FreePort() : 0;
         var process = url is null ? await StartAsync(pool, given, port) : null;
-        var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, MaxResponseHeadersLength = 64, ConnectTimeout = TimeSpan.FromSeconds(5) })
+        var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, MaxResponseHeadersLength = 64, ResponseDrainTimeout = TimeSpan.Zero, ConnectTimeout = TimeSpan.FromSeconds(5) })
         {
             BaseAddress = url is null ? new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}/")) : AddressOf(pool, url),
             Timeout = Timeout.InfiniteTimeSpan,
