@@ -41,8 +41,8 @@ public sealed class KedaCluster : IAsyncLifetime
     public Task<string> KubectlAsync(params string[] arguments) => Rig.RunAsync(HpaAtOnce, null, ["kubectl", _folder, "-n", Namespace, .. arguments]);
 
     /// <summary>Follows one field of one object.</summary>
-    internal FieldWatch Watch(string resource, string jsonPath) =>
-        new(Rig.Start(HpaAtOnce, "kubectl", _folder, "-n", Namespace, "get", resource, "--watch", "-o", $"jsonpath={{{jsonPath}}}{{\"\\n\"}}"), $"{resource} {jsonPath}");
+    internal Task<FieldWatch> WatchAsync(string resource, string jsonPath) =>
+        FieldWatch.StartAsync(Rig.Start(HpaAtOnce, "kubectl", _folder, "-n", Namespace, "get", resource, "--watch", "-o", $"jsonpath={{{jsonPath}}}{{\"\\n\"}}"), $"{resource} {jsonPath}", TestContext.Current.CancellationToken);
 
     /// <summary>Kills the operator and starts another with the same words; it lives until it is disposed of, or until the cluster ends.</summary>
     internal async Task<IAsyncDisposable> RestartOperatorAsync(CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -27,14 +28,37 @@ internal static class BatchRoutes
 
     private static async Task CreateAsync(HttpContext http, RequestBody bodies, BatchDirectory batches, FileDirectory files, BatchCoordinator coordinator, TimeProvider time)
     {
-        var owner = Caller.KeyOf(http).Owner;
+        var (owner, key) = (Caller.KeyOf(http).Owner, ClientHeaders.ReadIdempotencyKey(http.Request.Headers));
         var batch = BatchBody.Read(await bodies.ReadAsync(http.Request, owner, http.RequestAborted), owner, time.GetUtcNow()) with { TraceParent = TraceContext.Read(http.Request.Headers["traceparent"]) };
+        if (key is not null)
+        {
+            batch = batch with { Id = BatchId.Derive(Encoding.UTF8.GetBytes($"batch\n{owner.Scope}\n{key}")).Value };
+            if (await batches.FindAsync(owner.Scope, batch.Id, http.RequestAborted) is { } known) // asked before all that may have changed since, such as its file
+            {
+                await SendKnownAsync(http, known, batch);
+                return;
+            }
+        }
+
         coordinator.RequirePlace(owner.Organization);
         await RequireInputAsync(batch, files, http.RequestAborted);
         await files.RequireRoomAsync(owner, 0, http.RequestAborted); // what it makes is owed, whatever there is by then
-        await batches.CreateAsync(batch, http.RequestAborted);
+        var isNew = await batches.CreateAsync(batch, http.RequestAborted);
         coordinator.Look();
-        await SendAsync(http, batch);
+        if (isNew) await SendAsync(http, batch);
+        else await SendKnownAsync(http, await batches.GetAsync(owner, batch.Id, http.RequestAborted), batch); // two at once
+    }
+
+    private static async Task SendKnownAsync(HttpContext http, Batch known, Batch asked)
+    {
+        if (!known.IsAskedBy(asked))
+        {
+            throw new ServingException(new ServingFault(
+                ServingError.IdempotencyConflict, $"This Idempotency-Key came before with another body, for {known.Id}; use a key once for one batch, and send the same when you send it again.", "Idempotency-Key"));
+        }
+
+        http.Response.Headers["Idempotency-Replayed"] = "true";
+        await SendAsync(http, known);
     }
 
     private static async Task RequireInputAsync(Batch batch, FileDirectory files, CancellationToken cancellationToken)

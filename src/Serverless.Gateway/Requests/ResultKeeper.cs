@@ -35,7 +35,7 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
     public async Task<bool> KeepAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
         var backoff = new Backoff(FirstPause, LongestPause);
-        var tries = new Tries();
+        var tries = new Tries { EndedAt = time.GetUtcNow() };
         for (var published = 0; ;)
         {
             var pause = backoff.Next();
@@ -92,7 +92,7 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
                 return Kept.Lost;
             }
 
-            if (!await TrySaveAsync(stored, ended, tries, cancellationToken)) return Kept.NotYet;
+            if (!await TrySaveAsync(stored, ended with { EndedAt = tries.EndedAt }, tries, cancellationToken)) return Kept.NotYet;
             if (await records.FindAsync(request.Owner, request.Id, cancellationToken) is not { } saved) return Kept.NotYet;
             stored = saved;
         }
@@ -177,6 +177,9 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
     /// <summary>What one result was refused so far.</summary>
     private sealed class Tries
     {
+        /// <summary>When its end was first to be kept: a store that is away meanwhile does not put it off.</summary>
+        public required DateTimeOffset EndedAt { get; init; }
+
         public int Saves { get; set; }
 
         public int Publishes { get; set; }

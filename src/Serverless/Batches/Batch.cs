@@ -77,6 +77,14 @@ public sealed record Batch
     /// <summary>Whether nothing of it changes any more.</summary>
     [JsonIgnore]
     public bool HasEnded => Status is BatchStatus.Failed or BatchStatus.Completed or BatchStatus.Expired or BatchStatus.Cancelled;
+
+    /// <summary>Whether this is what <paramref name="other"/> asks for.</summary>
+    public bool IsAskedBy(Batch other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        return (InputFileId, Endpoint, CompletionWindow, OutputExpiresAfter) == (other.InputFileId, other.Endpoint, other.CompletionWindow, other.OutputExpiresAfter)
+            && (Metadata is { } metadata ? other.Metadata is { } others && JsonElement.DeepEquals(metadata, others) : other.Metadata is null);
+    }
 }
 
 /// <summary>Something wrong with a batch's input.</summary>

@@ -29,14 +29,15 @@ public sealed class BatchDirectory(IDocumentStore documents, TimeProvider time)
     /// <summary>A name is older than this before it is given up as one without a batch.</summary>
     private static readonly TimeSpan Creation = TimeSpan.FromMinutes(5);
 
-    /// <summary>Keeps a new one.</summary>
+    /// <summary>Keeps a new one. False: there is one of its name already, which stays as it is.</summary>
     /// <exception cref="ServingException">The store is away: it is not known whether it is there.</exception>
-    public async ValueTask CreateAsync(Batch batch, CancellationToken cancellationToken)
+    public async ValueTask<bool> CreateAsync(Batch batch, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(batch);
-        var open = new OpenBatch(batch.Id, batch.Owner.Organization, batch.Owner.Scope, batch.CreatedAt, batch.ExpiresAt);
-        await documents.SaveAsync(OpenKey(batch.Id), JsonSerializer.SerializeToUtf8Bytes(open, BatchJson.Default.OpenBatch), SaveCondition.Any, null, cancellationToken);
-        await documents.SaveAsync(Key(batch.Owner.Scope, batch.Id), Encode(batch), SaveCondition.New, null, cancellationToken);
+        await OpenAsync(batch, cancellationToken);
+        if (await documents.SaveAsync(Key(batch.Owner.Scope, batch.Id), Encode(batch), SaveCondition.New, null, cancellationToken) is null) return false;
+        if (time.GetUtcNow() - batch.CreatedAt > Creation / 2) await OpenAsync(batch with { CreatedAt = time.GetUtcNow() }, cancellationToken); // its name may have been given up meanwhile
+        return true;
     }
 
     /// <summary>The batch.</summary>
@@ -146,6 +147,12 @@ public sealed class BatchDirectory(IDocumentStore documents, TimeProvider time)
 
     /// <summary>A status as it is written.</summary>
     public static string Word(BatchStatus status) => JsonNamingPolicy.SnakeCaseLower.ConvertName(status.ToString());
+
+    private async ValueTask OpenAsync(Batch batch, CancellationToken cancellationToken)
+    {
+        var open = new OpenBatch(batch.Id, batch.Owner.Organization, batch.Owner.Scope, batch.CreatedAt, batch.ExpiresAt);
+        await documents.SaveAsync(OpenKey(batch.Id), JsonSerializer.SerializeToUtf8Bytes(open, BatchJson.Default.OpenBatch), SaveCondition.Any, null, cancellationToken);
+    }
 
     private static DocumentKey Key(string scope, string id) => new(Collection, scope, id);
 

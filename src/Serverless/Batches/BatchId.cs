@@ -20,6 +20,9 @@ public readonly record struct BatchId
     /// <summary>A fresh one.</summary>
     public static BatchId New() => new(Prefix + RandomNumberGenerator.GetHexString(Digits, lowercase: true));
 
+    /// <summary>The one of that name, whenever it is asked for.</summary>
+    public static BatchId Derive(ReadOnlySpan<byte> name) => new(Prefix + Convert.ToHexStringLower(SHA256.HashData(name))[..Digits]);
+
     /// <summary>Reads one that a client sent.</summary>
     public static bool TryParse([NotNullWhen(true)] string? text, out BatchId id)
     {

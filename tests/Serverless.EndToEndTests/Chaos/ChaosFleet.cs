@@ -23,7 +23,9 @@ internal sealed class ChaosFleet : IAsyncDisposable
     private readonly List<IAsyncDisposable> _owned = [];
     private Toxiproxy? _proxy;
 
-    private ChaosFleet(IReadOnlyDictionary<string, string> settings) => _settings = settings;
+    private readonly IReadOnlyList<string> _resources;
+
+    private ChaosFleet(IReadOnlyDictionary<string, string> settings, IReadOnlyList<string> resources) => (_settings, _resources) = (settings, resources);
 
     /// <summary>Why tests that need it are skipped; null where all of it is there.</summary>
     public static string? Absent => DaprApps.Absent ?? Toxiproxy.Absent;
@@ -50,9 +52,10 @@ internal sealed class ChaosFleet : IAsyncDisposable
     /// <param name="results">Who hears of results.</param>
     /// <param name="cancellationToken">Gives it up.</param>
     /// <param name="gateways">What gateways are set up with on top.</param>
-    public static async Task<ChaosFleet> StartNewAsync(ChaosEngine engine, IEventHandler results, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? gateways = null)
+    /// <param name="resources">Folders of components that their sidecars read beside <c>components</c>.</param>
+    public static async Task<ChaosFleet> StartNewAsync(ChaosEngine engine, IEventHandler results, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? gateways = null, params IReadOnlyList<string> resources)
     {
-        var fleet = new ChaosFleet(gateways ?? new Dictionary<string, string>());
+        var fleet = new ChaosFleet(gateways ?? new Dictionary<string, string>(), resources);
         try
         {
             await fleet.StartAsync(engine, results, cancellationToken);
@@ -123,7 +126,7 @@ internal sealed class ChaosFleet : IAsyncDisposable
             new DaprdSettings
             {
                 AppId = "gateway", Folder = folder, AppPort = port, HttpPort = http, GrpcPort = grpc,
-                Arguments = ["--resources-path", "components", "--config", "components/laptop/configuration.yaml", "--max-body-size", "16Mi"],
+                Arguments = ["--resources-path", "components", .. _resources.SelectMany(folder => new[] { "--resources-path", folder }), "--config", "components/laptop/configuration.yaml", "--max-body-size", "16Mi"],
             },
             cancellationToken));
         await app;

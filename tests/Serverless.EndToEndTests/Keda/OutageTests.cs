@@ -38,8 +38,8 @@ public abstract class OutageTests(KedaCluster cluster)
         pair.Work(busy, running: 33);
         pair.Work(cold);
         await cluster.ApplyAsync($"{busy.Manifests(pair.Balancer.Address)}\n---\n{cold.Manifests(pair.Balancer.Address)}");
-        await using var busyReplicas = cluster.Watch($"deployment/{busy.Name}", ".spec.replicas");
-        await using var coldReplicas = cluster.Watch($"deployment/{cold.Name}", ".spec.replicas");
+        await using var busyReplicas = await cluster.WatchAsync($"deployment/{busy.Name}", ".spec.replicas");
+        await using var coldReplicas = await cluster.WatchAsync($"deployment/{cold.Name}", ".spec.replicas");
         await busyReplicas.UntilAsync(value => value is not "0" and not "1", Token);
         await coldReplicas.UntilAsync(value => value == "0", Token);
 

@@ -18,8 +18,8 @@ public sealed class ScaleFromZeroTests(KedaCluster cluster)
         await using var scaler = await ServedScaler.StartAsync(world);
         await cluster.ApplyAsync(pool.Manifests(scaler.Address));
         await cluster.KubectlAsync("wait", "scaledobject/m-cpu", "--for=condition=Ready", "--timeout=50s");
-        await using var replicas = cluster.Watch("deployment/m-cpu", ".spec.replicas");
-        await using var active = cluster.Watch("scaledobject/m-cpu", ".status.lastActiveTime");
+        await using var replicas = await cluster.WatchAsync("deployment/m-cpu", ".spec.replicas");
+        await using var active = await cluster.WatchAsync("scaledobject/m-cpu", ".status.lastActiveTime");
         await replicas.UntilAsync(value => value == "0", Token);
 
         var began = Now();

@@ -17,8 +17,8 @@ public sealed class ScalerOrderTests(KedaCluster cluster)
         pair.Work(one);
         pair.Work(two);
         await cluster.ApplyAsync($"{one.Manifests(pair.Balancer.Address)}\n---\n{two.Manifests(pair.Balancer.Address)}");
-        await using var ones = cluster.Watch($"deployment/{one.Name}", ".spec.replicas");
-        await using var twos = cluster.Watch($"deployment/{two.Name}", ".spec.replicas");
+        await using var ones = await cluster.WatchAsync($"deployment/{one.Name}", ".spec.replicas");
+        await using var twos = await cluster.WatchAsync($"deployment/{two.Name}", ".spec.replicas");
         await cluster.KubectlAsync("wait", $"scaledobject/{one.Name}", $"scaledobject/{two.Name}", "--for=condition=Ready", "--timeout=50s");
 
         pair.Work(one, running: 33);
@@ -40,7 +40,7 @@ public sealed class ScalerOrderTests(KedaCluster cluster)
         await using var balancer = new Balancer();
         await cluster.ApplyAsync(pool.Manifests(balancer.Address));
         await cluster.KubectlAsync("wait", $"scaledobject/{pool.Name}", "--for=condition=Ready=false", "--timeout=50s");
-        await using var replicas = cluster.Watch($"deployment/{pool.Name}", ".spec.replicas");
+        await using var replicas = await cluster.WatchAsync($"deployment/{pool.Name}", ".spec.replicas");
         await replicas.UntilAsync(value => value == "0", Token);
 
         var began = TimeProvider.System.GetTimestamp();
@@ -64,8 +64,8 @@ public sealed class ScalerOrderTests(KedaCluster cluster)
         world.Demand.Publish(cold.Demand());
         balancer.Add(first);
         await cluster.ApplyAsync($"{busy.Manifests(balancer.Address)}\n---\n{cold.Manifests(balancer.Address)}");
-        await using var busyReplicas = cluster.Watch($"deployment/{busy.Name}", ".spec.replicas");
-        await using var coldReplicas = cluster.Watch($"deployment/{cold.Name}", ".spec.replicas");
+        await using var busyReplicas = await cluster.WatchAsync($"deployment/{busy.Name}", ".spec.replicas");
+        await using var coldReplicas = await cluster.WatchAsync($"deployment/{cold.Name}", ".spec.replicas");
         await busyReplicas.UntilAsync(value => value == "3", Token);
         await coldReplicas.UntilAsync(value => value == "0", Token);
 

@@ -23,7 +23,7 @@ public sealed class TlsTests(KedaCluster cluster) : IDisposable
         await using var scaler = await ServedScaler.StartAsync(world, tls);
         var client = authority.Issue("keda", out var clientKey);
         await cluster.ApplyAsync($"{Authentication(authority.Certificate, client, clientKey)}\n---\n{pool.Manifests(scaler.Address, "keda-tls")}");
-        await using var replicas = cluster.Watch($"deployment/{pool.Name}", ".spec.replicas");
+        await using var replicas = await cluster.WatchAsync($"deployment/{pool.Name}", ".spec.replicas");
         await cluster.KubectlAsync("wait", $"scaledobject/{pool.Name}", "--for=condition=Ready", "--timeout=50s");
 
         world.Demand.Publish(pool.Demand(pending: 20));

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using System.Text.Json.Nodes;
 using Serverless.Requests;
 using Shouldly;
 using static Serverless.FunctionalTests.Gateway.BatchScene;
@@ -104,6 +105,28 @@ public sealed class BatchesTests
         second["has_more"]!.GetValue<bool>().ShouldBeFalse();
     }
 
+    [Fact]
+    public async Task One_that_is_sent_again_under_its_key_is_the_same_and_another_under_it_is_refused()
+    {
+        await using var files = await FilesUnderTest.StartAsync();
+        var input = await files.CreateAsync(Encoding.UTF8.GetBytes(Line("a")));
+        var atOnce = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => KeyedAsync(files, input, "24h")));
+        await AnswerAsync(files);
+        var ended = await UntilAsync(files, atOnce[0].Body, "completed");
+        using var deleted = await files.AskAsync(HttpMethod.Delete, $"/v1/files/{input["id"]}");
+
+        var (status, again, isReplayed) = await KeyedAsync(files, input, "24h");
+        var (refused, fault, _) = await KeyedAsync(files, input, "12h");
+        var (foreign, _, _) = await KeyedAsync(files, input, "24h", FilesUnderTest.Rival);
+
+        atOnce.Select(one => one.Body["id"]!.GetValue<string>()).Distinct().ShouldHaveSingleItem();
+        atOnce.Count(one => !one.IsReplayed).ShouldBe(1);
+        (status, isReplayed, again.ToJsonString()).ShouldBe((HttpStatusCode.OK, true, ended.ToJsonString()));
+        (refused, fault["error"]!["code"]!.GetValue<string>()).ShouldBe((HttpStatusCode.BadRequest, "idempotency_key_reused"));
+        foreign.ShouldBe(HttpStatusCode.BadRequest, "another team's key is its own, and the file is none of its");
+        (await files.GetAsync("/v1/batches"))["data"]!.AsArray().Count.ShouldBe(1);
+    }
+
     [Theory]
     [InlineData("""{"endpoint":"/v1/chat/completions","completion_window":"24h"}""", "input_file_id")]
     [InlineData("""{"input_file_id":"file-0","endpoint":"/v1/chat/completions","completion_window":"24h"}""", "input_file_id")]
@@ -123,5 +146,14 @@ public sealed class BatchesTests
 
         answer.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
         ((string?)(await FilesUnderTest.JsonAsync(answer))["error"]!["param"]).ShouldBe(param);
+    }
+
+    private static async Task<(HttpStatusCode Status, JsonObject Body, bool IsReplayed)> KeyedAsync(FilesUnderTest files, JsonObject input, string window, (string, string)? owner = null)
+    {
+        var body = $$$"""{"input_file_id":"{{{input["id"]}}}","endpoint":"/v1/chat/completions","completion_window":"{{{window}}}","metadata":{"order":"7"}}""";
+        var content = new StringContent(body, Encoding.UTF8, "application/json");
+        content.Headers.TryAddWithoutValidation("Idempotency-Key", "order-7");
+        using var answer = await files.SendAsync(HttpMethod.Post, "/v1/batches", content, owner);
+        return (answer.StatusCode, await FilesUnderTest.JsonAsync(answer), answer.Headers.Contains("Idempotency-Replayed"));
     }
 }

@@ -64,9 +64,11 @@ public sealed class LargeResultTests
         var tries = 0;
         backend.Documents.BeforeSave = _ => ++tries < 40 ? throw Backend.Away("document store") : Task.CompletedTask;
 
+        var ended = time.GetUtcNow().ToUnixTimeSeconds();
         await PassAsync(time, gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token));
 
-        (await GetAsync(gateway, held)).GetProperty("status").GetString().ShouldBe("completed");
+        var kept = await GetAsync(gateway, held);
+        (kept.GetProperty("status").GetString(), kept.GetProperty("ended_at").GetInt64()).ShouldBe(("completed", ended));
     }
 
     [Theory]
