@@ -15,7 +15,7 @@ public sealed partial class NamesOnPagesTests
     private static readonly string[] NoMetrics = ["serverless.requests.dead", "dev.serverless.request.completed"];
 
     /// <summary>Options of other programs.</summary>
-    private static readonly string[] OfOthers = ["--kube-api-qps", "--kube-api-burst", "--Section:Name"];
+    private static readonly string[] OfOthers = ["--kube-api-qps", "--kube-api-burst", "--Section:Name", "--metrics"];
 
     private static readonly (string Page, string Code)[] Codes =
     [

@@ -27,6 +27,18 @@ public sealed class EngineStreamTests
     }
 
     [Fact]
+    public void A_call_of_a_tool_is_logged_with_its_tokens()
+    {
+        var stream = new EngineStream(0, [], 20, continues: true, []);
+        var call = EngineDelta.Read(JsonSerializer.SerializeToElement(new { delta = new { tool_calls = new[] { new { index = 0, id = "c", function = new { name = "f", arguments = "{" } } } } }));
+
+        var chunk = stream.Take(call, null, 4)!;
+
+        chunk.ToolCalls.ShouldBe([new ToolCallFragment(0, "c", "f", "{")]);
+        chunk.TokenIds.Count.ShouldBe(4);
+    }
+
+    [Fact]
     public void Without_a_count_each_event_with_output_is_a_token()
     {
         var stream = new EngineStream(0, [], 20, continues: true, []);

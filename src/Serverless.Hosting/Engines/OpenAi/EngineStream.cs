@@ -24,6 +24,8 @@ internal sealed class EngineStream
     private readonly bool _beginsAgain;
     private readonly List<int> _tokens = [];
     private readonly List<TokenLogProb> _logProbs = [];
+    private readonly int _known;
+    private int _heard;
     private int _passedOver;
     private int _generated;
 
@@ -43,11 +45,16 @@ internal sealed class EngineStream
         IsUnrepeatable = !HasEnded && mine.Exists(chunk => chunk.Reasoning.Length > 0 || chunk.ToolCalls.Count > 0);
         EmittedTokens = _beginsAgain ? 0 : Tokens;
         _stops = new StopMatcher(stop);
-        if (_beginsAgain) return;
 
         // A character that is half there is made anew.
         var held = mine.Count > 0 ? Encoding.UTF8.GetString(mine[^1].HeldBack.Span) : "";
         if (held.Contains('\uFFFD', StringComparison.Ordinal)) held = "";
+        if (_beginsAgain)
+        {
+            _known = _logged.Length + held.Length;
+            return;
+        }
+
         Emitted = _logged + held;
         _stops.Add(held, out _);
     }
@@ -84,7 +91,10 @@ internal sealed class EngineStream
         if (stopped) (IsStopped, finish) = (true, FinishReason.Stop);
         else if (finish is not null) said += _stops.Flush();
         var text = PassOver(said);
-        if ((delta.Text.Length == 0 || (text.Length == 0 && IsPassingOver)) && delta.Reasoning.Length == 0 && delta.ToolCalls.Count == 0 && finish is null) return null;
+        _heard += delta.Text.Length;
+        var isKnown = _known > 0 && _heard <= _known;
+        if (isKnown) Forget();
+        if ((delta.Text.Length == 0 || isKnown) && delta.Reasoning.Length == 0 && delta.ToolCalls.Count == 0 && finish is null) return null;
 
         HasEnded = finish is not null;
         var chunk = new ChoiceChunk(_choice, Tokens, [.. _tokens], text)
@@ -101,8 +111,6 @@ internal sealed class EngineStream
         return chunk;
     }
 
-    private bool IsPassingOver => _beginsAgain && _passedOver < _logged.Length;
-
     private void Count(EngineDelta delta, int? generated)
     {
         var before = _tokens.Count;
@@ -116,12 +124,11 @@ internal sealed class EngineStream
     /// <summary>Of an output that is begun again only what is beyond the logged one is new.</summary>
     private string PassOver(string text)
     {
-        if (!IsPassingOver) return text;
+        if (!_beginsAgain || _passedOver == _logged.Length) return text;
 
         var again = Math.Min(text.Length, _logged.Length - _passedOver);
         if (!_logged.AsSpan(_passedOver, again).SequenceEqual(text.AsSpan(0, again))) throw new EngineAnswerException("its output, begun again, is another than what its client has seen");
         _passedOver += again;
-        if (again == text.Length) Forget();
         return text[again..];
     }
 
