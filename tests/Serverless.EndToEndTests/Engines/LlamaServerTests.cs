@@ -15,6 +15,9 @@ public sealed class LlamaServerTests : IAsyncLifetime
     private UpServer? _up;
     private PartProcess? _engine;
 
+    /// <summary>Of an answer that is not to come to its end: some twenty seconds.</summary>
+    private const int MostTokens = 1500;
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     private UpServer Up => _up!;
@@ -98,9 +101,8 @@ public sealed class LlamaServerTests : IAsyncLifetime
     [InlineData("/v1/chat/completions")]
     public async Task Killed_in_the_midst_of_an_answer_nothing_of_it_is_missing_or_said_twice(string path)
     {
-        const int Tokens = 60; // the server's numbers depend a little on what it reads at once: much later two words are as good as equal, and it says the other
         await StartChildAsync();
-        var body = path == "/v1/completions" ? Completion(Tokens) : Chat(Tokens, stream: true);
+        var body = path == "/v1/completions" ? Completion(120) : Counting(120);
         var undisturbed = await StreamAsync(path, body);
         var first = EngineOf(Up.Process.Id).ShouldNotBeNull();
 
@@ -120,10 +122,10 @@ public sealed class LlamaServerTests : IAsyncLifetime
     public async Task A_hung_one_is_killed_and_started_again_and_the_answer_goes_on()
     {
         await StartChildAsync(", silenceSeconds: '3'");
-        var undisturbed = await StreamAsync("/v1/chat/completions", Chat(60, stream: true));
+        var undisturbed = await StreamAsync("/v1/chat/completions", Counting(60));
         var first = EngineOf(Up.Process.Id).ShouldNotBeNull();
 
-        var hung = await StreamAsync("/v1/chat/completions", Chat(60, stream: true), async events =>
+        var hung = await StreamAsync("/v1/chat/completions", Counting(60), async events =>
         {
             if (events == 20) await SignalAsync(first, "STOP");
         });
@@ -153,10 +155,10 @@ public sealed class LlamaServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_answer_that_its_client_leaves_stops_within_a_second()
+    public async Task An_answer_that_its_client_leaves_stops()
     {
         var engine = await StartUrlAsync();
-        using (var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Up.Address, "/v1/completions")) { Content = JsonContent.Create(new { model = "smol", prompt = "Once upon a time", max_tokens = 1500, ignore_eos = true, stream = true }) })
+        using (var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Up.Address, "/v1/completions")) { Content = JsonContent.Create(new { model = "smol", prompt = "Once upon a time", max_tokens = MostTokens, ignore_eos = true, stream = true }) })
         using (var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Token))
         using (var reader = new StreamReader(await response.Content.ReadAsStreamAsync(Token)))
         {
@@ -164,9 +166,8 @@ public sealed class LlamaServerTests : IAsyncLifetime
             (await RunningAsync(engine)).ShouldBe(1);
         }
 
-        var left = TimeProvider.System.GetTimestamp();
         await _engine!.ReadyAsync(async _ => await RunningAsync(engine) == 0, Token);
-        TimeProvider.System.GetElapsedTime(left).ShouldBeLessThan(TimeSpan.FromSeconds(1));
+        ValueOf(await _http.GetStringAsync(new Uri(engine, "/metrics"), Token), "llamacpp:tokens_predicted_total").ShouldBeLessThan(MostTokens / 2, "it did not go on to the end");
     }
 
     /// <summary>What others ask of a server that is not the pool's alone counts in its load, too.</summary>
@@ -188,8 +189,12 @@ public sealed class LlamaServerTests : IAsyncLifetime
         ? new { model = "smol", messages = Hello, temperature = 0, max_tokens = tokens, ignore_eos = true, stream = true, stream_options = new { include_usage = true } }
         : new { model = "smol", messages = Hello, temperature = 0, max_tokens = tokens, ignore_eos = true };
 
+    /// <summary>Numbers, of which each is far likelier than any other: the server's arithmetic depends a little on what it reads at once, and where two words are as good as equal it may say the other.</summary>
+    private static object Counting(int tokens) =>
+        new { model = "smol", messages = new[] { new { role = "user", content = "Go on counting: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10," } }, temperature = 0, max_tokens = tokens, ignore_eos = true, stream = true, stream_options = new { include_usage = true } };
+
     private static object Completion(int tokens) =>
-        new { model = "smol", prompt = "Once upon a time", temperature = 0, max_tokens = tokens, ignore_eos = true, stream = true, stream_options = new { include_usage = true } };
+        new { model = "smol", prompt = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10,", temperature = 0, max_tokens = tokens, ignore_eos = true, stream = true, stream_options = new { include_usage = true } };
 
     /// <summary>The llama-server that is a child of that process; null: none is.</summary>
     private static int? EngineOf(int parent)

@@ -220,6 +220,25 @@ public sealed class OpenAiEngineTests
         }
     }
 
+    [Fact]
+    public async Task One_that_says_too_much_of_itself_or_nothing_is_a_load_fault_that_says_so()
+    {
+        await using var stub = await StubEngine.StartAsync();
+        var time = new TestClock();
+        stub.OfItself = http => http.Response.WriteAsync(new string(' ', 2 << 20), http.RequestAborted);
+        (await Should.ThrowAsync<EngineLoadException>(() => stub.LoadAsync(time).WithinLimitAsync())).Message.ShouldContain("1048576");
+
+        stub.OfItself = http => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted);
+        var loading = stub.LoadAsync(time);
+        while (!loading.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        (await Should.ThrowAsync<EngineLoadException>(() => loading)).Message.ShouldContain("says nothing for 10 s");
+    }
+
     [Theory]
     [InlineData("{}", "does not say how many slots")]
     [InlineData("<html>", "is not what a llama-server answers")]

@@ -25,6 +25,9 @@ internal sealed class StubEngine : IAsyncDisposable
 
     public string Props { get; set; } = """{"total_slots":4,"default_generation_settings":{"n_ctx":1000}}""";
 
+    /// <summary>What it says of itself, where it is not <see cref="Props"/>.</summary>
+    public Func<HttpContext, Task>? OfItself { get; set; }
+
     public string Url => _app.Urls.Single();
 
     public static async Task<StubEngine> StartAsync()
@@ -37,6 +40,7 @@ internal sealed class StubEngine : IAsyncDisposable
         app.Run(http => http.Request.Path.Value switch
         {
             "/health" => Task.CompletedTask,
+            "/props" when stub.OfItself is { } told => told(http),
             "/props" => http.Response.WriteAsync(stub.Props, http.RequestAborted),
             "/metrics" => stub.Metrics(http),
             _ => stub.Answer(http),

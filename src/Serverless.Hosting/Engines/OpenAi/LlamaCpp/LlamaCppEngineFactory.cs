@@ -14,7 +14,13 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
 {
     private const int DefaultContext = 4096;
 
+    /// <summary>Bytes of what it says of itself, at most.</summary>
+    private const int LongestAnswer = 1 << 20;
+
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How long it may take to say something of itself.</summary>
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(10);
 
     private readonly LlamaCppDialect _dialect = new();
     private readonly ILogger _logger = loggers.CreateLogger<LlamaCppEngineFactory>();
@@ -43,7 +49,8 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
         var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, MaxResponseHeadersLength = 64, ResponseDrainTimeout = TimeSpan.Zero, ConnectTimeout = TimeSpan.FromSeconds(5) })
         {
             BaseAddress = url is null ? new Uri(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}/")) : AddressOf(pool, url),
-            Timeout = Timeout.InfiniteTimeSpan,
+            Timeout = Timeout.InfiniteTimeSpan, // of streams; what else is asked has its own
+            MaxResponseContentBufferSize = LongestAnswer,
         };
         try
         {
@@ -101,7 +108,7 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
 
             try
             {
-                using var response = await http.GetAsync(new Uri(_dialect.HealthPath.TrimStart('/'), UriKind.Relative), cancellationToken);
+                using var response = await AskAsync(http, _dialect.HealthPath.TrimStart('/'), cancellationToken);
                 if (response.IsSuccessStatusCode) return;
                 if (process is null && (int)response.StatusCode != 503) throw new EngineLoadException(string.Create(CultureInfo.InvariantCulture, $"Pool '{pool.Name}': {http.BaseAddress}health answers {(int)response.StatusCode}; is it a llama-server?"));
                 progress.Report(0.5);
@@ -116,11 +123,12 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
     }
 
     /// <summary>What it made of what it was given.</summary>
-    private static async Task<EngineSize> SizeAsync(HttpClient http, Pool pool, CancellationToken cancellationToken)
+    private async Task<EngineSize> SizeAsync(HttpClient http, Pool pool, CancellationToken cancellationToken)
     {
         try
         {
-            using var answer = await JsonDocument.ParseAsync(await http.GetStreamAsync(new Uri("props", UriKind.Relative), cancellationToken), default, cancellationToken);
+            using var response = await AskAsync(http, "props", cancellationToken);
+            using var answer = JsonDocument.Parse(await response.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync(cancellationToken));
             if (answer.RootElement.Get("total_slots")?.Int() is { } slots && answer.RootElement.Get("default_generation_settings")?.Get("n_ctx")?.Int() is { } each) return new EngineSize(slots, (long)slots * each);
         }
         catch (Exception exception) when (exception is JsonException or HttpRequestException)
@@ -129,5 +137,21 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
         }
 
         throw new EngineLoadException($"Pool '{pool.Name}': {http.BaseAddress}props does not say how many slots it has; is it a llama-server?");
+    }
+
+    /// <summary>Its whole answer.</summary>
+    /// <exception cref="HttpRequestException">There is none, in time and of a length that is read.</exception>
+    private async Task<HttpResponseMessage> AskAsync(HttpClient http, string path, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(AnswerLimit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            return await http.GetAsync(new Uri(path, UriKind.Relative), either.Token);
+        }
+        catch (OperationCanceledException exception) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new HttpRequestException(string.Create(CultureInfo.InvariantCulture, $"it says nothing for {AnswerLimit.TotalSeconds:0} s"), exception);
+        }
     }
 }
