@@ -123,21 +123,21 @@ public abstract class LeasesContract
         var anothers = await leases.AcquireAsync(_prefix + "7", "b", TimeToLive, Token);
         string[] names = [.. Enumerable.Range(0, 300).Select(number => $"{_prefix}{number}")];
 
-        var got = await leases.AcquireAsync(names, "a", TimeToLive, Token);
+        var got = await leases.AcquireAsync(names, "a", TimeToLive, null, Token);
 
         got.Select(lease => lease.Name).ShouldBe(names.Where(name => name != anothers!.Name), ignoreOrder: true);
         got.ShouldAllBe(lease => lease.Holder == "a" && lease.Epoch > 0);
         (await leases.ReadAsync(names[299], Token)).ShouldBe(got.Single(lease => lease.Name == names[299]));
         (await leases.ReadAsync(names[7], Token)).ShouldBe(anothers);
-        (await leases.AcquireAsync(names, "a", TimeToLive, Token)).ShouldBe(got, ignoreOrder: true);
-        (await leases.AcquireAsync([], "a", TimeToLive, Token)).ShouldBeEmpty();
+        (await leases.AcquireAsync(names, "a", TimeToLive, null, Token)).ShouldBe(got, ignoreOrder: true);
+        (await leases.AcquireAsync([], "a", TimeToLive, null, Token)).ShouldBeEmpty();
     }
 
     [Fact]
     public async Task Many_are_renewed_at_once_but_for_those_that_ran_out_or_are_anothers()
     {
         var leases = await CreateAsync();
-        var got = await leases.AcquireAsync([.. Enumerable.Range(0, 300).Select(number => $"{_prefix}{number}")], "a", TimeToLive, Token);
+        var got = await leases.AcquireAsync([.. Enumerable.Range(0, 300).Select(number => $"{_prefix}{number}")], "a", TimeToLive, null, Token);
         var (released, taken) = (got[3], got[200]);
         await leases.ReleaseAsync(released, Token);
         await leases.ReleaseAsync(taken, Token);
@@ -146,6 +146,39 @@ public abstract class LeasesContract
         (await leases.RenewAsync(got, TimeToLive, Token)).ShouldBe(got.Where(lease => lease != released && lease != taken), ignoreOrder: true);
         (await leases.RenewAsync([], TimeToLive, Token)).ShouldBeEmpty();
         (await leases.ReadAsync(released.Name, Token)).ShouldBeNull();
+    }
+
+    [Theory]
+    [InlineData("runs out")]
+    [InlineData("is given back")]
+    [InlineData("is taken anew")]
+    public async Task One_under_another_is_free_once_that_is_not_held_any_more(string what)
+    {
+        var leases = await CreateAsync();
+        var guard = (await leases.AcquireAsync(_prefix + "guard", "a", TimeToLive, Token)).ShouldNotBeNull();
+        var got = await leases.AcquireAsync([_prefix + "x", _prefix + "y"], "a", TimeToLive, guard, Token);
+        got.Count.ShouldBe(2);
+        (await leases.RenewAsync(got, TimeToLive, Token)).Count.ShouldBe(2);
+        (await leases.AcquireAsync([_prefix + "x"], "b", TimeToLive, null, Token)).ShouldBeEmpty();
+        (await leases.AcquireAsync([_prefix + "x"], "a", TimeToLive, guard, Token)).ShouldBe([got.Single(lease => lease.Name == _prefix + "x")]);
+
+        var other = (await leases.AcquireAsync(_prefix + "other", "a", TimeToLive, Token)).ShouldNotBeNull();
+        (await leases.AcquireAsync([_prefix + "x"], "a", TimeToLive, other, Token)).ShouldBeEmpty("it is the holder's under the first");
+        await leases.ReleaseAsync(other, Token);
+
+        if (what == "runs out") await RunOutAsync(guard);
+        else await leases.ReleaseAsync(guard, Token);
+        if (what == "is taken anew") guard = (await leases.AcquireAsync(_prefix + "guard", "a", TimeToLive, Token)).ShouldNotBeNull();
+
+        (await leases.ReadAsync(_prefix + "x", Token)).ShouldBeNull();
+        (await leases.RenewAsync(got, TimeToLive, Token)).ShouldBeEmpty();
+        (await leases.ListAsync(_prefix, Token)).Select(lease => lease.Name).ShouldBe(what == "is taken anew" ? [guard.Name] : []);
+        (await leases.AcquireAsync([_prefix + "x"], "a", TimeToLive, got[0] with { Name = _prefix + "guard" }, Token)).ShouldBeEmpty("under what is not held nothing is");
+        var alone = (await leases.AcquireAsync([_prefix + "x"], "b", TimeToLive, null, Token)).Single();
+        alone.Epoch.ShouldBeGreaterThan(got.Single(lease => lease.Name == alone.Name).Epoch);
+        foreach (var lease in got) await leases.ReleaseAsync(lease, Token);
+        (await leases.ReadAsync(alone.Name, Token)).ShouldBe(alone, "it is under nothing, and not its former holder's to give back");
+        (await leases.RenewAsync(alone, TimeToLive, Token)).ShouldBeTrue();
     }
 
     [Fact]

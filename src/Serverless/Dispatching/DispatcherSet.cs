@@ -26,6 +26,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
     private readonly ConcurrentDictionary<ModelName, DispatchedModel> _models = new();
     private readonly Dictionary<ModelName, DateTimeOffset> _freeSince = [];
     private readonly Dictionary<string, DateTimeOffset> _livingSince = new(StringComparer.Ordinal);
+    private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string[] _ranked = [];
     private ModelCatalog? _whole; // whose models are those it dispatches, all and no other; null: none
     private volatile KeptLease? _own;
@@ -63,12 +64,14 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
             if (_own is { } lost) await lost.DisposeAsync();
             _own = null;
             await TryAsync("gateway-lease", async () => _own = (await _keeper.AcquireAsync([LeaseNames.Gateway(gateway.Instance)])).SingleOrDefault(), stoppingToken);
+            _asked.TrySetResult();
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     private async Task LookAroundAsync(CancellationToken stoppingToken)
     {
+        await _asked.Task.WaitAsync(stoppingToken); // without its own lease it gets none
         using var timer = new PeriodicTimer(Interval, ports.Time.Aligned());
         do
         {
@@ -135,7 +138,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
         if (missing.Length == 0) return;
 
         var now = ports.Time.GetUtcNow(); // what was handed over meanwhile is free from now on
-        var taken = (await ports.Leases.ListAsync(LeaseNames.Dispatchers, stoppingToken)).Select(lease => lease.Name).ToHashSet(StringComparer.Ordinal);
+        var taken = (await ports.Leases.ListAsync(LeaseNames.Dispatchers, stoppingToken)).Where(lease => lease.Holder != gateway.Address).Select(lease => lease.Name).ToHashSet(StringComparer.Ordinal); // its own are of a dispatcher that lost sight of its lease
         var wanted = new Dictionary<string, ModelName>(StringComparer.Ordinal);
         foreach (var model in missing)
         {
@@ -150,7 +153,8 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
             if (now - _freeSince[model] >= Math.Min(rank, 2) * 2 * Interval) wanted[LeaseNames.Dispatcher(model)] = model;
         }
 
-        foreach (var lease in await _keeper.AcquireAsync(wanted.Keys))
+        if (_own is not { Lost.IsCancellationRequested: false } own) return; // a dispatcher is its gateway's, and lost with it
+        foreach (var lease in await _keeper.AcquireAsync(wanted.Keys, own))
         {
             if (stoppingToken.IsCancellationRequested)
             {

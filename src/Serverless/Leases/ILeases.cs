@@ -11,7 +11,12 @@ public interface ILeases
     ValueTask<bool> RenewAsync(Lease lease, TimeSpan timeToLive, CancellationToken cancellationToken);
 
     /// <summary>The same for many at once: those it got, in no order. What another has is left out.</summary>
-    ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken);
+    /// <param name="names">Which.</param>
+    /// <param name="holder">Who.</param>
+    /// <param name="timeToLive">How long, at most.</param>
+    /// <param name="under">A lease without which they are not held: from the moment that it ran out, was given back or was taken anew, they are free. None is got where it is not held now, nor what the holder has under another. Null: they stand alone.</param>
+    /// <param name="cancellationToken">Stops waiting; they may have been got.</param>
+    ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, Lease? under, CancellationToken cancellationToken);
 
     /// <summary>Extends many at once: those that are still held, in no order.</summary>
     ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> leases, TimeSpan timeToLive, CancellationToken cancellationToken);

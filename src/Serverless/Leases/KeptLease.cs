@@ -6,16 +6,21 @@ internal sealed class KeptLease : IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly LeaseKeeper _keeper;
     private readonly CancellationTokenSource _lost;
+    private readonly CancellationTokenRegistration _lostWith;
     private bool _disposed;
 
-    public KeptLease(LeaseKeeper keeper, Lease lease, TimeSpan left, TimeProvider time)
+    public KeptLease(LeaseKeeper keeper, Lease lease, TimeSpan left, KeptLease? under, TimeProvider time)
     {
-        (_keeper, Lease) = (keeper, lease);
+        (_keeper, Lease, IsUnder) = (keeper, lease, under is not null);
         _lost = new CancellationTokenSource(left, time);
         Lost = _lost.Token;
+        if (under is not null) _lostWith = under.Lost.UnsafeRegister(static kept => ((KeptLease)kept!).Lose(), this);
     }
 
     public Lease Lease { get; }
+
+    /// <summary>Whether it is lost with another.</summary>
+    public bool IsUnder { get; }
 
     /// <summary>Cancelled when it is no longer held.</summary>
     public CancellationToken Lost { get; }
@@ -47,6 +52,7 @@ internal sealed class KeptLease : IAsyncDisposable
         }
 
         await _keeper.ReleaseAsync(this);
+        await _lostWith.DisposeAsync();
         _lost.Dispose();
     }
 }

@@ -4,19 +4,23 @@ namespace Serverless.Leases;
 public sealed class MemoryLeases(TimeProvider time) : ILeases
 {
     private readonly Lock _lock = new();
-    private readonly SortedDictionary<string, (Lease Lease, DateTimeOffset Until)> _held = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, (Lease Lease, DateTimeOffset Until, Lease? Under)> _held = new(StringComparer.Ordinal);
     private readonly Dictionary<string, long> _epochs = new(StringComparer.Ordinal);
 
     /// <inheritdoc/>
     public ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
     {
-        lock (_lock) return new(AcquireNeedsLock(name, holder, timeToLive));
+        lock (_lock) return new(AcquireNeedsLock(name, holder, timeToLive, null));
     }
 
     /// <inheritdoc/>
-    public ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
+    public ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, Lease? under, CancellationToken cancellationToken)
     {
-        lock (_lock) return new([.. names.Select(name => AcquireNeedsLock(name, holder, timeToLive)).OfType<Lease>()]);
+        lock (_lock)
+        {
+            if (under is not null && HeldNeedsLock(under.Name, time.GetUtcNow()) != under) return new([]);
+            return new([.. names.Select(name => AcquireNeedsLock(name, holder, timeToLive, under)).OfType<Lease>()]);
+        }
     }
 
     /// <inheritdoc/>
@@ -56,23 +60,23 @@ public sealed class MemoryLeases(TimeProvider time) : ILeases
         lock (_lock)
         {
             var now = time.GetUtcNow();
-            return new([.. _held.Values.Where(held => held.Until > now && held.Lease.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(held => held.Lease)]);
+            return new([.. _held.Keys.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Select(name => HeldNeedsLock(name, now)).OfType<Lease>()]);
         }
     }
 
-    private Lease? AcquireNeedsLock(string name, string holder, TimeSpan timeToLive)
+    private Lease? AcquireNeedsLock(string name, string holder, TimeSpan timeToLive, Lease? under)
     {
         var now = time.GetUtcNow();
         if (HeldNeedsLock(name, now) is { } held)
         {
-            if (held.Holder != holder) return null;
-            _held[name] = (held, now + timeToLive);
+            if (held.Holder != holder || (under is not null && _held[name].Under != under)) return null;
+            _held[name] = (held, now + timeToLive, under);
             return held;
         }
 
         var lease = new Lease(name, holder, Math.Max(_epochs.GetValueOrDefault(name) + 1, now.ToUnixTimeMilliseconds()));
         _epochs[name] = lease.Epoch;
-        _held[name] = (lease, now + timeToLive);
+        _held[name] = (lease, now + timeToLive, under);
         return lease;
     }
 
@@ -80,9 +84,10 @@ public sealed class MemoryLeases(TimeProvider time) : ILeases
     {
         var now = time.GetUtcNow();
         if (HeldNeedsLock(lease.Name, now) != lease) return false;
-        _held[lease.Name] = (lease, now + timeToLive);
+        _held[lease.Name] = _held[lease.Name] with { Until = now + timeToLive };
         return true;
     }
 
-    private Lease? HeldNeedsLock(string name, DateTimeOffset now) => _held.TryGetValue(name, out var held) && held.Until > now ? held.Lease : null;
+    private Lease? HeldNeedsLock(string name, DateTimeOffset now) =>
+        _held.TryGetValue(name, out var held) && held.Until > now && (held.Under is not { } under || HeldNeedsLock(under.Name, now) == under) ? held.Lease : null;
 }

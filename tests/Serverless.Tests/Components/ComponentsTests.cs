@@ -10,12 +10,17 @@ namespace Serverless.Tests.Components;
 /// <summary>The shipped Dapr files, held against what Dapr does when a setting is missing, and against the names in code.</summary>
 public sealed class ComponentsTests
 {
+    /// <summary>Of <c>components/ordered</c>, which is an addition: the code knows nothing of it.</summary>
+    private const string PubSubOrdered = "pubsub-ordered";
+
+    private const string Ordered = "serverless.requests.ordered";
+
     private static readonly string[] Apps = [DaprNames.GatewayApp, DaprNames.WorkerApp, DaprNames.ScalerApp];
 
     [Fact]
     public void Names_are_those_of_the_code()
     {
-        YamlFolder.OfKind("Component").Select(root => YamlFolder.Text(root, "metadata", "name")).ShouldBe([DaprNames.StateStore, DaprNames.PubSub, DaprNames.PubSubRequests, DaprNames.PubSubResults, DaprNames.PubSubStreams, DaprNames.SecretStore], ignoreOrder: true);
+        YamlFolder.OfKind("Component").Select(root => YamlFolder.Text(root, "metadata", "name")).ShouldBe([DaprNames.StateStore, DaprNames.PubSub, DaprNames.PubSubRequests, DaprNames.PubSubResults, DaprNames.PubSubStreams, PubSubOrdered, DaprNames.SecretStore], ignoreOrder: true);
         foreach (var component in YamlFolder.OfKind("Component").Where(root => YamlFolder.At(root, "auth") is not null)) YamlFolder.Text(component, "auth", "secretStore").ShouldBe(DaprNames.SecretStore);
     }
 
@@ -35,6 +40,7 @@ public sealed class ComponentsTests
     [InlineData(DaprNames.PubSubRequests)]
     [InlineData(DaprNames.PubSubResults)]
     [InlineData(DaprNames.PubSubStreams)]
+    [InlineData(PubSubOrdered)]
     public void Queues_of_events_outlive_their_readers_and_messages_the_broker(string name)
     {
         var settings = YamlFolder.Settings(YamlFolder.OfKind("Component").Single(root => YamlFolder.Text(root, "metadata", "name") == name));
@@ -84,12 +90,12 @@ public sealed class ComponentsTests
         var subscriptions = YamlFolder.OfKind("Subscription").ToList();
 
         subscriptions.Select(root => (YamlFolder.Text(root, "spec", "pubsubname"), YamlFolder.Text(root, "spec", "topic")))
-            .ShouldBe([(DaprNames.PubSubRequests, EventTopics.Requests), (DaprNames.PubSubStreams, EventTopics.Streams), (DaprNames.PubSubResults, EventTopics.Results)], "one component each");
+            .ShouldBe([(DaprNames.PubSubRequests, EventTopics.Requests), (DaprNames.PubSubStreams, EventTopics.Streams), (DaprNames.PubSubResults, EventTopics.Results), (PubSubOrdered, Ordered)], ignoreOrder: true, "one component each");
         foreach (var subscription in subscriptions)
         {
             YamlFolder.Text(subscription, "spec", "pubsubname").ShouldNotBe(DaprNames.PubSub, "a component that is published to has no subscription");
             YamlFolder.Text(subscription, "spec", "routes", "default").ShouldBe(DaprNames.EventsPath + YamlFolder.Text(subscription, "spec", "topic"));
-            YamlFolder.Text(subscription, "spec", "deadLetterTopic").ShouldBe(YamlFolder.Text(subscription, "spec", "topic") == EventTopics.Requests ? EventTopics.RequestsDead : null, "our own results are published again");
+            YamlFolder.Text(subscription, "spec", "deadLetterTopic").ShouldBe(YamlFolder.Text(subscription, "spec", "topic") is EventTopics.Requests or Ordered ? EventTopics.RequestsDead : null, "our own results are published again");
             YamlFolder.Text(subscription, "spec", "metadata", "queueType").ShouldBe("quorum", "what is acknowledged to a publisher is on disk");
             YamlFolder.List(subscription, "scopes").ShouldBe([DaprNames.GatewayApp]);
         }
@@ -99,6 +105,7 @@ public sealed class ComponentsTests
     [InlineData(DaprNames.PubSubRequests)]
     [InlineData(DaprNames.PubSubResults)]
     [InlineData(DaprNames.PubSubStreams)]
+    [InlineData(PubSubOrdered)]
     public void Retries_of_inbound_events_end(string component)
     {
         var resiliency = YamlFolder.OfKind("Resiliency").Single();
@@ -109,11 +116,23 @@ public sealed class ComponentsTests
             int.Parse(YamlFolder.Text(policy, "maxRetries").ShouldNotBeNull(name.ToString()), CultureInfo.InvariantCulture).ShouldBeGreaterThan(0, name.ToString());
     }
 
+    /// <summary>One event after another, to one of them: what each of three settings is for.</summary>
     [Fact]
-    public void A_cluster_gets_every_file_that_a_laptop_gets()
+    public void What_is_ordered_is_delivered_one_at_a_time_to_one_gateway()
     {
-        var listed = YamlFolder.List(YamlFolder.OfKind("Kustomization").Single(), "resources");
+        var settings = YamlFolder.Settings(YamlFolder.OfKind("Component").Single(root => YamlFolder.Text(root, "metadata", "name") == PubSubOrdered));
+        var subscription = YamlFolder.OfKind("Subscription").Single(root => YamlFolder.Text(root, "spec", "topic") == Ordered);
 
-        listed.ShouldBe(Directory.GetFiles(Path.Combine(Repository.Root, "components"), "*.yaml").Select(file => Path.GetFileName(file)!).Where(name => name != "kustomization.yaml"), ignoreOrder: true);
+        (settings["concurrency"], settings["prefetchCount"], YamlFolder.Text(subscription, "spec", "metadata", "singleActiveConsumer")).ShouldBe(("single", "1", "true"));
+    }
+
+    [Theory]
+    [InlineData("components")]
+    [InlineData("components/ordered")]
+    public void A_cluster_gets_every_file_that_a_laptop_gets(string folder)
+    {
+        var listed = YamlFolder.List(YamlFolder.Components.Single(file => file.File == folder + "/kustomization.yaml").Root, "resources");
+
+        listed.ShouldBe(Directory.GetFiles(Path.Combine(Repository.Root, folder), "*.yaml").Select(file => Path.GetFileName(file)!).Where(name => name != "kustomization.yaml"), ignoreOrder: true);
     }
 }

@@ -35,19 +35,21 @@ public sealed class DispatcherSetTests
     }
 
     /// <summary>The store has granted them, and its answer is still on its way: whoever stops waits for it, or they would be nobody's until they run out.</summary>
-    [Fact]
-    public async Task Leases_that_are_granted_while_it_stops_are_given_back()
+    [Theory]
+    [InlineData(LeaseNames.Gateways)]
+    [InlineData(LeaseNames.Dispatchers)]
+    public async Task Leases_that_are_granted_while_it_stops_are_given_back(string late)
     {
         var clock = new TestClock(TestRequests.Deadline.AddMinutes(-10));
         var store = new MemoryLeases(clock);
-        var slow = new SlowLeases(store);
+        var slow = new SlowLeases(store, late);
         var loops = new RecordingLoops();
         var ports = new DispatchPorts(new CountingQueue(), new MemoryRequestLog(clock), new MemoryWorkerSessions(), slow, new MemoryDemandFeed(), [], new SilentObserver(), clock);
         using var stop = new CancellationTokenSource();
         var running = new DispatcherSet(new GatewayIdentity("a", "a"), TestCatalog.Of(Models), ports, new Supervisor(clock, loops), loops).RunAsync(stop.Token);
         await slow.GrantedAsync(LeaseNames.Gateway("a"));
-        await slow.GrantedAsync(LeaseNames.Dispatcher(Models[0]));
-        (await store.ListAsync("", Token)).Count.ShouldBe(Models.Length + 1);
+        if (late == LeaseNames.Dispatchers) await slow.GrantedAsync(LeaseNames.Dispatcher(Models[0]));
+        (await store.ListAsync(late, Token)).Count.ShouldBe(late == LeaseNames.Dispatchers ? Models.Length : 1);
 
         await stop.CancelAsync();
         slow.Answer();
@@ -123,6 +125,24 @@ public sealed class DispatcherSetTests
         }
 
         await world.ConsumingAsync(0);
+    }
+
+    [Fact]
+    public async Task A_gateway_that_lost_sight_of_leases_which_the_store_holds_for_it_dispatches_again_as_soon_as_it_sees()
+    {
+        await using var world = new World();
+        var gateway = world.Start("a");
+        await world.PassAsync(4);
+        await world.ConsumingAsync(Models.Length);
+
+        gateway.Leases.Deaf = true;
+        await world.PassAsync(15);
+        await world.ConsumingAsync(0);
+        (await world.OwnersAsync()).Count.ShouldBe(Models.Length, "the store has them still");
+        gateway.Leases.Deaf = false;
+        for (var second = 0; second < 20 && !Models.All(gateway.Set.Dispatches); second++) await world.PassAsync(1); // the store would hold them for a minute
+
+        await world.ConsumingAsync(Models.Length);
     }
 
     [Fact]

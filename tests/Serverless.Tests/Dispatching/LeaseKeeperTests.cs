@@ -61,6 +61,51 @@ public sealed class LeaseKeeperTests
         (await world.Store.ListAsync("", Token)).ShouldBeEmpty();
     }
 
+    [Fact]
+    public async Task What_is_under_another_is_seldom_renewed_and_lost_with_it_at_once()
+    {
+        await using var world = new World();
+        var own = (await world.Keeper.AcquireAsync(["own"])).Single();
+        var kept = await world.Keeper.AcquireAsync(["a", "b"], own);
+        var before = world.Faults.Called(nameof(ILeases));
+
+        await world.PassAsync(60);
+        var renewals = world.Faults.Called(nameof(ILeases)) - before;
+        kept.ShouldAllBe(lease => !lease.Lost.IsCancellationRequested);
+        await world.Store.ReleaseAsync(own.Lease, Token);
+        (await world.Store.AcquireAsync("a", "another", TimeSpan.FromDays(1), Token)).ShouldNotBeNull();
+        await world.PassAsync(3);
+
+        renewals.ShouldBe(20 + 2, "that one each three seconds, those two together each twenty");
+        foreach (var lease in kept.Append(own)) await LostAsync(lease);
+        foreach (var lease in kept) await lease.DisposeAsync();
+        (await world.Store.ReadAsync("a", Token)).ShouldNotBeNull().Holder.ShouldBe("another");
+    }
+
+    [Fact]
+    public async Task A_store_that_was_away_is_asked_at_once_what_it_has_forgotten()
+    {
+        await using var world = new World();
+        var own = (await world.Keeper.AcquireAsync(["own"])).Single();
+        var kept = await world.Keeper.AcquireAsync(["a", "b"], own);
+        await world.Store.ReleaseAsync(kept.Single(lease => lease.Lease.Name == "b").Lease, Token);
+        world.Faults.Method = "ILeases.RenewAsync";
+        await world.PassAsync(3);
+        world.Faults.Method = null;
+
+        await world.PassAsync(3);
+
+        await LostAsync(kept.Single(lease => lease.Lease.Name == "b"));
+        kept.Single(lease => lease.Lease.Name == "a").Lost.IsCancellationRequested.ShouldBeFalse();
+    }
+
+    private static async Task LostAsync(KeptLease kept)
+    {
+        var lost = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var told = kept.Lost.Register(lost.SetResult);
+        await lost.Task.WithinLimitAsync();
+    }
+
     private sealed class World : IAsyncDisposable
     {
         private readonly TestClock _time = new();

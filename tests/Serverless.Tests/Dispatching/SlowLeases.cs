@@ -3,8 +3,8 @@ using Serverless.Leases;
 
 namespace Serverless.Tests.Dispatching;
 
-/// <summary>A store that grants leases at once and answers late. As with any store over a network, whoever cancels does not take back what was asked.</summary>
-internal sealed class SlowLeases(ILeases leases) : ILeases
+/// <summary>A store that grants leases at once and, for names of a prefix, answers late. As with any store over a network, whoever cancels does not take back what was asked.</summary>
+internal sealed class SlowLeases(ILeases leases, string prefix) : ILeases
 {
     private readonly TaskCompletionSource _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ConcurrentDictionary<string, TaskCompletionSource> _granted = new(StringComparer.Ordinal);
@@ -14,13 +14,13 @@ internal sealed class SlowLeases(ILeases leases) : ILeases
 
     public void Answer() => _answer.TrySetResult();
 
-    public async ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => (await AcquireAsync([name], holder, timeToLive, cancellationToken)).SingleOrDefault();
+    public async ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => (await AcquireAsync([name], holder, timeToLive, null, cancellationToken)).SingleOrDefault();
 
-    public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
+    public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, Lease? under, CancellationToken cancellationToken)
     {
-        var got = await leases.AcquireAsync(names, holder, timeToLive, CancellationToken.None);
+        var got = await leases.AcquireAsync(names, holder, timeToLive, under, CancellationToken.None);
         foreach (var lease in got) Of(lease.Name).TrySetResult();
-        await _answer.Task.WaitAsync(cancellationToken);
+        if (names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal))) await _answer.Task.WaitAsync(cancellationToken);
         return got;
     }
 

@@ -30,6 +30,9 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
         }
     }
 
+    /// <summary>The store gives and renews, and its answers are lost on the way.</summary>
+    public bool Deaf { get; set; }
+
     /// <summary>A second passes, and the processes have looked around and renewed what they hold.</summary>
     public static async Task TickAsync(TestClock time, params WatchedLeases[] processes)
     {
@@ -72,17 +75,19 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
         return held;
     }
 
-    public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
+    public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, Lease? under, CancellationToken cancellationToken)
     {
-        var got = await Store().AcquireAsync(names, holder, timeToLive, cancellationToken);
-        foreach (var lease in got) Note(lease.Name, held: true);
+        var got = await Store().AcquireAsync(names, holder, timeToLive, under, cancellationToken);
+        foreach (var lease in got.Where(_ => under is null)) Note(lease.Name, held: true); // the others last as long as that one
+        Hear();
         return got;
     }
 
     public async ValueTask<IReadOnlyList<Lease>> RenewAsync(IReadOnlyCollection<Lease> leases, TimeSpan timeToLive, CancellationToken cancellationToken)
     {
         var held = await Store().RenewAsync(leases, timeToLive, cancellationToken);
-        foreach (var lease in leases) Note(lease.Name, held.Contains(lease));
+        foreach (var lease in leases) Note(lease.Name, held.Contains(lease) && lease.Name.StartsWith(LeaseNames.Gateways, StringComparison.Ordinal));
+        Hear();
         return held;
     }
 
@@ -139,6 +144,11 @@ internal sealed class WatchedLeases(ILeases leases) : ILeases
         }
 
         told.SetResult();
+    }
+
+    private void Hear()
+    {
+        if (Deaf) throw new ServingException(new ServingFault(ServingError.StoreUnavailable, "The test took the answer away."));
     }
 
     private ILeases Store() => Away ? throw new ServingException(new ServingFault(ServingError.StoreUnavailable, "The test took the leases' store away.")) : leases;

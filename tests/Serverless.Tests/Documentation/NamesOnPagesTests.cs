@@ -12,10 +12,10 @@ namespace Serverless.Tests.Documentation;
 public sealed partial class NamesOnPagesTests
 {
     /// <summary>Queues, topics and exchanges, which are named like metrics.</summary>
-    private static readonly string[] NoMetrics = ["serverless.requests.dead", "dev.serverless.request.completed"];
+    private static readonly string[] NoMetrics = ["serverless.requests.dead", "serverless.requests.ordered", "dev.serverless.request.completed"];
 
     /// <summary>Options of other programs.</summary>
-    private static readonly string[] OfOthers = ["--kube-api-qps", "--kube-api-burst", "--Section:Name", "--metrics"];
+    private static readonly string[] OfOthers = ["--kube-api-qps", "--kube-api-burst", "--Section:Name", "--metrics", "--resources-path"];
 
     private static readonly (string Page, string Code)[] Codes =
     [

@@ -106,7 +106,7 @@ public sealed class LeasedPlannerTests
     [InlineData(true)]
     public async Task A_lease_that_comes_too_late_is_given_back(bool waited)
     {
-        var slow = new SlowLeases(_leases);
+        var slow = new SlowLeases(_leases, LeaseNames.Planner);
         using var stop = new CancellationTokenSource();
         var running = new LeasedPlanner(_catalog, Believed(), slow, Writer(), _supervisor, "one", _time).RunAsync(stop.Token);
         await slow.GrantedAsync(LeaseNames.Planner);

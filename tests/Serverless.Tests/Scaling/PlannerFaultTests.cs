@@ -146,9 +146,9 @@ public sealed class PlannerFaultTests
 
         public ValueTask<Lease?> AcquireAsync(string name, string holder, TimeSpan timeToLive, CancellationToken cancellationToken) => leases.AcquireAsync(name, holder, timeToLive, cancellationToken);
 
-        public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, CancellationToken cancellationToken)
+        public async ValueTask<IReadOnlyList<Lease>> AcquireAsync(IReadOnlyCollection<string> names, string holder, TimeSpan timeToLive, Lease? under, CancellationToken cancellationToken)
         {
-            var got = Refuses ? [] : await Call("acquire", () => leases.AcquireAsync(names, holder, timeToLive, cancellationToken));
+            var got = Refuses ? [] : await Call("acquire", () => leases.AcquireAsync(names, holder, timeToLive, under, cancellationToken));
             if (got.Count > 0) Held = got[0];
             deeds.Add();
             return got;
