@@ -228,7 +228,7 @@ public sealed class OpenAiEngineTests
         stub.OfItself = http => http.Response.WriteAsync(new string(' ', 2 << 20), http.RequestAborted);
         (await Should.ThrowAsync<EngineLoadException>(() => stub.LoadAsync(time).WithinLimitAsync())).Message.ShouldContain("1048576");
 
-        stub.OfItself = http => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted);
+        stub.OfItself = http => new TaskCompletionSource().Task.WaitAsync(http.RequestAborted);
         var loading = stub.LoadAsync(time);
         while (!loading.IsCompleted)
         {

@@ -48,7 +48,6 @@ public sealed class PlannerFaultTests
         var (faulty, healthy) = (new Faulty(_plans, _demand, _leases, _deeds), new Faulty(_plans, _demand, _leases, _deeds) { Refuses = true });
         await using var one = Scaler("one", faulty);
         await using var two = Scaler("two", healthy);
-        _demand.Publish(Waiting());
         await UntilAsync(() => one.Leads && _written.At > default(DateTimeOffset), "the first plans");
 
         (faulty.Fails, healthy.Refuses) = ((call, type), false);
@@ -74,6 +73,7 @@ public sealed class PlannerFaultTests
         {
             while (!done())
             {
+                _demand.Publish(Waiting()); // as a dispatcher does, for as long as work waits
                 var next = _deeds.Next;
                 _time.Advance(TimeSpan.FromSeconds(1));
                 await next.WaitAsync(limit.Token);

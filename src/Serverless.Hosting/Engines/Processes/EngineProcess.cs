@@ -12,8 +12,11 @@ namespace Serverless.Hosting.Engines.Processes;
 /// </summary>
 internal sealed partial class EngineProcess : IAsyncDisposable
 {
-    private const int KeptLines = 40;
+    private const int KeptLines = 20; // of its output, and of its errors: neither pushes out the other
     private const int LongestLine = 2000;
+
+    /// <summary>How long what it wrote may take to be read once it is gone.</summary>
+    private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(500);
 
     /// <summary>How long it may take to go when it is asked to.</summary>
     private static readonly TimeSpan FarewellLimit = TimeSpan.FromSeconds(5);
@@ -23,7 +26,8 @@ internal sealed partial class EngineProcess : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly TaskCompletionSource<Process> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Queue<string> _log = new();
+    private readonly Queue<string> _output = new();
+    private readonly Queue<string> _errors = new();
     private readonly Lock _lock = new();
     private Task _reading = Task.CompletedTask;
     private bool _isAsked;
@@ -33,12 +37,12 @@ internal sealed partial class EngineProcess : IAsyncDisposable
     /// <summary>Completes when it is gone.</summary>
     public Task Exited => _exited.Task;
 
-    /// <summary>The last lines that it wrote.</summary>
+    /// <summary>The last lines that it wrote: of its output, then of its errors.</summary>
     public string LastLines
     {
         get
         {
-            lock (_lock) return string.Join('\n', _log);
+            lock (_lock) return string.Join('\n', _output.Concat(_errors));
         }
     }
 
@@ -122,16 +126,22 @@ internal sealed partial class EngineProcess : IAsyncDisposable
         }
 
         process.StandardInput.Close();
-        _reading = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError));
+        _reading = Task.WhenAll(ReadAsync(process.StandardOutput, _output), ReadAsync(process.StandardError, _errors));
         _started.SetResult(process);
         process.WaitForExit();
+        _ = EndAsync(process);
+    }
+
+    private async Task EndAsync(Process process)
+    {
+        await _reading.WaitAsync(LastWords, TimeProvider.System).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // what it began may have its output still
         var isAsked = false;
         lock (_lock) isAsked = _isAsked;
         if (!isAsked) LogWent(_logger, _name, process.ExitCode, LastLines);
         _exited.SetResult();
     }
 
-    private async Task ReadAsync(StreamReader reader)
+    private async Task ReadAsync(StreamReader reader, Queue<string> kept)
     {
         var line = new char[LongestLine];
         var length = 0;
@@ -146,21 +156,21 @@ internal sealed partial class EngineProcess : IAsyncDisposable
                     continue;
                 }
 
-                Keep(new string(line, 0, length));
+                Keep(kept, new string(line, 0, length));
                 length = 0;
             }
         }
 
-        if (length > 0) Keep(new string(line, 0, length));
+        if (length > 0) Keep(kept, new string(line, 0, length));
     }
 
-    private void Keep(string line)
+    private void Keep(Queue<string> kept, string line)
     {
         LogSaid(_logger, _name, line);
         lock (_lock)
         {
-            if (_log.Count == KeptLines) _log.Dequeue();
-            _log.Enqueue(line);
+            if (kept.Count == KeptLines) kept.Dequeue();
+            kept.Enqueue(line);
         }
     }
 
