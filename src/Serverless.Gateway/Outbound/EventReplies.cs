@@ -25,9 +25,11 @@ internal sealed partial class EventReplies(RequestRecords records, IEventBus bus
     {
         if (end.Request is not { Promise: Promise.Id, Owner.Key: EventOrigin.Key }) return true;
 
+        var isTold = false;
         while (await records.FindAsync(end.Request.Owner, end.Request.Id, cancellationToken) is { Record: { HasEnded: true, Origin: { ReplyTo: { } topic, Replied: false } origin } record } stored)
         {
-            await TellAsync(topic, record, cancellationToken);
+            if (!isTold) await TellAsync(topic, record, cancellationToken);
+            isTold = true;
             await records.ReplaceAsync(stored, record with { Origin = origin with { Replied = true } }, cancellationToken); // false: somebody else wrote meanwhile, and it is read again
         }
 

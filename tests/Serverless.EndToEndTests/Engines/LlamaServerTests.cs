@@ -190,8 +190,18 @@ public sealed class LlamaServerTests : IAsyncLifetime
         : new { model = "smol", messages = Hello, temperature = 0, max_tokens = tokens, ignore_eos = true };
 
     /// <summary>Numbers, of which each is far likelier than any other: the server's arithmetic depends a little on what it reads at once, and where two words are as good as equal it may say the other.</summary>
-    private static object Counting(int tokens) =>
-        new { model = "smol", messages = new[] { new { role = "user", content = "Go on counting: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10," } }, temperature = 0, max_tokens = tokens, ignore_eos = true, stream = true, stream_options = new { include_usage = true } };
+    private static object Counting(int tokens) => new
+    {
+        model = "smol",
+        messages = new[] { new { role = "user", content = "Count." }, new { role = "assistant", content = Numbers }, new { role = "user", content = "Count." }, new { role = "assistant", content = Numbers }, new { role = "user", content = "Count." } },
+        temperature = 0,
+        max_tokens = tokens,
+        ignore_eos = true,
+        stream = true,
+        stream_options = new { include_usage = true },
+    };
+
+    private static string Numbers { get; } = string.Join(", ", Enumerable.Range(1, 60));
 
     private static object Completion(int tokens) =>
         new { model = "smol", prompt = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10,", temperature = 0, max_tokens = tokens, ignore_eos = true, stream = true, stream_options = new { include_usage = true } };
