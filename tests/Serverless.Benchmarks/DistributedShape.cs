@@ -70,7 +70,7 @@ internal sealed class DistributedShape : IAsyncDisposable
             await File.WriteAllTextAsync(Path.Combine(shape._manifests, string.Create(CultureInfo.InvariantCulture, $"models-{some[0]}.yaml")), string.Join("\n---\n", manifests), cancellationToken);
         }
 
-        await shape.StartAsync(0, cancellationToken);
+        await shape.StartAsync(0, cancellationToken, "management_agent.disable_metrics_collector = true"); // a broker as its package installs it: the figures of the management API are an addition
         await shape.StartScalerAsync(cancellationToken);
         await measure(shape);
     }
@@ -110,9 +110,9 @@ internal sealed class DistributedShape : IAsyncDisposable
 
     private static Uri Http(int port) => new(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
 
-    private async Task StartAsync(int workers, CancellationToken cancellationToken)
+    private async Task StartAsync(int workers, CancellationToken cancellationToken, params string[] broker)
     {
-        var rabbitMq = await RabbitMqServer.StartNewAsync(cancellationToken);
+        var rabbitMq = await RabbitMqServer.StartNewAsync(cancellationToken, broker);
         _started.Add(rabbitMq);
         var redis = await RedisServer.StartNewAsync(cancellationToken);
         _started.Add(redis);

@@ -60,7 +60,7 @@ internal static class IdleBenchmark
         using var http = new HttpClient();
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String("guest:guest"u8));
         using var overview = JsonDocument.Parse(await http.GetStringAsync(new Uri(shape.Management, "api/overview"), cancellationToken));
-        Console.WriteLine($"  at the broker: {overview.RootElement.GetProperty("object_totals").GetRawText()}");
+        if (overview.RootElement.TryGetProperty("object_totals", out var totals)) Console.WriteLine($"  at the broker: {totals.GetRawText()}");
     }
 
     private static async Task WaitAsync(TimeSpan span, CancellationToken cancellationToken)

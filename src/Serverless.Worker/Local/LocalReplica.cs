@@ -17,6 +17,9 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
 
+    /// <summary>After a loss: short, for others wait behind the request that may be the cause, until it is known for that.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(4);
+
     /// <summary>How long an engine that hangs may take to go.</summary>
     private static readonly TimeSpan FarewellLimit = TimeSpan.FromSeconds(5);
 
@@ -52,7 +55,7 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
         using var wanted = CancellationTokenSource.CreateLinkedTokenSource(_drain.Token, stop);
         try
         {
-            var losses = new Backoff(FirstRetry, LongestRetry);
+            var losses = new Backoff(FirstRetry, LongestPause);
             while (!wanted.IsCancellationRequested)
             {
                 var since = parts.Time.GetTimestamp();

@@ -17,6 +17,9 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     private volatile bool _asleep;
     private readonly TaskCompletionSource _gaveUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>How long whoever is not done may take in a second that nobody paces.</summary>
+    private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(100);
+
     private readonly MemoryLeases _leases;
     private CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
@@ -166,7 +169,12 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     /// <summary>What comes of it; seconds pass until then.</summary>
     public async Task<T> MeanwhileAsync<T>(Task<T> what)
     {
-        while (!what.IsCompleted) await PassAsync(1);
+        while (!what.IsCompleted)
+        {
+            await PassAsync(1);
+            if (_gone.Task.IsCompleted) await ((Task)what).WaitAsync(Turn, TimeProvider.System, Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // nobody paces the seconds any more: whoever reads gets its turn
+        }
+
         return await what;
     }
 

@@ -139,6 +139,7 @@ public sealed class DispatcherSetTests
         await world.PassAsync(15);
         await world.ConsumingAsync(0);
         (await world.OwnersAsync()).Count.ShouldBe(Models.Length, "the store has them still");
+        for (var second = 0; second < 20 && Models.Any(gateway.Set.Dispatches); second++) await world.PassAsync(1); // they end a moment after they have stopped
         gateway.Leases.Deaf = false;
         for (var second = 0; second < 20 && !Models.All(gateway.Set.Dispatches); second++) await world.PassAsync(1); // the store would hold them for a minute
 

@@ -30,6 +30,7 @@ internal sealed partial class EngineProcess : IAsyncDisposable
     private readonly Queue<string> _errors = new();
     private readonly Lock _lock = new();
     private Task _reading = Task.CompletedTask;
+    private Task _ending = Task.CompletedTask;
     private bool _isAsked;
 
     private EngineProcess(string name, TimeProvider time, ILogger logger) => (_name, _time, _logger) = (name, time, logger);
@@ -98,7 +99,7 @@ internal sealed partial class EngineProcess : IAsyncDisposable
         }
 
         if (Guards.Length > 0) await SignalAsync("-KILL", -process.Id); // its session's
-        await _reading;
+        await Task.WhenAll(_reading, _ending);
         process.Dispose();
     }
 
@@ -129,16 +130,22 @@ internal sealed partial class EngineProcess : IAsyncDisposable
         _reading = Task.WhenAll(ReadAsync(process.StandardOutput, _output), ReadAsync(process.StandardError, _errors));
         _started.SetResult(process);
         process.WaitForExit();
-        _ = EndAsync(process);
+        _ending = EndAsync(process);
     }
 
     private async Task EndAsync(Process process)
     {
-        await _reading.WaitAsync(LastWords, TimeProvider.System).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // what it began may have its output still
-        var isAsked = false;
-        lock (_lock) isAsked = _isAsked;
-        if (!isAsked) LogWent(_logger, _name, process.ExitCode, LastLines);
-        _exited.SetResult();
+        try
+        {
+            await _reading.WaitAsync(LastWords, TimeProvider.System).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // what it began may have its output still
+            var isAsked = false;
+            lock (_lock) isAsked = _isAsked;
+            if (!isAsked) LogWent(_logger, _name, process.ExitCode, LastLines);
+        }
+        finally
+        {
+            _exited.SetResult();
+        }
     }
 
     private async Task ReadAsync(StreamReader reader, Queue<string> kept)
