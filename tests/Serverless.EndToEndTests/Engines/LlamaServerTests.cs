@@ -121,7 +121,7 @@ public sealed class LlamaServerTests : IAsyncLifetime
     [Fact]
     public async Task A_hung_one_is_killed_and_started_again_and_the_answer_goes_on()
     {
-        await StartChildAsync(", silenceSeconds: '3'");
+        await StartChildAsync(", silenceSeconds: '10'");
         var undisturbed = await StreamAsync("/v1/chat/completions", Counting(60));
         var first = EngineOf(Up.Process.Id).ShouldNotBeNull();
 
@@ -131,7 +131,7 @@ public sealed class LlamaServerTests : IAsyncLifetime
         });
 
         hung.Text.ShouldBe(undisturbed.Text, Up.Process.Output);
-        Up.Process.Output.ShouldContain("it hangs and is taken for lost");
+        Up.Process.Output.ShouldContain("is taken for lost"); // as one that hangs, or that answers nothing at all
         Directory.Exists($"/proc/{first}").ShouldBeFalse();
     }
 
