@@ -1,30 +1,63 @@
-using Microsoft.Extensions.Time.Testing;
-
 namespace Serverless;
 
-/// <summary>The clock of tests: it stands still until a test advances it.</summary>
+/// <summary>The clock of tests: it stands still until a test advances it. Thread-safe.</summary>
 /// <remarks>
-/// <see cref="FakeTimeProvider"/> fires what is due on whichever thread reads it or sets a timer first. Where that thread is held up after the callback of a periodic timer,
-/// the timer is put off by whatever the test has advanced since: a tick is lost, and with it the test that waits for what the tick does. Timers of this clock set their next tick before their callback,
-/// and a test that advances in a loop waits for what other threads fire: it would keep them at it for ever. Theirs are not thread-safe either: one that is disposed of while it is changed
-/// has a waiter without a callback, which throws in whoever advances the time. Those below are never disposed of, and know themselves whether they are due.
+/// What is due is called back by whoever advances the time, one after another in the order in which it was due. <c>FakeTimeProvider</c> has it called back by whichever thread reads the clock, and its timers
+/// are not thread-safe: a tick is lost where that thread is held up, and all that come after it where a callback throws, as it does when its timer is disposed of meanwhile.
 /// </remarks>
-internal sealed class TestClock(DateTimeOffset start) : FakeTimeProvider(start)
+internal sealed class TestClock(DateTimeOffset start) : TimeProvider
 {
+    private readonly Lock _lock = new();
+    private readonly Lock _callingBack = new(); // a callback may advance the time itself
+    private readonly PriorityQueue<(TestTimer Timer, long Version), (long Due, long Order)> _due = new();
+    private DateTimeOffset _now = start; // on the wall
+    private long _elapsed = start.Ticks; // what timers go by
+    private long _order;
+
     public TestClock() : this(new DateTimeOffset(2000, 1, 1, 0, 0, 0, TimeSpan.Zero))
     {
     }
 
-    [ThreadStatic]
-    private static int _firingHere;
+    public override TimeZoneInfo LocalTimeZone => Zone;
 
-    private int _firing;
+    /// <summary>Where it hangs.</summary>
+    public TimeZoneInfo Zone { get; init; } = TimeZoneInfo.Utc;
 
-    /// <summary>Lets time pass. What was due has been called back when this returns, on whichever thread.</summary>
-    public new void Advance(TimeSpan delta)
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override DateTimeOffset GetUtcNow()
     {
-        base.Advance(delta);
-        while (Volatile.Read(ref _firing) > _firingHere) Thread.Yield();
+        lock (_lock) return _now;
+    }
+
+    public override long GetTimestamp()
+    {
+        lock (_lock) return _elapsed;
+    }
+
+    /// <summary>Lets time pass. What was due has been called back when this returns.</summary>
+    public void Advance(TimeSpan delta)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(delta, TimeSpan.Zero);
+        lock (_lock)
+        {
+            _now += delta;
+            _elapsed += delta.Ticks;
+        }
+
+        lock (_callingBack)
+        {
+            while (TryTakeDue(out var timer)) timer.CallBack();
+        }
+    }
+
+    /// <summary>Lets time pass until then.</summary>
+    public void AdvanceTo(DateTimeOffset then) => Advance(then - GetUtcNow());
+
+    /// <summary>Sets the clock on the wall, back as well. No time passes: timers are due when they were.</summary>
+    public void Set(DateTimeOffset now)
+    {
+        lock (_lock) _now = now;
     }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
@@ -34,83 +67,64 @@ internal sealed class TestClock(DateTimeOffset start) : FakeTimeProvider(start)
         return timer;
     }
 
-    private ITimer CreateSingle(Action callback) => base.CreateTimer(_ => callback(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-
-    private sealed class TestTimer : ITimer
+    private bool TryTakeDue(out TestTimer timer)
     {
-        private readonly Lock _lock = new();
-        private readonly TestClock _clock;
-        private readonly TimerCallback _callback;
-        private readonly object? _state;
-        private readonly ITimer _next;
-        private DateTimeOffset _due;
-        private TimeSpan _period;
+        lock (_lock)
+        {
+            while (_due.TryPeek(out var next, out var at) && at.Due <= _elapsed)
+            {
+                _due.Dequeue();
+                timer = next.Timer;
+                if (timer.Version != next.Version) continue; // changed or disposed of since
+                if (timer.Period > TimeSpan.Zero) Enqueue(timer, at.Due + timer.Period.Ticks);
+                return true;
+            }
+        }
+
+        timer = null!;
+        return false;
+    }
+
+    private void Enqueue(TestTimer timer, long due) => _due.Enqueue((timer, timer.Version), (due, _order++));
+
+    private sealed class TestTimer(TestClock clock, TimerCallback callback, object? state) : ITimer
+    {
         private bool _disposed;
 
-        public TestTimer(TestClock clock, TimerCallback callback, object? state)
-        {
-            (_clock, _callback, _state) = (clock, callback, state);
-            _next = clock.CreateSingle(Fire);
-        }
+        public long Version { get; private set; }
+
+        public TimeSpan Period { get; private set; }
+
+        public void CallBack() => callback(state);
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
-            lock (_lock)
+            lock (clock._lock)
             {
                 if (_disposed) return false;
-                (_due, _period) = (dueTime < TimeSpan.Zero ? DateTimeOffset.MaxValue : _clock.GetUtcNow() + dueTime, period);
+                Version++;
+                Period = period;
+                if (dueTime > TimeSpan.Zero) clock.Enqueue(this, clock._elapsed + dueTime.Ticks);
+                else if (dueTime == TimeSpan.Zero && period > TimeSpan.Zero) clock.Enqueue(this, clock._elapsed + period.Ticks);
             }
 
-            _next.Change(dueTime, Timeout.InfiniteTimeSpan);
+            if (dueTime == TimeSpan.Zero) CallBack(); // at once, whether or not the time is advanced again
             return true;
         }
 
         public void Dispose()
         {
-            lock (_lock)
+            lock (clock._lock)
             {
-                if (_disposed) return;
-                (_disposed, _due) = (true, DateTimeOffset.MaxValue);
+                _disposed = true;
+                Version++;
             }
-
-            _next.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
 
         public ValueTask DisposeAsync()
         {
             Dispose();
             return ValueTask.CompletedTask;
-        }
-
-        private void Fire()
-        {
-            Interlocked.Increment(ref _clock._firing);
-            _firingHere++;
-            try
-            {
-                if (!TryTake(out var wait)) return;
-                if (wait is { } next) _next.Change(next, Timeout.InfiniteTimeSpan);
-                _callback(_state);
-            }
-            finally
-            {
-                _firingHere--;
-                Interlocked.Decrement(ref _clock._firing);
-            }
-        }
-
-        /// <summary>Whether it is due, and how long it is to the tick after this one, of a periodic timer. A timer that was changed or disposed of meanwhile is not.</summary>
-        private bool TryTake(out TimeSpan? wait)
-        {
-            var now = _clock.GetUtcNow();
-            lock (_lock)
-            {
-                wait = null;
-                if (now < _due) return false;
-                _due = _period > TimeSpan.Zero ? _due + _period : DateTimeOffset.MaxValue;
-                if (_period > TimeSpan.Zero) wait = _due > now ? _due - now : TimeSpan.Zero;
-                return true;
-            }
         }
     }
 }

@@ -3,7 +3,6 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.Metrics.Testing;
-using Microsoft.Extensions.Time.Testing;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Embedded;
@@ -140,15 +139,24 @@ public sealed class EmbeddedShapeTests(ITestOutputHelper output)
     }
 
     /// <summary>A clock that tells when a timer of that length was made.</summary>
-    private sealed class TimerWatch(TimeSpan length) : FakeTimeProvider(TimeProvider.System.GetUtcNow())
+    private sealed class TimerWatch(TimeSpan length) : TimeProvider
     {
+        private readonly TestClock _clock = new(System.GetUtcNow());
         private readonly TaskCompletionSource _created = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public Task Created => _created.Task;
 
+        public override long TimestampFrequency => _clock.TimestampFrequency;
+
+        public override DateTimeOffset GetUtcNow() => _clock.GetUtcNow();
+
+        public override long GetTimestamp() => _clock.GetTimestamp();
+
+        public void Advance(TimeSpan delta) => _clock.Advance(delta);
+
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {
-            var timer = base.CreateTimer(callback, state, dueTime, period);
+            var timer = _clock.CreateTimer(callback, state, dueTime, period);
             if (dueTime == length) _created.TrySetResult();
             return timer;
         }

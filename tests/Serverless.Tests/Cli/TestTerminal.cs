@@ -16,7 +16,6 @@ internal sealed class TestTerminal
     public TestTerminal(bool isTerminal, int width, HttpMessageHandler? gateway = null, string input = "", params (string Name, string Value)[] variables)
     {
         foreach (var (name, value) in variables) _variables[name] = value;
-        Clock.SetLocalTimeZone(TimeZoneInfo.CreateCustomTimeZone("test", TimeSpan.FromHours(2), "test", "test"));
         var output = new WatchedWriter(this) { NewLine = "\n" };
         var error = new StringWriter(_error) { NewLine = "\n" };
         var isPlain = _variables.ContainsKey(Terminal.NoColorVariable);
@@ -34,7 +33,7 @@ internal sealed class TestTerminal
     }
 
     /// <summary>In a zone two hours ahead.</summary>
-    public TestClock Clock { get; } = new(new DateTimeOffset(2026, 1, 1, 12, 30, 10, TimeSpan.Zero));
+    public TestClock Clock { get; } = new(new DateTimeOffset(2026, 1, 1, 12, 30, 10, TimeSpan.Zero)) { Zone = TimeZoneInfo.CreateCustomTimeZone("test", TimeSpan.FromHours(2), "test", "test") };
 
     public Terminal Terminal { get; }
 

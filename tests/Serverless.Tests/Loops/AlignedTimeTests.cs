@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Time.Testing;
 using Serverless.Loops;
 
 namespace Serverless.Tests.Loops;
@@ -35,7 +34,7 @@ public sealed class AlignedTimeTests
     [Fact]
     public void Only_the_systems_time_is_aligned()
     {
-        var clock = new FakeTimeProvider();
+        var clock = new TestClock();
         Assert.Same(clock, clock.Aligned());
         Assert.NotSame(TimeProvider.System, TimeProvider.System.Aligned());
         Assert.Same(TimeProvider.System.Aligned(), TimeProvider.System.Aligned());

@@ -46,7 +46,7 @@ public sealed class MemoryRequestLogTests : RequestLogHoldContract
 
     protected override async ValueTask ExpireAsync(IRequestLog log, RequestId id)
     {
-        _time.SetUtcNow(TestRequests.Deadline + MemoryRequestLog.KeptBeyondDeadline);
+        _time.AdvanceTo(TestRequests.Deadline + MemoryRequestLog.KeptBeyondDeadline);
         await log.EndAsync(await OpenAsync(log), Cancelled(), Token); // it is the next end that clears what is past
     }
 }

@@ -216,7 +216,7 @@ public sealed class LeasedPlannerTests
             foreach (var (what, seconds, pending) in steps)
             {
                 if (seconds > 0) scene._time.Advance(TimeSpan.FromSeconds(seconds));
-                else if (seconds < 0) scene._time.AdjustTime(scene._time.GetUtcNow().AddSeconds(seconds));
+                else if (seconds < 0) scene._time.Set(scene._time.GetUtcNow().AddSeconds(seconds));
 
                 switch (what)
                 {

@@ -123,7 +123,7 @@ public sealed class SqliteRequestLogTests : RequestLogFollowContract, IAsyncDisp
 
     protected override async ValueTask ExpireAsync(IRequestLog log, RequestId id)
     {
-        _time.SetUtcNow(TestRequests.Deadline + MemoryRequestLog.KeptBeyondDeadline);
+        _time.AdvanceTo(TestRequests.Deadline + MemoryRequestLog.KeptBeyondDeadline);
         var last = Fresh();
         await log.OpenAsync(last, Head() with { Deadline = TestRequests.Deadline.AddMinutes(10) }, Token);
         await log.EndAsync(last, Cancelled(), Token); // it is the next end that clears what is past
