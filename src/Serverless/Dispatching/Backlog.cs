@@ -6,7 +6,7 @@ namespace Serverless.Dispatching;
 /// <summary>
 /// (c) Accepted and not yet assigned requests of one model, in the order in which they are served. Lanes are strict: batch takes what interactive leaves.
 /// Inside a lane organizations, their teams and their keys share by tokens: an output token weighs as two prompt tokens. Requests of one conversation come one at a time.
-/// Pure: no clock, no I/O. Not thread-safe. Every operation is O(log n).
+/// Pure: no clock, no I/O. Not thread-safe. Every operation is O(log n), but for a turn by age: it is as far as the turns it comes before.
 /// </summary>
 internal sealed class Backlog
 {
@@ -54,20 +54,29 @@ internal sealed class Backlog
     /// <summary>Whether that request waits here.</summary>
     public bool Contains(RequestId id) => _pending.ContainsKey(id);
 
+    /// <summary>Gives a new request its turn in its conversation before it is put in, so that its turn does not hang on how long it takes to look it up.</summary>
+    /// <param name="entry">Which.</param>
+    /// <param name="byAge">Whether it goes before those that were accepted after it and do not run; otherwise it goes behind all.</param>
+    public void Line(BacklogEntry entry, bool byAge)
+    {
+        if (entry.Request.Conversation is not { } conversation) return;
+
+        var key = (entry.Request.Owner, conversation); // events and messages of all owners come under one key
+        if (!_conversations.TryGetValue(key, out var turns)) _conversations[key] = turns = new LinkedList<BacklogEntry>();
+        var before = turns.Last;
+        while (byAge && before is not null && !IsTaken(before.Value) && before.Value.Request.AcceptedAt > entry.Request.AcceptedAt) before = before.Previous;
+        entry.Turn = before is null ? turns.AddFirst(entry) : turns.AddAfter(before, entry);
+        if (before is null && entry.Turn.Next is { } later) Exit(later.Value);
+    }
+
     /// <summary>Puts a new request in. It must not be pending already.</summary>
     public void Add(BacklogEntry entry)
     {
         var owner = entry.Request.Owner;
         entry.Leaf = _lanes[(int)entry.Request.Lane].Child(owner.Organization).Child(owner.Team).Child(owner.Key);
         Track(entry);
-        if (Conversation(entry) is not { } turns)
-        {
-            Enter(entry, first: false);
-            return;
-        }
-
-        turns.AddLast(entry);
-        if (turns.Count == 1) Enter(entry, first: false);
+        if (entry.Turn is null) Line(entry, byAge: false);
+        if (HasTheTurn(entry)) Enter(entry, first: false);
     }
 
     /// <summary>The request whose turn it is; null if none waits.</summary>
@@ -122,13 +131,13 @@ internal sealed class Backlog
         if (_pending.ContainsKey(entry.Request.Id) && HasTheTurn(entry)) Enter(entry, first: true, isNew: false);
     }
 
-    /// <summary>Takes a waiting request out for good, uncharged. False if it does not wait.</summary>
+    /// <summary>Takes a waiting request out for good, uncharged, or one that has no more than its turn. False if it does not wait.</summary>
     public bool Remove(BacklogEntry entry)
     {
-        if (!_pending.ContainsKey(entry.Request.Id)) return false;
-        Leave(entry);
+        var waits = _pending.ContainsKey(entry.Request.Id);
+        if (waits) Leave(entry);
         EndTurn(entry);
-        return true;
+        return waits;
     }
 
     private static double Cost(BacklogEntry entry, int outputTokens) => (PromptWeight * entry.Request.PromptTokens) + (OutputWeight * outputTokens);
@@ -154,7 +163,9 @@ internal sealed class Backlog
         if (entry.Leaf.Entries.Count == 0) entry.Leaf.Deactivate();
     }
 
-    private bool HasTheTurn(BacklogEntry entry) => Conversation(entry) is not { } turns || turns.First!.Value == entry;
+    private bool IsTaken(BacklogEntry entry) => entry.Leaf is not null && !Contains(entry.Request.Id);
+
+    private static bool HasTheTurn(BacklogEntry entry) => entry.Turn is not { Previous: not null };
 
     private void Leave(BacklogEntry entry)
     {
@@ -189,23 +200,15 @@ internal sealed class Backlog
         else _organizations[request.Owner.Organization] = (requests + sign, held + tokens);
     }
 
-    private LinkedList<BacklogEntry>? Conversation(BacklogEntry entry)
-    {
-        if (entry.Request.Conversation is not { } conversation) return null;
-
-        var key = (entry.Request.Owner, conversation); // events and messages of all owners come under one key
-        if (!_conversations.TryGetValue(key, out var turns)) _conversations[key] = turns = new LinkedList<BacklogEntry>();
-        return turns;
-    }
-
     private void EndTurn(BacklogEntry entry)
     {
-        if (Conversation(entry) is not { } turns) return;
+        if (entry.Turn is not { } turn) return;
 
-        var hadTheTurn = turns.First?.Value == entry;
-        turns.Remove(entry);
-        if (turns.First is null) _conversations.Remove((entry.Request.Owner, entry.Request.Conversation!));
-        else if (hadTheTurn && Contains(turns.First.Value.Request.Id)) Enter(turns.First.Value, first: false); // an adopted one may run out of turn
+        var (turns, hadTheTurn) = (turn.List!, HasTheTurn(entry));
+        turns.Remove(turn);
+        entry.Turn = null;
+        if (turns.First is not { } next) _conversations.Remove((entry.Request.Owner, entry.Request.Conversation!));
+        else if (hadTheTurn && Contains(next.Value.Request.Id)) Enter(next.Value, first: false); // it may not be put in yet, or run out of turn: adopted
     }
 }
 
@@ -238,6 +241,9 @@ internal sealed class BacklogEntry(IRequestDelivery delivery, int expectedOutput
 
     /// <summary>Its place among those that wait in the leaf; null when it does not wait there.</summary>
     public LinkedListNode<BacklogEntry>? Place { get; set; }
+
+    /// <summary>Its turn in its conversation; null when it has none.</summary>
+    public LinkedListNode<BacklogEntry>? Turn { get; set; }
 
     /// <summary>Whether it is passed over for now.</summary>
     public bool IsWithheld { get; set; }

@@ -4,12 +4,12 @@ namespace Serverless.Dispatching;
 
 /// <summary>
 /// From a delivery to the backlog. The log is asked first: what has ended needs no replica to be told so, and what a dispatcher had before may run at a worker that has not
-/// registered here yet; for those a new dispatcher waits a moment. What comes for the first time to a dispatcher that has room for it is begun without asking: the log
+/// registered here yet; for those a new dispatcher waits a moment, and for the turns of conversations: what the dispatcher before it had is given back in any order. What comes for the first time to a dispatcher that has room for it is begun without asking: the log
 /// answers that too. Not thread-safe.
 /// </summary>
 internal sealed class Intake(RequestTable table, AttemptTracker attempts, RequestEnder ender, DispatchPorts ports, LoopCalls calls, DemandPublisher publisher)
 {
-    /// <summary>How long a new dispatcher waits for workers to say what they run: they look for it every second or so.</summary>
+    /// <summary>How long a new dispatcher waits for workers to say what they run (they look for it every second or so), and for what is given back.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
 
     private readonly DateTimeOffset _graceEnds = ports.Time.GetUtcNow() + Grace;
@@ -24,7 +24,7 @@ internal sealed class Intake(RequestTable table, AttemptTracker attempts, Reques
             return;
         }
 
-        var request = table.Add(delivery);
+        var request = table.Add(delivery, byAge: IsGrace);
         if (!delivery.Redelivered && !IsGrace && storeIsOpen && table.Backlog.Count == 0 && attempts.HasRoomFor(request)) Take(request, Acceptance.New, null);
         else LookUp(request);
     }
@@ -96,7 +96,7 @@ internal sealed class Intake(RequestTable table, AttemptTracker attempts, Reques
         if (request.Entry.Request.Lane != Lane.Batch) publisher.Arrived(request.Entry.Request.PromptTokens, request.Entry.ExpectedOutputTokens, ports.Time.GetUtcNow());
         if (attempts.TryAdopt(request)) return;
 
-        if (acceptance == Acceptance.Known && IsGrace) _unclaimed.Add(request);
+        if (IsGrace && (acceptance == Acceptance.Known || request.Request.Conversation is not null)) _unclaimed.Add(request);
         else table.Enqueue(request);
     }
 }

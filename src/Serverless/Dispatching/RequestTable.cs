@@ -31,10 +31,14 @@ internal sealed class RequestTable
 
     public IReadOnlyList<TrackedRequest> HeldBy(string holder) => [.. _requests.Values.Where(request => request.Holder == holder)];
 
-    public TrackedRequest Add(IRequestDelivery delivery)
+    /// <summary>Tracks a new one.</summary>
+    /// <param name="delivery">It.</param>
+    /// <param name="byAge">Whether it has its turn in its conversation by its age, and not by when it was delivered.</param>
+    public TrackedRequest Add(IRequestDelivery delivery, bool byAge)
     {
         var request = new TrackedRequest(new BacklogEntry(delivery, OutputLength.For(delivery.Request)));
         _requests.Add(request.Id, request);
+        Backlog.Line(request.Entry, byAge);
         Watch(request);
         return request;
     }

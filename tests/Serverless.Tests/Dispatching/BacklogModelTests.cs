@@ -36,6 +36,9 @@ public sealed class BacklogModelTests
         private readonly List<BacklogEntry> _pending = [];
         private readonly List<BacklogEntry> _running = [];
 
+        /// <summary>Delivered and not looked up yet: they have a turn and nothing else.</summary>
+        private readonly List<BacklogEntry> _lined = [];
+
         /// <summary>Every request of a conversation that has not ended, in order of arrival.</summary>
         private readonly Dictionary<string, List<BacklogEntry>> _turns = new(StringComparer.Ordinal);
 
@@ -43,8 +46,15 @@ public sealed class BacklogModelTests
         {
             switch (operation.Kind)
             {
+                case < 3:
+                    Line(operation, number, byAge: operation.Output % 2 == 0);
+                    break;
+                case 3 when _lined.Count > 0:
+                    Add(_lined[operation.Pick % _lined.Count]);
+                    break;
                 case < 5:
-                    Add(operation, number);
+                    Line(operation, number, byAge: null);
+                    Add(_lined[^1]);
                     break;
                 case < 7 when _backlog.Peek() is { } next:
                     _backlog.Take(next);
@@ -64,6 +74,12 @@ public sealed class BacklogModelTests
                     settled.Leaf.Counter.ShouldBe(before + (2.0 * (operation.Output - settled.ExpectedOutputTokens)), 1e-6);
                     _running.Remove(settled);
                     EndTurn(settled);
+                    break;
+                case 9 when operation.Tenant == 0 && _lined.Count > 0:
+                    var unknown = _lined[operation.Pick % _lined.Count];
+                    _backlog.Remove(unknown).ShouldBeFalse();
+                    _lined.Remove(unknown);
+                    EndTurn(unknown);
                     break;
                 case 9 when _pending.Count > 0:
                     var removed = _pending[operation.Pick % _pending.Count];
@@ -92,6 +108,7 @@ public sealed class BacklogModelTests
 
         public void Empty()
         {
+            while (_lined.Count > 0) Add(_lined[0]);
             while (_running.Count > 0) Apply(new Operation(8, 0, Lane.Batch, 1, 1, 0), 0);
             while (_backlog.Peek() is not null)
             {
@@ -104,13 +121,27 @@ public sealed class BacklogModelTests
             _turns.Values.ShouldAllBe(turns => turns.Count == 0);
         }
 
-        private void Add(Operation operation, int number)
+        /// <param name="operation">Of whom.</param>
+        /// <param name="number">Of how many before.</param>
+        /// <param name="byAge">How it gets its turn; null: as it is put in.</param>
+        private void Line(Operation operation, int number, bool? byAge)
         {
             var conversation = operation.Pick < 2 ? $"conversation {operation.Pick}" : null;
-            var entry = BacklogScene.Entry($"org {operation.Tenant}", $"team {operation.Pick}", $"key {operation.Tenant}", operation.Lane, operation.Prompt, operation.Output, conversation, number);
+            var entry = BacklogScene.Entry($"org {operation.Tenant}", $"team {operation.Pick}", $"key {operation.Tenant}", operation.Lane, operation.Prompt, operation.Output, conversation, at: (number * 7919) % 500);
+            if (byAge is { } isByAge) _backlog.Line(entry, isByAge);
+            _lined.Add(entry);
+            if (TurnsOf(entry) is not { } turns) return;
+
+            var place = turns.Count;
+            while (byAge == true && place > 0 && !_running.Contains(turns[place - 1]) && turns[place - 1].Request.AcceptedAt > entry.Request.AcceptedAt) place--;
+            turns.Insert(place, entry);
+        }
+
+        private void Add(BacklogEntry entry)
+        {
             _backlog.Add(entry);
+            _lined.Remove(entry);
             _pending.Add(entry);
-            if (TurnsOf(entry) is { } turns) turns.Add(entry);
         }
 
         private bool IsItsTurn(BacklogEntry entry) => TurnsOf(entry) is not { } turns || turns[0] == entry;

@@ -17,12 +17,13 @@ internal sealed class LoopScene : IDispatchObserver
     private readonly MemoryRequestQueue _queue = new(new QueueLimits());
     private int _accepted;
 
-    public LoopScene()
+    /// <param name="isNew">Whether the dispatcher begins now: workers of an earlier one, and what that gave back, are waited for.</param>
+    public LoopScene(bool isNew = false)
     {
         Log = new MemoryRequestLog(Time);
         var ports = new DispatchPorts(_queue, Log, new MemoryWorkerSessions(), new MemoryLeases(Time), Demand, [Promises], this, Time);
         Loop = new DispatchLoop(TestRequests.Model, 1, ports, _inbox.Writer, Token);
-        Pass(TimeSpan.FromSeconds(5)); // no worker of an earlier dispatcher is waited for any more
+        if (!isNew) Pass(TimeSpan.FromSeconds(5));
     }
 
     public TestClock Time { get; } = new(TestRequests.Deadline.AddMinutes(-10));
@@ -67,6 +68,13 @@ internal sealed class LoopScene : IDispatchObserver
         Log.OpenAsync(request.Id, DispatcherScene.HeadOf(request), Token).AsTask().IsCompletedSuccessfully.ShouldBeTrue();
         Handle(new DispatchInput.Delivered(new Delivery(this, request)));
         return request;
+    }
+
+    /// <summary>A dispatcher before this one had it.</summary>
+    public void Know(InferenceRequest request)
+    {
+        Log.OpenAsync(request.Id, DispatcherScene.HeadOf(request), Token).AsTask().IsCompletedSuccessfully.ShouldBeTrue();
+        Log.AcceptAsync(request.Id, Time.GetUtcNow(), Token).AsTask().IsCompletedSuccessfully.ShouldBeTrue();
     }
 
     /// <summary>A worker says that an attempt left it.</summary>

@@ -1,4 +1,5 @@
 using Serverless.Demand;
+using Serverless.Dispatching;
 using Serverless.Requests;
 using Serverless.Sessions;
 using Shouldly;
@@ -31,6 +32,39 @@ public sealed class TakeOverTests
         (await scene.EventsAsync(request)).Count.ShouldBe(4); // accepted, two tokens, finished: no event tells of the take-over
         await scene.DemandAsync(demand => !demand.HasWork);
         await scene.QueueHoldsAsync(0);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Turns_of_a_conversation_go_by_age_while_a_dispatcher_before_this_one_gives_them_back_and_by_delivery_after_that(bool hasOneKnown)
+    {
+        var scene = new LoopScene(isNew: true);
+        var (replica, said) = scene.Connect("w");
+        var began = scene.Time.GetUtcNow();
+        InferenceRequest[] turns = [.. new[] { 30, 10, 20 }.Select(age => Submit(age))];
+        scene.Pass(TimeSpan.FromSeconds(1));
+        turns = [turns[1], turns[2], turns[0], Submit(25)];
+        (turns[2], turns[3]) = (turns[3], turns[2]);
+        said.Assigned.ShouldBeEmpty("what the dispatcher before this one had may still come");
+
+        scene.Pass(Intake.Grace);
+        turns = [.. turns, Submit(5), Submit(1)];
+        foreach (var turn in turns)
+        {
+            said.Assigned.Last().Request.Id.ShouldBe(turn.Id);
+            scene.Leave(replica, said.Assigned.Last());
+        }
+
+        said.Assigned.Count().ShouldBe(turns.Length);
+
+        InferenceRequest Submit(int seconds) => scene.Submit(
+            request =>
+            {
+                var turn = request with { Conversation = "tale", AcceptedAt = began.AddSeconds(seconds - 60) };
+                if (hasOneKnown && seconds == 10) scene.Know(turn);
+                return turn;
+            });
     }
 
     [Fact]
