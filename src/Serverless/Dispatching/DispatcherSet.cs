@@ -135,7 +135,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
     /// <summary>Takes free models: the first gateway at once; each of the next has given those before it two looks to take it.</summary>
     private async Task TakeAsync(ModelName[] missing, string[] living, CancellationToken stoppingToken)
     {
-        if (missing.Length == 0 || _own is not { Lost.IsCancellationRequested: false } own) return; // a dispatcher is its gateway's, and lost with it
+        if (missing.Length == 0) return;
 
         var now = ports.Time.GetUtcNow(); // what was handed over meanwhile is free from now on
         var taken = (await ports.Leases.ListAsync(LeaseNames.Dispatchers, stoppingToken)).Where(lease => lease.Holder != gateway.Address).Select(lease => lease.Name).ToHashSet(StringComparer.Ordinal); // its own are of a dispatcher that lost sight of its lease
@@ -153,6 +153,7 @@ public sealed class DispatcherSet(GatewayIdentity gateway, ICatalogSource catalo
             if (now - _freeSince[model] >= Math.Min(rank, 2) * 2 * Interval) wanted[LeaseNames.Dispatcher(model)] = model;
         }
 
+        if (_own is not { Lost.IsCancellationRequested: false } own) return; // a dispatcher is its gateway's, and lost with it
         foreach (var lease in await _keeper.AcquireAsync(wanted.Keys, own))
         {
             if (stoppingToken.IsCancellationRequested)
