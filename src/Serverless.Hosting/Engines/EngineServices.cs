@@ -2,7 +2,14 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Serverless.Catalog.Engines;
 using Serverless.Engines;
 using Serverless.Hosting.Engines.InProcess;
+using Serverless.Hosting.Engines.OpenAi;
+using Serverless.Hosting.Engines.OpenAi.Generic;
 using Serverless.Hosting.Engines.OpenAi.LlamaCpp;
+using Serverless.Hosting.Engines.OpenAi.Ollama;
+using Serverless.Hosting.Engines.OpenAi.SgLang;
+using Serverless.Hosting.Engines.OpenAi.TensorRt;
+using Serverless.Hosting.Engines.OpenAi.Tgi;
+using Serverless.Hosting.Engines.OpenAi.Vllm;
 using Serverless.Hosting.Engines.Simulated;
 using Serverless.Inference.Batching;
 
@@ -22,7 +29,13 @@ public static class EngineServices
         return services
             .AddEngine<InProcessEngineFactory>()
             .AddEngine<SimulatedEngineFactory>()
-            .AddEngine<LlamaCppEngineFactory>();
+            .AddEngine<OpenAiEngineFactory<LlamaCppDialect>>()
+            .AddEngine<OpenAiEngineFactory<VllmDialect>>()
+            .AddEngine<OpenAiEngineFactory<SgLangDialect>>()
+            .AddEngine<OpenAiEngineFactory<TgiDialect>>()
+            .AddEngine<OpenAiEngineFactory<TensorRtDialect>>()
+            .AddEngine<OpenAiEngineFactory<OllamaDialect>>()
+            .AddEngine<OpenAiEngineFactory<GenericDialect>>();
     }
 
     /// <summary>One engine more.</summary>

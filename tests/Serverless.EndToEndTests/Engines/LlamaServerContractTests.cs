@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
 using Serverless.Engines;
+using Serverless.Hosting.Engines.OpenAi;
 using Serverless.Hosting.Engines.OpenAi.LlamaCpp;
 using Serverless.Requests;
 using Serverless.Tests.Contracts;
@@ -19,7 +20,7 @@ public sealed class LlamaServerContractTests : EngineContract
     protected override async Task<IEngine> LoadAsync()
     {
         Assert.SkipWhen(LlamaServer.Absence is not null, LlamaServer.Absence ?? "");
-        return await new LlamaCppEngineFactory(TimeProvider.System, NullLoggerFactory.Instance).LoadAsync(
+        return await new OpenAiEngineFactory<LlamaCppDialect>(TimeProvider.System, NullLoggerFactory.Instance).LoadAsync(
             PoolOf("llamacpp", new ModelSource("host", LlamaServer.Model), ("server", await LlamaServer.PathAsync()), ("slots", "4")), new Progress<double>(), Token);
     }
 }

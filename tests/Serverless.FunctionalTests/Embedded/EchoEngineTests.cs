@@ -45,7 +45,7 @@ public sealed class EchoEngineTests
         await using var platform = await StartAsync("times: 2");
         var engines = platform.Host.Services.GetRequiredService<EngineTable>();
 
-        engines.Here.Select(engine => engine.Name).ShouldBe(["in-process", "simulated", "llamacpp", "echo"]);
+        engines.Here.Select(engine => engine.Name).ShouldBe(["in-process", "simulated", "llamacpp", "vllm", "sglang", "tgi", "tensorrt-llm", "ollama", "openai", "echo"]);
         engines.Rows.ShouldContain("| `echo` | `voice` | `loud`, `plain` | plain | how it is said |");
         engines.Rows.ShouldContain("| `echo` | `times` | whole number, 1 to 1,000 | 1 | how often the prompt is said |");
     }

@@ -62,6 +62,57 @@ public sealed class CatalogReaderTests
         (model.Backend, model.ContextTokens, model.Scaling.MaxReplicas).ShouldBe(("llamacpp", 8192, 1));
     }
 
+    [Theory]
+    [InlineData("vllm", "server: vllm, scheduling: priority, args: --tensor-parallel-size 2")]
+    [InlineData("sglang", "url: http://127.0.0.1:30000, servedName: m, apiKeyVariable: KEY")]
+    [InlineData("tgi", "server: text-generation-launcher, slots: 8")]
+    [InlineData("tensorrt-llm", "url: http://127.0.0.1:8000")]
+    [InlineData("ollama", "server: ollama")]
+    [InlineData("openai", "url: https://example.org/v1, silenceSeconds: 100")]
+    public void A_flavor_that_names_an_engines_server_or_url_runs_here(string backend, string parameters)
+    {
+        var reading = ManifestText.Read(Hub(parameters, "contextTokens: 4096"), ManifestText.Playground("own", $"elasticConfig: {{minReplicas: 0}}\nbackendRuntimeConfig: {{backendName: {backend}}}"));
+
+        reading.Errors.ShouldBeEmpty();
+        reading.Warnings.ShouldBeEmpty();
+        var model = reading.Catalog!.Models.Single();
+        (model.Backend, model.ContextTokens, model.Scaling.MaxReplicas).ShouldBe((backend, 4096, 1), "the engine that runs here takes the place of the recipe for containers");
+    }
+
+    [Fact]
+    public void Where_no_engine_is_named_one_that_is_started_here_is_vllm()
+    {
+        var reading = ManifestText.Read(Hub("server: vllm"), ManifestText.Playground("own"));
+
+        reading.Errors.ShouldBeEmpty();
+        (reading.Catalog!.Models.Single().Backend, reading.Warnings.Single().Field).ShouldBe(("vllm", "spec.contextTokens"));
+    }
+
+    [Theory]
+    [InlineData("vllm", "server: vllm, url: 'http://b'", "name more than one of server and url")]
+    [InlineData("vllm", "url: 'http://b', scheduling: lifo", "it must be fcfs or priority")]
+    [InlineData("tgi", "url: 'http://b', scheduling: priority", "'tgi' does not take")]
+    [InlineData("openai", "server: any", "'openai' does not take")]
+    [InlineData("openai", "slots: 2", "name none of url")]
+    public void A_flavor_of_an_engine_that_cannot_work_is_refused(string backend, string parameters, string message)
+    {
+        var reading = ManifestText.Read(Hub(parameters), ManifestText.Playground("own", $"backendRuntimeConfig: {{backendName: {backend}}}"));
+
+        reading.Errors.Select(error => error.ToString()).ShouldContain(error => error.Contains(message), string.Join('\n', reading.Errors));
+    }
+
+    /// <summary>What docs/engines.md shows is read without a fault.</summary>
+    [Fact]
+    public void The_examples_of_engines_are_one_of_each()
+    {
+        var files = Directory.GetFiles(Path.Combine(Repository.Root, "examples", "engines"), "*.yaml").Select(File.ReadAllText).ToArray();
+
+        var reading = ManifestText.Read(files);
+
+        reading.Errors.ShouldBeEmpty();
+        reading.Catalog!.Models.Select(model => model.Backend).Distinct().Order(StringComparer.Ordinal).ShouldBe(["llamacpp", "ollama", "openai", "sglang", "tensorrt-llm", "tgi", "vllm"]);
+    }
+
     [Fact]
     public void A_llamacpp_without_a_server_is_one_of_containers()
     {
@@ -272,6 +323,17 @@ public sealed class CatalogReaderTests
     }
 
     private static string Hosted(string uri) => $"apiVersion: llmaz.io/v1alpha1\nkind: OpenModel\nmetadata: {{name: own}}\nspec:\n  familyName: f\n  source: {{uri: \"{uri}\"}}";
+
+    private static string Hub(string parameters, string spec = "") => $$$"""
+        apiVersion: llmaz.io/v1alpha1
+        kind: OpenModel
+        metadata: {name: own}
+        spec:
+          familyName: own
+          {{{spec}}}
+          source: {modelHub: {modelID: org/own}}
+          inferenceConfig: {flavors: [{name: a, params: { {{{parameters}}} } }]}
+        """;
 
     private static string Llama(string parameters) => Hosted("host:///models/a.gguf") + $"\n  inferenceConfig: {{flavors: [{{name: cpu, params: {{{parameters}}}}}]}}";
 

@@ -71,6 +71,32 @@ public sealed class EngineMessageTests
         EngineError.Of(recording.Status, recording.Body).ToFault().Error.ShouldBe(error);
     }
 
+    /// <summary>Errors of those that are not recorded, as their sources have them.</summary>
+    [Theory]
+    [InlineData(400, """{"object":"error","message":"Requested token count exceeds the model's maximum context length of 100 tokens. You requested a total of 110 tokens","type":"BadRequestError","param":null,"code":400}""", ServingError.ContextTooLong)]
+    [InlineData(400, """{"object":"error","message":"The input (120 tokens) is longer than the model's context length (100 tokens).","type":"BadRequestError","param":null,"code":400}""", ServingError.ContextTooLong)]
+    [InlineData(422, """{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and 20 `max_new_tokens`","error_type":"validation"}""", ServingError.ContextTooLong)]
+    [InlineData(422, """{"error":"Input validation error: `temperature` must be strictly positive","error_type":"validation"}""", ServingError.InvalidRequest)]
+    [InlineData(400, """{"error":{"message":"The sum of prompt length (90), query length (90) should not exceed max_seq_len (100)","type":"BadRequestError","param":null,"code":400}}""", ServingError.ContextTooLong)]
+    [InlineData(422, """{"detail":[{"type":"missing","loc":["body","messages"],"msg":"Field required"}]}""", ServingError.InvalidRequest)]
+    [InlineData(404, """{"error":{"message":"model 'nope' not found","type":"not_found_error","param":null,"code":null}}""", ServingError.EngineFailed)]
+    [InlineData(401, """{"error":{"message":"Incorrect API key provided","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}""", ServingError.EngineFailed)]
+    public void The_others_errors_are_ours(int status, string body, ServingError error) => EngineError.Of(status, Encoding.UTF8.GetBytes(body)).ToFault().Error.ShouldBe(error);
+
+    [Theory]
+    [InlineData("stop", "stop")]
+    [InlineData("eos_token", "stop")]
+    [InlineData("stop_sequence", "stop")]
+    [InlineData("repetition", "stop")]
+    [InlineData("of_tomorrow", "stop")]
+    [InlineData("length", "length")]
+    [InlineData("function_call", "tool_calls")]
+    [InlineData("content_filter", "content_filter")]
+    [InlineData("abort", null)]
+    [InlineData("error", null)]
+    [InlineData("timeout", null)]
+    public void Finish_reasons_that_openai_does_not_know_are_ones_that_it_does(string said, string? reason) => Dialects.Of("vllm").FinishOf(said)?.Value.ShouldBe(reason);
+
     [Theory]
     [InlineData("<html><body>502 Bad Gateway</body></html>", 502, false)]
     [InlineData("", 503, true)]

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Testing;
-using Serverless.Hosting.Engines.OpenAi.LlamaCpp;
 using Serverless.Hosting.Engines.Processes;
 using Shouldly;
 
@@ -56,10 +55,6 @@ public sealed class EngineProcessTests
         EngineProcess.Find("no-such-program").ShouldBeNull();
         EngineProcess.Find("/nowhere/sh").ShouldBeNull();
     }
-
-    [Fact]
-    public void The_command_line_of_llama_server() => string.Join(' ', LlamaCppEngineFactory.Arguments("/m.gguf", 8001, 4, 2048, 2))
-        .ShouldBe("-m /m.gguf --host 127.0.0.1 --port 8001 -np 4 -c 8192 --metrics --slots --jinja -t 2");
 
     /// <summary>A zombie that nobody has reaped yet is gone too.</summary>
     private static bool IsGone(int id) => !File.Exists($"/proc/{id}/stat") || File.ReadAllText($"/proc/{id}/stat").Split(") ")[1].StartsWith('Z');

@@ -2,6 +2,8 @@ using System.Text.Json;
 using Serverless.Hosting.Engines.OpenAi;
 using Serverless.Hosting.Engines.OpenAi.LlamaCpp;
 using Serverless.Hosting.Engines.OpenAi.SgLang;
+using Serverless.Hosting.Engines.OpenAi.TensorRt;
+using Serverless.Hosting.Engines.OpenAi.Tgi;
 using Serverless.Hosting.Engines.OpenAi.Vllm;
 using Shouldly;
 
@@ -37,7 +39,19 @@ public sealed class EngineSampleTests
     {
         var sample = new SgLangDialect().Read(PrometheusText.Parse(Recording.Metrics("sglang.prom")));
 
-        (sample.Running, sample.Waiting, sample.KvUsedTokens).ShouldBe((162, 2826, 123859));
+        (sample.Running, sample.Waiting, sample.KvUsedTokens, sample.KvUsedShare).ShouldBe((162, 2826, 123859, 0.28));
+        var ranks = new SgLangDialect().Read(PrometheusText.Parse("sglang:kv_used_tokens{tp_rank=\"0\"} 7\nsglang:kv_used_tokens{tp_rank=\"1\"} 9\nsglang:max_total_num_tokens{tp_rank=\"0\"} 100\nsglang:max_total_num_tokens{tp_rank=\"1\"} 100\n"));
+        (ranks.KvUsedTokens, ranks.KvCapacityTokens).ShouldBe((9, 100));
+    }
+
+    [Fact]
+    public void Tgi_and_tensorrt_say_what_runs_and_waits()
+    {
+        var tgi = new TgiDialect().Read(PrometheusText.Parse("tgi_batch_current_size 3\ntgi_queue_size 2\ntgi_request_input_length_sum 70\ntgi_request_generated_tokens_sum 50\n"));
+        var tensorRt = new TensorRtDialect().Read(PrometheusText.Parse("trtllm_num_requests_running{model_name=\"a\"} 3\ntrtllm_num_requests_waiting{model_name=\"a\"} 2\ntrtllm_kv_cache_utilization{model_name=\"a\"} 0.5\n"));
+
+        (tgi.Running, tgi.Waiting, tgi.PromptTokens, tgi.GeneratedTokens, tgi.KvUsedTokens).ShouldBe((3, 2, 70, 50, null));
+        (tensorRt.Running, tensorRt.Waiting, tensorRt.KvUsedShare, tensorRt.KvCapacityTokens).ShouldBe((3, 2, 0.5, null));
     }
 
     [Fact]

@@ -196,8 +196,8 @@ public sealed class OpenAiEngineTests
         var looks = 0;
         stub.Metrics = http =>
         {
-            if (++looks == 2) looked.SetResult();
-            return looks == 1 ? first(http) : http.Response.WriteAsync(new string('x', 5 << 20), http.RequestAborted);
+            if (++looks == 3) looked.SetResult();
+            return looks < 3 ? first(http) : http.Response.WriteAsync(new string('x', 5 << 20), http.RequestAborted);
         };
         var time = new TestClock();
         await using var engine = await stub.LoadAsync(time);
@@ -241,7 +241,7 @@ public sealed class OpenAiEngineTests
 
     [Theory]
     [InlineData("{}", "does not say how many slots")]
-    [InlineData("<html>", "is not what a llama-server answers")]
+    [InlineData("<html>", "is not what llamacpp does")]
     public async Task What_is_no_llama_server_is_a_load_fault(string props, string reason)
     {
         await using var stub = await StubEngine.StartAsync();
@@ -259,7 +259,7 @@ public sealed class OpenAiEngineTests
         {
         }
 
-        (await Should.ThrowAsync<EngineLoadException>(() => StubEngine.LoadAsync(url, TimeProvider.System))).Message.ShouldContain($"the llama-server at {url}/ does not answer");
+        (await Should.ThrowAsync<EngineLoadException>(() => StubEngine.LoadAsync(url, TimeProvider.System))).Message.ShouldContain($"the llamacpp engine at {url}/ does not answer");
     }
 
     private static async Task<List<EngineOutput>> GenerateAsync(IEngine engine)

@@ -18,6 +18,12 @@ internal sealed class Recording
 
     public int Status => _root.GetProperty("status").GetInt32();
 
+    public string Method => _root.GetProperty("request").GetProperty("method").GetString()!;
+
+    public string Route => _root.GetProperty("request").GetProperty("path").GetString()!;
+
+    public string? ContentType => _root.GetProperty("headers").TryGetProperty("content-type", out var type) ? type.GetString() : null;
+
     public bool IsStream => _root.TryGetProperty("sse", out _);
 
     /// <summary>The answer's body.</summary>

@@ -15,10 +15,11 @@ internal static class EngineBody
     /// <param name="choice">Which of its choices; null: all of them, by one call.</param>
     /// <param name="emitted">What was said of that choice before, which it is to go on from; empty: it begins.</param>
     /// <param name="emittedTokens">Tokens of that.</param>
-    /// <param name="engine">How the engine wants it.</param>
-    /// <param name="sampling">How tokens are chosen where the request says nothing; what this does not say either is as OpenAI has it, not as the engine has.</param>
-    public static byte[] Write(InferenceRequest request, int? choice, string emitted, int emittedTokens, EngineDialect engine, SamplingDefaults sampling)
+    /// <param name="manner">How the engine wants it.</param>
+    /// <param name="isOpenEnded">Whether it is asked for as much as its context leaves, and not for as much as the request may have.</param>
+    public static byte[] Write(InferenceRequest request, int? choice, string emitted, int emittedTokens, EngineManner manner, bool isOpenEnded = false)
     {
+        var engine = manner.Dialect;
         using var document = JsonDocument.Parse(request.Body, new JsonDocumentOptions { MaxDepth = 64 });
         var root = document.RootElement;
         var buffer = new ArrayBufferWriter<byte>(request.Body.Length + emitted.Length + 512);
@@ -27,40 +28,37 @@ internal static class EngineBody
         json.WriteStartObject();
         foreach (var field in root.EnumerateObject())
         {
-            if (IsOurs(field.Name, choice is not null) || field.Value.ValueKind == JsonValueKind.Null) continue;
+            if (IsOurs(field.Name) || field.Value.ValueKind == JsonValueKind.Null) continue;
             if (emitted.Length > 0 && field.NameEquals(isChat ? "messages" : "prompt"))
             {
                 json.WritePropertyName(field.Name);
                 if (isChat) WriteMessages(json, field.Value, emitted);
                 else json.WriteStringValue(PromptOf(field.Value, choice ?? 0, request) + emitted);
-                continue;
             }
-
-            if (choice is { } one && !isChat && field.NameEquals("prompt") && field.Value.ValueKind == JsonValueKind.Array && IsList(field.Value))
+            else if (choice is { } one && !isChat && field.NameEquals("prompt") && field.Value.ValueKind == JsonValueKind.Array && IsList(field.Value))
             {
                 json.WritePropertyName(field.Name);
                 field.Value[one / PerPrompt(field.Value, request)].WriteTo(json);
-                continue;
             }
-
-            json.WritePropertyName(engine.NameOf(field.Name));
-            field.Value.WriteTo(json);
+            else
+            {
+                WriteOther(json, field, engine);
+            }
         }
 
-        foreach (var (name, value) in Defaults(sampling))
+        foreach (var (name, value) in Defaults(manner.Sampling))
         {
-            if (!root.TryGetProperty(name, out var given) || given.ValueKind == JsonValueKind.Null) json.WriteNumber(name, value);
+            if (!root.TryGetProperty(name, out var given) || given.ValueKind == JsonValueKind.Null) engine.WriteSampling(json, name, value);
         }
 
-        json.WriteString("model", request.Model.Value);
-        json.WriteBoolean("stream", true);
-        json.WriteStartObject("stream_options");
-        json.WriteBoolean("include_usage", true);
-        json.WriteEndObject();
-        json.WriteNumber("max_tokens", Math.Max(1, request.MaxOutputTokens - emittedTokens));
+        json.WriteString("model", manner.ServedName);
+        if (choice is null) json.WriteNumber("n", root.Get("prompt") is { ValueKind: JsonValueKind.Array } prompts && IsList(prompts) ? PerPrompt(prompts, request) : request.Choices);
+        WriteStream(json, engine);
+        if (isOpenEnded) json.WriteNull("max_tokens");
+        else json.WriteNumber("max_tokens", Math.Max(1, request.MaxOutputTokens - emittedTokens));
         json.WriteNumber("seed", (long)((request.Seed + (ulong)(choice ?? 0)) & 0x7FFF_FFFF));
         if (emitted.Length > 0 && isChat) engine.WriteContinue(json);
-        engine.WriteMore(json, request);
+        engine.WriteMore(json, request, manner.ByDeadline);
         json.WriteEndObject();
         json.Flush();
         return buffer.WrittenSpan.ToArray();
@@ -74,8 +72,31 @@ internal static class EngineBody
             || field.Name.StartsWith("guided_", StringComparison.Ordinal) || (field.NameEquals("response_format") && field.Value.Text("type") != "text")));
     }
 
-    private static bool IsOurs(string name, bool isOneChoice) =>
-        name is "model" or "stream" or "stream_options" or "max_tokens" or "max_completion_tokens" or "seed" or "service_tier" or "store" or "metadata" or "user" or "priority" or "echo" or "stop" || (isOneChoice && name is "n" or "best_of");
+    private static bool IsOurs(string name) =>
+        name is "model" or "stream" or "stream_options" or "max_tokens" or "max_completion_tokens" or "seed" or "service_tier" or "store" or "metadata" or "user" or "priority" or "echo" or "stop" or "n" or "best_of";
+
+    private static void WriteStream(Utf8JsonWriter json, EngineDialect engine)
+    {
+        json.WriteBoolean("stream", true);
+        json.WriteStartObject("stream_options");
+        json.WriteBoolean("include_usage", true);
+        engine.WriteStreamOptions(json);
+        json.WriteEndObject();
+    }
+
+    private static void WriteOther(Utf8JsonWriter json, JsonProperty field, EngineDialect engine)
+    {
+        if (IsSampling(field.Name) && field.Value.ValueKind == JsonValueKind.Number)
+        {
+            engine.WriteSampling(json, field.Name, field.Value.GetDouble());
+            return;
+        }
+
+        json.WritePropertyName(engine.NameOf(field.Name));
+        field.Value.WriteTo(json);
+    }
+
+    private static bool IsSampling(string name) => name is "temperature" or "top_p" or "top_k" or "min_p" or "presence_penalty" or "frequency_penalty";
 
     private static (string Name, double Value)[] Defaults(SamplingDefaults given) =>
     [

@@ -12,6 +12,9 @@ internal sealed record EngineError(string Message, string Type, string? Param, i
 {
     private const int LongestMessage = 2000;
 
+    /// <summary>How engines say that prompt and output are more than their context: vLLM and SGLang, SGLang, vLLM of the output alone, TGI, TensorRT-LLM.</summary>
+    private static readonly string[] OfContext = ["maximum context length", "longer than the model's context length", "cannot be greater than max_model_len", "`inputs` tokens + `max_new_tokens` must be", "`inputs` must have less than", "should not exceed max_seq_len"];
+
     /// <summary>Null: the object has none.</summary>
     public static EngineError? Find(JsonElement root)
     {
@@ -53,7 +56,8 @@ internal sealed record EngineError(string Message, string Type, string? Param, i
     /// <summary>Whether it may be otherwise in a moment: it is full, asleep, loading or stopping.</summary>
     public bool IsPassing => Status is 429 or 503 || Type is "overloaded" or "unavailable_error";
 
-    private bool IsOfContext => Type == "exceed_context_size_error" || Message.Contains("maximum context length", StringComparison.OrdinalIgnoreCase) || Message.Contains("longer than the model's context length", StringComparison.OrdinalIgnoreCase);
+    /// <summary>Whether prompt and output are more than its context.</summary>
+    public bool IsOfContext => Type == "exceed_context_size_error" || OfContext.Any(words => Message.Contains(words, StringComparison.OrdinalIgnoreCase));
 
     private static string Short(string text) => text.Length <= LongestMessage ? text : text[..LongestMessage] + "…";
 }

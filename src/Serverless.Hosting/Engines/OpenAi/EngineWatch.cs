@@ -10,6 +10,9 @@ namespace Serverless.Hosting.Engines.OpenAi;
 internal sealed partial class EngineWatch : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>How often one without metrics is looked at.</summary>
+    private static readonly TimeSpan HealthInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan SickLimit = TimeSpan.FromSeconds(15);
@@ -17,7 +20,7 @@ internal sealed partial class EngineWatch : IAsyncDisposable
     private const double Smoothing = 0.2;
 
     private readonly HttpClient _http;
-    private readonly EngineDialect _dialect;
+    private readonly EngineLook _look;
     private readonly TimeSpan _leastSilence;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -27,6 +30,7 @@ internal sealed partial class EngineWatch : IAsyncDisposable
     private readonly Task _looking;
     private (EngineSample Sample, long At)? _sample;
     private (double Prefill, double Decode) _rates;
+    private long? _healthyAt;
     private long _heardAt;
     private TimeSpan _longestSilence;
     private int _running;
@@ -34,14 +38,14 @@ internal sealed partial class EngineWatch : IAsyncDisposable
     private int _said;
 
     /// <param name="http">To the engine.</param>
-    /// <param name="dialect">Its.</param>
+    /// <param name="look">Where it is looked at.</param>
     /// <param name="exited">Completes when its process is gone; null: it is nobody's here.</param>
     /// <param name="leastSilence">How long an engine with work may say nothing, at least; longer where it has taken longer before.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logger">Told of what it finds.</param>
-    public EngineWatch(HttpClient http, EngineDialect dialect, Task? exited, TimeSpan leastSilence, TimeProvider time, ILogger logger)
+    public EngineWatch(HttpClient http, EngineLook look, Task? exited, TimeSpan leastSilence, TimeProvider time, ILogger logger)
     {
-        (_http, _dialect, _leastSilence, _time, _logger) = (http, dialect, leastSilence, time, logger);
+        (_http, _look, _leastSilence, _time, _logger) = (http, look, leastSilence, time, logger);
         _heardAt = time.GetTimestamp();
         _ = exited?.ContinueWith(_ => _lost.TrySetResult(), TaskScheduler.Default);
         _looking = Task.Run(LookAsync, CancellationToken.None);
@@ -58,7 +62,7 @@ internal sealed partial class EngineWatch : IAsyncDisposable
             {
                 var isFresh = _sample is { } seen && _time.GetElapsedTime(seen.At) < Fresh;
                 var sample = isFresh ? _sample!.Value.Sample : default;
-                return new WorkerLoad(Math.Max(_running, (sample.Running ?? 0) + (sample.Waiting ?? 0)), sample.KvUsedTokens ?? _tokens, _rates.Prefill, _rates.Decode);
+                return new WorkerLoad(Math.Max(_running, (sample.Running ?? 0) + (sample.Waiting ?? 0)), sample.KvUsedTokens ?? (long?)(sample.KvUsedShare * _look.KvTokens) ?? _tokens, _rates.Prefill, _rates.Decode);
             }
         }
     }
@@ -120,18 +124,33 @@ internal sealed partial class EngineWatch : IAsyncDisposable
         {
             try
             {
-                Note(_dialect.Read(PrometheusText.Parse(await GetAsync(_dialect.MetricsPath))));
+                await LookOnceAsync();
                 sickSince = null;
             }
             catch (Exception exception) when (!_stop.IsCancellationRequested)
             {
                 sickSince ??= _time.GetTimestamp();
-                if (_time.GetElapsedTime(sickSince.Value) >= SickLimit && _lost.TrySetResult()) LogSick(_dialect.Name, SickLimit.TotalSeconds, exception.Message);
+                if (_time.GetElapsedTime(sickSince.Value) >= SickLimit && _lost.TrySetResult()) LogSick(_look.Dialect.Name, SickLimit.TotalSeconds, exception.Message);
             }
 
-            if (IsHung() && _lost.TrySetResult()) LogHung(_dialect.Name, Limit.TotalSeconds);
+            if (IsHung() && _lost.TrySetResult()) LogHung(_look.Dialect.Name, Limit.TotalSeconds);
         }
         while (await timer.WaitForNextTickAsync(_stop.Token));
+    }
+
+    private async Task LookOnceAsync()
+    {
+        if (_look is { HasMetrics: true, Dialect.MetricsPath: { } path })
+        {
+            Note(_look.Dialect.Read(PrometheusText.Parse(await GetAsync(path))));
+            return;
+        }
+
+        if (_healthyAt is { } last && _time.GetElapsedTime(last) < HealthInterval) return;
+
+        await GetAsync(_look.Dialect.HealthPath);
+        _healthyAt = _time.GetTimestamp();
+        Note(default);
     }
 
     private TimeSpan Limit => _leastSilence > _longestSilence * 5 ? _leastSilence : _longestSilence * 5;
@@ -185,6 +204,12 @@ internal sealed partial class EngineWatch : IAsyncDisposable
     [LoggerMessage(LogLevel.Error, "Engine {Engine} has work and has said nothing for {Seconds:F0} s; it hangs and is taken for lost.")]
     private partial void LogHung(string engine, double seconds);
 }
+
+/// <summary>Where an engine is looked at.</summary>
+/// <param name="Dialect">Its.</param>
+/// <param name="HasMetrics">Whether its metrics are there; else its health is asked.</param>
+/// <param name="KvTokens">Tokens that its KV cache holds.</param>
+internal sealed record EngineLook(EngineDialect Dialect, bool HasMetrics, long KvTokens);
 
 /// <summary>A request in an engine, for what the worker counts itself.</summary>
 internal sealed class EngineRun(EngineWatch watch, int promptTokens) : IDisposable

@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
-using Serverless.Catalog;
 using Serverless.Catalog.Engines;
 using Serverless.Engines;
 using Serverless.Errors;
@@ -23,26 +22,25 @@ internal sealed class OpenAiEngine : IEngine
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(1);
 
     private readonly HttpClient _http;
+    private readonly EngineManner _manner;
     private readonly EngineDialect _dialect;
-    private readonly EngineSize _size;
+    private readonly EngineFacts _facts;
     private readonly EngineWatch _watch;
-    private readonly SamplingDefaults _sampling;
     private readonly IAsyncDisposable? _process;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _gone = new();
     private int _isPutAway;
 
     /// <param name="http">To it.</param>
-    /// <param name="dialect">Its.</param>
-    /// <param name="size">What it holds.</param>
+    /// <param name="manner">How it is spoken to.</param>
+    /// <param name="facts">What it is.</param>
     /// <param name="watch">Over it; the engine's own from now on, as is <paramref name="http"/>.</param>
-    /// <param name="sampling">The model's.</param>
     /// <param name="process">The engine's own; null: it runs by itself.</param>
     /// <param name="time">The clock.</param>
-    public OpenAiEngine(HttpClient http, EngineDialect dialect, EngineSize size, EngineWatch watch, SamplingDefaults sampling, IAsyncDisposable? process, TimeProvider time)
+    public OpenAiEngine(HttpClient http, EngineManner manner, EngineFacts facts, EngineWatch watch, IAsyncDisposable? process, TimeProvider time)
     {
-        (_http, _dialect, _size, _watch, _sampling, _process, _time) = (http, dialect, size, watch, sampling, process, time);
-        Features = EngineFeatures.NamesOf(dialect.Honours);
+        (_http, _manner, _dialect, _facts, _watch, _process, _time) = (http, manner, manner.Dialect, facts, watch, process, time);
+        Features = EngineFeatures.NamesOf(_dialect.Descriptor.Honours);
 
         // One that hangs does not end what it has begun by itself.
         _ = watch.Lost.ContinueWith(_ => _gone.Cancel(), TaskScheduler.Default);
@@ -50,9 +48,9 @@ internal sealed class OpenAiEngine : IEngine
 
     public string Name => _dialect.Name;
 
-    public long KvCapacityTokens => _size.KvTokens;
+    public long KvCapacityTokens => _facts.KvTokens;
 
-    public int Slots => _size.Slots;
+    public int Slots => _facts.Slots;
 
     public IReadOnlyList<string> Features { get; }
 
@@ -64,7 +62,7 @@ internal sealed class OpenAiEngine : IEngine
     {
         using var wanted = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
         using var running = _watch.Run(request.PromptTokens);
-        var continues = output.Count > 0 && !EngineBody.HasForm(request);
+        var continues = output.Count > 0 && _dialect.GoesOn(request.Endpoint) && !EngineBody.HasForm(request);
         var stop = OpenAiBody.Parse(request.Endpoint, request.Body).Stop;
         var streams = Enumerable.Range(0, request.Choices).Select(choice => new EngineStream(choice, output, request.MaxOutputTokens, continues, stop)).ToArray();
         if (streams.Any(stream => stream.IsUnrepeatable)) throw new ServingException(new ServingFault(ServingError.EngineFailed, "The engine was lost in the midst of a thought or a call of a tool, which no other goes on with; send the request again."));
@@ -120,8 +118,8 @@ internal sealed class OpenAiEngine : IEngine
         var mine = choice is { } one ? [streams[one]] : streams;
         if (mine.All(stream => stream.HasEnded)) yield break;
 
-        var body = EngineBody.Write(request, choice, mine[0].Emitted, mine[0].EmittedTokens, _dialect, _sampling);
-        await foreach (var message in ReadAsync(request, body, cancellationToken))
+        var countsAlong = mine.Length == 1 || _dialect.CountsEachChoice;
+        await foreach (var message in ReadAsync(request, isOpenEnded => EngineBody.Write(request, choice, mine[0].Emitted, mine[0].EmittedTokens, _manner, isOpenEnded), cancellationToken))
         {
             if (message.Error is { } error) throw FailureOf(error);
             if (message.Usage is { } usage) totals.Note(choice ?? 0, usage);
@@ -129,7 +127,7 @@ internal sealed class OpenAiEngine : IEngine
             {
                 var index = choice ?? delta.Choice;
                 if (index >= streams.Length) throw new EngineAnswerException(string.Create(CultureInfo.InvariantCulture, $"it names choice {index} of {streams.Length}"));
-                if (streams[index].Take(delta, FinishOf(delta), message.Generated) is { } chunk) yield return chunk;
+                if (streams[index].Take(delta, FinishOf(delta), message.Generated ?? (countsAlong ? message.Usage?.CompletionTokens : null)) is { } chunk) yield return chunk;
             }
 
             if (mine.All(stream => stream.HasEnded) && mine.Any(stream => stream.IsStopped)) yield break; // its connection is closed
@@ -145,9 +143,9 @@ internal sealed class OpenAiEngine : IEngine
     }
 
     /// <summary>What it answers, event by event; a connection that breaks is told from one that is cut here.</summary>
-    private async IAsyncEnumerable<EngineMessage> ReadAsync(InferenceRequest request, byte[] body, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<EngineMessage> ReadAsync(InferenceRequest request, Func<bool, byte[]> bodyOf, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var response = await UnbrokenAsync(() => SendAsync(request, body, cancellationToken), cancellationToken);
+        using var response = await UnbrokenAsync(() => SendAsync(request, bodyOf, cancellationToken), cancellationToken);
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         await using var events = EventLines.ReadAsync(stream, cancellationToken).GetAsyncEnumerator(cancellationToken);
         while (await UnbrokenAsync(() => events.MoveNextAsync().AsTask(), cancellationToken))
@@ -181,21 +179,30 @@ internal sealed class OpenAiEngine : IEngine
         return new EngineGaveUpException(why, isBusy: false, exception);
     }
 
-    private async Task<HttpResponseMessage> SendAsync(InferenceRequest request, byte[] body, CancellationToken cancellationToken)
+    /// <summary>Prompts are counted here, of models without a file by guess: an engine that finds no room for as much as the request may have is asked for as much as there is.</summary>
+    private async Task<HttpResponseMessage> SendAsync(InferenceRequest request, Func<bool, byte[]> bodyOf, CancellationToken cancellationToken)
     {
         var path = request.Endpoint == EndpointName.ChatCompletions ? "v1/chat/completions" : "v1/completions";
+        var (response, error) = await PostAsync(path, bodyOf(false), cancellationToken);
+        if (error is { IsOfContext: true } && !_dialect.ClipsOutput) (response, error) = await PostAsync(path, bodyOf(true), cancellationToken);
+        return response ?? throw FailureOf(error!);
+    }
+
+    /// <summary>Its stream, or what it says is wrong.</summary>
+    private async Task<(HttpResponseMessage? Response, EngineError? Error)> PostAsync(string path, byte[] body, CancellationToken cancellationToken)
+    {
         using var call = new HttpRequestMessage(HttpMethod.Post, path) { Content = new ByteArrayContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } } };
         call.Headers.ConnectionClose = true; // one that the engine is about to close would break the request, and a cancelled one is no good for another
         call.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
         var response = await _http.SendAsync(call, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-        if (response.StatusCode == HttpStatusCode.OK && response.Content.Headers.ContentType?.MediaType == "text/event-stream") return response;
+        if (response.StatusCode == HttpStatusCode.OK && response.Content.Headers.ContentType?.MediaType == "text/event-stream") return (response, null);
 
         using (response)
         {
             var status = (int)response.StatusCode;
             var text = await ReadBoundedAsync(response.Content, cancellationToken);
             if (status == 200) throw new EngineAnswerException($"it answers with '{response.Content.Headers.ContentType?.MediaType}' where a stream of events is due");
-            throw FailureOf(EngineError.Of(status, text));
+            return (null, EngineError.Of(status, text));
         }
     }
 
@@ -209,11 +216,6 @@ internal sealed class OpenAiEngine : IEngine
 
     private static Exception FailureOf(EngineError error) => error.IsPassing ? new EngineGaveUpException(error.Message.Length > 0 ? error.Message : $"its status is {error.Status}", isBusy: true) : new ServingException(error.ToFault());
 }
-
-/// <summary>How much a replica of an engine holds.</summary>
-/// <param name="Slots">Sequences at once.</param>
-/// <param name="KvTokens">Tokens of its KV cache.</param>
-internal sealed record EngineSize(int Slots, long KvTokens);
 
 /// <summary>What the calls of one request used together. Thread-safe.</summary>
 internal sealed class EngineTotals(int promptTokens)

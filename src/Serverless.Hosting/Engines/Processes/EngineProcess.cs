@@ -49,12 +49,13 @@ internal sealed partial class EngineProcess : IAsyncDisposable
 
     private static string[] Guards { get; } = [.. OnPath("setpriv", "--pdeathsig", "KILL", "--"), .. OnPath("setsid")];
 
-    /// <summary>Starts it.</summary>
+    /// <summary>Starts it, with <paramref name="environment"/> beyond the environment of this process.</summary>
     /// <exception cref="System.ComponentModel.Win32Exception">It may not be run.</exception>
-    public static async Task<EngineProcess> StartAsync(string program, IReadOnlyList<string> arguments, TimeProvider time, ILogger logger)
+    public static async Task<EngineProcess> StartAsync(string program, IReadOnlyList<string> arguments, TimeProvider time, ILogger logger, IReadOnlyDictionary<string, string>? environment = null)
     {
         string[] line = [.. Guards, program, .. arguments];
         var start = new ProcessStartInfo(line[0], line[1..]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         var started = new EngineProcess(Path.GetFileName(program), time, logger);
 
         // The system has it go with the thread that began it, so that one waits for it.

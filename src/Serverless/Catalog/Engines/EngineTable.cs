@@ -28,10 +28,10 @@ public sealed class EngineTable
     /// <summary>All names.</summary>
     public IEnumerable<string> Names => _engines.Keys;
 
-    /// <summary>The rows of docs/manifests.md, engine by engine.</summary>
+    /// <summary>The rows of docs/manifests.md, engine by engine; what several take in the same way is one.</summary>
     public IEnumerable<string> Rows =>
     [
-        .. Here.Append(ContainerEngines.Default).SelectMany(engine => engine.Params.Select(param => param.Row(engine.Title))),
+        .. Here.Append(ContainerEngines.Default).SelectMany(engine => engine.Params.Select(param => (param, engine.Title))).GroupBy(one => one.param, one => one.Title).Select(same => same.Key.Row(string.Join(", ", same))),
         .. OfEveryFlavor.Select(param => param.Row("every engine")),
     ];
 
@@ -42,7 +42,7 @@ public sealed class EngineTable
     public EngineDescriptor Of(string name) => Find(name) ?? ContainerEngines.Of(name);
 
     /// <summary>The engine of that name for a model of these flavors: where none of them says that it runs here it is the one in containers.</summary>
-    internal EngineDescriptor Of(string name, IEnumerable<Flavor> flavors) => Of(name) is { HereWith.Count: > 0 } here && !flavors.Any(here.RunsHere) ? ContainerEngines.Of(name) : Of(name);
+    internal EngineDescriptor Of(string name, IEnumerable<Flavor> flavors) => Of(name) is { HereWith.Count: > 0 } here && ContainerEngines.All.Any(recipe => recipe.Name == name) && !flavors.Any(here.RunsHere) ? ContainerEngines.Of(name) : Of(name);
 
     /// <summary>The engine that a source of that scheme is its own, or null.</summary>
     public EngineDescriptor? OfScheme(string? scheme) => Here.FirstOrDefault(engine => scheme is not null && engine.Scheme == scheme);

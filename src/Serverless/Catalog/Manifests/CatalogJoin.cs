@@ -80,7 +80,7 @@ internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector
 
     private EngineDescriptor EngineOf(Deployment deployment, DeclaredModel declared)
     {
-        if (deployment.Backend is not { } backend) return engines.OfScheme(declared.Source?.Scheme) ?? ContainerEngines.Default;
+        if (deployment.Backend is not { } backend) return engines.OfScheme(declared.Source?.Scheme) ?? engines.Of(ContainerEngines.Default.Name, declared.Flavors.Select(flavor => flavor.Flavor));
 
         if (!runtimes.Contains(backend)) deployment.BackendConfig!.Error("backendName", $"is no known backend; known are {string.Join(", ", runtimes.Order(StringComparer.Ordinal))}");
         return engines.Of(backend, declared.Flavors.Select(flavor => flavor.Flavor));
@@ -112,7 +112,7 @@ internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector
     {
         if (!engine.ReadsFile)
         {
-            if (declared.ContextTokens is null && !engine.InThisProcess)
+            if (declared.ContextTokens is null && (!engine.InThisProcess || engine.HereWith.Count > 0))
             {
                 declared.Spec.Warn("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is not given and the model's files are not at hand; {AssumedContextTokens} is assumed"));
             }

@@ -110,7 +110,7 @@ public sealed class GoodBodyTests
     [Fact]
     public void Every_feature_has_its_refusal_and_an_unknown_engine_honours_none()
     {
-        var unknown = Model with { Backend = "vllm" };
+        var unknown = Model with { Backend = "own-recipe" };
         foreach (var feature in Enum.GetValues<EngineFeature>()) Capabilities.Check(TestEngines.Table, unknown, "{}"u8, [(feature, 0)]).ShouldNotBeNull(feature.ToString());
     }
 

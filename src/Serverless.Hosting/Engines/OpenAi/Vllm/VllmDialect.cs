@@ -1,18 +1,37 @@
+using System.Globalization;
 using System.Text.Json;
+using Serverless.Catalog.Engines;
 using Serverless.Requests;
 
 namespace Serverless.Hosting.Engines.OpenAi.Vllm;
 
-/// <summary>vLLM, V1 and the names that V0 had.</summary>
+/// <summary>Engine <c>vllm</c>: <c>vllm serve</c>, V1 and the names that V0 had for its metrics. It names its tokens, and honours what it is asked but for settings that only some of its releases know.</summary>
 internal sealed class VllmDialect : EngineDialect
 {
-    public override string Name => "vllm";
+    public override EngineDescriptor Descriptor { get; } = new()
+    {
+        Name = "vllm",
+        Params = [OpenAiParams.Server, OpenAiParams.Url, OpenAiParams.Slots(256), OpenAiParams.Scheduling, OpenAiParams.Args, OpenAiParams.ServedName, OpenAiParams.ApiKeyVariable, OpenAiParams.SilenceSeconds],
+        HereWith = [OpenAiParams.Server.Name, OpenAiParams.Url.Name],
+        Honours = [EngineFeature.JsonOutput, EngineFeature.ForcedToolCall, EngineFeature.LogitBias, EngineFeature.Penalties, EngineFeature.RepetitionPenalty],
+    };
 
-    /// <summary>Of <c>--scheduling-policy priority</c>, lower first; else it is passed over.</summary>
-    public override void WriteMore(Utf8JsonWriter json, InferenceRequest request)
+    public override bool CountsEachChoice => true;
+
+    public override EngineLaunch Launch(EngineStart start)
+    {
+        static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+        return new EngineLaunch(
+        [
+            "serve", start.Model, "--host", "127.0.0.1", "--port", Text(start.Port), "--served-model-name", start.ServedName, "--max-model-len", Text(start.ContextTokens), "--max-num-seqs", Text(start.Slots),
+            "--enable-prompt-tokens-details", .. start.Revision is { } revision ? ["--revision", revision] : Array.Empty<string>(), .. start.ByDeadline ? ["--scheduling-policy", "priority"] : Array.Empty<string>(),
+        ]);
+    }
+
+    public override void WriteMore(Utf8JsonWriter json, InferenceRequest request, bool byDeadline)
     {
         json.WriteBoolean("return_token_ids", true);
-        json.WriteNumber("priority", (int)request.Lane);
+        if (byDeadline) json.WriteNumber("priority", PriorityOf(request)); // else some releases refuse it
     }
 
     public override EngineSample Read(PrometheusText metrics)
