@@ -61,7 +61,8 @@ internal static class EmbeddedHost
     {
         builder.Services
             .AddManifestFolder(options.Manifests ?? ModelsFolder.Of(null))
-            .AddSingleton<ITokenCounter, GgufTokenCounter>()
+            .AddModelStore()
+            .AddModelTokenCounter()
             .AddQueueLimits()
             .AddSingleton(_ => new DataFolder(options.Data))
             .AddSqliteState(provider => provider.GetRequiredService<DataFolder>().Path)

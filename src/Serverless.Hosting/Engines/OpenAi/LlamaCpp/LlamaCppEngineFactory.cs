@@ -31,6 +31,7 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
         Params = LlamaCppParams.All,
         HereWith = [LlamaCppParams.Server.Name, LlamaCppParams.Url.Name],
         ReadsFile = true,
+        HasItsModelWith = LlamaCppParams.Url.Name,
         DefaultFlavor = "cpu",
         Honours =
         [
@@ -82,7 +83,7 @@ internal sealed class LlamaCppEngineFactory(TimeProvider time, ILoggerFactory lo
     private async Task<EngineProcess> StartAsync(Pool pool, FlavorParams given, int port)
     {
         var source = pool.Model.Source;
-        if (source.Scheme != ModelSource.FileScheme) throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; llama-server is given files of this machine (host://).");
+        if (source.Scheme != ModelSource.FileScheme) throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; llama-server is given files of this machine, to which they are pulled before.");
 
         var wanted = given.Text(LlamaCppParams.Server) ?? throw new EngineLoadException($"Pool '{pool.Name}' names neither '{LlamaCppParams.Server.Name}', a llama-server to start, nor '{LlamaCppParams.Url.Name}', one that runs.");
         var program = EngineProcess.Find(wanted) ?? throw new EngineLoadException($"Pool '{pool.Name}': there is no program '{wanted}' here; install llama.cpp, or correct the flavor's parameter '{LlamaCppParams.Server.Name}'.");
