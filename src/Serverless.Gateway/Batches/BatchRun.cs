@@ -120,7 +120,9 @@ internal sealed class BatchRun(BatchParts parts, Batch batch, BatchRunId run, Ba
 
             if (running.TryTake(out var ended))
             {
-                _results.Add(await ended);
+                var result = await ended;
+                _results.Add(result);
+                running.Answered(result.Line.Length);
                 window.Answered();
                 if (commitAt == DateTimeOffset.MaxValue) commitAt = parts.Time.GetUtcNow() + CommitInterval;
             }

@@ -41,9 +41,14 @@ internal static class WaitEstimator
         return new WaitEstimate(ahead, expected, soonest);
     }
 
-    /// <summary>Its answer is not complete before that: the soonest that it is taken up, and what requests take of late.</summary>
+    /// <summary>
+    /// Its answer is not complete before that: the soonest that it is taken up, and what requests take of late. Where there is nothing else to do it is tried all the same: that is how an expectation
+    /// that was wrong is found out.
+    /// </summary>
     public static TimeSpan SoonestEnd(WaitEstimate estimate, Model model, ModelDemand? demand, IReadOnlyList<PoolCapacity> pools, InferenceRequest request) =>
-        estimate.Soonest + ((demand?.RunTime(MostOutput(request)) ?? TimeSpan.Zero) * LongRun / Growth(model, pools.Sum(pool => pool.Ready)));
+        demand is null || (!demand.HasWork && estimate.TokensAhead == 0)
+            ? estimate.Soonest
+            : estimate.Soonest + (demand.RunTime(MostOutput(request)) * LongRun / Growth(model, pools.Sum(pool => pool.Ready)));
 
     /// <summary>What a request adds to the queue: its prompt, and as much output as others gave of late. A cap says little of the output, so before the first it is not guessed from that.</summary>
     public static long ExpectedTokens(ModelDemand? demand, InferenceRequest request) =>

@@ -71,10 +71,10 @@ public sealed record ModelDemand
     /// <summary>The pending tokens, prompt and expected output together, by lane: element <c>(int)lane</c>. Empty: not told, all of them are taken to be ahead of everyone.</summary>
     public IReadOnlyList<long> PendingTokensByLane { get; init; } = [];
 
-    /// <summary>Tokens, prompt and output, of requests that ended, per second in which there was work, smoothed: how fast what waits is worked off. 0 while unknown.</summary>
+    /// <summary>Tokens, prompt and output, of requests that ended, per second in which there was work and a replica, smoothed: how fast what waits is worked off. 0 while unknown.</summary>
     public double ServedTokensPerSecond { get; init; }
 
-    /// <summary>Seconds that a request takes at a replica, from its assignment to its end, on average over the last few dozens. 0 while unknown.</summary>
+    /// <summary>Seconds that a request takes at a replica, from its assignment to its end, on average over the last few dozens. 0 before there were a few.</summary>
     public double RunSeconds { get; init; }
 
     /// <summary>Output tokens of those requests, on average.</summary>

@@ -59,7 +59,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
 
         var now = time.GetUtcNow();
         var hasWork = tracked > 0 || replicas.Any(replica => replica.Claims.Count > 0);
-        _served.Tick(now, hasWork);
+        _served.Tick(now, hasWork && replicas.Count > 0); // what waits for a start says nothing of how fast it is worked off
         IsOwed = _hadWork && !hasWork && !isLast && now - _wentAt < BusyInterval;
         if (IsOwed || (hasWork == _hadWork && isLast == _wasLast && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval))) return;
 

@@ -92,6 +92,17 @@ public sealed class WaitEstimatorTests
     }
 
     [Fact]
+    public void What_requests_took_of_late_keeps_nothing_from_a_replica_that_has_nothing_else_to_do()
+    {
+        var demand = Demand(0, 100) with { RunSeconds = 600 };
+        var estimate = WaitEstimator.Estimate(TestModel(1), demand, [Ready], new(Lane.Interactive), NoPriors, Now);
+
+        WaitEstimator.SoonestEnd(estimate, TestModel(1), demand, [Ready], TestRequests.New()).ShouldBe(TimeSpan.Zero);
+        WaitEstimator.SoonestEnd(estimate, TestModel(1), demand with { RunningRequests = 1 }, [Ready], TestRequests.New()).ShouldBeGreaterThan(TimeSpan.FromMinutes(10));
+        WaitEstimator.SoonestEnd(estimate with { TokensAhead = 1 }, TestModel(1), demand, [Ready], TestRequests.New()).ShouldBeGreaterThan(TimeSpan.FromMinutes(10));
+    }
+
+    [Fact]
     public void What_was_let_in_and_is_not_counted_yet_is_ahead_until_it_is()
     {
         var (unseen, model) = (new UnseenWork(), new ModelName("tiny"));
