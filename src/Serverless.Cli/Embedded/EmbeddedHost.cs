@@ -18,7 +18,6 @@ using Serverless.Hosting.Dapr;
 using Serverless.Hosting.Keys;
 using Serverless.Hosting.MassTransit;
 using Serverless.Hosting.Telemetry;
-using Serverless.Requests;
 using Serverless.Scaler.Embedded;
 using Serverless.Scaling.Capacity;
 using Serverless.Sessions;

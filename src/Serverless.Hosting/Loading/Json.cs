@@ -6,9 +6,29 @@ namespace Serverless.Hosting.Loading;
 /// <summary>Reads a stranger's JSON: what is of another kind is not there.</summary>
 internal static class Json
 {
-    public static JsonElement? Get(this JsonElement? element, string name) => element is { ValueKind: JsonValueKind.Object } all && all.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    public static JsonElement? Get(this JsonElement? element, string name)
+    {
+        try
+        {
+            return element is { ValueKind: JsonValueKind.Object } all && all.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null; // a name that is no text
+        }
+    }
 
-    public static string? Text(this JsonElement? element, string name) => element.Get(name) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
+    public static string? Text(this JsonElement? element, string name)
+    {
+        try
+        {
+            return element.Get(name) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null; // half a character
+        }
+    }
 
     public static long? Number(this JsonElement? element, string name) => element.Get(name) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt64(out var number) ? number : null;
 

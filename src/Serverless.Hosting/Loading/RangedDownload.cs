@@ -74,6 +74,7 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
             hashing = Task.Run(() => hash.RunAsync(part, stop.Token), CancellationToken.None);
             if (first is { StatusCode: HttpStatusCode.OK }) await StreamAsync(part, first, hash, Count, cancellationToken);
             else await RangesAsync(part, first, hash, Count, cancellationToken);
+            if (!part.IsWhole) throw new ModelPullException(string.Create(CultureInfo.InvariantCulture, $"{Name} came in {part.Count} bytes of {part.Length}."));
             hash.Wake();
             var sha256 = await hashing;
             whole = true;
@@ -171,8 +172,9 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
         var missing = new ConcurrentQueue<PartFile.Span>(part.Missing(options.SegmentBytes));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var workers = new List<Task>();
-        if (first is not null) workers.Add(GuardAsync(Task.Run(() => FirstAsync(part, first, missing, hash, count, stop.Token), CancellationToken.None), stop));
-        for (var i = workers.Count; i < Math.Min(options.Connections, missing.Count); i++) workers.Add(GuardAsync(Task.Run(() => WorkAsync(part, missing, hash, count, stop.Token), CancellationToken.None), stop));
+        if (first is not null && missing.TryDequeue(out var span)) workers.Add(GuardAsync(Task.Run(() => FirstAsync(part, first, span, missing, hash, count, stop.Token), CancellationToken.None), stop));
+        var more = Math.Min(options.Connections - workers.Count, missing.Count);
+        for (var i = 0; i < more; i++) workers.Add(GuardAsync(Task.Run(() => WorkAsync(part, missing, hash, count, stop.Token), CancellationToken.None), stop));
         try
         {
             await Task.WhenAll(workers);
@@ -197,9 +199,8 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
         }
     }
 
-    private async Task FirstAsync(PartFile part, HttpResponseMessage first, ConcurrentQueue<PartFile.Span> missing, PrefixHash hash, Action<long> count, CancellationToken cancellationToken)
+    private async Task FirstAsync(PartFile part, HttpResponseMessage first, PartFile.Span span, ConcurrentQueue<PartFile.Span> missing, PrefixHash hash, Action<long> count, CancellationToken cancellationToken)
     {
-        missing.TryDequeue(out var span);
         var at = span.From;
         try
         {

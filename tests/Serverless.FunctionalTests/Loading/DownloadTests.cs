@@ -1,8 +1,6 @@
 using System.Collections.Concurrent;
 using CsCheck;
-using Microsoft.AspNetCore.Http;
 using Serverless.Catalog;
-using Serverless.Hosting.Loading;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Loading;
@@ -225,7 +223,7 @@ public sealed class DownloadTests
         scene.Server.Before = async http =>
         {
             if (Interlocked.Increment(ref asked) != 3) return false;
-            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await new TaskCompletionSource().Task.WaitAsync(http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return true;
         };
 
@@ -242,7 +240,7 @@ public sealed class DownloadTests
         await using var store = await ModelServer.StartAsync();
         var bytes = store.Add("/blob", 500_000);
         var sha = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes));
-        scene.Server.Documents["/api/models/org/name/revision/main"] = $$"""{"sha": "c0ffee", "siblings": [{"rfilename": "m.gguf", "size": 500000, "lfs": {"sha256": "{{sha}}", "size": 500000}}]}""";
+        scene.Server.Documents["/api/models/org/name/revision/main"] = $$$"""{"sha": "c0ffee", "siblings": [{"rfilename": "m.gguf", "size": 500000, "lfs": {"sha256": "{{{sha}}}", "size": 500000}}]}""";
         var signature = 0;
         scene.Server.Before = http =>
         {

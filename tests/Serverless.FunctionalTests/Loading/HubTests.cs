@@ -2,10 +2,8 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using CsCheck;
-using Microsoft.AspNetCore.Http;
 using Serverless.Catalog;
 using Serverless.Engines;
-using Serverless.Hosting.Loading;
 using Shouldly;
 
 namespace Serverless.FunctionalTests.Loading;
@@ -148,8 +146,8 @@ public sealed class HubTests
                 foreach (var (at, value) in changes) bytes[at] = value;
                 scene.Server.Before = async http =>
                 {
-                    if (!http.Request.Path.StartsWithSegments("/api")) return false;
-                    await http.Response.Body.WriteAsync(bytes);
+                    if (!http.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal)) return false;
+                    await http.Response.Body.WriteAsync(bytes, http.RequestAborted);
                     return true;
                 };
                 try
@@ -171,5 +169,7 @@ public sealed class HubTests
 
     private static string Sha256(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
+#pragma warning disable CA5350 // git's names
     private static string GitSha1(byte[] bytes) => Convert.ToHexStringLower(SHA1.HashData([.. Encoding.ASCII.GetBytes($"blob {bytes.Length}\0"), .. bytes]));
+#pragma warning restore CA5350
 }

@@ -9,7 +9,6 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Net.Http.Headers;
 
 namespace Serverless.FunctionalTests.Loading;
 
@@ -48,7 +47,7 @@ internal sealed class ModelServer : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         var server = new ModelServer(builder.Build());
         server._app.Run(server.AnswerAsync);
-        await server._app.StartAsync();
+        await server._app.StartAsync(TestContext.Current.CancellationToken);
         server.Address = new Uri(server._app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
         return server;
     }
@@ -75,7 +74,7 @@ internal sealed class ModelServer : IAsyncDisposable
         if (Documents.TryGetValue(path, out var document))
         {
             http.Response.ContentType = "application/json";
-            await http.Response.WriteAsync(document);
+            await http.Response.WriteAsync(document, http.RequestAborted);
         }
         else if (Files.TryGetValue(path, out var file))
         {
@@ -110,18 +109,18 @@ internal sealed class ModelServer : IAsyncDisposable
 
         if (!file.IsChunked) response.ContentLength = to - from;
         response.ContentType = file.ContentType;
-        await response.StartAsync();
+        await response.StartAsync(http.RequestAborted);
         var end = BreaksAfter(http, to - from) is { } most ? Math.Min(to, from + most) : to;
         for (var at = from; at < end;)
         {
             var next = Math.Min(end, at + 65_536);
-            await response.Body.WriteAsync(bytes.AsMemory((int)at, (int)(next - at)));
+            await response.Body.WriteAsync(bytes.AsMemory((int)at, (int)(next - at)), http.RequestAborted);
             Interlocked.Add(ref _sent, next - at);
             at = next;
         }
 
         if (end == to) return;
-        await response.Body.FlushAsync();
+        await response.Body.FlushAsync(http.RequestAborted);
         http.Abort();
     }
 }
