@@ -116,9 +116,12 @@ internal sealed class ModelCache
     /// <summary>A fault of the disk in words that say what to do.</summary>
     public ModelPullException FaultOf(Exception exception) => exception switch
     {
-        IOException { HResult: 27 or 28 or 122 or unchecked((int)0x80070070) or unchecked((int)0x80070027) } => new ModelPullException($"The model cache '{Folder}' cannot take more: its disk is full ({exception.Message}). Free some of it ('serverless models rm'), or name a folder of another disk in {ModelOptions.Section}:{nameof(ModelOptions.Directory)}.", exception),
+        IOException when exception.Message.Contains("allocation size", StringComparison.Ordinal) => Full(exception), // .NET's, of room that was to be kept
+        IOException { HResult: 27 or 28 or 122 or unchecked((int)0x80070070) or unchecked((int)0x80070027) } => Full(exception),
         _ => new ModelPullException($"The model cache '{Folder}' cannot be written: {exception.Message} What is in it already is served; for more, let this user write it, or name another folder in {ModelOptions.Section}:{nameof(ModelOptions.Directory)}.", exception),
     };
+
+    private ModelPullException Full(Exception exception) => new($"The model cache '{Folder}' cannot take more: its disk is full ({exception.Message}). Free some of it ('serverless models rm'), or name a folder of another disk in {ModelOptions.Section}:{nameof(ModelOptions.Directory)}.", exception);
 
     /// <summary>All its files are there, as long as they were.</summary>
     private bool IsHere(ModelRecord record) => Directory.Exists(SnapshotPath(record.Snapshot)) && record.Files.All(file => HasBlob(file.Blob, file.Size));
