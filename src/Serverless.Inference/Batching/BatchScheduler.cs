@@ -34,7 +34,7 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
         _cores = (options.Cores ?? new CoreBudget(options.Threads)).Join(options.Threads);
         _pass = new ForwardPass(model, options.KernelSet, _cores.Most, context, options.PrefillChunk + options.MaxSequences, options.MaxSequences + MostScored);
         _scratch = [.. Enumerable.Range(0, _cores.Most).Select(_ => new SamplingScratch(model.Config.Vocabulary))];
-        _load = new EngineLoad(0, 0, 0, 0, _pages.Capacity * KeyValuePage.Tokens, 0, 0, TimeSpan.Zero);
+        _load = new EngineLoad(0, 0, 0, 0, 0);
     }
 
     public EngineLoad Load => _load;
@@ -63,7 +63,7 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
         if (_rows.Count == 0)
         {
             _cores.End();
-            Publish(_load.LastStep);
+            Publish();
             return false;
         }
 
@@ -85,7 +85,7 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
         }
 
         _rates.Learn(decoding, reading, took);
-        Publish(took);
+        Publish();
         return true;
     }
 
@@ -166,13 +166,5 @@ internal sealed class BatchScheduler : ILogitsReader, IDisposable
         sequence.Computed += count;
     }
 
-    private void Publish(TimeSpan step) => _load = new EngineLoad(
-        _admission.Running.Count,
-        _admission.Waiting,
-        _pages.Used * KeyValuePage.Tokens,
-        _pages.Resting * KeyValuePage.Tokens,
-        _pages.Capacity * KeyValuePage.Tokens,
-        _rates.Prefill,
-        _rates.Decode,
-        step);
+    private void Publish() => _load = new EngineLoad(_admission.Running.Count, _admission.Waiting, _pages.Used * KeyValuePage.Tokens, _rates.Prefill, _rates.Decode);
 }

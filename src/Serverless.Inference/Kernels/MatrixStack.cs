@@ -27,8 +27,6 @@ internal sealed class MatrixStack : IDisposable
     /// <summary>Whether some product is of the quantized activations.</summary>
     public bool IsQuantized => Array.Exists(_parts, part => part.IsQuantized);
 
-    public long ByteLength => _parts.Sum(part => part.ByteLength);
-
     /// <summary>Packs tensors of equal row length.</summary>
     public static MatrixStack Pack(params ReadOnlySpan<WeightRows> tensors)
     {

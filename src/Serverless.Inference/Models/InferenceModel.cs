@@ -24,9 +24,6 @@ public sealed class InferenceModel : IDisposable
     /// <summary>The source of its chat template, or null if it has none.</summary>
     public string? ChatTemplate { get; private init; }
 
-    /// <summary>Bytes of packed weights in memory.</summary>
-    public long WeightBytes => _layers.Sum(layer => layer.ByteLength) + Output.ByteLength + (Output == Embeddings ? 0 : Embeddings.ByteLength);
-
     internal IReadOnlyList<LayerWeights> Layers => _layers;
 
     internal Norm OutputNorm { get; }

@@ -36,8 +36,6 @@ internal sealed record LayerWeights : IDisposable
 
     public Norm? AfterFeedForward { get; init; }
 
-    public long ByteLength => QueryKeyValue.ByteLength + AttentionOutput.ByteLength + (Feed?.ByteLength ?? 0) + (Experts?.ByteLength ?? 0);
-
     public void Dispose()
     {
         foreach (var part in (IDisposable?[])[AttentionNorm, QueryKeyValue, QueryKeyValueBias, QueryNorm, KeyNorm, AttentionOutput, AttentionOutputBias, AfterAttention, FeedForwardNorm, Experts, Feed, AfterFeedForward])
@@ -55,8 +53,6 @@ internal sealed record LayerWeights : IDisposable
 /// <param name="DownBias">As an output of <paramref name="Down"/> lies.</param>
 internal sealed record FeedWeights(MatrixStack Up, int UpStart, NativeMemoryBlock? UpBias, MatrixStack Down, NativeMemoryBlock? DownBias) : IDisposable
 {
-    public long ByteLength => Up.ByteLength + Down.ByteLength;
-
     public void Dispose()
     {
         Up.Dispose();
@@ -69,8 +65,6 @@ internal sealed record FeedWeights(MatrixStack Up, int UpStart, NativeMemoryBloc
 /// <summary>A router's matrix and its experts.</summary>
 internal sealed record ExpertWeights(MatrixStack Router, FeedWeights[] Experts) : IDisposable
 {
-    public long ByteLength => Router.ByteLength + Experts.Sum(expert => expert.ByteLength);
-
     public void Dispose()
     {
         Router.Dispose();

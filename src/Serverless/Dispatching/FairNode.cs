@@ -43,9 +43,6 @@ internal sealed class FairNode
     /// <summary>Tokens served, weighted; for tests.</summary>
     public double Counter => _counter;
 
-    /// <summary>Known children; for tests: idle ones are forgotten.</summary>
-    public int ChildCount => _children.Count;
-
     private bool HasBacklog => Entries.Count > 0 || _backlogged.Count > 0;
 
     /// <summary>The child of that name, made when it is new.</summary>

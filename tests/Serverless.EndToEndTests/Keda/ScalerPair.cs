@@ -22,31 +22,19 @@ internal sealed class ScalerPair : IAsyncDisposable
     /// <summary>In this process, over memory.</summary>
     public static async Task<ScalerPair> ServedAsync(params KedaPool[] pools)
     {
-        var pair = new ScalerPair();
         var world = new ScalerWorld(pools);
-        await pair.BeginAsync(world.Demand, await ServedScaler.StartAsync(world), await ServedScaler.StartAsync(world));
-        return pair;
+        return await StartAsync(async pair => pair.Begin(world.Demand, await pair.OwnAsync(ServedScaler.StartAsync(world)), await pair.OwnAsync(ServedScaler.StartAsync(world))));
     }
 
     /// <summary>Processes of their own, over Redis.</summary>
-    public static async Task<ScalerPair> ProcessesAsync(CancellationToken cancellationToken, params KedaPool[] pools)
+    public static Task<ScalerPair> ProcessesAsync(CancellationToken cancellationToken, params KedaPool[] pools) => StartAsync(async pair =>
     {
-        var pair = new ScalerPair();
-        try
-        {
-            var redis = pair.Own(await RedisServer.StartNewAsync(cancellationToken));
-            var parts = pair.Own(await RedisParts.OpenAsync(redis, cancellationToken));
-            await PublishAsync(parts, pools, cancellationToken);
-            var scalers = await Task.WhenAll(ScalerProcess.StartAsync(redis, cancellationToken), ScalerProcess.StartAsync(redis, cancellationToken));
-            await pair.BeginAsync(await parts.DemandAsync(cancellationToken), [.. scalers]);
-            return pair;
-        }
-        catch
-        {
-            await pair.DisposeAsync();
-            throw;
-        }
-    }
+        var redis = await pair.OwnAsync(RedisServer.StartNewAsync(cancellationToken));
+        var parts = await pair.OwnAsync(RedisParts.OpenAsync(redis, cancellationToken));
+        await PublishAsync(parts, pools, cancellationToken);
+        var scalers = await Task.WhenAll(pair.OwnAsync(ScalerProcess.StartAsync(redis, cancellationToken)), pair.OwnAsync(ScalerProcess.StartAsync(redis, cancellationToken)));
+        pair.Begin(await parts.DemandAsync(cancellationToken), [.. scalers]);
+    });
 
     /// <summary>What waits for a pool and what runs on it, from now on.</summary>
     public void Work(KedaPool pool, int pending = 0, int running = 0)
@@ -73,20 +61,35 @@ internal sealed class ScalerPair : IAsyncDisposable
         folder.Delete(recursive: true);
     }
 
-    private T Own<T>(T owned)
+    /// <summary>What it has when a part of it fails to start goes with it.</summary>
+    private static async Task<ScalerPair> StartAsync(Func<ScalerPair, Task> start)
+    {
+        var pair = new ScalerPair();
+        try
+        {
+            await start(pair);
+            return pair;
+        }
+        catch
+        {
+            await pair.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task<T> OwnAsync<T>(Task<T> starting)
         where T : IAsyncDisposable
     {
-        _owned.Add(owned);
+        var owned = await starting;
+        lock (_lock) _owned.Add(owned);
         return owned;
     }
 
-    private Task BeginAsync(IDemandFeed demand, params IScalerUnderTest[] scalers)
+    private void Begin(IDemandFeed demand, params IScalerUnderTest[] scalers)
     {
-        foreach (var scaler in scalers) Own(scaler);
         _demand = demand;
         Balancer = new Balancer(scalers);
         _telling = TellAsync();
-        return Task.CompletedTask;
     }
 
     private async Task TellAsync()
