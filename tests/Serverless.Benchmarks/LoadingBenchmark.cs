@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
 using Serverless.Hosting.Loading;
@@ -54,7 +52,7 @@ internal static class LoadingBenchmark
         try
         {
             var started = TimeProvider.System.GetTimestamp();
-            using var process = Process.Start(new ProcessStartInfo("sh", ["-c", script, address.ToString(), folder.FullName]) { RedirectStandardOutput = true })!;
+            using var process = Process.Start(new ProcessStartInfo("sh", ["-c", script, address.ToString(), folder.FullName]) { UseShellExecute = false, RedirectStandardOutput = true })!;
             await process.StandardOutput.ReadToEndAsync(cancellationToken);
             await process.WaitForExitAsync(cancellationToken);
             return process.ExitCode == 0 ? TimeProvider.System.GetElapsedTime(started).TotalSeconds : throw new InvalidOperationException($"curl ended with {process.ExitCode}.");

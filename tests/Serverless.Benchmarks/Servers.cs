@@ -104,10 +104,11 @@ internal static class Servers
             context.Response.Headers.ETag = "\"zeros\"";
             context.Response.ContentLength = to - from;
             if (range is not null) (context.Response.StatusCode, context.Response.Headers.ContentRange) = (206, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"bytes {from}-{to - 1}/{length}"));
+            using var pace = new PeriodicTimer(TimeSpan.FromSeconds(zeros.Length / (double)FileRate), TimeProvider.System);
             for (var at = from; at < to; at += zeros.Length)
             {
                 await context.Response.Body.WriteAsync(zeros.AsMemory(0, (int)Math.Min(zeros.Length, to - at)), context.RequestAborted);
-                if (path[1] == "limited") await Task.Delay(TimeSpan.FromSeconds(zeros.Length / (double)FileRate), TimeProvider.System, context.RequestAborted);
+                if (path[1] == "limited") await pace.WaitForNextTickAsync(context.RequestAborted);
             }
         });
         await RunAsync(host);
