@@ -43,7 +43,7 @@ internal static class ModelsCommand
         var command = new ToolCommand(
             "pull",
             "Ask each source what it has now, and bring what is not here; prints the path of each. One that broke off goes on.",
-            "serverless models pull hf://Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q8_0.gguf",
+            "serverless models pull hf://org/name/model.gguf",
             "serverless models pull s3://models/llama-3-8b ollama://qwen2.5:0.5b") { sources, cache };
         command.SetAction(async (parsed, cancellationToken) =>
         {

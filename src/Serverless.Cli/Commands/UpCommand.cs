@@ -48,7 +48,7 @@ internal static class UpCommand
             "Serve the models of a folder on this machine, each from zero.",
             "serverless up",
             "serverless up --port 9000 --cooldown 30s --manifests ./my-models",
-            "serverless up --model hf://Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q8_0.gguf",
+            "serverless up --model hf://org/name/model.gguf",
             "serverless up --host 0.0.0.0 --keys .data/keys") { port, host, manifests, model, cooldown, data, keys, keda };
         command.Validators.Add(result =>
         {
