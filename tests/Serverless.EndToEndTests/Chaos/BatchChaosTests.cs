@@ -16,6 +16,8 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
 {
     private const int Tokens = 4;
     private const int AtOnce = 16;
+    private const string BatchTopic = "ops.batches";
+    private const string CapacityTopic = "ops.capacity";
 
     /// <summary>From here on, the other parts are harmed as well.</summary>
     private const int ManyKills = 10;
@@ -35,7 +37,8 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
     {
         Assert.SkipWhen((ChaosFleet.Absent ?? S3Server.Absent) is not null, ChaosFleet.Absent ?? S3Server.Absent ?? "");
         await using var s3 = await S3Server.StartNewAsync(Token);
-        await using var fleet = await ChaosFleet.StartNewAsync(new ChaosEngine(TokensPerSecond, Tokens), new ChaosResults(new ChaosLedger()), Token, Settings(s3));
+        var notices = new ToldEvents(BatchTopic, CapacityTopic);
+        await using var fleet = await ChaosFleet.StartNewAsync(new ChaosEngine(TokensPerSecond, Tokens), notices, Token, Settings(s3));
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
         limit.CancelAfter(Limit);
         using var scene = new Scene(fleet, limit.Token);
@@ -58,6 +61,8 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
         names.Order(StringComparer.Ordinal).ShouldBe(Enumerable.Range(0, LinesOfBatch).Select(NameOf).Order(StringComparer.Ordinal));
         ended["request_counts"]!.ToJsonString().ShouldBe($$"""{"total":{{LinesOfBatch}},"completed":{{LinesOfBatch}},"failed":0}""", fleet.Part("gateway-0").Output);
         ended["usage"]!["output_tokens"]!.GetValue<long>().ShouldBe(LinesOfBatch * Tokens);
+        await notices.FindAsync(told => told.Type == "dev.serverless.pool.ready", limit.Token);
+        (await notices.FindAsync(told => told.Type == "dev.serverless.batch.completed", limit.Token)).Subject.ShouldBe(id);
     }
 
     private static async Task HarmAsync(ChaosFleet fleet, S3Server s3, int kill, CancellationToken cancellationToken)
@@ -87,6 +92,8 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
             ["Files__S3__AccessKey"] = options.AccessKey!,
             ["Files__S3__SecretKey"] = options.SecretKey!,
             ["Gateway__Batches__MaxAtOnce"] = AtOnce.ToString(CultureInfo.InvariantCulture),
+            ["Gateway__Notices__BatchTopic"] = BatchTopic,
+            ["Gateway__Notices__CapacityTopic"] = CapacityTopic,
             ["Gateway__Batches__CommitLines"] = "20",
             ["Gateway__Batches__CommitInterval"] = "00:00:01",
         };

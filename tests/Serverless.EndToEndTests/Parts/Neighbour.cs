@@ -67,8 +67,8 @@ internal sealed class Neighbour : IAsyncDisposable
 
         // A component for each: its own connection, and one delivery at a time where order counts.
         var shipped = (await File.ReadAllTextAsync(Path.Combine(folder, "components", "pubsub.yaml"), cancellationToken)).Split("\n---\n").Single(part => part.Contains($"name: {DaprNames.PubSubResults}\n", StringComparison.Ordinal));
-        var own = topics.Skip(1).Select(topic => shipped.Replace($"name: {DaprNames.PubSubResults}\n", $"name: {Component(topic)}\n", StringComparison.Ordinal).Replace("    - name: exchangeKind\n", "    - name: concurrency\n      value: single\n    - name: exchangeKind\n", StringComparison.Ordinal));
-        if (topics.Count > 1) await File.WriteAllTextAsync(Path.Combine(folder, "components", "own.yaml"), string.Join("\n---\n", own), cancellationToken);
+        string[] own = [.. topics.Where(topic => topic != EventTopics.Results).Select(topic => shipped.Replace($"name: {DaprNames.PubSubResults}\n", $"name: {Component(topic)}\n", StringComparison.Ordinal).Replace("    - name: exchangeKind\n", "    - name: concurrency\n      value: single\n    - name: exchangeKind\n", StringComparison.Ordinal))];
+        if (own.Length > 0) await File.WriteAllTextAsync(Path.Combine(folder, "components", "own.yaml"), string.Join("\n---\n", own), cancellationToken);
     }
 
     private static string Component(string topic) => topic == EventTopics.Results ? DaprNames.PubSubResults : $"pubsub-{topic.Replace('.', '-')}";
