@@ -19,7 +19,7 @@ test: ## every test (the README's command)
 unit: ## unit and functional tests: no rig, under a minute
 	@status=0; for project in Serverless.Tests Serverless.FunctionalTests; do dotnet test --project tests/$$project -c $(CONFIGURATION) || status=1; done; exit $$status
 
-bench: ## figures as ratios against their anchors; BENCH=batch|bodies|distributed|engine|gateway|idle|log|memory|pools|protection|push|queue|replay|streams for one
+bench: ## figures as ratios against their anchors; BENCH=batch|bodies|distributed|engine|gateway|idle|loading|log|memory|pools|protection|push|queue|replay|streams for one
 	dotnet run -c Release --project tests/Serverless.Benchmarks -- $(BENCH)
 
 fuzz: ## 10,000 random model files, templates and draws each, a quarter as many mixes (FUZZ_RUNS, FUZZ_SEED; a fault names the seed of its case)

@@ -37,6 +37,7 @@ public static class WorkerServiceCollectionExtensions
     private static void AddReplicas(this IServiceCollection services)
     {
         services.AddEngines();
+        services.AddModelStore();
         services.TryAddSingleton<WorkerMetrics>();
         services.TryAddSingleton<ReplicaParts>();
         services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section);

@@ -8,6 +8,7 @@ var benchmarks = new Dictionary<string, Func<CancellationToken, Task>>(StringCom
     ["engine"] = EngineBenchmark.RunAsync,
     ["gateway"] = GatewayBenchmark.RunAsync,
     ["idle"] = IdleBenchmark.RunAsync,
+    ["loading"] = LoadingBenchmark.RunAsync,
     ["log"] = LogBenchmark.RunAsync,
     ["memory"] = MemoryBenchmark.RunAsync,
     ["pools"] = PoolsBenchmark.RunAsync,
@@ -32,6 +33,9 @@ switch (args)
         return 0;
     case ["serve-bare", var body]:
         await Servers.BareAsync(body);
+        return 0;
+    case ["serve-files"]:
+        await Servers.FilesAsync();
         return 0;
     case ["pools-client", var address, var pools]:
         await PoolsClient.ServeAsync(address, int.Parse(pools, System.Globalization.CultureInfo.InvariantCulture));

@@ -84,6 +84,36 @@ internal static class Servers
         await RunAsync(host);
     }
 
+    /// <summary>Bytes a second of a connection that is limited.</summary>
+    public const long FileRate = 16 << 20;
+
+    /// <summary>Files of zeros with ranges: <c>/free/BYTES/NAME</c> as fast as it goes, <c>/limited/BYTES/NAME</c> each answer at <see cref="FileRate"/>.</summary>
+    public static async Task FilesAsync()
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        await using var host = builder.Build();
+        var zeros = new byte[1 << 20];
+        host.Run(async context =>
+        {
+            var path = context.Request.Path.Value!.Split('/');
+            var length = long.Parse(path[2], System.Globalization.CultureInfo.InvariantCulture);
+            var range = System.Net.Http.Headers.RangeHeaderValue.TryParse(context.Request.Headers.Range, out var wanted) ? wanted.Ranges.First() : null;
+            var (from, to) = (range?.From ?? 0, Math.Min(range?.To + 1 ?? length, length));
+            context.Response.Headers.ETag = "\"zeros\"";
+            context.Response.ContentLength = to - from;
+            if (range is not null) (context.Response.StatusCode, context.Response.Headers.ContentRange) = (206, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"bytes {from}-{to - 1}/{length}"));
+            using var pace = new PeriodicTimer(TimeSpan.FromSeconds(zeros.Length / (double)FileRate), TimeProvider.System);
+            for (var at = from; at < to; at += zeros.Length)
+            {
+                await context.Response.Body.WriteAsync(zeros.AsMemory(0, (int)Math.Min(zeros.Length, to - at)), context.RequestAborted);
+                if (path[1] == "limited") await pace.WaitForNextTickAsync(context.RequestAborted);
+            }
+        });
+        await RunAsync(host);
+    }
+
     private static async Task RunAsync(WebApplication host)
     {
         await host.StartAsync(CancellationToken.None);

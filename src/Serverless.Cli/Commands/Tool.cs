@@ -60,6 +60,7 @@ internal static class Tool
             BatchCommand.Create(terminal),
             EventsCommand.Create(terminal),
             KeysCommand.Create(terminal),
+            ModelsCommand.Create(terminal),
             SimulateCommand.Create(terminal),
             TopologyCommand.Create(terminal),
             CompletionCommand.Create(terminal),

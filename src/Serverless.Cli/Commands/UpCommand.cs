@@ -10,6 +10,7 @@ using Serverless.Cli.Parsing;
 using Serverless.Cli.Shell;
 using Serverless.Demand;
 using Serverless.Gateway.Requests;
+using Serverless.Hosting.Loading;
 
 namespace Serverless.Cli.Commands;
 
@@ -37,6 +38,7 @@ internal static class UpCommand
             },
         };
         var manifests = ManifestsOption();
+        var model = new Option<string?>("--model") { Description = "One model instead, pulled first: hf://org/name/model.gguf, https://…, s3://…, ollama://…; needs no manifests.", HelpName = "SOURCE" };
         var cooldown = new Option<TimeSpan>("--cooldown") { Description = "How long a pool stays up after its last work: 90s, 5m, 1h.", HelpName = "TIME", DefaultValueFactory = _ => TimeSpan.FromMinutes(5), CustomParser = DurationText.Parse };
         var data = new Option<string?>("--data") { Description = "Folder of what outlives this process: promised requests, results, dead letters; .data of the clone, or of the user, if not given.", HelpName = "DIR" };
         var keys = new Option<string?>("--keys") { Description = "File of API keys, made with 'serverless keys create'; without it no key is asked for.", HelpName = "FILE" };
@@ -46,21 +48,38 @@ internal static class UpCommand
             "Serve the models of a folder on this machine, each from zero.",
             "serverless up",
             "serverless up --port 9000 --cooldown 30s --manifests ./my-models",
-            "serverless up --host 0.0.0.0 --keys .data/keys") { port, host, manifests, cooldown, data, keys, keda };
-        command.SetAction((parsed, cancellationToken) => ServeAsync(
-            terminal,
-            new EmbeddedOptions
+            "serverless up --model hf://org/name/model.gguf",
+            "serverless up --host 0.0.0.0 --keys .data/keys") { port, host, manifests, model, cooldown, data, keys, keda };
+        command.Validators.Add(result =>
+        {
+            if (result.GetResult(model) is not null && result.GetResult(manifests) is not null) result.AddError("--model and --manifests do not go together: a model is served by itself, or those of a folder.");
+        });
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var one = parsed.GetValue(model) is { } source ? await PullAsync(terminal, source, cancellationToken) : null;
+            var options = new EmbeddedOptions
             {
                 Port = parsed.GetValue(port),
                 Host = parsed.GetValue(host)!,
                 KedaPort = parsed.GetValue(keda),
-                Manifests = ModelsFolder.Of(parsed.GetValue(manifests)),
+                Manifests = one?.Folder ?? ModelsFolder.Of(parsed.GetValue(manifests)),
                 Cooldown = parsed.GetValue(cooldown),
                 Data = parsed.GetValue(data) ?? DataFolder.Default,
                 Keys = parsed.GetValue(keys),
-            },
-            cancellationToken));
+            };
+            return await ServeAsync(terminal, options, cancellationToken);
+        });
         return command;
+    }
+
+    /// <summary>Here before it is served: so its context and tokens are known from the first request on.</summary>
+    private static async Task<OneModel> PullAsync(Terminal terminal, string text, CancellationToken cancellationToken)
+    {
+        var source = ModelsCommand.SourceOf(text, "--model");
+        using var library = ModelLibrary.Open(null);
+        using var progress = new PullProgress(terminal, source.Text);
+        await library.PullAsync(source, anew: false, progress, cancellationToken);
+        return new OneModel(source);
     }
 
     private static async Task<int> ServeAsync(Terminal terminal, EmbeddedOptions options, CancellationToken cancellationToken)

@@ -18,8 +18,6 @@ using Serverless.Hosting.Dapr;
 using Serverless.Hosting.Keys;
 using Serverless.Hosting.MassTransit;
 using Serverless.Hosting.Telemetry;
-using Serverless.Hosting.Tokens;
-using Serverless.Requests;
 using Serverless.Scaler.Embedded;
 using Serverless.Scaling.Capacity;
 using Serverless.Sessions;
@@ -61,7 +59,8 @@ internal static class EmbeddedHost
     {
         builder.Services
             .AddManifestFolder(options.Manifests ?? ModelsFolder.Of(null))
-            .AddSingleton<ITokenCounter, GgufTokenCounter>()
+            .AddModelStore()
+            .AddModelTokenCounter()
             .AddQueueLimits()
             .AddSingleton(_ => new DataFolder(options.Data))
             .AddSqliteState(provider => provider.GetRequiredService<DataFolder>().Path)

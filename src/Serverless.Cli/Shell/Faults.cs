@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 using Serverless.Cli.Client;
+using Serverless.Engines;
 using Serverless.Hosting.Manifests;
 using Serverless.Hosting.RabbitMq.Connection;
 
@@ -19,7 +20,7 @@ internal static partial class Faults
     /// <param name="settings">What is set, where that is known: faults of it are then told with the value.</param>
     public static IReadOnlyList<string> Sentences(Exception exception, IConfiguration? settings = null) => exception switch
     {
-        ToolException or ServingClientException or CatalogException or BrokerException => [exception.Message],
+        ToolException or ModelPullException or ServingClientException or CatalogException or BrokerException => [exception.Message],
         OptionsValidationException faulty => [.. faulty.Failures.Select(failure => Setting(faulty.OptionsType, failure, settings))],
         AggregateException { InnerExceptions.Count: > 0 } several => [.. several.InnerExceptions.SelectMany(inner => Sentences(inner, settings)).Distinct(StringComparer.Ordinal)],
         InvalidDataException when exception.Message.Contains("configuration", StringComparison.Ordinal) => [ConfigurationFile(exception)],

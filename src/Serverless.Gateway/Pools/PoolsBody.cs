@@ -65,7 +65,12 @@ internal sealed class PoolsBody(ICatalogSource catalog, ICapacityFeed capacity, 
         json.WriteNumber("pendingTokens", work is null ? 0 : work.PendingPromptTokens + work.PendingOutputTokens);
         json.WriteNumber("runningTokens", work?.RunningTokens ?? 0);
         json.WriteNumber("kvUsed", KvUsed(pool.Name, work));
-        if (now.LoadingProgress is { } progress) json.WriteNumber("loadingProgress", progress);
+        if (now.LoadingProgress is { } progress)
+        {
+            json.WriteString("loadingPhase", now.Pulling ? "pulling" : "loading");
+            json.WriteNumber("loadingProgress", progress);
+        }
+
         if (now.LastFailure is { } failure) json.WriteString("lastFailure", failure);
         if (now.LastColdStartSeconds is { } seconds) json.WriteNumber("lastColdStartSeconds", seconds);
         json.WritePropertyName("lastDecision");

@@ -53,7 +53,7 @@ internal sealed class WaitNotice(ICapacityFeed capacity, QueueView queue)
                 line.Append("failed to start and is tried again: ").Append(OneLine(pool.LastFailure!));
                 break;
             case PoolState.Starting when pool.LoadingProgress is { } progress:
-                line.Append(CultureInfo.InvariantCulture, $"is loading {Math.Clamp(progress, 0, 1) * 100:0} %");
+                line.Append(CultureInfo.InvariantCulture, $"is {(pool.Pulling ? "pulling" : "loading")} {Math.Clamp(progress, 0, 1) * 100:0} %");
                 break;
             case PoolState.Starting:
                 line.Append("is starting");

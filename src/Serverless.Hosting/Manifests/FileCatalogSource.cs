@@ -2,6 +2,7 @@ using Serverless.Catalog;
 using Serverless.Catalog.Engines;
 using Serverless.Catalog.Manifests;
 using Serverless.Feeds;
+using Serverless.Hosting.Loading;
 
 namespace Serverless.Hosting.Manifests;
 
@@ -10,15 +11,21 @@ public sealed class FileCatalogSource : ICatalogSource
 {
     private readonly string _folder;
     private readonly EngineTable _engines;
-    private readonly GgufInspector _inspector = new();
+    private readonly GgufInspector _inspector;
     private readonly Lock _reloading = new();
     private readonly LatestValue<ModelCatalog> _current = new();
     private NotingInspector? _noted;
 
     /// <summary>Reads the folder.</summary>
     /// <exception cref="CatalogException">There is no such folder, or something in it is wrong.</exception>
-    public FileCatalogSource(string folder, EngineTable engines)
+    public FileCatalogSource(string folder, EngineTable engines) : this(folder, engines, null)
     {
+    }
+
+    /// <summary>The same; of models that are pulled it knows what lies in the cache.</summary>
+    internal FileCatalogSource(string folder, EngineTable engines, ModelCache? models)
+    {
+        _inspector = new GgufInspector(models);
         _folder = Path.GetFullPath(folder);
         _engines = engines;
         var look = Look();

@@ -1,4 +1,7 @@
+using System.Collections.Concurrent;
+using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
+using Serverless.Hosting.Loading;
 using Serverless.Inference.Gguf;
 using Serverless.Inference.Models;
 using Serverless.Inference.Templates;
@@ -8,9 +11,19 @@ using Serverless.Inference.Weights;
 namespace Serverless.Hosting.Manifests;
 
 /// <summary>Reads the header of a GGUF file, or of the files of a folder of transformers.</summary>
-internal sealed class GgufInspector : IModelInspector
+internal sealed class GgufInspector(ModelCache? models = null) : IModelInspector
 {
     private const int MostContextTokens = 1 << 24;
+
+    private readonly ConcurrentDictionary<ModelSource, ModelFacts?> _known = new();
+
+    public ModelFacts? Known(ModelSource source) => _known.GetOrAdd(source, asked =>
+    {
+        if (models?.Find(asked) is not { } path || Inspect(path, out _) is not { } facts) return null;
+
+        var file = ModelFile.Of(path);
+        return facts with { Bytes = file.Exists ? file.Length : null };
+    });
 
     public ModelFacts? Inspect(string path, out string? fault)
     {

@@ -1,5 +1,6 @@
 using Serverless.Catalog;
 using Serverless.Catalog.Engines;
+using Serverless.Hosting.Loading;
 using Serverless.Hosting.Manifests;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -11,7 +12,7 @@ public static class ManifestServiceCollectionExtensions
     /// <remarks>Whoever asks for the source first gets a <see cref="CatalogException"/> where they are faulty.</remarks>
     public static IServiceCollection AddManifestFolder(this IServiceCollection services, string folder)
     {
-        services.AddSingleton(provider => new FileCatalogSource(folder, provider.GetRequiredService<EngineTable>()));
+        services.AddSingleton(provider => new FileCatalogSource(folder, provider.GetRequiredService<EngineTable>(), provider.GetService<ModelCache>()));
         return services.AddSingleton<ICatalogSource>(provider => provider.GetRequiredService<FileCatalogSource>()).AddHostedService<ManifestWatch>();
     }
 }

@@ -1,3 +1,4 @@
+using Serverless.Catalog;
 using Serverless.Catalog.Manifests;
 
 namespace Serverless.Hosting.Manifests;
@@ -12,6 +13,8 @@ internal sealed class NotingInspector(IModelInspector inner, NotingInspector? be
 
     /// <summary>What each said that could be read.</summary>
     public IEnumerable<(string Path, ModelFacts Facts)> Facts => _notes.Values.Where(note => note.Facts is not null).Select(note => (note.File.Path, note.Facts!));
+
+    public ModelFacts? Known(ModelSource source) => inner.Known(source);
 
     public ModelFacts? Inspect(string path, out string? fault)
     {

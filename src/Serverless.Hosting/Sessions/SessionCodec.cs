@@ -211,6 +211,7 @@ internal static class SessionCodec
             PrefillTokensPerSecond = load.PrefillTokensPerSecond,
             DecodeTokensPerSecond = load.DecodeTokensPerSecond,
             LoadingProgress = load.LoadingProgress,
+            Pulling = load.Pulling,
             WaitingPromptTokens = load.WaitingPromptTokens,
         };
         if (load.CachedPromptShare is { } share) report.CachedPromptShare = share;
@@ -221,6 +222,7 @@ internal static class SessionCodec
         new(Math.Clamp(report.Running, 0, MostSlots), Math.Clamp(report.KvUsedTokens, 0, MostTokens), Rate(report.PrefillTokensPerSecond), Rate(report.DecodeTokensPerSecond))
         {
             LoadingProgress = Math.Clamp(Finite(report.LoadingProgress), 0, 1),
+            Pulling = report.Pulling,
             WaitingPromptTokens = Math.Clamp(report.WaitingPromptTokens, 0, MostTokens),
             CachedPromptShare = report.HasCachedPromptShare ? Math.Clamp(Finite(report.CachedPromptShare), 0, 1) : null,
         };

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Serverless.Catalog;
+using Serverless.Hosting.Loading;
 using Serverless.Hosting.Manifests;
 using Serverless.Inference.Models;
 using Serverless.Inference.Templates;
@@ -10,15 +11,28 @@ using Serverless.Requests;
 namespace Serverless.Hosting.Tokens;
 
 /// <summary>
-/// Counts with the template and tokenizer of the model's own file: exactly what the engine will see. Models without a file here, or with one that cannot be read, are
-/// estimated at four bytes a token. A file that is replaced, or comes later, is read then.
+/// Counts with the template and tokenizer of the model's own file: exactly what the engine will see. Models without a file here (one that is pulled has it once it is in this machine's cache), or with
+/// one that cannot be read, are estimated at four bytes a token. A file that is replaced, or comes later, is read then.
 /// </summary>
-public sealed class GgufTokenCounter(ICatalogSource? catalog = null) : ITokenCounter
+public sealed class GgufTokenCounter : ITokenCounter
 {
     private const int BytesPerToken = 4;
 
     private readonly ConcurrentDictionary<string, Lazy<Opened>> _readers = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<ModelSource, string> _pulled = new();
+    private readonly ICatalogSource? _source;
+    private readonly ModelCache? _models;
     private ModelCatalog? _catalog;
+
+    /// <summary>Of any model whose file is here.</summary>
+    public GgufTokenCounter()
+    {
+    }
+
+    /// <summary>Of the catalogue's.</summary>
+    public GgufTokenCounter(ICatalogSource catalog) => _source = catalog;
+
+    internal GgufTokenCounter(ICatalogSource catalog, ModelCache? models) : this(catalog) => _models = models;
 
     /// <summary>Files whose tokenizers are kept.</summary>
     internal IReadOnlyCollection<string> Kept => [.. _readers.Keys];
@@ -40,27 +54,35 @@ public sealed class GgufTokenCounter(ICatalogSource? catalog = null) : ITokenCou
     /// <summary>Lets go of the tokenizers that no model of the catalogue has any more, once for each catalogue.</summary>
     private void DropUnnamed()
     {
-        var current = catalog?.Current;
+        var current = _source?.Current;
         if (ReferenceEquals(Interlocked.Exchange(ref _catalog, current), current)) return;
 
-        var named = current!.Models.Select(model => model.Source.Location).ToHashSet(StringComparer.Ordinal);
+        var named = current!.Models.Select(model => PathOf(model.Source) ?? "").ToHashSet(StringComparer.Ordinal);
         foreach (var unnamed in _readers.Keys.Where(path => !named.Contains(path))) _readers.TryRemove(unnamed, out _);
     }
 
     /// <summary>The reader of a model's file as it is now, or the last there was where the file is away for the moment; null where there never was one.</summary>
     private PromptReader? Find(ModelSource source)
     {
-        if (source.Scheme != "host") return null;
+        if (PathOf(source) is not { } path) return null;
 
-        var file = ModelFile.Of(source.Location);
-        var known = _readers.GetValueOrDefault(source.Location);
+        var file = ModelFile.Of(path);
+        var known = _readers.GetValueOrDefault(path);
         if (!file.Exists) return known?.Value.Reader;
         if (known is not null && known.Value.File == file && !known.Value.IsRetried) return known.Value.Reader;
 
         // Only one of those who come meanwhile reads the file; the others wait for it.
-        var opened = new Lazy<Opened>(() => Open(source.Location, file));
-        var current = _readers.AddOrUpdate(source.Location, opened, (_, other) => other == known ? opened : other);
+        var opened = new Lazy<Opened>(() => Open(path, file));
+        var current = _readers.AddOrUpdate(path, opened, (_, other) => other == known ? opened : other);
         return current.Value.Reader;
+    }
+
+    private string? PathOf(ModelSource source)
+    {
+        if (source.Scheme == ModelSource.FileScheme) return source.Location;
+        if (!source.IsPulled || _models is null) return null;
+        if (_pulled.TryGetValue(source, out var known) && Path.Exists(known)) return known;
+        return _models.Find(source) is { } found ? _pulled[source] = found : null;
     }
 
     /// <summary>What is wrong with the file itself stays so until it is replaced; what went wrong while it was read may be over the next time.</summary>

@@ -24,6 +24,7 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
     private static readonly TimeSpan FarewellLimit = TimeSpan.FromSeconds(5);
 
     private readonly CancellationTokenSource _drain = new();
+    private HeldModel? _held;
     private readonly ILogger<LocalReplica> _logger = parts.Loggers.CreateLogger<LocalReplica>();
 
     public string Name => name;
@@ -37,6 +38,9 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
 
     public double Progress { get; private set; }
 
+    /// <summary>Its model's files are pulled still; the progress is of their bytes.</summary>
+    public bool IsPulling { get; private set; }
+
     public string? Failure { get; private set; }
 
     public TimeSpan? ColdStart { get; private set; }
@@ -48,7 +52,11 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
         _drain.Cancel();
     }
 
-    public void Dispose() => _drain.Dispose();
+    public void Dispose()
+    {
+        _held?.Dispose();
+        _drain.Dispose();
+    }
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -68,6 +76,7 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
         }
         finally
         {
+            LetGo();
             ReplicaGone(name);
         }
     }
@@ -140,7 +149,7 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
     {
         using var loaded = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Progress = 0;
-        var announcing = new LoadingSession(Describe(pool.Model.Backend), () => Progress, parts.Connector, parts.Loops, parts.Time).RunAsync(loaded.Token);
+        var announcing = new LoadingSession(Describe(pool.Model.Backend), () => (Progress, IsPulling), parts.Connector, parts.Loops, parts.Time).RunAsync(loaded.Token);
         try
         {
             return await TryLoadAsync(cancellationToken);
@@ -157,10 +166,11 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
         var backoff = new Backoff(FirstRetry, LongestRetry);
         while (true)
         {
-            var started = parts.Time.GetTimestamp();
             try
             {
-                var engine = await parts.Engines.LoadAsync(pool, new Report(this), cancellationToken);
+                var here = await PullAsync(cancellationToken);
+                var started = parts.Time.GetTimestamp();
+                var engine = await parts.Engines.LoadAsync(here, new Report(this), cancellationToken);
                 var took = parts.Time.GetElapsedTime(started);
                 parts.Metrics.Loaded(pool.Model.Name, took);
                 ReplicaLoaded(name, took.TotalSeconds);
@@ -169,6 +179,7 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
             }
             catch (Exception exception) when (exception is not OperationCanceledException)
             {
+                LetGo(); // what cannot be loaded may make room
                 var pause = backoff.Next();
                 Failure = exception.Message;
                 LoadFailed(name, exception.Message, pause.TotalSeconds);
@@ -176,6 +187,36 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
                 await Task.Delay(pause, parts.Time, cancellationToken);
             }
         }
+    }
+
+    /// <summary>The pool with its model's files here. They are held until the replica has gone: an engine may read them as long as it runs, and again when it is lost.</summary>
+    private async Task<Pool> PullAsync(CancellationToken cancellationToken)
+    {
+        if (!parts.Engines.Pulls(pool)) return pool;
+        if (_held is { } held) return pool.At(held.Path);
+
+        var started = parts.Time.GetTimestamp();
+        (IsPulling, Progress) = (true, 0);
+        try
+        {
+            _held = await parts.Models.HoldAsync(pool.Model.Source, new Report(this), cancellationToken);
+        }
+        finally
+        {
+            (IsPulling, Progress) = (false, 0);
+        }
+
+        var took = parts.Time.GetElapsedTime(started);
+        parts.Metrics.Pulled(pool.Model.Name, took);
+        ModelHere(name, pool.Model.Source.Text, took.TotalSeconds);
+        Changed();
+        return pool.At(_held.Path);
+    }
+
+    private void LetGo()
+    {
+        _held?.Dispose();
+        _held = null;
     }
 
     private WorkerDescription Describe(string engine) =>
@@ -187,6 +228,9 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Replica} is loaded after {Seconds:0.0} s")]
     private partial void ReplicaLoaded(string replica, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Replica} has the files of {Source} after {Seconds:0.0} s")]
+    private partial void ModelHere(string replica, string source, double seconds);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Replica} is gone")]
     private partial void ReplicaGone(string replica);

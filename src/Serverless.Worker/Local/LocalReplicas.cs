@@ -200,7 +200,8 @@ internal sealed partial class LocalReplicas(ICatalogSource catalog, ReplicaParts
                     Ready = replicas.Count(replica => replica.Phase == ReplicaPhase.Ready),
                     LoadingSince = [.. loading.Select(replica => replica.Since)],
                     Draining = replicas.Count(replica => replica.Phase == ReplicaPhase.Draining),
-                    LoadingProgress = loading.Count > 0 ? loading.Max(replica => replica.Progress) : null,
+                    LoadingProgress = loading.OrderBy(replica => replica.IsPulling).ThenByDescending(replica => replica.Progress).FirstOrDefault()?.Progress,
+                    Pulling = loading.Count > 0 && loading.All(replica => replica.IsPulling),
                     LastFailure = loading.FirstOrDefault(replica => replica.Failure is not null)?.Failure ?? (loading.Count == 0 && replicas.Count < _desired ? _failure : null),
                     LastColdStartSeconds = _lastColdStart,
                 });

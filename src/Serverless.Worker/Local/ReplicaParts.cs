@@ -10,4 +10,4 @@ namespace Serverless.Worker.Local;
 
 /// <summary>What every replica of this process works with.</summary>
 internal sealed record ReplicaParts(
-    EngineCatalog Engines, IDispatcherConnector Connector, IRequestLog Log, WorkerMetrics Metrics, ILoopObserver Loops, IOptions<WorkerOptions> Options, TimeProvider Time, ILoggerFactory Loggers);
+    EngineCatalog Engines, IModelStore Models, IDispatcherConnector Connector, IRequestLog Log, WorkerMetrics Metrics, ILoopObserver Loops, IOptions<WorkerOptions> Options, TimeProvider Time, ILoggerFactory Loggers);

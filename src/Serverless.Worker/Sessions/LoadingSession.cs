@@ -4,7 +4,7 @@ using Serverless.Sessions;
 namespace Serverless.Worker.Sessions;
 
 /// <summary>Registers a replica while its engine loads, so that those who wait and those who scale see it coming.</summary>
-internal sealed class LoadingSession(WorkerDescription worker, Func<double> progress, IDispatcherConnector connector, ILoopObserver loops, TimeProvider time)
+internal sealed class LoadingSession(WorkerDescription worker, Func<(double Share, bool Pulling)> progress, IDispatcherConnector connector, ILoopObserver loops, TimeProvider time)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
@@ -40,14 +40,14 @@ internal sealed class LoadingSession(WorkerDescription worker, Func<double> prog
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var reading = ReadAsync(link, ended);
         using var timer = new PeriodicTimer(ReportInterval, time);
-        var sent = 0.0;
+        var sent = (0.0, false);
         try
         {
             do
             {
                 var now = progress();
                 if (now == sent) continue;
-                if (!await link.SendAsync(new WorkerMessage.Report(WorkerLoad.Idle with { LoadingProgress = now }), ended.Token)) return;
+                if (!await link.SendAsync(new WorkerMessage.Report(WorkerLoad.Idle with { LoadingProgress = now.Share, Pulling = now.Pulling }), ended.Token)) return;
                 sent = now;
             }
             while (await timer.WaitForNextTickAsync(ended.Token));

@@ -14,6 +14,7 @@ internal sealed class WorkerMetrics
     private readonly Counter<long> _attempts;
     private readonly Counter<long> _promptTokens;
     private readonly Histogram<double> _modelLoad;
+    private readonly Histogram<double> _modelPull;
     private readonly Histogram<double> _coldStart;
     private readonly Histogram<double> _firstToken;
 
@@ -23,7 +24,8 @@ internal sealed class WorkerMetrics
         var seconds = new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600] };
         _attempts = meter.CreateCounter<long>("serverless.worker.attempts", "{attempt}", "Attempts that left a worker, by outcome.");
         _promptTokens = meter.CreateCounter<long>("serverless.worker.prompt_tokens", "{token}", "Prompt tokens of requests that ended on a worker, by whether they were computed or its prefix cache supplied them.");
-        _modelLoad = meter.CreateHistogram("serverless.model_load.duration", "s", "From the start of a replica to a loaded engine.", advice: seconds);
+        _modelPull = meter.CreateHistogram("serverless.model_pull.duration", "s", "How long a replica waited for its model's files: the pull, whoever made it.", advice: seconds);
+        _modelLoad = meter.CreateHistogram("serverless.model_load.duration", "s", "From the model's files on this machine to a loaded engine.", advice: seconds);
         _coldStart = meter.CreateHistogram("serverless.cold_start.duration", "s", "From asked for to ready to take work.", advice: seconds);
         _firstToken = meter.CreateHistogram("serverless.cold_start.time_to_first_token", "s", "From asked for to the replica's first token.", advice: seconds);
     }
@@ -38,6 +40,8 @@ internal sealed class WorkerMetrics
     }
 
     public void Loaded(ModelName model, TimeSpan took) => _modelLoad.Record(took.TotalSeconds, Model(model));
+
+    public void Pulled(ModelName model, TimeSpan took) => _modelPull.Record(took.TotalSeconds, Model(model));
 
     public void Ready(ModelName model, TimeSpan took) => _coldStart.Record(took.TotalSeconds, Model(model));
 

@@ -14,5 +14,8 @@ public sealed record Pool(PoolName Name, Model Model, Flavor Flavor)
             && Flavor.AcceleratorClass == other.Flavor.AcceleratorClass && Flavor.Same(Settings(Flavor), Settings(other.Flavor));
     }
 
+    /// <summary>The same, with the model's files at a path of this machine.</summary>
+    public Pool At(string path) => this with { Model = Model with { Source = new ModelSource(ModelSource.FileScheme, path) } };
+
     private static Dictionary<string, string> Settings(Flavor flavor) => flavor.Params.Where(param => param.Key != Flavor.PriceParam).ToDictionary(StringComparer.Ordinal);
 }

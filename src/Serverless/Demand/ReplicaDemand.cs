@@ -37,4 +37,7 @@ public sealed record ReplicaDemand(
 
     /// <summary>Of a loading one: the share that is done, 0 to 1.</summary>
     public double LoadingProgress { get; init; }
+
+    /// <summary>Of a loading one: it pulls its model's files still, and the share is of their bytes.</summary>
+    public bool Pulling { get; init; }
 }

@@ -110,6 +110,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
         Loading = replica.Worker.Loading,
         Since = replica.Worker.Since,
         LoadingProgress = replica.Load.LoadingProgress,
+        Pulling = replica.Load.Pulling,
         Sequences = replica.Taken,
     };
 }

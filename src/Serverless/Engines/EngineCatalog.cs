@@ -8,6 +8,13 @@ public sealed class EngineCatalog(IEnumerable<IEngineFactory> factories)
 {
     private readonly FrozenDictionary<string, IEngineFactory> _factories = factories.ToFrozenDictionary(factory => factory.Descriptor.Name, StringComparer.Ordinal);
 
+    /// <summary>Whether the model's files are to be pulled before the engine of that pool is loaded.</summary>
+    public bool Pulls(Pool pool)
+    {
+        ArgumentNullException.ThrowIfNull(pool);
+        return _factories.TryGetValue(pool.Model.Backend, out var factory) && factory.Descriptor.Pulls(pool);
+    }
+
     /// <summary>Loads the engine of a replica of that pool.</summary>
     /// <exception cref="EngineLoadException">It cannot be loaded, or does not run here.</exception>
     public Task<IEngine> LoadAsync(Pool pool, IProgress<double> progress, CancellationToken cancellationToken)

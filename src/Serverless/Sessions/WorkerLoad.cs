@@ -18,4 +18,7 @@ public sealed record WorkerLoad(int Running, long KvUsedTokens, double PrefillTo
 
     /// <summary>Of a loading worker: the share of the load that is done, 0 to 1.</summary>
     public double LoadingProgress { get; init; }
+
+    /// <summary>Of a loading worker: it pulls its model's files still, and the share is of their bytes.</summary>
+    public bool Pulling { get; init; }
 }

@@ -217,7 +217,7 @@ public sealed class CatalogReaderTests
     [InlineData("modelClaims: {models: [{name: sim}]}", "spec.modelClaims", "beside modelClaim")]
     [InlineData("backendRuntimeConfig: {backendName: vlm}", "spec.backendRuntimeConfig.backendName", "no known backend")]
     [InlineData("backendRuntimeConfig: {args: [--x]}", "spec.backendRuntimeConfig.args", "of containers")]
-    [InlineData("backendRuntimeConfig: {backendName: in-process}", "spec.source", "reads a file of this machine")]
+    [InlineData("backendRuntimeConfig: {backendName: in-process}", "spec.source", "reads a model's files")]
     public void A_playground_that_cannot_work_is_refused(string spec, string field, string message) =>
         ShouldFail(field, message, ManifestText.Simulated(), ManifestText.Playground(spec: spec));
 

@@ -47,9 +47,20 @@ public sealed partial class GoldenTests : IDisposable
             new("up --keys /nope --manifests MODELS --data DATA"),
             new("up --data /proc/nope --manifests MODELS"),
             new("up --manifests /nope"),
+            new("up --model ftp://here"),
+            new("up --model hf://org/name --manifests MODELS"),
             new("up --prot 8080"),
         ],
         ["run"] = [new("run --help"), new("run hello --manifests MODELS --max-tokens 3"), new("run"), new("run hello --model tinny --manifests MODELS"), new("run hello --max-tokens 0")],
+        ["models"] =
+        [
+            new("models --help"),
+            new("models pull --help"),
+            new("models list --cache DATA"),
+            new("models verify --cache DATA"),
+            new("models rm hf://org/name/model.gguf --cache DATA"),
+            new("models pull ftp://here --cache DATA"),
+        ],
         ["chat"] =
         [
             new("chat --help"),

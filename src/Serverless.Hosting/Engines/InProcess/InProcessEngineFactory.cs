@@ -10,7 +10,7 @@ using Serverless.Inference.Weights;
 
 namespace Serverless.Hosting.Engines.InProcess;
 
-/// <summary>Engine <c>in-process</c>: a GGUF file, or a folder of transformers, of this machine; parameters: <see cref="InProcessParams"/>.</summary>
+/// <summary>Engine <c>in-process</c>: a GGUF file, or a folder of transformers, on this machine; parameters: <see cref="InProcessParams"/>.</summary>
 internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time) : IEngineFactory
 {
     /// <summary>Bytes of weights that are read and packed a second, on a slow disk and two cores.</summary>
@@ -36,7 +36,7 @@ internal sealed class InProcessEngineFactory(CoreBudget cores, TimeProvider time
     public async Task<IEngine> LoadAsync(Pool pool, IProgress<double> progress, CancellationToken cancellationToken)
     {
         var source = pool.Model.Source;
-        if (source.Scheme != ModelSource.FileScheme) throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; the in-process engine reads files of this machine (host://).");
+        if (source.Scheme != ModelSource.FileScheme) throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; the in-process engine reads files of this machine, to which they are pulled before.");
 
         var given = new FlavorParams(pool, Described);
         var options = new InferenceEngineOptions

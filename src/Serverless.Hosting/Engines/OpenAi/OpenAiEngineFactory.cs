@@ -96,7 +96,7 @@ internal sealed partial class OpenAiEngineFactory<TDialect>(TimeProvider time, I
         if (source.Scheme == ModelSource.FileScheme || source.Scheme == Descriptor.Scheme || source.Scheme == _dialect.Name) return (source.Location, null);
         if (!Descriptor.ReadsFile && source.Scheme == "huggingface") return (source.Location, source.Revision is "main" ? null : source.Revision);
 
-        var takes = Descriptor.ReadsFile ? "files of this machine (host://)" : "files of this machine (host://) or a model of Huggingface";
+        var takes = Descriptor.ReadsFile ? "files of this machine, to which they are pulled before" : "files of this machine (host://) or a model of Huggingface";
         throw new EngineLoadException($"Model '{pool.Model.Name}' comes from {source.Scheme}; a {_dialect.Name} server is given {takes}.");
     }
 

@@ -24,8 +24,11 @@ public sealed record EngineDescriptor
     /// <summary>The scheme of sources that are its own: a model from there is served by it where the manifest names no engine. Null: none is.</summary>
     public string? Scheme { get; init; }
 
-    /// <summary>Whether it reads the model's file, which must be on this machine then and is inspected.</summary>
+    /// <summary>Whether it reads the model's files, which are inspected where they are on this machine, and pulled to it where they are not.</summary>
     public bool ReadsFile { get; init; }
+
+    /// <summary>The param by which a flavor names an engine that runs already and has its model: no files are pulled for it. Null: there is no such.</summary>
+    public string? HasItsModelWith { get; init; }
 
     /// <summary>The name of the flavor of a model that declares none.</summary>
     public string DefaultFlavor { get; init; } = "default";
@@ -41,6 +44,13 @@ public sealed record EngineDescriptor
 
     /// <summary>Whether a flavor says that it runs here.</summary>
     internal bool RunsHere(Flavor flavor) => InThisProcess && (HereWith.Count == 0 || HereWith.Any(flavor.Params.ContainsKey));
+
+    /// <summary>Whether the model's files must come to this machine before it is loaded.</summary>
+    public bool Pulls(Pool pool)
+    {
+        ArgumentNullException.ThrowIfNull(pool);
+        return ReadsFile && pool.Model.Source.IsPulled && (HasItsModelWith is not { } param || !pool.Flavor.Params.ContainsKey(param));
+    }
 
     /// <summary>Its params with those of every flavor, as manifests are checked.</summary>
     internal IReadOnlyList<FlavorParam> AllParams => [.. Params, .. EngineTable.OfEveryFlavor];

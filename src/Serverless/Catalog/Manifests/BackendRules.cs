@@ -25,7 +25,7 @@ internal static class BackendRules
     private static void CheckSource(DeclaredModel declared, EngineDescriptor engine, EngineTable engines)
     {
         if (declared.Source is not { } source) return;
-        if (engine.ReadsFile && source.Scheme != ModelSource.FileScheme) declared.Spec.Error("source", $"is {source.Scheme}; the {engine.Name} engine reads a file of this machine: download it and write uri: host:///path/model.gguf");
+        if (engine.ReadsFile && source.Scheme != ModelSource.FileScheme && !source.IsPulled) declared.Spec.Error("source", $"is {source.Scheme}, which has no files; the {engine.Name} engine reads a model's files: write a uri such as host:///path/model.gguf or hf://org/name/model.gguf");
         if (engines.OfScheme(source.Scheme) is { ReadsFile: false } owner && owner.Name != engine.Name) declared.Spec.Error("source", $"has no weights, which '{engine.Name}' needs; use backendName: {owner.Name}");
     }
 

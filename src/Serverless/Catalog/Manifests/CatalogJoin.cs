@@ -9,6 +9,9 @@ internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector
     /// <summary>Of a model whose manifest does not say and whose file is not at hand.</summary>
     private const int AssumedContextTokens = 32_768;
 
+    /// <summary>Of a model that an engine of this process is to pull: so many does nearly every model allow, and every machine has room for them.</summary>
+    private const int AssumedUntilPulled = 4096;
+
     private readonly Dictionary<string, Model> _pools = new(StringComparer.Ordinal);
 
     /// <summary>Models claimed so far, and by whom.</summary>
@@ -120,9 +123,16 @@ internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector
             return (declared.ContextTokens ?? AssumedContextTokens, null);
         }
 
-        if (declared.Source is not { Scheme: ModelSource.FileScheme } source) return (declared.ContextTokens ?? AssumedContextTokens, null);
+        if (declared.Source is not { } source) return (declared.ContextTokens ?? AssumedContextTokens, null);
 
-        var facts = inspector.Inspect(source.Location, out var fault);
+        string? fault = null;
+        var facts = source.Scheme == ModelSource.FileScheme ? inspector.Inspect(source.Location, out fault) : inspector.Known(source);
+        if (source.Scheme != ModelSource.FileScheme && facts is null)
+        {
+            if (declared.ContextTokens is null) declared.Spec.Warn("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is not given and the model's files are not pulled yet; {AssumedUntilPulled} is assumed as long as this process runs"));
+            return (declared.ContextTokens ?? AssumedUntilPulled, null);
+        }
+
         if (facts is null) declared.Spec.Error("source", $"cannot be served: {fault}");
         else if (declared.ContextTokens > facts.ContextTokens) declared.Spec.Error("contextTokens", string.Create(CultureInfo.InvariantCulture, $"is more than the model's file allows, {facts.ContextTokens}"));
         if (facts?.Unservable is { } reason) declared.Spec.Warn("source", $"is of a model that cannot be served and is left out: {reason}");

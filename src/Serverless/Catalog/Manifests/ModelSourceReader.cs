@@ -6,7 +6,7 @@ namespace Serverless.Catalog.Manifests;
 internal static class ModelSourceReader
 {
     private static readonly string[] Hubs = ["Huggingface", "ModelScope"];
-    private static readonly string[] Schemes = [ModelSource.FileScheme, "oss", "s3", "gcs", "ollama"];
+    private static readonly string[] Schemes = [ModelSource.FileScheme, .. ModelUri.Schemes];
 
     /// <summary>Null where it is missing or wrong and reported.</summary>
     public static ModelSource? Read(ManifestFields spec, EngineTable engines)
@@ -41,11 +41,14 @@ internal static class ModelSourceReader
         var id = hub.RequiredText("modelID");
         var file = hub.Text("filename");
         var revision = hub.Text("revision");
-        var patterns = hub.Texts("allowPatterns", 64).Count + hub.Texts("ignorePatterns", 64).Count;
+        var (allow, ignore) = (hub.Texts("allowPatterns", 64), hub.Texts("ignorePatterns", 64));
+        var patterns = allow.Count + ignore.Count;
         if (file is not null && name != Hubs[0]) hub.Error("filename", "can be chosen on Huggingface only");
         if (file is not null && patterns > 0) hub.Error("filename", "is given beside patterns; give one of the two");
-        if (file is null && patterns > 0) hub.Warn(hub.Has("allowPatterns") ? "allowPatterns" : "ignorePatterns", "has no effect here: nothing is downloaded");
-        return known && id is not null ? new ModelSource(name == Hubs[0] ? "huggingface" : "modelscope", id, revision ?? "main", file) : null;
+        if (!known || id is null) return null;
+
+        var scheme = name == Hubs[0] ? ModelSource.HuggingFace : ModelSource.ModelScope;
+        return new ModelSource(scheme, id, revision ?? ModelUri.DefaultRevision(scheme), file) { Allow = Lines(allow), Ignore = Lines(ignore) };
     }
 
     private static ModelSource? ReadUri(ManifestFields source, string uri, EngineTable engines)
@@ -66,8 +69,16 @@ internal static class ModelSourceReader
             return null;
         }
 
-        return scheme == ModelSource.FileScheme ? ReadPath(source, location) : new ModelSource(scheme, location);
+        if (scheme == ModelSource.FileScheme) return ReadPath(source, location);
+        if (!ModelUri.Schemes.Contains(scheme, StringComparer.Ordinal)) return new ModelSource(scheme, location);
+        if (ModelUri.Parse(scheme, location, out var fault) is { } read) return read;
+
+        source.Error("uri", fault);
+        return null;
     }
+
+    /// <summary>A value that can be compared; null for none.</summary>
+    private static string? Lines(IReadOnlyList<string> patterns) => patterns.Count == 0 ? null : string.Join('\n', patterns);
 
     private static ModelSource? ReadPath(ManifestFields source, string path)
     {

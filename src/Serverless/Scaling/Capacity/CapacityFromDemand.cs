@@ -64,10 +64,14 @@ public sealed class CapacityFromDemand(IDemandFeed feed, ICapacityFeed capacity,
             Ready = ready.Count,
             LoadingSince = [.. loading.Select(replica => replica.Since ?? before?.Loading.GetValueOrDefault(replica.Replica, now) ?? now)],
             Draining = replicas.Count(replica => replica.Draining),
-            LoadingProgress = loading.Count > 0 ? loading.Max(replica => replica.LoadingProgress) : null,
+            LoadingProgress = loading.Count > 0 ? Furthest(loading) : null,
+            Pulling = loading.Count > 0 && loading.All(replica => replica.Pulling),
             LastColdStartSeconds = started.Count > 0 ? started.Max() : before?.State.LastColdStartSeconds,
         };
     }
+
+    /// <summary>One that loads is further than all that pull.</summary>
+    private static double Furthest(List<ReplicaDemand> loading) => loading.OrderBy(replica => replica.Pulling).ThenByDescending(replica => replica.LoadingProgress).First().LoadingProgress;
 
     private sealed record Told(PoolCapacity State, DateTimeOffset At, IReadOnlyDictionary<string, DateTimeOffset> Loading);
 }

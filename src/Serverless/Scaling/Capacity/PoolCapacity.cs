@@ -29,6 +29,9 @@ public sealed record PoolCapacity
     /// <summary>Share of the loading that is done, 0 to 1, of the replica that is furthest; null when none is loading.</summary>
     public double? LoadingProgress { get; init; }
 
+    /// <summary>Whether that one pulls its model's files still, so that the share is of their bytes.</summary>
+    public bool Pulling { get; init; }
+
     /// <summary>The last failed start, if starts fail now; null once one succeeds.</summary>
     public string? LastFailure { get; init; }
 

@@ -259,6 +259,31 @@ public sealed class LocalReplicasTests
         await service.StopAsync(Token);
     }
 
+    [Fact]
+    public async Task A_model_from_elsewhere_is_pulled_first_and_held_as_long_as_its_replica_is_there()
+    {
+        await using var world = new World();
+        world.Change(model => model with { Source = new ModelSource("https", "models.example/m.gguf") });
+        await world.Replicas.ScaleAsync(World.Pool, 1, Token);
+        await world.PassUntilAsync(() => world.Models.Progress is not null);
+        world.Models.Progress!.Report(0.43);
+        var pulling = world.Capacity.Latest(World.Pool);
+        (pulling.Pulling, pulling.LoadingProgress).ShouldBe((true, 0.43));
+        world.Engines.Loads.ShouldBe(0);
+
+        world.Models.Pulled("/cache/m.gguf");
+
+        var engine = await world.Engines.LoadedAsync();
+        world.Engines.Pools.Single().Model.Source.ShouldBe(new ModelSource("host", "/cache/m.gguf"));
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).Ready == 1);
+        world.Capacity.Latest(World.Pool).Pulling.ShouldBeFalse();
+        engine.Held.Lose();
+        await world.Engines.LoadedAsync(); // what it holds is not pulled again
+        world.Models.Held.ShouldBe(1);
+        await world.Replicas.ScaleAsync(World.Pool, 0, Token);
+        await world.PassUntilAsync(() => world.Models.Held == 0);
+    }
+
     private sealed class World : IAsyncDisposable
     {
         private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
@@ -271,7 +296,7 @@ public sealed class LocalReplicasTests
             Log = new MemoryRequestLog(_time);
             Engines = new EngineFactory();
             var metrics = new WorkerMetrics(_services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>());
-            _parts = new ReplicaParts(new EngineCatalog([Engines]), _sessions, Log, metrics, Loops, Options.Create(new WorkerOptions { Pool = Pool.Value }), _time, new OneLog(WorkerLog));
+            _parts = new ReplicaParts(new EngineCatalog([Engines]), Models, _sessions, Log, metrics, Loops, Options.Create(new WorkerOptions { Pool = Pool.Value }), _time, new OneLog(WorkerLog));
             Replicas = new LocalReplicas(Catalog, _parts, Capacity, new Supervisor(_time, Loops));
             _ = Replicas.StartAsync(Token);
         }
@@ -286,6 +311,8 @@ public sealed class LocalReplicasTests
         public MemoryRequestLog Log { get; }
 
         public EngineFactory Engines { get; }
+
+        public HeldModels Models { get; } = new();
 
         public MemoryCapacityFeed Capacity { get; } = new();
 
@@ -342,6 +369,32 @@ public sealed class LocalReplicasTests
         }
     }
 
+    /// <summary>Models that are pulled as the test says.</summary>
+    private sealed class HeldModels : IModelStore
+    {
+        private readonly TaskCompletionSource<string> _pulled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _held;
+
+        public int Held => Volatile.Read(ref _held);
+
+        public IProgress<double>? Progress { get; private set; }
+
+        public void Pulled(string path) => _pulled.SetResult(path);
+
+        public async Task<HeldModel> HoldAsync(ModelSource source, IProgress<double> progress, CancellationToken cancellationToken)
+        {
+            Progress = progress;
+            var path = await _pulled.Task.WaitAsync(cancellationToken);
+            Interlocked.Increment(ref _held);
+            return new HeldModel(path, new Hold(this));
+        }
+
+        private sealed class Hold(HeldModels owner) : IDisposable
+        {
+            public void Dispose() => Interlocked.Decrement(ref owner._held);
+        }
+    }
+
     /// <summary>Loads at once engines that the test holds.</summary>
     private sealed class EngineFactory : IEngineFactory
     {
@@ -364,7 +417,7 @@ public sealed class LocalReplicasTests
             return hold;
         }
 
-        public EngineDescriptor Descriptor { get; } = new() { Name = "simulated" };
+        public EngineDescriptor Descriptor { get; } = new() { Name = "simulated", ReadsFile = true };
 
         public async Task<MortalEngine> LoadedAsync() => await _loaded.Reader.ReadAsync(Token).WithinLimitAsync();
 

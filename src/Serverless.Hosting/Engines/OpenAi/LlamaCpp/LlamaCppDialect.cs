@@ -21,6 +21,7 @@ internal sealed class LlamaCppDialect : EngineDialect
         ],
         HereWith = [OpenAiParams.Server.Name, OpenAiParams.Url.Name],
         ReadsFile = true,
+        HasItsModelWith = OpenAiParams.Url.Name,
         DefaultFlavor = "cpu",
         Honours =
         [
