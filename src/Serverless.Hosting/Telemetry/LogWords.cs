@@ -25,6 +25,7 @@ internal static class LogWords
             ("Serverless.Hosting.Configuration", "config"),
             ("Serverless.Hosting.Dapr", "dapr"),
             ("Serverless.Hosting.Keys", "keys"),
+            ("Serverless.Hosting.Loading", "models"),
             ("Serverless.Hosting.Manifests", "models"),
             ("Serverless.Hosting.MassTransit", "message"),
             ("Serverless.Hosting.Probes", "probe"),
