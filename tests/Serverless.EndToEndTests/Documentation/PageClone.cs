@@ -1,3 +1,9 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Net.Http.Headers;
 using Serverless.EndToEndTests.Parts;
 
 namespace Serverless.EndToEndTests.Documentation;
@@ -10,11 +16,14 @@ public sealed class PageClone : IAsyncDisposable
 {
     private static readonly string Tool = Path.Combine(Checkout.Root, "artifacts/bin/Serverless.Cli", Configuration, "Serverless.Cli.dll");
 
+    private WebApplication? _web;
+
     public PageClone()
     {
         Directory.CreateDirectory(Path.Combine(Folder, ".local", "bin"));
         Directory.CreateDirectory(Path.Combine(Folder, "installed"));
         Directory.CreateSymbolicLink(Path.Combine(Folder, "artifacts"), Path.Combine(Checkout.Root, "artifacts"));
+        Directory.CreateSymbolicLink(Path.Combine(Folder, "examples"), Path.Combine(Checkout.Root, "examples"));
         WriteScript(Path.Combine(Folder, "serverless"), $"exec dotnet '{Tool}' \"$@\"");
         WriteScript(Path.Combine(Folder, "installed", "serverless"), $"exec dotnet '{Tool}' \"$@\"");
         WriteModels();
@@ -41,8 +50,25 @@ public sealed class PageClone : IAsyncDisposable
 
     internal void Serves(PartProcess up, Uri address) => (Up, Address) = (up, address);
 
+    /// <summary>The address of a file that may be pulled.</summary>
+    internal async Task<string> SourceAsync()
+    {
+        if (_web is null)
+        {
+            var builder = WebApplication.CreateSlimBuilder();
+            builder.Logging.ClearProviders();
+            builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+            _web = builder.Build();
+            _web.MapGet("/tiny.gguf", () => Results.Bytes("GGUF"u8.ToArray(), entityTag: new EntityTagHeaderValue("\"1\""), enableRangeProcessing: true));
+            await _web.StartAsync(TestContext.Current.CancellationToken);
+        }
+
+        return _web.Urls.Single() + "/tiny.gguf";
+    }
+
     public async ValueTask DisposeAsync()
     {
+        if (_web is not null) await _web.DisposeAsync();
         if (Up is not null) await Up.DisposeAsync();
         Directory.Delete(Folder, recursive: true);
     }

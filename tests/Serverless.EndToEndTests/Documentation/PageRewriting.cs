@@ -24,6 +24,8 @@ internal sealed partial class PageRewriting(string folder)
         ("batch results", "BATCH"),
         ("events tail", "--limit 1"),
         ("events send", "FILE"),
+        ("models pull", "SOURCE"),
+        ("models rm", "SOURCE"),
     ];
 
     private readonly Dictionary<string, string> _ports = new(StringComparer.Ordinal);
@@ -33,6 +35,9 @@ internal sealed partial class PageRewriting(string folder)
 
     /// <summary>A batch, once there is one.</summary>
     public string? Batch { get; set; }
+
+    /// <summary>Where a model may be pulled from, once there is such a place.</summary>
+    public string? Source { get; set; }
 
     /// <summary>The free port that stands for a page's, in all of its lines.</summary>
     public string Port(string named)
@@ -65,6 +70,7 @@ internal sealed partial class PageRewriting(string folder)
             "DIR" => "models",
             "ID" => DeadLetter ?? "ID",
             "BATCH" => Batch ?? "BATCH",
+            "SOURCE" => Source ?? "SOURCE",
             "ADDRESS" => "127.0.0.1",
             var other => $"{folder}/{other}",
         });
@@ -76,6 +82,6 @@ internal sealed partial class PageRewriting(string folder)
     [GeneratedRegex(@"(?<![\w/])(\./)?serverless ", RegexOptions.None, 1000)]
     private static partial Regex ToolCommand();
 
-    [GeneratedRegex(@"(?<= )(?:MODEL|NAME|POOL|DIR|ID|BATCH|ADDRESS|FILE)\b", RegexOptions.None, 1000)]
+    [GeneratedRegex(@"(?<= )(?:MODEL|NAME|POOL|DIR|ID|BATCH|SOURCE|ADDRESS|FILE)\b", RegexOptions.None, 1000)]
     private static partial Regex Placeholder();
 }

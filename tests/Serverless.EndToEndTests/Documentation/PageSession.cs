@@ -140,6 +140,7 @@ internal sealed partial class PageSession : IAsyncDisposable
         if (line.Contains("dead-letters ", StringComparison.Ordinal) && !line.Contains("list", StringComparison.Ordinal)) await GiveUpAsync();
         if (BatchAlone().Match(line) is { Success: true } batch) await MakeBatchAsync(batch.Groups[1].Value);
         if (EventsAlone().IsMatch(line)) await File.WriteAllTextAsync(Path.Combine(_clone.Folder, "FILE"), EventData, Token);
+        if (ModelAlone().IsMatch(line)) _rewriting.Source = await _clone.SourceAsync();
         line = _rewriting.Apply(line);
         return await ShellAsync(TailAlone().IsMatch(line) ? WithEvents(line) : line);
     }
@@ -152,6 +153,9 @@ internal sealed partial class PageSession : IAsyncDisposable
 
     [GeneratedRegex("serverless events (?:tail|send)$", RegexOptions.None, 1000)]
     private static partial Regex EventsAlone();
+
+    [GeneratedRegex("serverless models (?:pull|rm)$", RegexOptions.None, 1000)]
+    private static partial Regex ModelAlone();
 
     [GeneratedRegex("serverless events tail ", RegexOptions.None, 1000)]
     private static partial Regex TailAlone();

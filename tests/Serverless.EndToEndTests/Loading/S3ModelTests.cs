@@ -37,7 +37,7 @@ public sealed class S3ModelTests(SharedS3 s3) : IClassFixture<SharedS3>, IDispos
     }
 
     [Theory]
-    [InlineData("s3://files/models/nope", null, "there is")]
+    [InlineData("s3://files/models/nope", null, "there are none")]
     [InlineData("s3://nope/models/tiny", null, "Models:S3")]
     [InlineData("s3://files/models/tiny", "wrong", "Models:S3")]
     public async Task What_cannot_be_had_is_told(string uri, string? secret, string said)
