@@ -77,7 +77,8 @@ public sealed class PageClone : IAsyncDisposable
     {
         var shipped = Path.Combine(Checkout.Root, "models", PageRewriting.Model);
         var models = Path.Combine(Folder, "models");
-        Directory.CreateDirectory(models);
+        Directory.CreateDirectory(Path.Combine(models, PageRewriting.Model)); // the examples name the file there
+        foreach (var file in Directory.GetFiles(shipped, "*.gguf")) File.CreateSymbolicLink(Path.Combine(models, PageRewriting.Model, Path.GetFileName(file)), file);
         File.Copy(Path.Combine(shipped, "playground.yaml"), Path.Combine(models, "playground.yaml"));
         File.WriteAllText(Path.Combine(models, "openmodel.yaml"), File.ReadAllText(Path.Combine(shipped, "openmodel.yaml"))
             .Replace("host://./", $"host://{shipped}/", StringComparison.Ordinal).Replace("spec:\n", "spec:\n  contextTokens: 96\n", StringComparison.Ordinal));
