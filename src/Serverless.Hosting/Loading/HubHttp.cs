@@ -103,8 +103,9 @@ internal sealed class HubHttp : IDisposable
             {
                 return await ask(cancellationToken);
             }
-            catch (Exception exception) when (exception is HttpRequestException or IOException or BusyException && !cancellationToken.IsCancellationRequested)
+            catch (Exception exception) when (exception is HttpRequestException or IOException or BusyException)
             {
+                cancellationToken.ThrowIfCancellationRequested(); // a connection that was cut for it fails too
                 var pause = pauses.Next();
                 if (pauses.Failures >= _options.MaxFailures) throw new ModelPullException(string.Create(CultureInfo.InvariantCulture, $"{source} cannot be reached, asked {pauses.Failures} times: {exception.Message}"), exception);
                 after = Longer(exception, pause);

@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Runtime.ExceptionServices;
 using Serverless.Engines;
 using Serverless.Loops;
 
@@ -22,6 +23,7 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
 
     private readonly Lock _lock = new();
     private readonly Backoff _pauses = http.Pauses();
+    private (int Number, TimeSpan Pause) _round;
     private Uri? _direct;
 
     /// <summary>The file, whole, and its SHA-256.</summary>
@@ -147,6 +149,7 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
     /// <summary>The whole file from one answer. Where it breaks off it begins anew: there is nothing to go on from.</summary>
     private async Task StreamAsync(PartFile part, HttpResponseMessage first, PrefixHash hash, Action<long> count, CancellationToken cancellationToken)
     {
+        var round = Round();
         try
         {
             using (first)
@@ -156,9 +159,9 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
                 if (part.Length is null) part.EndAt(end);
             }
         }
-        catch (Exception exception) when (IsTransient(exception, cancellationToken))
+        catch (Exception exception) when (exception is HttpRequestException or BusyException)
         {
-            await PauseAsync(exception, cancellationToken);
+            await PauseAsync(exception, round, cancellationToken);
             throw new ChangedException($"it broke off and has no ranges: {exception.Message}", broke: true);
         }
         finally
@@ -171,44 +174,41 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
     {
         var missing = new ConcurrentQueue<PartFile.Span>(part.Missing(options.SegmentBytes));
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var workers = new List<Task>();
-        if (first is not null && missing.TryDequeue(out var span)) workers.Add(GuardAsync(Task.Run(() => FirstAsync(part, first, span, missing, hash, count, stop.Token), CancellationToken.None), stop));
-        var more = Math.Min(options.Connections - workers.Count, missing.Count);
-        for (var i = 0; i < more; i++) workers.Add(GuardAsync(Task.Run(() => WorkAsync(part, missing, hash, count, stop.Token), CancellationToken.None), stop));
-        try
-        {
-            await Task.WhenAll(workers);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // One failed and stopped the others: tell of that one.
-            await workers.First(worker => worker.IsFaulted);
-        }
-    }
+        Exception? fault = null;
 
-    private static async Task GuardAsync(Task work, CancellationTokenSource stop)
-    {
-        try
+        // The first that fails stops the others; how those end then, with their connections cut, is not the reason.
+        async Task GuardAsync(Func<Task> work)
         {
-            await work;
+            try
+            {
+                await work();
+            }
+            catch (Exception exception)
+            {
+                Interlocked.CompareExchange(ref fault, exception, null);
+                await stop.CancelAsync();
+            }
         }
-        catch
-        {
-            await stop.CancelAsync();
-            throw;
-        }
+
+        var workers = new List<Task>();
+        if (first is not null && missing.TryDequeue(out var span)) workers.Add(Task.Run(() => GuardAsync(() => FirstAsync(part, first, span, missing, hash, count, stop.Token)), CancellationToken.None));
+        var more = Math.Min(options.Connections - workers.Count, missing.Count);
+        for (var i = 0; i < more; i++) workers.Add(Task.Run(() => GuardAsync(() => WorkAsync(part, missing, hash, count, stop.Token)), CancellationToken.None));
+        await Task.WhenAll(workers);
+        cancellationToken.ThrowIfCancellationRequested();
+        if (fault is not null) ExceptionDispatchInfo.Throw(fault);
     }
 
     private async Task FirstAsync(PartFile part, HttpResponseMessage first, PartFile.Span span, ConcurrentQueue<PartFile.Span> missing, PrefixHash hash, Action<long> count, CancellationToken cancellationToken)
     {
-        var at = span.From;
+        var (at, round) = (span.From, Round());
         try
         {
             using (first) await ReadAsync(part, first, 0, span.To, hash, bytes => { at += bytes; count(bytes); }, cancellationToken);
         }
-        catch (Exception exception) when (IsTransient(exception, cancellationToken))
+        catch (Exception exception) when (exception is HttpRequestException or BusyException)
         {
-            if (at < Progress) await PauseAsync(exception, cancellationToken);
+            if (at < Progress) await PauseAsync(exception, round, cancellationToken);
             if (part.Validator is null) throw new ChangedException($"it broke off, and nothing pins what it is: {exception.Message}", broke: true);
         }
         finally
@@ -342,37 +342,51 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
     {
         while (true)
         {
+            var round = Round();
             try
             {
                 var done = await work();
-                lock (_lock) _pauses.Reset();
+                Begin();
                 return done;
             }
-            catch (Exception exception) when (IsTransient(exception, cancellationToken))
+            catch (Exception exception) when (exception is HttpRequestException or BusyException)
             {
-                if (progressed())
-                {
-                    lock (_lock) _pauses.Reset();
-                }
-
-                await PauseAsync(exception, cancellationToken);
+                if (progressed()) round = Begin();
+                await PauseAsync(exception, round, cancellationToken);
             }
         }
     }
 
-    private async Task PauseAsync(Exception exception, CancellationToken cancellationToken)
+    private int Round()
     {
+        lock (_lock) return _round.Number;
+    }
+
+    /// <summary>There was progress: what fails next is the first in a row.</summary>
+    private int Begin()
+    {
+        lock (_lock)
+        {
+            _pauses.Reset();
+            _round = (_round.Number + 1, TimeSpan.Zero);
+            return _round.Number;
+        }
+    }
+
+    /// <summary>Waits as long as after so many failures in a row. What fails on several connections at once, since the same cut, is one failure: those that began in a round share its pause.</summary>
+    private async Task PauseAsync(Exception exception, int round, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested(); // a connection that was cut for it fails too
         TimeSpan pause;
         lock (_lock)
         {
-            pause = HubHttp.Longer(exception, _pauses.Next());
+            if (round == _round.Number) _round = (round + 1, _pauses.Next());
+            pause = HubHttp.Longer(exception, _round.Pause);
             if (_pauses.Failures >= options.MaxFailures) throw new ModelPullException(string.Create(CultureInfo.InvariantCulture, $"{Name} cannot be pulled; it failed {_pauses.Failures} times in a row, lastly so: {exception.Message}. What arrived is kept, and the next pull goes on."), exception);
         }
 
         await Task.Delay(pause, http.Time, cancellationToken);
     }
-
-    private static bool IsTransient(Exception exception, CancellationToken cancellationToken) => exception is HttpRequestException or BusyException && !cancellationToken.IsCancellationRequested;
 
     /// <summary>What is here is of no use: the bytes are others now, or it broke off and cannot be gone on with.</summary>
     private sealed class ChangedException(string message, bool broke = false) : Exception(message)

@@ -45,7 +45,7 @@ public sealed class DownloadTests
                 var random = new Random(seed);
                 scene.Server.BreaksAfter = (_, whole) =>
                 {
-                    lock (random) return random.Next(4) == 0 ? null : random.Next(1_500, longest);
+                    lock (random) return random.Next(2) == 0 ? null : random.Next(1_500, longest);
                 };
 
                 using var held = await LoadingScene.HoldAsync(scene.Store(options => options.MaxFailures = 50), scene.Web(path));
@@ -75,6 +75,49 @@ public sealed class DownloadTests
         File.ReadAllBytes(held.Path).ShouldBe(bytes);
         before.ShouldBeGreaterThan(500_000);
         scene.Server.Sent.ShouldBeLessThan(bytes.Length + 200_000); // the first byte is asked for again, and no range that was there
+    }
+
+    [Fact]
+    public async Task What_breaks_on_all_connections_at_once_is_one_failure()
+    {
+        const int connections = 8, cuts = 5;
+        await using var scene = await LoadingScene.StartAsync();
+        var bytes = scene.Server.Add(File1, 2_000_000);
+        var asked = -2;
+        var waiting = Enumerable.Range(0, cuts).Select(_ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).ToArray();
+        scene.Server.Before = async http =>
+        {
+            var number = Interlocked.Increment(ref asked) - 1; // the first two say what it is, and how long
+            if (number < 0 || number >= connections * cuts) return false;
+            if (number % connections == connections - 1) waiting[number / connections].SetResult();
+            await waiting[number / connections].Task;
+            http.Abort();
+            return true;
+        };
+
+        using var held = await LoadingScene.HoldAsync(scene.Store(options => (options.Connections, options.MaxFailures) = (connections, cuts + 1)), scene.Web(File1));
+
+        File.ReadAllBytes(held.Path).ShouldBe(bytes);
+    }
+
+    [Fact]
+    public async Task Cancelled_while_connections_break_it_says_that_it_was_cancelled()
+    {
+        await using var scene = await LoadingScene.StartAsync();
+        scene.Server.Add(File1, 2_000_000);
+        using var stop = new CancellationTokenSource();
+        var asked = 0;
+        scene.Server.Before = async http =>
+        {
+            if (Interlocked.Increment(ref asked) < 4) return false;
+            await stop.CancelAsync();
+            http.Abort();
+            return true;
+        };
+        var store = scene.Store();
+
+        await Should.ThrowAsync<OperationCanceledException>(() => store.HoldAsync(scene.Web(File1), new Progress<double>(), stop.Token).WithinLimitAsync());
+        scene.NothingHalf();
     }
 
     [Theory]
