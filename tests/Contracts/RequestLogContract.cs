@@ -53,6 +53,25 @@ public abstract class RequestLogContract
     }
 
     [Fact]
+    public async Task When_it_ended_stays_what_it_was()
+    {
+        var log = await CreateAsync();
+        var (appended, cancelled, open) = (await OpenAsync(log), await OpenAsync(log), await OpenAsync(log));
+        var fence = (await BeginAsync(log, appended)).Fence;
+        await log.AppendAsync(appended, fence, 1, [TestRequests.Chunk(0), new RequestEvent.Finished(new TokenUsage(1, 1))], Token);
+        await log.EndAsync(cancelled, Cancelled(), Token);
+
+        foreach (var id in (RequestId[])[appended, cancelled])
+        {
+            var first = (await log.ReadHeadAsync(id, Token))!.EndedAt.ShouldNotBeNull();
+            await log.EndAsync(id, Cancelled(), Token);
+            (await log.ReadHeadAsync(id, Token))!.EndedAt.ShouldBe(first);
+        }
+
+        (await log.ReadHeadAsync(open, Token))!.EndedAt.ShouldBeNull();
+    }
+
+    [Fact]
     public async Task What_has_begun_counts_as_accepted()
     {
         var log = await CreateAsync();

@@ -22,7 +22,7 @@ internal sealed class RecordReader(IRequestLog log, TimeProvider time)
 
         try
         {
-            return await ReadEndAsync(record, cancellationToken);
+            return await ReadEndAsync(record, head.EndedAt, cancellationToken);
         }
         catch (ServingException e) when (e.Fault.Error == ServingError.LogExpired)
         {
@@ -34,10 +34,10 @@ internal sealed class RecordReader(IRequestLog log, TimeProvider time)
     public ValueTask<bool> EndAsync(RequestRecord record, RequestEvent end, CancellationToken cancellationToken) => log.EndAsync(new RequestId(record.Id), end, cancellationToken);
 
     /// <summary>With its end, rendered.</summary>
-    private async ValueTask<RequestRecord?> ReadEndAsync(RequestRecord record, CancellationToken cancellationToken)
+    private async ValueTask<RequestRecord?> ReadEndAsync(RequestRecord record, DateTimeOffset? at, CancellationToken cancellationToken)
     {
         var id = new RequestId(record.Id);
-        if (ShapeCodec.Decode(id, record.Shape) is not { } shape) return Fail(record, new ServingFault(ServingError.Internal, "How this request's answer is rendered is not known any more; send it again."));
+        if (ShapeCodec.Decode(id, record.Shape) is not { } shape) return Fail(record, new ServingFault(ServingError.Internal, "How this request's answer is rendered is not known any more; send it again."), at);
 
         var output = new WholeOutput(shape);
         await foreach (var logged in log.FollowAsync(id, 0, cancellationToken))
@@ -45,13 +45,13 @@ internal sealed class RecordReader(IRequestLog log, TimeProvider time)
             switch (logged.Event)
             {
                 case RequestEvent.Chunk chunk when !output.TryAppend(logged.Sequence, chunk):
-                    return Fail(record, RequestFaults.Gap);
+                    return Fail(record, RequestFaults.Gap, at);
                 case RequestEvent.Finished finished:
-                    return End(record, RequestStatus.Completed) with { Response = JsonElement.Parse(output.Encode(finished.Usage).Span) };
+                    return End(record, RequestStatus.Completed, at) with { Response = JsonElement.Parse(output.Encode(finished.Usage).Span) };
                 case RequestEvent.Failed failed:
-                    return Fail(record, failed.Fault);
+                    return Fail(record, failed.Fault, at);
                 case RequestEvent.Cancelled:
-                    return End(record, RequestStatus.Cancelled);
+                    return End(record, RequestStatus.Cancelled, at);
                 default:
                     break;
             }
@@ -61,11 +61,11 @@ internal sealed class RecordReader(IRequestLog log, TimeProvider time)
     }
 
     /// <summary>Ended with a failure.</summary>
-    public RequestRecord Fail(RequestRecord record, ServingFault fault) =>
-        End(record, RequestStatus.Failed) with { Error = JsonElement.Parse(ErrorBody.Encode(fault)).GetProperty("error") };
+    public RequestRecord Fail(RequestRecord record, ServingFault fault, DateTimeOffset? at = null) =>
+        End(record, RequestStatus.Failed, at) with { Error = JsonElement.Parse(ErrorBody.Encode(fault)).GetProperty("error") };
 
-    /// <summary>Ended so, now.</summary>
-    public RequestRecord End(RequestRecord record, RequestStatus status) => record with { Status = status, EndedAt = time.GetUtcNow(), Proof = RandomNumberGenerator.GetHexString(32, lowercase: true) };
+    /// <summary>Ended so, then; null: now.</summary>
+    public RequestRecord End(RequestRecord record, RequestStatus status, DateTimeOffset? at = null) => record with { Status = status, EndedAt = at ?? time.GetUtcNow(), Proof = RandomNumberGenerator.GetHexString(32, lowercase: true) };
 }
 
 /// <summary>A log as its head tells it.</summary>

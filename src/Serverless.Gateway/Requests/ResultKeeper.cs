@@ -35,7 +35,7 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
     public async Task<bool> KeepAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
         var backoff = new Backoff(FirstPause, LongestPause);
-        var tries = new Tries { EndedAt = time.GetUtcNow() };
+        var tries = new Tries();
         for (var published = 0; ;)
         {
             var pause = backoff.Next();
@@ -92,7 +92,7 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
                 return Kept.Lost;
             }
 
-            if (!await TrySaveAsync(stored, ended with { EndedAt = tries.EndedAt }, tries, cancellationToken)) return Kept.NotYet;
+            if (!await TrySaveAsync(stored, ended, tries, cancellationToken)) return Kept.NotYet;
             if (await records.FindAsync(request.Owner, request.Id, cancellationToken) is not { } saved) return Kept.NotYet;
             stored = saved;
         }
@@ -109,7 +109,7 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
         }
         catch (ServingException e) when (e.Fault.Error == ServingError.OutputTooLarge)
         {
-            return await SaveRefusedAsync(stored, e.Fault, cancellationToken);
+            return await SaveRefusedAsync(stored, e.Fault, ended.EndedAt, cancellationToken);
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested && IsAnswer(e) && RequestRecords.SizeOf(ended) is var bytes && bytes > Little)
         {
@@ -123,17 +123,17 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
             if (await records.FindAsync(stored.Record.Owner, new RequestId(stored.Record.Id), cancellationToken) is not { } again) return false;
 
             var why = string.Create(CultureInfo.InvariantCulture, $"the document store, which takes others, refused it {tries.Saves} times ({e.Message})");
-            return await SaveRefusedAsync(again, RequestRecords.TooLarge(stored.Record.Id, bytes, why), cancellationToken);
+            return await SaveRefusedAsync(again, RequestRecords.TooLarge(stored.Record.Id, bytes, why), ended.EndedAt, cancellationToken);
         }
     }
 
     /// <summary>Whoever does not answer in time refuses nothing.</summary>
     private static bool IsAnswer(Exception exception) => exception is not (TimeoutException or OperationCanceledException) && exception.InnerException is not TimeoutException;
 
-    private ValueTask<bool> SaveRefusedAsync(StoredRecord stored, ServingFault fault, CancellationToken cancellationToken)
+    private ValueTask<bool> SaveRefusedAsync(StoredRecord stored, ServingFault fault, DateTimeOffset? at, CancellationToken cancellationToken)
     {
         LogRefused(stored.Record.Id, fault.Message);
-        return records.ReplaceAsync(stored, reader.Fail(stored.Record, fault), cancellationToken);
+        return records.ReplaceAsync(stored, reader.Fail(stored.Record, fault, at), cancellationToken);
     }
 
     private async ValueTask<bool> TryPublishAsync(RequestRecord ended, Tries tries, CancellationToken cancellationToken)
@@ -177,9 +177,6 @@ internal sealed partial class ResultKeeper(RequestRecords records, RecordReader 
     /// <summary>What one result was refused so far.</summary>
     private sealed class Tries
     {
-        /// <summary>When its end was first to be kept: a store that is away meanwhile does not put it off.</summary>
-        public required DateTimeOffset EndedAt { get; init; }
-
         public int Saves { get; set; }
 
         public int Publishes { get; set; }

@@ -24,6 +24,9 @@ public sealed record LogHead(ModelName Model, Promise Promise, string Holder, Da
     /// <summary>As read: whether the request has ended. Not written.</summary>
     public bool Ended { get; init; }
 
+    /// <summary>As read: when it ended, by the clock of whoever keeps the log; null while it has not, or where an earlier release ended it. Not written.</summary>
+    public DateTimeOffset? EndedAt { get; init; }
+
     /// <summary>The head that this request's log is opened with.</summary>
     public static LogHead Of(InferenceRequest request)
     {

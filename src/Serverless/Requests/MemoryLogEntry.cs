@@ -1,7 +1,7 @@
 namespace Serverless.Requests;
 
 /// <summary>One request's log in memory. Thread-safe.</summary>
-internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutputBytes)
+internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutputBytes, TimeProvider time)
 {
     private readonly Lock _lock = new();
     private readonly List<RequestEvent> _events = new(4);
@@ -16,6 +16,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
     private bool _progressed = true;
     private bool _accepted;
     private bool _ended;
+    private DateTimeOffset? _endedAt;
     private bool _endedFromOutside;
     private long _bytes;
 
@@ -23,7 +24,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
 
     public LogHead ReadHead()
     {
-        lock (_lock) return Head with { Attempts = _attempt, Ended = _ended };
+        lock (_lock) return Head with { Attempts = _attempt, Ended = _ended, EndedAt = _endedAt };
     }
 
     public LogAttempts Attempts
@@ -56,6 +57,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
         _events.AddRange(events);
         _bytes = events.Sum(LogLimits.SizeOf);
         _accepted = _ended = _endedFromOutside = events.Count > 0;
+        _endedAt = Head.EndedAt;
     }
 
     public bool Accept(DateTimeOffset at)
@@ -134,8 +136,8 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
             if (Head.Promise == Promise.Connection) RemoveNeedsLock(holder);
             if (end is null || Head.Promise == Promise.Id || Head.Holder != holder) return new LapseResult(false, Head.Holder);
 
-            ended = _ended = _endedFromOutside = true;
-            _events.Add(end);
+            ended = true;
+            EndFromOutsideNeedsLock(end);
             wake = TakeWaiterNeedsLock();
         }
 
@@ -171,6 +173,8 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
                 ended = _ended = events[i].IsTerminal;
             }
 
+            if (ended) _endedAt = time.GetUtcNow();
+
             wake = TakeWaiterNeedsLock();
         }
 
@@ -184,8 +188,7 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
         lock (_lock)
         {
             if (_ended) return false;
-            _ended = _endedFromOutside = true;
-            _events.Add(end);
+            EndFromOutsideNeedsLock(end);
             wake = TakeWaiterNeedsLock();
         }
 
@@ -205,6 +208,13 @@ internal sealed class MemoryLogEntry(LogHead head, string storeRun, long maxOutp
             more = (_more ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
             return true;
         }
+    }
+
+    private void EndFromOutsideNeedsLock(RequestEvent end)
+    {
+        _ended = _endedFromOutside = true;
+        _endedAt = time.GetUtcNow();
+        _events.Add(end);
     }
 
     private void AddOtherNeedsLock(string holder)

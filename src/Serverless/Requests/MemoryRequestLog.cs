@@ -45,7 +45,7 @@ public sealed class MemoryRequestLog(TimeProvider time, long maxOutputBytes = Lo
     {
         ArgumentNullException.ThrowIfNull(head);
         ArgumentNullException.ThrowIfNull(events);
-        var entry = new MemoryLogEntry(head, _storeRun, maxOutputBytes);
+        var entry = new MemoryLogEntry(head, _storeRun, maxOutputBytes, time);
         entry.Restore(attempts, events);
         if (!_entries.TryAdd(id, entry) || events.Count == 0) return;
 
@@ -56,7 +56,7 @@ public sealed class MemoryRequestLog(TimeProvider time, long maxOutputBytes = Lo
     /// <inheritdoc/>
     public ValueTask OpenAsync(RequestId id, LogHead head, CancellationToken cancellationToken)
     {
-        _entries.TryAdd(id, new MemoryLogEntry(head, _storeRun, maxOutputBytes));
+        _entries.TryAdd(id, new MemoryLogEntry(head, _storeRun, maxOutputBytes, time));
         return ValueTask.CompletedTask;
     }
 
@@ -89,7 +89,7 @@ public sealed class MemoryRequestLog(TimeProvider time, long maxOutputBytes = Lo
     {
         ArgumentNullException.ThrowIfNull(head);
         ArgumentOutOfRangeException.ThrowIfLessThan(fence.Attempt, 1, nameof(fence));
-        var entry = _entries.GetOrAdd(id, static (_, opened) => new MemoryLogEntry(opened.head, opened._storeRun, opened.maxOutputBytes), (head, _storeRun, maxOutputBytes));
+        var entry = _entries.GetOrAdd(id, static (_, opened) => new MemoryLogEntry(opened.head, opened._storeRun, opened.maxOutputBytes, opened.time), (head, _storeRun, maxOutputBytes, time));
         return new(IsStale(entry, epoch) ? new AdoptResult(BeginStatus.StaleEpoch, default, 0) : entry.Adopt(fence));
     }
 

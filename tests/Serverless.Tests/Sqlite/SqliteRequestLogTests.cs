@@ -19,9 +19,12 @@ public sealed class SqliteRequestLogTests : RequestLogFollowContract, IAsyncDisp
         var fence = (await BeginAsync(log, id)).Fence;
         RequestEvent[] events = [Started(1), TestRequests.Chunk(0, "é"), TestRequests.Chunk(1), Finished()];
         await log.AppendAsync(id, fence, 1, events, Token);
+        var endedAt = (await log.ReadHeadAsync(id, Token))!.EndedAt.ShouldNotBeNull();
+        _time.Advance(TimeSpan.FromMinutes(1));
 
         var after = Log();
 
+        (await after.ReadHeadAsync(id, Token))!.EndedAt.ShouldBe(endedAt);
         (await BeginAsync(after, id)).Status.ShouldBe(BeginStatus.Ended);
         (await after.EndAsync(id, Cancelled(), Token)).ShouldBeFalse();
         var read = new List<string>();

@@ -17,7 +17,7 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
     private const int PageOfEvents = 1000;
     private const int MaxEndHints = 65536;
 
-    private static readonly RedisValue[] HeadFields = ["record", "promise", "holder", "attempt", "ended"];
+    private static readonly RedisValue[] HeadFields = ["record", "promise", "holder", "attempt", "ended", "ended_at"];
     private static readonly RedisValue ChunkKind = "c";
     private static readonly RedisValue TerminalKind = "t";
     private static readonly RedisValue OtherKind = "e";
@@ -104,7 +104,12 @@ internal sealed class RedisRequestLog(RedisConnection redis, RedisFollowers foll
     public async ValueTask<LogHead?> ReadHeadAsync(RequestId id, CancellationToken cancellationToken)
     {
         var fields = await redis.RunAsync(database => database.HashGetAsync(Keys.Head(id), HeadFields), cancellationToken);
-        return fields[0].IsNull || HeadCodec.Decode(fields[0], (Promise)(int)fields[1], (string)fields[2]!) is not { } head ? null : head with { Attempts = (int)fields[3], Ended = !fields[4].IsNull };
+        return fields[0].IsNull || HeadCodec.Decode(fields[0], (Promise)(int)fields[1], (string)fields[2]!) is not { } head ? null : head with
+        {
+            Attempts = (int)fields[3],
+            Ended = !fields[4].IsNull,
+            EndedAt = fields[5].IsNull ? null : DateTimeOffset.FromUnixTimeMilliseconds((long)fields[5]),
+        };
     }
 
     public async IAsyncEnumerable<LoggedEvent> FollowAsync(RequestId id, long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
