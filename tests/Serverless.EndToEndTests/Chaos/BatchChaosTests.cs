@@ -76,10 +76,7 @@ public sealed partial class BatchChaosTests(ITestOutputHelper output)
             return;
         }
 
-        var part = fleet.Part(((string[])["redis", "daprd-0", "daprd-1"])[(kill % 4) - 1]);
-        await part.KillAsync();
-        await RealTime.PassAsync(TimeSpan.FromSeconds(2), cancellationToken);
-        await part.StartAsync(cancellationToken);
+        await fleet.Part(((string[])["redis", "daprd-0", "daprd-1"])[(kill % 4) - 1]).DieAsync(TimeSpan.FromSeconds(2), cancellationToken);
     }
 
     private static Dictionary<string, string> Settings(S3Server s3)

@@ -19,6 +19,14 @@ internal sealed class ChaosPart(string name, Func<PartProcess> process, Func<Tas
     /// <summary>Starts it again, until it is ready.</summary>
     public Task StartAsync(CancellationToken cancellationToken) => start(cancellationToken);
 
+    /// <summary>SIGKILL, and it is there again after so long.</summary>
+    public async Task DieAsync(TimeSpan down, CancellationToken cancellationToken)
+    {
+        await KillAsync();
+        await RealTime.PassAsync(down, cancellationToken);
+        await StartAsync(cancellationToken);
+    }
+
     /// <summary>SIGSTOP.</summary>
     public Task StopAsync() => process().SignalAsync("STOP");
 

@@ -86,9 +86,7 @@ public sealed class EventChaosTests(ITestOutputHelper output)
     {
         while (results.Done < done) await RealTime.PassAsync(Pause, cancellationToken);
         output.WriteLine($"{results.Done} results are there; {part} is killed");
-        await fleet.Part(part).KillAsync();
-        await RealTime.PassAsync(Down, cancellationToken);
-        await fleet.Part(part).StartAsync(cancellationToken);
+        await fleet.Part(part).DieAsync(Down, cancellationToken);
     }
 
     private static int TokensOf(int number) => 1 + (number % MostTokens);

@@ -79,9 +79,7 @@ public sealed class OrderedEventsTests(ITestOutputHelper output)
     {
         while (results.Of.Count < done) await RealTime.PassAsync(Pause, cancellationToken);
         output.WriteLine($"{results.Of.Count} have ended; {part} is killed");
-        await fleet.Part(part).KillAsync();
-        await RealTime.PassAsync(TimeSpan.FromSeconds(3), cancellationToken);
-        await fleet.Part(part).StartAsync(cancellationToken);
+        await fleet.Part(part).DieAsync(TimeSpan.FromSeconds(3), cancellationToken);
     }
 
     /// <summary>The ends that were told, by the events' ids. Thread-safe.</summary>
