@@ -19,6 +19,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     private readonly ArrivalRate _requests = new();
     private readonly ArrivalRate _recent = new(5);
     private readonly ServedRate _served = new();
+    private readonly long _begun = time.GetTimestamp();
     private DateTimeOffset _publishedAt;
     private DateTimeOffset _wentAt = DateTimeOffset.MinValue;
     private bool _hadWork;
@@ -59,7 +60,7 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
 
         var now = time.GetUtcNow();
         var hasWork = tracked > 0 || replicas.Any(replica => replica.Claims.Count > 0);
-        _served.Tick(now, hasWork && replicas.Count > 0); // what waits for a start says nothing of how fast it is worked off
+        _served.Tick(time.GetElapsedTime(_begun), hasWork && replicas.Any(replica => !replica.Worker.Loading)); // what waits for a start says nothing of how fast it is worked off
         IsOwed = _hadWork && !hasWork && !isLast && now - _wentAt < BusyInterval;
         if (IsOwed || (hasWork == _hadWork && isLast == _wasLast && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval))) return;
 
