@@ -43,6 +43,8 @@ internal sealed partial class InferenceMessages(
     public async Task<BrokerVerdict> CancelAsync(ReceivedMessage<CancelInference> received, CancellationToken cancellationToken)
     {
         var (named, waits) = (received.Message, received is { RequestId: not null, ResponseAddress: not null });
+        if (waits && replies.WhyNot(received.ResponseAddress, nameof(received.ResponseAddress)) is { } unfit) return BrokerVerdict.Refused(unfit);
+
         var ids = named.InferenceId is { Length: > 0 } id ? [new RequestId(id)] : AskedInference.IdsOf(named.IdempotencyKey, named.SubmitMessageId).ToArray();
         var fault = ids.Length == 0
             ? new ServingFault(ServingError.InvalidRequest, "The message names no inference; give one of 'InferenceId', 'SubmitMessageId' and 'IdempotencyKey'.", nameof(CancelInference.InferenceId))
@@ -73,7 +75,8 @@ internal sealed partial class InferenceMessages(
         return ids.Length == 0 ? BrokerVerdict.Refused(fault) : BrokerVerdict.Done;
     }
 
-    public Task<BrokerVerdict> FollowAsync(ReceivedMessage<FollowInference> received, CancellationToken cancellationToken) => streams.SendAsync(received.Message, cancellationToken);
+    public async Task<BrokerVerdict> FollowAsync(ReceivedMessage<FollowInference> received, CancellationToken cancellationToken) =>
+        replies.WhyNot(received.Message.Address, nameof(FollowInference.Address)) is { } unfit ? BrokerVerdict.Refused(unfit) : await streams.SendAsync(received.Message, cancellationToken);
 
     /// <summary>Its record, once its promise is on disk.</summary>
     private async Task<RequestRecord> TakeAsync(ReceivedMessage<SubmitInference> received, AskedInference asked, CancellationToken cancellationToken)

@@ -41,9 +41,13 @@ internal sealed class MessageReplies(IMessageSender sender, IOptions<MassTransit
         ];
         foreach (var (address, name) in addresses)
         {
-            if (address is not null && sender.WhyNot(address) is { } why) throw new ServingException(new ServingFault(ServingError.InvalidRequest, $"'{name}' cannot be used: {why}.", name));
+            if (WhyNot(address, name) is { } fault) throw new ServingException(fault);
         }
     }
+
+    /// <summary>Why what a message names cannot be sent to; null: it can, or it names nothing.</summary>
+    public ServingFault? WhyNot(Uri? address, string name) =>
+        address is not null && sender.WhyNot(address) is { } why ? new ServingFault(ServingError.InvalidRequest, $"'{name}' cannot be used: {why}.", name) : null;
 
     /// <summary>It is promised.</summary>
     public Task AcceptAsync(ReceivedMessage<SubmitInference> received, RequestRecord taken, CancellationToken cancellationToken) => sender.SendAsync(

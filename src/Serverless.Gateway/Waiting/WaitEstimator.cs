@@ -43,12 +43,13 @@ internal static class WaitEstimator
 
     /// <summary>
     /// Its answer is not complete before that: the soonest that it is taken up, and what requests take of late. Where there is nothing else to do it is tried all the same: that is how an expectation
-    /// that was wrong is found out.
+    /// that was wrong is found out, and how a model whose clients are all in a hurry is started at all.
     /// </summary>
-    public static TimeSpan SoonestEnd(WaitEstimate estimate, Model model, ModelDemand? demand, IReadOnlyList<PoolCapacity> pools, InferenceRequest request) =>
-        demand is null || (!demand.HasWork && estimate.TokensAhead == 0)
-            ? estimate.Soonest
-            : estimate.Soonest + (demand.RunTime(MostOutput(request)) * LongRun / Growth(model, pools.Sum(pool => pool.Ready)));
+    public static TimeSpan SoonestEnd(WaitEstimate estimate, Model model, ModelDemand? demand, IReadOnlyList<PoolCapacity> pools, InferenceRequest request)
+    {
+        if (estimate.TokensAhead > 0 || demand is { HasWork: true }) return estimate.Soonest + ((demand?.RunTime(MostOutput(request)) ?? TimeSpan.Zero) * LongRun / Growth(model, pools.Sum(pool => pool.Ready)));
+        return pools.Any(pool => pool.Desired > 0 || pool.Ready > 0 || pool.LoadingSince.Count > 0) ? estimate.Soonest : TimeSpan.Zero; // of a start under way it is known how long it takes
+    }
 
     /// <summary>What a request adds to the queue: its prompt, and as much output as others gave of late. A cap says little of the output, so before the first it is not guessed from that.</summary>
     public static long ExpectedTokens(ModelDemand? demand, InferenceRequest request) =>

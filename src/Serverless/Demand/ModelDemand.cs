@@ -68,7 +68,7 @@ public sealed record ModelDemand
     /// <summary>The earliest deadline of the pending requests that somebody waits for; null if there are none.</summary>
     public DateTimeOffset? EarliestDeadline { get; init; }
 
-    /// <summary>The pending tokens, prompt and expected output together, by lane: element <c>(int)lane</c>. Empty: not told, all of them are taken to be ahead of everyone.</summary>
+    /// <summary>The pending tokens, prompt and expected output together, by lane: element <c>(int)lane</c>; those of a turn that waits for the one before it in its conversation are in none. Empty: not told, all of them are taken to be ahead of everyone.</summary>
     public IReadOnlyList<long> PendingTokensByLane { get; init; } = [];
 
     /// <summary>Tokens, prompt and output, of requests that ended, per second in which there was work and a replica, smoothed: how fast what waits is worked off. 0 while unknown.</summary>

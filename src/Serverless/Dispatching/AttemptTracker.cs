@@ -159,7 +159,7 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
     {
         if (request.AssignedAt is not { } since) return;
 
-        var took = ports.Time.GetUtcNow() - since;
+        var took = ports.Time.GetElapsedTime(since);
         if (request.Cancelled) publisher.Runs.Stopped(took);
         else publisher.Runs.Ended(took, outputTokens);
     }
@@ -268,9 +268,8 @@ internal sealed class AttemptTracker(ModelName model, long epoch, RequestTable t
         request.Fence = begun.Fence;
         if (!replica.Draining && replica.Session.TrySend(new DispatcherMessage.Assign(new Assignment(request.Request, begun.Fence, begun.LastSequence, begun.Output))))
         {
-            var now = ports.Time.GetUtcNow();
-            var waited = now - request.Request.AcceptedAt; // by another machine's clock
-            if (begun.Output.Count == 0) request.AssignedAt = now;
+            var waited = ports.Time.GetUtcNow() - request.Request.AcceptedAt; // by another machine's clock
+            if (begun.Output.Count == 0) request.AssignedAt = ports.Time.GetTimestamp();
             ports.Observer.Assigned(request.Request, replica.Worker.Worker, begun.Fence.Attempt, waited > TimeSpan.Zero ? waited : TimeSpan.Zero);
             return;
         }

@@ -32,7 +32,7 @@ internal sealed class Backlog
     /// <summary>The same by deadline.</summary>
     public DueLedger Due { get; } = new();
 
-    /// <summary>Their tokens, prompt and expected output, by lane.</summary>
+    /// <summary>Tokens, prompt and expected output, of those that could be next, by lane: what waits for its conversation's turn, or is passed over, is ahead of nobody.</summary>
     public IReadOnlyList<long> TokensByLane => [.. _tokensByLane];
 
     /// <summary>Sequences they ask for.</summary>
@@ -69,13 +69,13 @@ internal sealed class Backlog
         if (before is null && entry.Turn.Next is { } later) Exit(later.Value);
     }
 
-    /// <summary>Puts a new request in. It must not be pending already.</summary>
+    /// <summary>Puts a new request in, whose turn <see cref="Line"/> has given. It must not be pending already.</summary>
     public void Add(BacklogEntry entry)
     {
         var owner = entry.Request.Owner;
         entry.Leaf = _lanes[(int)entry.Request.Lane].Child(owner.Organization).Child(owner.Team).Child(owner.Key);
+        entry.Leaf.Hold(1); // until its end, also while it is passed over: its leaf is empty then
         Track(entry);
-        if (entry.Turn is null) Line(entry, byAge: false);
         if (HasTheTurn(entry)) Enter(entry, first: false);
     }
 
@@ -94,15 +94,13 @@ internal sealed class Backlog
     public void Take(BacklogEntry entry)
     {
         Leave(entry);
-        entry.Leaf!.Hold(1);
-        entry.Leaf.Charge(Cost(entry, entry.ExpectedOutputTokens));
+        entry.Leaf!.Charge(Cost(entry, entry.ExpectedOutputTokens));
     }
 
     /// <summary>Puts a taken request back at the head of its tenant's line: its attempt did not end it. The charge is given back.</summary>
     public void Return(BacklogEntry entry)
     {
         entry.Leaf!.Charge(-Cost(entry, entry.ExpectedOutputTokens));
-        entry.Leaf.Hold(-1);
         Track(entry);
         if (HasTheTurn(entry)) Enter(entry, first: true);
     }
@@ -135,7 +133,12 @@ internal sealed class Backlog
     public bool Remove(BacklogEntry entry)
     {
         var waits = _pending.ContainsKey(entry.Request.Id);
-        if (waits) Leave(entry);
+        if (waits)
+        {
+            Leave(entry);
+            entry.Leaf!.Hold(-1);
+        }
+
         EndTurn(entry);
         return waits;
     }
@@ -144,23 +147,25 @@ internal sealed class Backlog
 
     private static (DateTimeOffset AcceptedAt, string Id) Age(BacklogEntry entry) => (entry.Request.AcceptedAt, entry.Request.Id.Value);
 
-    private static void Enter(BacklogEntry entry, bool first, bool isNew = true)
+    private void Enter(BacklogEntry entry, bool first, bool isNew = true)
     {
         if (entry.IsWithheld) return;
 
         var leaf = entry.Leaf!;
         entry.Place = first ? leaf.Entries.AddFirst(entry) : leaf.Entries.AddLast(entry);
         if (leaf.Entries.Count == 1) leaf.Activate(isNew);
+        _tokensByLane[(int)entry.Request.Lane] += entry.ExpectedTokens;
     }
 
     /// <summary>Out of its leaf, if it is there: it may wait for its conversation's turn, or be withheld.</summary>
-    private static void Exit(BacklogEntry entry)
+    private void Exit(BacklogEntry entry)
     {
         if (entry.Place is not { } place) return;
 
         entry.Leaf!.Entries.Remove(place);
         entry.Place = null;
         if (entry.Leaf.Entries.Count == 0) entry.Leaf.Deactivate();
+        _tokensByLane[(int)entry.Request.Lane] -= entry.ExpectedTokens;
     }
 
     private bool IsTaken(BacklogEntry entry) => entry.Leaf is not null && !Contains(entry.Request.Id);
@@ -193,7 +198,6 @@ internal sealed class Backlog
         OutputTokens += sign * (long)entry.ExpectedOutputTokens;
         Sequences += sign * entry.Sequences;
         Bytes += sign * (long)request.Body.Length;
-        _tokensByLane[(int)request.Lane] += tokens;
 
         var (requests, held) = _organizations.GetValueOrDefault(request.Owner.Organization);
         if (requests + sign == 0) _organizations.Remove(request.Owner.Organization);

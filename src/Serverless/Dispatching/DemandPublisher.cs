@@ -13,14 +13,16 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
 
     private static readonly TimeSpan BusyInterval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan IdleInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Never = TimeSpan.FromDays(-1);
 
     private readonly ArrivalRate _prompt = new();
     private readonly ArrivalRate _output = new();
     private readonly ArrivalRate _requests = new();
     private readonly ArrivalRate _recent = new(5);
     private readonly ServedRate _served = new();
-    private DateTimeOffset _publishedAt;
-    private DateTimeOffset _wentAt = DateTimeOffset.MinValue;
+    private readonly long _begun = time.GetTimestamp();
+    private TimeSpan _publishedAt = Never; // since it began: a clock that is set back keeps nothing back
+    private TimeSpan _wentAt = Never;
     private bool _hadWork;
     private bool _wasLast;
 
@@ -57,14 +59,14 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     {
         if (isLast && _wasLast) return;
 
-        var now = time.GetUtcNow();
+        var (now, passed) = (time.GetUtcNow(), time.GetElapsedTime(_begun));
         var hasWork = tracked > 0 || replicas.Any(replica => replica.Claims.Count > 0);
-        _served.Tick(now, hasWork && replicas.Count > 0); // what waits for a start says nothing of how fast it is worked off
-        IsOwed = _hadWork && !hasWork && !isLast && now - _wentAt < BusyInterval;
-        if (IsOwed || (hasWork == _hadWork && isLast == _wasLast && now - _publishedAt < (hasWork ? BusyInterval : IdleInterval))) return;
+        _served.Tick(passed, hasWork && replicas.Any(replica => !replica.Worker.Loading)); // what waits for a start says nothing of how fast it is worked off
+        IsOwed = _hadWork && !hasWork && !isLast && passed - _wentAt < BusyInterval;
+        if (IsOwed || (hasWork == _hadWork && isLast == _wasLast && passed - _publishedAt < (hasWork ? BusyInterval : IdleInterval))) return;
 
-        if (_hadWork && !hasWork) _wentAt = now;
-        (_publishedAt, _hadWork, _wasLast) = (now, hasWork, isLast);
+        if (_hadWork && !hasWork) _wentAt = passed;
+        (_publishedAt, _hadWork, _wasLast) = (passed, hasWork, isLast);
         feed.Publish(new ModelDemand
         {
             Model = model,

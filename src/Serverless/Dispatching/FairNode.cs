@@ -93,7 +93,7 @@ internal sealed class FairNode
         }
     }
 
-    /// <summary>Counts a request of this leaf that runs (1) or ended (−1): a tenant with one is not forgotten.</summary>
+    /// <summary>Counts a request of this leaf that was put in (1) or ended (−1): a tenant with one is not forgotten, or it would come again as another, with a share of its own.</summary>
     public void Hold(int change)
     {
         for (var node = this; node is not null; node = node._parent) node._outstanding += change;

@@ -11,16 +11,15 @@ internal sealed class HolderWatch(RequestTable table, AttemptTracker attempts, D
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
-    private readonly Dictionary<string, DateTimeOffset> _absentSince = new(StringComparer.Ordinal);
-    private DateTimeOffset _next;
+    private readonly Dictionary<string, long> _absentSince = new(StringComparer.Ordinal);
+    private long? _askedAt;
     private bool _asking;
 
     public void Tick()
     {
-        var now = ports.Time.GetUtcNow();
-        if (_asking || now < _next || table.Holders.Count == 0) return;
+        if (_asking || table.Holders.Count == 0 || (_askedAt is { } asked && ports.Time.GetElapsedTime(asked) < Interval)) return;
 
-        _next = now + Interval;
+        _askedAt = ports.Time.GetTimestamp();
         _asking = true;
         string[] holders = [.. table.Holders];
         calls.Ask(
@@ -57,12 +56,12 @@ internal sealed class HolderWatch(RequestTable table, AttemptTracker attempts, D
 
     private void Note(IReadOnlyCollection<string> absent)
     {
-        var now = ports.Time.GetUtcNow();
+        var now = ports.Time.GetTimestamp();
         foreach (var present in _absentSince.Keys.Except(absent).ToArray()) _absentSince.Remove(present);
         foreach (var holder in absent)
         {
             _absentSince.TryAdd(holder, now);
-            if (now - _absentSince[holder] < LeaseTimes.Absence) continue;
+            if (ports.Time.GetElapsedTime(_absentSince[holder], now) < LeaseTimes.Absence) continue;
 
             var held = table.HeldBy(holder);
             ports.Observer.HolderGone(holder, held.Count);

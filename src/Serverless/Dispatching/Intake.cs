@@ -12,7 +12,7 @@ internal sealed class Intake(RequestTable table, AttemptTracker attempts, Reques
     /// <summary>How long a new dispatcher waits for workers to say what they run (they look for it every second or so), and for what is given back.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
 
-    private readonly DateTimeOffset _graceEnds = ports.Time.GetUtcNow() + Grace;
+    private readonly long _begun = ports.Time.GetTimestamp();
     private readonly List<TrackedRequest> _unclaimed = [];
     private readonly List<(TrackedRequest Request, DateTimeOffset NotBefore)> _unasked = [];
 
@@ -24,7 +24,7 @@ internal sealed class Intake(RequestTable table, AttemptTracker attempts, Reques
             return;
         }
 
-        var request = table.Add(delivery, byAge: IsGrace);
+        var request = table.Add(delivery, byAge: IsGrace || delivery.Redelivered); // what a lost gateway had is given back when that is noticed, which may be later than the grace
         if (!delivery.Redelivered && !IsGrace && storeIsOpen && table.Backlog.Count == 0 && attempts.HasRoomFor(request)) Take(request, Acceptance.New, null);
         else LookUp(request);
     }
@@ -45,7 +45,7 @@ internal sealed class Intake(RequestTable table, AttemptTracker attempts, Reques
         _unclaimed.Clear();
     }
 
-    private bool IsGrace => ports.Time.GetUtcNow() < _graceEnds;
+    private bool IsGrace => ports.Time.GetElapsedTime(_begun) < Grace;
 
     /// <summary>The newer delivery counts; but one that is on disk is never given up for one that is not.</summary>
     private void Repeat(TrackedRequest known, IRequestDelivery delivery)

@@ -126,10 +126,10 @@ internal sealed class StoreGate(ModelName model, IDispatchObserver observer, Tim
     /// <summary>How long what did not succeed is left alone.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
-    private DateTimeOffset _closedUntil;
+    private long _closedAt;
     private bool _away;
 
-    public bool IsOpen => !_away || time.GetUtcNow() >= _closedUntil;
+    public bool IsOpen => !_away || time.GetElapsedTime(_closedAt) >= Pause; // not by the clock on the wall, which may be set back
 
     /// <summary>Whether that is what a store says, or is said of it, that cannot be reached.</summary>
     public static bool IsAway(ServingException exception) => exception.Fault.Error == ServingError.StoreUnavailable;
@@ -143,7 +143,7 @@ internal sealed class StoreGate(ModelName model, IDispatchObserver observer, Tim
 
     private void Close()
     {
-        _closedUntil = time.GetUtcNow() + Pause;
+        _closedAt = time.GetTimestamp();
         if (_away) return;
 
         _away = true;

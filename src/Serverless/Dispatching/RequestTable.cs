@@ -216,8 +216,8 @@ internal sealed class TrackedRequest(BacklogEntry entry)
     /// <summary>Its number; 0 until it is assigned.</summary>
     public int Attempt => Fence.Attempt;
 
-    /// <summary>When it was assigned from its beginning; null while it waits, or where an earlier attempt has done a part of it.</summary>
-    public DateTimeOffset? AssignedAt { get; set; }
+    /// <summary>Timestamp of its assignment from its beginning; null while it waits, or where an earlier attempt has done a part of it.</summary>
+    public long? AssignedAt { get; set; }
 
     /// <summary>Whether its worker was told to stop it.</summary>
     public bool Cancelled { get; set; }

@@ -141,6 +141,7 @@ public sealed class Replay
         var entry = new BacklogEntry(delivery, _outputLength.For(request));
         delivery.Tracked = new TrackedRequest(entry);
         _open.Add(request.Id, delivery.Tracked);
+        _backlog.Line(entry, byAge: false);
         _backlog.Add(entry);
         _publisher.Arrived(request.PromptTokens, entry.ExpectedOutputTokens, _time.Now);
         _ledger.Arrived(traced);

@@ -10,5 +10,9 @@ internal sealed class VirtualTime : TimeProvider
 
     public DateTimeOffset Now => Start.AddTicks((long)(Seconds * TimeSpan.TicksPerSecond));
 
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
     public override DateTimeOffset GetUtcNow() => Now;
+
+    public override long GetTimestamp() => (long)(Seconds * TimeSpan.TicksPerSecond);
 }

@@ -46,6 +46,23 @@ public sealed class WaitingTests
         waits.StatusCode.ShouldBe(HttpStatusCode.OK);
     }
 
+    [Fact]
+    public async Task A_model_at_zero_is_asked_for_by_whoever_comes_first_however_long_its_last_start_took()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        gateway.Services.GetRequiredService<ICapacityFeed>().Publish(new PoolCapacity { Pool = GatewayUnderTest.Model.Pools[0].Name, LastColdStartSeconds = 600 });
+
+        var response = gateway.PostAsync(Chat, Whole, ("X-Request-Timeout", "10"));
+        var held = await gateway.TakeAsync();
+        var other = await gateway.PostAsync(Chat, Whole, ("X-Request-Timeout", "10"));
+        await held.BeginAsync();
+        await held.FinishAsync();
+
+        (await response).StatusCode.ShouldBe(HttpStatusCode.OK);
+        other.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable, "the start that the first one asked for takes longer");
+        other.Headers.RetryAfter!.Delta!.Value.ShouldBeGreaterThan(TimeSpan.FromSeconds(30));
+    }
+
     [Theory]
     [InlineData(5000, 100, 50)]
     [InlineData(50_000, 100, 60)]

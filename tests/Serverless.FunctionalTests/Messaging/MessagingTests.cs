@@ -321,6 +321,27 @@ public sealed class MessagingTests
         failed.Message.Message.ShouldContain(address);
     }
 
+    [Theory]
+    [InlineData("queue:shop")]
+    [InlineData("exchange:serverless-inference")]
+    [InlineData("http://127.0.0.1/hook")]
+    public async Task What_cancels_is_answered_nowhere_else_either(string address)
+    {
+        await using var service = await MessagingUnderTest.StartAsync();
+        var errors = new TaskCompletionSource<ReceiveContext>(TaskCreationOptions.RunContinuationsAsynchronously);
+        service.Bus.ConnectReceiveObserver(new ErrorObserver(errors));
+        await service.SendAsync(MessagingUnderTest.Good);
+        var held = await service.ServeAsync("Hi");
+
+        await (await service.Bus.GetSendEndpoint(new Uri("queue:serverless-inference-cancel"))).Send(new CancelInference { InferenceId = held.Request.Id.Value }, context =>
+        {
+            context.RequestId = NewId.NextGuid();
+            context.ResponseAddress = new Uri(address);
+        }, Token);
+
+        (await errors.Task.WithinLimitAsync()).InputAddress.AbsolutePath.ShouldEndWith("serverless-inference-cancel");
+    }
+
     [Fact]
     public async Task A_result_longer_than_is_sent_comes_without_its_body()
     {

@@ -10,10 +10,10 @@ public sealed class BacklogLanesTests
     public void Tokens_are_counted_by_lane_as_requests_come_and_go()
     {
         var backlog = new Backlog();
-        backlog.Add(BacklogScene.Entry(lane: Lane.Realtime, prompt: 1, output: 2));
-        backlog.Add(BacklogScene.Entry(lane: Lane.Batch, prompt: 10, output: 20));
+        backlog.Put(BacklogScene.Entry(lane: Lane.Realtime, prompt: 1, output: 2));
+        backlog.Put(BacklogScene.Entry(lane: Lane.Batch, prompt: 10, output: 20));
         var interactive = BacklogScene.Entry(lane: Lane.Interactive, prompt: 100, output: 200);
-        backlog.Add(interactive);
+        backlog.Put(interactive);
         backlog.TokensByLane.ShouldBe([3, 300, 30]);
 
         backlog.Serve();

@@ -53,7 +53,7 @@ public sealed class BacklogModelTests
                     Add(_lined[operation.Pick % _lined.Count]);
                     break;
                 case < 5:
-                    Line(operation, number, byAge: null);
+                    Line(operation, number, byAge: false);
                     Add(_lined[^1]);
                     break;
                 case < 7 when _backlog.Peek() is { } next:
@@ -100,6 +100,7 @@ public sealed class BacklogModelTests
             foreach (var entry in _pending) _backlog.Contains(entry.Request.Id).ShouldBeTrue();
 
             var ready = _pending.Where(IsItsTurn).ToList();
+            _backlog.TokensByLane.ShouldBe(Enum.GetValues<Lane>().Select(lane => ready.Where(entry => entry.Request.Lane == lane).Sum(entry => entry.ExpectedTokens)));
             var next = _backlog.Peek();
             if (ready.Count == 0) next.ShouldBeNull();
             else ready.ShouldContain(next.ShouldNotBeNull());
@@ -123,17 +124,17 @@ public sealed class BacklogModelTests
 
         /// <param name="operation">Of whom.</param>
         /// <param name="number">Of how many before.</param>
-        /// <param name="byAge">How it gets its turn; null: as it is put in.</param>
-        private void Line(Operation operation, int number, bool? byAge)
+        /// <param name="byAge">How it gets its turn.</param>
+        private void Line(Operation operation, int number, bool byAge)
         {
             var conversation = operation.Pick < 2 ? $"conversation {operation.Pick}" : null;
             var entry = BacklogScene.Entry($"org {operation.Tenant}", $"team {operation.Pick}", $"key {operation.Tenant}", operation.Lane, operation.Prompt, operation.Output, conversation, at: (number * 7919) % 500);
-            if (byAge is { } isByAge) _backlog.Line(entry, isByAge);
+            _backlog.Line(entry, byAge);
             _lined.Add(entry);
             if (TurnsOf(entry) is not { } turns) return;
 
             var place = turns.Count;
-            while (byAge == true && place > 0 && !_running.Contains(turns[place - 1]) && turns[place - 1].Request.AcceptedAt > entry.Request.AcceptedAt) place--;
+            while (byAge && place > 0 && !_running.Contains(turns[place - 1]) && turns[place - 1].Request.AcceptedAt > entry.Request.AcceptedAt) place--;
             turns.Insert(place, entry);
         }
 

@@ -23,6 +23,13 @@ internal static class BacklogScene
     /// <summary>What fairness charges: an output token weighs as two prompt tokens.</summary>
     public static double Cost(BacklogEntry entry) => entry.Request.PromptTokens + (2.0 * entry.ExpectedOutputTokens);
 
+    /// <summary>Puts one in as it is delivered.</summary>
+    public static void Put(this Backlog backlog, BacklogEntry entry)
+    {
+        backlog.Line(entry, byAge: false);
+        backlog.Add(entry);
+    }
+
     /// <summary>Takes the next one out and runs it to its end.</summary>
     public static BacklogEntry Serve(this Backlog backlog)
     {

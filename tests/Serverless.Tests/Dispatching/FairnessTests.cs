@@ -16,7 +16,7 @@ public sealed class FairnessTests
     public void A_lower_lane_is_served_only_when_those_above_are_empty()
     {
         var backlog = new Backlog();
-        foreach (var lane in new[] { Lane.Batch, Lane.Interactive, Lane.Realtime, Lane.Batch, Lane.Realtime, Lane.Interactive }) backlog.Add(Entry(lane: lane));
+        foreach (var lane in new[] { Lane.Batch, Lane.Interactive, Lane.Realtime, Lane.Batch, Lane.Realtime, Lane.Interactive }) backlog.Put(Entry(lane: lane));
 
         Lane[] served = [.. Enumerable.Range(0, 6).Select(_ => backlog.Serve().Request.Lane)];
 
@@ -28,7 +28,7 @@ public sealed class FairnessTests
         entries =>
         {
             var backlog = new Backlog();
-            foreach (var entry in entries) backlog.Add(entry);
+            foreach (var entry in entries) backlog.Put(entry);
             var most = entries.Max(Cost);
             var served = new Dictionary<string, double>(StringComparer.Ordinal);
             var waiting = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -58,8 +58,8 @@ public sealed class FairnessTests
         var backlog = new Backlog();
         for (var i = 0; i < 100; i++)
         {
-            backlog.Add(Entry("long", prompt: 800, output: 100)); // costs 1,000
-            backlog.Add(Entry("short", prompt: 80, output: 10)); // costs 100
+            backlog.Put(Entry("long", prompt: 800, output: 100)); // costs 1,000
+            backlog.Put(Entry("short", prompt: 80, output: 10)); // costs 100
         }
 
         var served = Enumerable.Range(0, 55).Select(_ => backlog.Serve().Request.Owner.Organization).ToList();
@@ -74,8 +74,8 @@ public sealed class FairnessTests
         var backlog = new Backlog();
         for (var i = 0; i < 40; i++)
         {
-            backlog.Add(Entry("many", $"team {i % 4}", $"key {i % 8}"));
-            backlog.Add(Entry("one"));
+            backlog.Put(Entry("many", $"team {i % 4}", $"key {i % 8}"));
+            backlog.Put(Entry("one"));
         }
 
         var served = Enumerable.Range(0, 40).Select(_ => backlog.Serve().Request.Owner.Organization).ToList();
@@ -88,15 +88,15 @@ public sealed class FairnessTests
         (organizations, flood, size) =>
         {
             var backlog = new Backlog();
-            for (var i = 0; i < flood; i++) backlog.Add(Entry($"flood {i % organizations}", prompt: size));
+            for (var i = 0; i < flood; i++) backlog.Put(Entry($"flood {i % organizations}", prompt: size));
             for (var i = 0; i < flood / 2; i++) backlog.Serve();
             var modest = Entry("modest");
-            backlog.Add(modest);
+            backlog.Put(modest);
 
             // Level with the least-served, so after at most one request of each of the others.
             for (var turns = 0; turns <= organizations; turns++)
             {
-                backlog.Add(Entry($"flood {turns % organizations}", prompt: size));
+                backlog.Put(Entry($"flood {turns % organizations}", prompt: size));
                 if (backlog.Serve() == modest) return;
             }
 
@@ -111,10 +111,10 @@ public sealed class FairnessTests
     {
         var backlog = new Backlog();
         for (var served = 0; served < servedBefore; served += 30) ServeOne(backlog, "sleeper");
-        for (var i = 0; i < 1000; i++) backlog.Add(Entry("busy"));
+        for (var i = 0; i < 1000; i++) backlog.Put(Entry("busy"));
         for (var i = 0; i < 500; i++) backlog.Serve();
 
-        for (var i = 0; i < 20; i++) backlog.Add(Entry("sleeper"));
+        for (var i = 0; i < 20; i++) backlog.Put(Entry("sleeper"));
         var next = Enumerable.Range(0, 20).Select(_ => backlog.Serve().Request.Owner.Organization).ToList();
 
         next.Count(owner => owner == "sleeper").ShouldBeInRange(9, 11);
@@ -127,8 +127,8 @@ public sealed class FairnessTests
         for (var i = 0; i < 500; i++) ServeOne(backlog, "early");
         for (var i = 0; i < 20; i++)
         {
-            backlog.Add(Entry("late"));
-            backlog.Add(Entry("early"));
+            backlog.Put(Entry("late"));
+            backlog.Put(Entry("early"));
         }
 
         var next = Enumerable.Range(0, 20).Select(_ => backlog.Serve().Request.Owner.Organization).ToList();
@@ -143,8 +143,8 @@ public sealed class FairnessTests
             var (backlog, undisturbed) = (new Backlog(), new Backlog());
             foreach (var entry in entries)
             {
-                backlog.Add(Again(entry));
-                undisturbed.Add(Again(entry));
+                backlog.Put(Again(entry));
+                undisturbed.Put(Again(entry));
             }
 
             while (backlog.Peek() is { } next)
@@ -172,8 +172,8 @@ public sealed class FairnessTests
         var backlog = new Backlog();
         for (var i = 0; i < 40; i++)
         {
-            backlog.Add(Entry("expected", output: 100));
-            backlog.Add(Entry("short", output: 100));
+            backlog.Put(Entry("expected", output: 100));
+            backlog.Put(Entry("short", output: 100));
         }
 
         var served = new List<string>();
@@ -193,7 +193,7 @@ public sealed class FairnessTests
     {
         var backlog = new Backlog();
         var kept = Entry("kept");
-        backlog.Add(kept);
+        backlog.Put(kept);
         backlog.Take(kept);
         var root = kept.Leaf!;
 
@@ -205,13 +205,28 @@ public sealed class FairnessTests
     }
 
     [Fact]
+    public void A_tenant_whose_only_request_is_passed_over_is_not_forgotten_meanwhile()
+    {
+        var backlog = new Backlog();
+        var parked = Entry("waits");
+        backlog.Put(parked);
+        backlog.Withhold(parked);
+
+        for (var i = 0; i < 5000; i++) ServeOne(backlog, $"passing {i}");
+
+        var next = Entry("waits");
+        backlog.Put(next);
+        next.Leaf.ShouldBeSameAs(parked.Leaf, "or it had two shares");
+    }
+
+    [Fact]
     public void A_conversation_runs_one_request_at_a_time_in_order()
     {
         var backlog = new Backlog();
         BacklogEntry[] turns = [.. Enumerable.Range(0, 3).Select(_ => Entry(conversation: "c"))];
         var other = Entry(conversation: "another");
-        foreach (var turn in turns) backlog.Add(turn);
-        backlog.Add(other);
+        foreach (var turn in turns) backlog.Put(turn);
+        backlog.Put(other);
 
         backlog.Take(turns[0]);
         backlog.Peek().ShouldBe(other);
@@ -232,8 +247,8 @@ public sealed class FairnessTests
     public void Conversations_of_two_keys_with_one_name_are_two()
     {
         var backlog = new Backlog();
-        backlog.Add(Entry(key: "one", conversation: "c"));
-        backlog.Add(Entry(key: "two", conversation: "c"));
+        backlog.Put(Entry(key: "one", conversation: "c"));
+        backlog.Put(Entry(key: "two", conversation: "c"));
 
         backlog.Take(backlog.Peek()!);
 
@@ -246,8 +261,8 @@ public sealed class FairnessTests
     public void Conversations_of_two_owners_with_one_name_are_two_though_their_events_come_under_one_key(string organization, string team)
     {
         var backlog = new Backlog();
-        backlog.Add(Entry(key: "events", conversation: "c"));
-        backlog.Add(Entry(organization, team, "events", conversation: "c"));
+        backlog.Put(Entry(key: "events", conversation: "c"));
+        backlog.Put(Entry(organization, team, "events", conversation: "c"));
 
         backlog.Take(backlog.Peek()!);
 
@@ -256,7 +271,7 @@ public sealed class FairnessTests
 
     private static void ServeOne(Backlog backlog, string organization)
     {
-        backlog.Add(Entry(organization));
+        backlog.Put(Entry(organization));
         backlog.Serve();
     }
 

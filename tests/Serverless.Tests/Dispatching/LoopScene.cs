@@ -41,7 +41,7 @@ internal sealed class LoopScene : IDispatchObserver
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>A worker connects.</summary>
-    public (ReplicaState Replica, Session Said) Connect(string name, long kv = 1000, int slots = 8, IReadOnlyList<string>? endpoints = null, IReadOnlyList<string>? features = null, params AttemptClaim[] running)
+    public (ReplicaState Replica, Session Said) Connect(string name, long kv = 1000, int slots = 8, IReadOnlyList<string>? endpoints = null, IReadOnlyList<string>? features = null, bool loading = false, params AttemptClaim[] running)
     {
         var session = new Session(new WorkerDescription
         {
@@ -53,6 +53,7 @@ internal sealed class LoopScene : IDispatchObserver
             Slots = slots,
             Endpoints = endpoints ?? [],
             Features = features ?? [],
+            Loading = loading,
             Running = running,
         });
         var replica = new ReplicaState(session);
@@ -61,12 +62,12 @@ internal sealed class LoopScene : IDispatchObserver
     }
 
     /// <summary>A request is delivered.</summary>
-    public InferenceRequest Submit(Func<InferenceRequest, InferenceRequest>? change = null)
+    public InferenceRequest Submit(Func<InferenceRequest, InferenceRequest>? change = null, bool redelivered = false)
     {
         var request = TestRequests.New() with { AcceptedAt = TestRequests.Deadline.AddMinutes(-10).AddMilliseconds(_accepted++) };
         request = change?.Invoke(request) ?? request;
         Log.OpenAsync(request.Id, DispatcherScene.HeadOf(request), Token).AsTask().IsCompletedSuccessfully.ShouldBeTrue();
-        Handle(new DispatchInput.Delivered(new Delivery(this, request)));
+        Handle(new DispatchInput.Delivered(new Delivery(this, request, redelivered)));
         return request;
     }
 
@@ -146,11 +147,11 @@ internal sealed class LoopScene : IDispatchObserver
         public IAsyncEnumerable<WorkerMessage> ReadAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 
-    private sealed class Delivery(LoopScene scene, InferenceRequest request) : IRequestDelivery
+    private sealed class Delivery(LoopScene scene, InferenceRequest request, bool redelivered) : IRequestDelivery
     {
         public InferenceRequest Request => request;
 
-        public bool Redelivered => false;
+        public bool Redelivered => redelivered;
 
         public ValueTask CompleteAsync(CancellationToken cancellationToken)
         {

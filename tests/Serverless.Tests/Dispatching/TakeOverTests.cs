@@ -68,6 +68,37 @@ public sealed class TakeOverTests
     }
 
     [Fact]
+    public void What_is_given_back_late_has_its_turn_before_what_was_accepted_after_it()
+    {
+        var scene = new LoopScene();
+        var running = Submit(30);
+        var (replica, said) = scene.Connect("w");
+        InferenceRequest[] turns = [Submit(25), Submit(20, redelivered: true), Submit(40, redelivered: true)];
+
+        foreach (var turn in (InferenceRequest[])[running, turns[2], turns[0], turns[1]])
+        {
+            said.Assigned.Last().Request.Id.ShouldBe(turn.Id);
+            scene.Leave(replica, said.Assigned.Last());
+        }
+
+        InferenceRequest Submit(int age, bool redelivered = false) =>
+            scene.Submit(request => request with { Conversation = "tale", AcceptedAt = scene.Time.GetUtcNow().AddSeconds(-age) }, redelivered);
+    }
+
+    [Fact]
+    public void A_clock_that_is_set_back_makes_no_dispatcher_new_again()
+    {
+        var scene = new LoopScene();
+        var (_, said) = scene.Connect("w");
+        scene.Time.Set(scene.Time.GetUtcNow().AddHours(-1));
+
+        var turn = scene.Submit(request => request with { Conversation = "tale" });
+        scene.Pass(TimeSpan.FromSeconds(1));
+
+        said.Assigned.Single().Request.Id.ShouldBe(turn.Id);
+    }
+
+    [Fact]
     public async Task A_take_over_repeated_ten_times_dead_letters_nothing()
     {
         await using var scene = new DispatcherScene();

@@ -7,6 +7,7 @@ using Serverless.Errors;
 using Serverless.Gateway.Waiting;
 using Serverless.Requests;
 using Serverless.Scaling.Capacity;
+using Serverless.Tests.Dispatching;
 using Shouldly;
 
 namespace Serverless.Tests.Gateway.Waiting;
@@ -92,22 +93,12 @@ public sealed class FairPlaceTests
             var backlog = new Backlog();
             for (var organization = 0; organization < tokens.Count; organization++)
             {
-                foreach (var prompt in tokens[organization]) backlog.Add(Entry($"org-{organization}", prompt));
+                foreach (var prompt in tokens[organization]) backlog.Put(Entry($"org-{organization}", prompt));
             }
 
-            var demand = new ModelDemand
-            {
-                Model = TestRequests.Model,
-                At = Now,
-                PendingRequests = backlog.Count,
-                PendingPromptTokens = backlog.PromptTokens,
-                PendingOutputTokens = backlog.OutputTokens,
-                PendingTokensByLane = backlog.TokensByLane,
-                PendingByOrganization = backlog.Organizations(32),
-            };
-            var told = new FairPlace(Lane.Interactive, $"org-{asking}").TokensAhead(demand);
+            var told = new FairPlace(Lane.Interactive, $"org-{asking}").TokensAhead(Demand(backlog));
             var mine = Entry($"org-{asking}", 1);
-            backlog.Add(mine);
+            backlog.Put(mine);
 
             var served = 0L;
             while (backlog.Peek() is { } next && next != mine)
@@ -119,6 +110,30 @@ public sealed class FairPlaceTests
             const int Longest = 61;
             Math.Abs(served - told).ShouldBeLessThanOrEqualTo(Longest * (tokens.Count + 1));
         });
+
+    [Fact]
+    public void Turns_that_wait_for_the_one_before_them_are_ahead_of_nobody()
+    {
+        var backlog = new Backlog();
+        for (var turn = 0; turn < 100; turn++) backlog.Put(BacklogScene.Entry("org", prompt: 500, output: 500, conversation: "tale"));
+        backlog.Take(backlog.Peek()!);
+
+        new FairPlace(Lane.Interactive, "org").TokensAhead(Demand(backlog)).ShouldBe(0);
+
+        backlog.Put(BacklogScene.Entry("org", prompt: 30, output: 70));
+        new FairPlace(Lane.Interactive, "org").TokensAhead(Demand(backlog)).ShouldBe(100);
+    }
+
+    private static ModelDemand Demand(Backlog backlog) => new()
+    {
+        Model = TestRequests.Model,
+        At = Now,
+        PendingRequests = backlog.Count,
+        PendingPromptTokens = backlog.PromptTokens,
+        PendingOutputTokens = backlog.OutputTokens,
+        PendingTokensByLane = backlog.TokensByLane,
+        PendingByOrganization = backlog.Organizations(32),
+    };
 
     private static BacklogEntry Entry(string organization, int promptTokens) =>
         new(new Delivery(TestRequests.New() with { Owner = new Owner(organization, "t", "k"), PromptTokens = promptTokens, MaxOutputTokens = 1 }), 0);

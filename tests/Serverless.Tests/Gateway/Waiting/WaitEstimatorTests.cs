@@ -103,6 +103,22 @@ public sealed class WaitEstimatorTests
     }
 
     [Fact]
+    public void What_the_last_start_took_keeps_nobody_from_a_model_that_nothing_else_would_start()
+    {
+        var (model, request) = (TestModel(1), TestRequests.New());
+        var zero = Zero with { LastColdStartSeconds = 600 };
+        SoonestEnd(null, zero).ShouldBe(TimeSpan.Zero);
+        SoonestEnd(Demand(0, 100), zero).ShouldBe(TimeSpan.Zero);
+        SoonestEnd(Demand(0, 100), zero with { LastFailure = "no" }).ShouldBe(TimeSpan.Zero);
+
+        SoonestEnd(Demand(0, 100), zero with { Desired = 1, LoadingSince = [Now.AddSeconds(-100)] }).ShouldBe(TimeSpan.FromSeconds(200), "a start is under way, whoever asked for it");
+        SoonestEnd(Demand(0, 100) with { PendingRequests = 1 }, zero).ShouldBe(TimeSpan.FromSeconds(300));
+
+        TimeSpan SoonestEnd(ModelDemand? demand, PoolCapacity pool) =>
+            WaitEstimator.SoonestEnd(WaitEstimator.Estimate(model, demand, [pool], new(Lane.Interactive), NoPriors, Now), model, demand, [pool], request);
+    }
+
+    [Fact]
     public void What_was_let_in_and_is_not_counted_yet_is_ahead_until_it_is()
     {
         var (unseen, model) = (new UnseenWork(), new ModelName("tiny"));
