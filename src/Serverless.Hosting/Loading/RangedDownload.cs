@@ -75,7 +75,6 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
                 Count(part.Count);
             }
 
-
             hashing = Task.Run(() => hash.RunAsync(part, stop.Token), CancellationToken.None);
             if (first is { StatusCode: HttpStatusCode.OK }) await StreamAsync(part, first, hash, Count, cancellationToken);
             else await RangesAsync(part, first, hash, Count, cancellationToken);
