@@ -81,7 +81,7 @@ public sealed class PulledModelTests : IDisposable
         web.Add("/m.gguf", 100_000);
         web.Add("/other.gguf", 1000);
         await using (var pull = Tool("pull", web.At("/m.gguf").ToString())) await pull.ExitedAsync(Token).WithinLimitAsync();
-        var probe = Process.Start(new ProcessStartInfo("unshare", ["-rm", "true"]) { RedirectStandardError = true });
+        var probe = Process.Start(new ProcessStartInfo("unshare", ["-rm", "true"]) { UseShellExecute = false, RedirectStandardError = true });
         await probe!.WaitForExitAsync(Token);
         Assert.SkipWhen(probe.ExitCode != 0, "Folders cannot be mounted here (unshare -rm).");
 

@@ -349,7 +349,7 @@ public sealed class DownloadTests
         {
             if (http.Request.Headers.Range == "bytes=0-0") return false;
             http.Response.StatusCode = 206;
-            http.Response.Headers.ContentRange = "bytes 0-65535/300000";
+            http.Response.Headers.ContentRange = $"bytes {http.Request.Headers.Range.ToString()["bytes=".Length..]}/300000";
             http.Response.Headers.ETag = scene.Server.Files["/m.gguf"].ETag;
             using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(50), TimeProvider.System);
             while (await timer.WaitForNextTickAsync(http.RequestAborted)) await http.Response.Body.WriteAsync(new byte[1], http.RequestAborted);
