@@ -51,7 +51,7 @@ internal static class ModelsCommand
             using var library = ModelLibrary.Open(parsed.GetValue(cache));
             foreach (var source in named)
             {
-                using var progress = new PullProgress(terminal, source.Text);
+                using var progress = new PullProgress(terminal, source.Shown);
                 var path = await library.PullAsync(source, anew: true, progress, cancellationToken);
                 progress.Dispose();
                 terminal.Write(path);
@@ -108,7 +108,8 @@ internal static class ModelsCommand
                     continue;
                 }
 
-                terminal.Fault($"{model.Source} is damaged: {string.Join(", ", damaged)}. The next load pulls it anew, or 'serverless models pull {model.Source}'.");
+                var held = damaged.Any(file => file.IsHeld) ? " It is in use: what runs on it keeps the damaged bytes until it is started again." : "";
+                terminal.Fault($"{model.Source} is damaged: {string.Join(", ", damaged.Select(file => file.Name))}.{held} The next load pulls it anew, or 'serverless models pull {model.Source}'.");
                 code = ExitCode.Failed;
             }
 

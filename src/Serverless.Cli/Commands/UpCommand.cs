@@ -77,7 +77,7 @@ internal static class UpCommand
     {
         var source = ModelsCommand.SourceOf(text, "--model");
         using var library = ModelLibrary.Open(null);
-        using var progress = new PullProgress(terminal, source.Text);
+        using var progress = new PullProgress(terminal, source.Shown);
         await library.PullAsync(source, anew: false, progress, cancellationToken);
         return new OneModel(source);
     }

@@ -1,7 +1,5 @@
 using System.Globalization;
 using System.Security.Cryptography;
-using Amazon;
-using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
 using Serverless.Files;
@@ -27,18 +25,7 @@ internal sealed class S3FileStore : IFileStore, IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         (_options, _time) = (options, time);
-        var config = new AmazonS3Config
-        {
-            ForcePathStyle = options.Endpoint is not null,
-            // Stores that are not Amazon's know no trailing checksums; parts are signed with their SHA-256 over http, and travel in TLS over https.
-            RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
-            ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
-            MaxErrorRetry = 2,
-            Timeout = options.Timeout,
-        };
-        if (options.Endpoint is { } endpoint) (config.ServiceURL, config.AuthenticationRegion) = (endpoint.ToString(), options.Region);
-        else config.RegionEndpoint = RegionEndpoint.GetBySystemName(options.Region);
-        _client = options.AccessKey is { Length: > 0 } key ? new AmazonS3Client(new BasicAWSCredentials(key, options.SecretKey), config) : new AmazonS3Client(config);
+        _client = S3Clients.Create(options.Endpoint, options.Region, options.AccessKey, options.SecretKey, options.Timeout, isPathStyle: options.Endpoint is not null);
     }
 
     private string Bucket => _options.Bucket!;

@@ -1,9 +1,9 @@
-using Amazon;
 using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
 using Serverless.Catalog;
 using Serverless.Engines;
+using Serverless.Hosting.Files;
 
 namespace Serverless.Hosting.Loading;
 
@@ -30,7 +30,7 @@ internal sealed class BucketStore(ModelOptions options) : IDisposable
         }
         catch (Exception exception) when (exception is AmazonServiceException or AmazonClientException or HttpRequestException)
         {
-            throw new ModelPullException($"{source.Text} cannot be listed: {exception.Message} ({ModelOptions.Section}:{Section(source.Scheme)} says where the store is and which key opens it.)", exception);
+            throw new ModelPullException($"{source.Shown} cannot be listed: {exception.Message} ({ModelOptions.Section}:{Section(source.Scheme)} says where the store is and which key opens it.)", exception);
         }
     }
 
@@ -92,21 +92,9 @@ internal sealed class BucketStore(ModelOptions options) : IDisposable
             var name = $"{scheme} {endpoint}";
             if (_clients.TryGetValue(name, out var known)) return known;
 
-            var config = new AmazonS3Config
-            {
-                ForcePathStyle = given.Endpoint is not null,
-                RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
-                ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
-                MaxErrorRetry = 3,
-                Timeout = options.Timeout,
-            };
-            var region = given.Region is { Length: > 0 } named ? named : scheme == "s3" ? Variable("AWS_REGION") ?? "us-east-1" : "auto";
-            if (endpoint is not null) (config.ServiceURL, config.AuthenticationRegion) = (endpoint.ToString(), region);
-            else config.RegionEndpoint = RegionEndpoint.GetBySystemName(region);
-            var (key, secret) = scheme == "oss" && given.AccessKey is null ? (Variable("OSS_ACCESS_KEY_ID"), Variable("OSS_ACCESS_KEY_SECRET")) : (given.AccessKey, given.SecretKey);
-            return _clients[name] = key is { Length: > 0 } ? new AmazonS3Client(new BasicAWSCredentials(key, secret), config) : new AmazonS3Client(config);
+            var region = given.Region is { Length: > 0 } named ? named : scheme == "s3" ? HubAnswers.Variable("AWS_REGION") ?? "us-east-1" : "auto";
+            var (key, secret) = scheme == "oss" && given.AccessKey is null ? (HubAnswers.Variable("OSS_ACCESS_KEY_ID"), HubAnswers.Variable("OSS_ACCESS_KEY_SECRET")) : (given.AccessKey, given.SecretKey);
+            return _clients[name] = S3Clients.Create(endpoint, region, key, secret, options.Timeout, isPathStyle: given.Endpoint is not null);
         }
     }
-
-    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 }

@@ -74,6 +74,35 @@ internal sealed class CacheRoom(ModelCache cache, Func<string, long>? freeBytes 
         return true;
     }
 
+    /// <summary>Takes bytes out that are not what they were; where a process has them in use they stay at the path that it knows, and the next load has them anew.</summary>
+    /// <param name="blob">Their name.</param>
+    /// <param name="writtenAt">When what was read was written: what came since is another.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <returns>Whether one has them in use.</returns>
+    public async Task<bool> TakeOutAsync(string blob, DateTime writtenAt, CancellationToken cancellationToken)
+    {
+        await using var alone = await AloneAsync(cancellationToken);
+        var path = cache.BlobPath(blob);
+        if (File.GetLastWriteTimeUtc(path) != writtenAt) return false;
+
+        var isHeld = false;
+        foreach (var folder in Directory.GetDirectories(cache.In("snapshots")))
+        {
+            var links = Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Where(link => BlobOf(link) == blob).ToList();
+            if (links.Count == 0) continue;
+            using var free = CacheLock.TryTake(cache.LockPath("snapshot-" + Path.GetFileName(folder)));
+            if (free is not null) continue;
+
+            isHeld = true;
+            if (File.Exists(path)) File.Move(path, links[0], overwrite: true);
+        }
+
+        File.Delete(path);
+        return isHeld;
+    }
+
+    private static string BlobOf(string link) => Path.GetFileName(new FileInfo(link).LinkTarget ?? "");
+
     private static long FreeBytes(string folder) => new DriveInfo(folder).AvailableFreeSpace;
 
     private Task<FileStream> AloneAsync(CancellationToken cancellationToken) => CacheLock.TakeAsync(cache.LockPath("cache"), cache.Time, cancellationToken);
@@ -100,19 +129,22 @@ internal sealed class CacheRoom(ModelCache cache, Func<string, long>? freeBytes 
         foreach (var folder in Directory.GetDirectories(cache.In("snapshots")).Where(folder => !snapshots.Contains(Path.GetFileName(folder))))
         {
             using var held = CacheLock.TryTake(cache.LockPath("snapshot-" + Path.GetFileName(folder)));
-            if (held is null) blobs.UnionWith(Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Select(link => Path.GetFileName(new FileInfo(link).LinkTarget ?? "")));
+            if (held is null) blobs.UnionWith(Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Select(BlobOf));
             else Directory.Delete(folder, recursive: true);
         }
 
         foreach (var blob in Directory.GetFiles(cache.In("blobs")).Where(blob => !blobs.Contains(Path.GetFileName(blob)))) File.Delete(blob);
         var parts = records.Where(record => !record.IsWhole).SelectMany(record => record.Files).Select(file => Path.GetFileName(cache.PartPath(file.Identity))).ToHashSet(StringComparer.Ordinal);
-        foreach (var part in Directory.GetFiles(cache.In("parts")).Where(part => !parts.Contains(Path.GetFileName(part).Split('.')[0]) && !part.EndsWith(".record", StringComparison.Ordinal))) File.Delete(part);
+        foreach (var part in Directory.GetFiles(cache.In("parts")).Where(part => !parts.Contains(Path.GetFileName(part).Split('.')[0]))) File.Delete(part);
+        foreach (var folder in Directory.GetDirectories(cache.In("parts"))) Directory.Delete(folder, recursive: true); // of one that was killed: such are made under the lock that this runs under, as are records
     }
 
+    /// <summary>Bytes of the disk that it has already: all of them from its beginning on where its length is known, else what came.</summary>
     private long PartBytes(CachedFile file)
     {
-        using var part = PartFile.Open(cache.PartPath(file.Identity));
-        return part?.Count ?? 0;
+        var path = cache.PartPath(file.Identity);
+        using var part = PartFile.Open(path);
+        return part?.Length ?? (new FileInfo(path) is { Exists: true } begun ? begun.Length : 0);
     }
 
     private static Dictionary<string, long> Blobs(IEnumerable<ModelRecord> records)

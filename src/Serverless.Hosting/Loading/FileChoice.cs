@@ -23,7 +23,7 @@ internal static partial class FileChoice
         if (source.Allow is not null || source.Ignore is not null)
         {
             var matching = files.Where(file => (source.Allow is null || Matches(file.Name, source.Allow)) && !(source.Ignore is not null && Matches(file.Name, source.Ignore))).ToList();
-            return matching.Count > 0 ? matching : throw new ModelPullException($"{source.Text}: no file matches its patterns; there are {Told(files)}.");
+            return matching.Count > 0 ? matching : throw new ModelPullException($"{source.Shown}: no file matches its patterns; there are {Told(files)}.");
         }
 
         if (files.Count == 1) return files;
@@ -31,11 +31,11 @@ internal static partial class FileChoice
             return [.. files.Where(file => !file.Name.Contains('/', StringComparison.Ordinal) && OfTransformers.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, file.Name)))];
 
         var models = files.Where(IsGguf).GroupBy(file => PartOf().Replace(file.Name, "")).ToList();
-        if (models.Count == 0) throw new ModelPullException($"{source.Text} holds neither a *.gguf nor *.safetensors; there are {Told(files)}.");
+        if (models.Count == 0) throw new ModelPullException($"{source.Shown} holds neither a *.gguf nor *.safetensors; there are {Told(files)}.");
         if (models.Count == 1) return [.. models[0]];
 
         var preferred = models.Where(model => model.Key.Contains(Preferred, StringComparison.OrdinalIgnoreCase)).ToList();
-        return preferred.Count == 1 ? [.. preferred[0]] : throw new ModelPullException($"{source.Text} holds several models; name one of {Told([.. models.Select(model => model.First())])}.");
+        return preferred.Count == 1 ? [.. preferred[0]] : throw new ModelPullException($"{source.Shown} holds several models; name one of {Told([.. models.Select(model => model.First())])}.");
     }
 
     /// <summary>What an engine is given: the one model file (of several parts the first), or the folder.</summary>
@@ -51,7 +51,7 @@ internal static partial class FileChoice
     {
         var name = PartOf().Replace(named, "");
         var found = files.Where(file => file.Name == named || (name != named && PartOf().Replace(file.Name, "") == name)).ToList();
-        return found.Exists(file => file.Name == named) ? found : throw new ModelPullException($"{source.Text}: there is no file '{named}'; there are {Told(files)}.");
+        return found.Exists(file => file.Name == named) ? found : throw new ModelPullException($"{source.Shown}: there is no file '{named}'; there are {Told(files)}.");
     }
 
     private static bool IsGguf(RemoteFile file) => file.Name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && !file.Name.Contains("mmproj", StringComparison.OrdinalIgnoreCase);

@@ -7,7 +7,7 @@ using Serverless.Loops;
 
 namespace Serverless.Hosting.Loading;
 
-/// <summary>HTTP as hubs and stores want it: redirects without the token, what is overloaded asked again when it says so, answers and headers bounded. Thread-safe.</summary>
+/// <summary>HTTP as hubs and stores want it: redirects, to other servers without the token, what is overloaded asked again when it says so, answers and headers bounded. Thread-safe.</summary>
 internal sealed class HubHttp : IDisposable
 {
     /// <summary>Bytes of a listing.</summary>
@@ -24,7 +24,7 @@ internal sealed class HubHttp : IDisposable
         (_options, Time) = (options, time);
         _client = new HttpClient(new SocketsHttpHandler
         {
-            MaxAutomaticRedirections = MostRedirects,
+            AllowAutoRedirect = false, // the token goes along on the same server
             MaxResponseHeadersLength = 64,
             MaxConnectionsPerServer = 256,
             ConnectTimeout = options.Timeout,
@@ -42,16 +42,29 @@ internal sealed class HubHttp : IDisposable
 
     public TimeProvider Time { get; }
 
-    /// <summary>An answer's head; its body is to be read.</summary>
+    /// <summary>An answer's head; its body is to be read. Where it leads on is followed.</summary>
+    /// <param name="address">Where.</param>
+    /// <param name="token">Told to that server alone; null: none.</param>
+    /// <param name="ask">Sets what else the request's head says.</param>
+    /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="HttpRequestException">There is none, in time.</exception>
-    public async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, string? token, CancellationToken cancellationToken)
+    public async Task<HttpResponseMessage> SendAsync(Uri address, string? token, Action<HttpRequestHeaders> ask, CancellationToken cancellationToken)
     {
-        if (token is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token); // a redirect does not take it along
         using var limit = new CancellationTokenSource(_options.Timeout, Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            return await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            var at = address;
+            for (var redirects = 0; ; redirects++)
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Get, at);
+                ask(request.Headers);
+                if (token is not null && IsOneServer(at, address)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+                var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+                if (redirects == MostRedirects || LeadOf(response, at) is not { } next) return response;
+                response.Dispose();
+                at = next;
+            }
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
@@ -63,9 +76,7 @@ internal sealed class HubHttp : IDisposable
     /// <exception cref="ModelPullException">It cannot be had.</exception>
     public Task<JsonDocument> JsonAsync(Uri address, string? token, string source, CancellationToken cancellationToken, string accept = "application/json") => AgainAsync(source, async attempt =>
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, address);
-        request.Headers.Accept.ParseAdd(accept);
-        using var response = await SendAsync(request, token, attempt);
+        using var response = await SendAsync(address, token, headers => headers.Accept.ParseAdd(accept), attempt);
         Demand(response, source);
         using var limit = new CancellationTokenSource(_options.Timeout * 2, Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, attempt);
@@ -140,8 +151,15 @@ internal sealed class HubHttp : IDisposable
 
     public void Dispose() => _client.Dispose();
 
+    /// <summary>Whether what one of them may know the other may know too.</summary>
+    public static bool IsOneServer(Uri one, Uri other) => Uri.Compare(one, other, UriComponents.SchemeAndServer, UriFormat.UriEscaped, StringComparison.OrdinalIgnoreCase) == 0;
+
     /// <summary>Without what may be a secret: a signature is in the query.</summary>
     public static string Shown(Uri address) => address.GetLeftPart(UriPartial.Path);
+
+    /// <summary>Where it leads on to; null: nowhere, or from https to http.</summary>
+    private static Uri? LeadOf(HttpResponseMessage response, Uri at) =>
+        (int)response.StatusCode is 301 or 302 or 303 or 307 or 308 && response.Headers.Location is { } location && Uri.TryCreate(at, location, out var next) && (next.Scheme == "https" || (next.Scheme == "http" && at.Scheme == "http")) ? next : null;
 
     private TimeSpan? RetryAfter(HttpResponseMessage response)
     {

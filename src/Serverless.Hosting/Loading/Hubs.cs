@@ -16,8 +16,15 @@ internal sealed class Hubs(ModelOptions options, HubHttp http) : IDisposable
     /// <exception cref="ModelPullException">It cannot be had.</exception>
     public async Task<Listing> ListAsync(ModelSource source, CancellationToken cancellationToken)
     {
-        var listing = RemoteNames.Check(await AskAsync(source, cancellationToken), source.Text);
-        return listing with { Files = FileChoice.Of(listing.Files, source) };
+        try
+        {
+            var listing = RemoteNames.Check(await AskAsync(source, cancellationToken), source.Shown);
+            return listing with { Files = FileChoice.Of(listing.Files, source) };
+        }
+        catch (InvalidOperationException exception) // as LooseJson says
+        {
+            throw new ModelPullException($"{source.Shown}: the answer has a text that is no Unicode; is it such a hub?", exception);
+        }
     }
 
     public void Dispose() => _buckets.Dispose();
@@ -29,6 +36,6 @@ internal sealed class Hubs(ModelOptions options, HubHttp http) : IDisposable
         "ollama" => _ollama.ListAsync(source, cancellationToken),
         "s3" or "gcs" or "oss" => _buckets.ListAsync(source, cancellationToken),
         "https" or "http" => _web.ListAsync(source, cancellationToken),
-        _ => throw new ModelPullException($"{source.Text} is nothing that is pulled; known are {string.Join(", ", ModelUri.Schemes)}."),
+        _ => throw new ModelPullException($"{source.Shown} is nothing that is pulled; known are {string.Join(", ", ModelUri.Schemes)}."),
     };
 }

@@ -7,21 +7,21 @@ internal sealed class HuggingFaceHub(HubOptions options, HubHttp http)
 {
     public async Task<Listing> ListAsync(ModelSource source, CancellationToken cancellationToken)
     {
-        var endpoint = Json.EndpointOf(options, "HF_ENDPOINT", "https://huggingface.co");
-        var token = options.Token ?? (Environment.GetEnvironmentVariable("HF_TOKEN") is { Length: > 0 } named ? named : null);
-        var id = Json.Escaped(source.Location);
-        using var answer = await http.JsonAsync(Json.Below(endpoint, $"api/models/{id}/revision/{Uri.EscapeDataString(source.Revision ?? "main")}?blobs=true"), token, source.Text, cancellationToken);
-        var root = (System.Text.Json.JsonElement?)answer.RootElement;
-        var commit = root.Text("sha").Needed("sha", source.Text);
+        var endpoint = HubAnswers.EndpointOf(options, "HF_ENDPOINT", "https://huggingface.co");
+        var token = options.Token ?? HubAnswers.Variable("HF_TOKEN");
+        var id = HubAnswers.Escaped(source.Location);
+        using var answer = await http.JsonAsync(HubAnswers.Below(endpoint, $"api/models/{id}/revision/{Uri.EscapeDataString(source.Revision ?? "main")}?blobs=true"), token, source.Shown, cancellationToken);
+        var root = answer.RootElement;
+        var commit = root.Text("sha").Needed("sha", source.Shown);
         var files = new List<RemoteFile>();
-        foreach (var entry in root.Items("siblings", source.Text))
+        foreach (var entry in root.Items("siblings", source.Shown))
         {
-            var name = entry.Text("rfilename").Needed("rfilename", source.Text);
+            var name = entry.Text("rfilename").Needed("rfilename", source.Shown);
             var large = entry.Get("lfs");
-            var address = Json.Below(endpoint, $"{id}/resolve/{Uri.EscapeDataString(commit)}/{Json.Escaped(name)}");
-            files.Add(new RemoteFile(name, large.Number("size") ?? entry.Number("size"), () => address)
+            var address = HubAnswers.Below(endpoint, $"{id}/resolve/{Uri.EscapeDataString(commit)}/{HubAnswers.Escaped(name)}");
+            files.Add(new RemoteFile(name, (large?.Get("size") ?? entry.Get("size"))?.Long(), () => address)
             {
-                Sha256 = large.Text("sha256")?.ToLowerInvariant(),
+                Sha256 = large?.Text("sha256")?.ToLowerInvariant(),
                 GitSha1 = large is null && entry.Text("blobId") is { Length: 40 } blob ? blob.ToLowerInvariant() : null,
                 Token = token,
             });

@@ -61,7 +61,7 @@ internal sealed class ModelCache
         try
         {
             var path = RecordPath(key);
-            return File.Exists(path) && JsonSerializer.Deserialize<ModelRecord>(File.ReadAllBytes(path)) is { Version: ModelRecord.CurrentVersion } record && record.Files.All(file => RemoteNames.FaultOf(file.Name) is null) ? record : null;
+            return File.Exists(path) && JsonSerializer.Deserialize<ModelRecord>(File.ReadAllBytes(path)) is { Version: ModelRecord.CurrentVersion } record && IsOfThisCache(record) ? record : null;
         }
         catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException or NullReferenceException)
         {
@@ -81,16 +81,20 @@ internal sealed class ModelCache
     public void Publish(string key, ModelRecord record)
     {
         var folder = SnapshotPath(record.Snapshot);
-        if (!Directory.Exists(folder))
+        if (Directory.Exists(folder))
+        {
+            foreach (var (file, link) in record.Files.Select(file => (file, Link: Path.Combine(folder, file.Name))).Where(pair => new FileInfo(pair.Link) is not { Exists: true, LinkTarget: not null }))
+            {
+                // Damaged bytes that one had in use were put in its place: who has them keeps them, and whoever opens it from now on has the new ones.
+                File.Delete(link + ".new");
+                CreateLink(link + ".new", folder, file);
+                File.Move(link + ".new", link, overwrite: true);
+            }
+        }
+        else
         {
             var temporary = In("parts", $"{record.Snapshot}-{Guid.NewGuid():N}");
-            foreach (var file in record.Files)
-            {
-                var link = Path.Combine(temporary, file.Name);
-                Directory.CreateDirectory(Path.GetDirectoryName(link)!);
-                File.CreateSymbolicLink(link, Path.GetRelativePath(Path.Combine(folder, Path.GetDirectoryName(file.Name)!), BlobPath(file.Blob)));
-            }
-
+            foreach (var file in record.Files) CreateLink(Path.Combine(temporary, file.Name), folder, file);
             Directory.Move(temporary, folder);
         }
 
@@ -122,6 +126,17 @@ internal sealed class ModelCache
     };
 
     private ModelPullException Full(Exception exception) => new($"The model cache '{Folder}' cannot take more: its disk is full ({exception.Message}). Free some of it ('serverless models rm'), or name a folder of another disk in {ModelOptions.Section}:{nameof(ModelOptions.Directory)}.", exception);
+
+    /// <summary>Whether it names nothing beside the cache: others may have written it, and what it names is deleted some day.</summary>
+    private static bool IsOfThisCache(ModelRecord record) => IsPlain(record.Snapshot) && record.Files.All(file => IsPlain(file.Blob) && RemoteNames.FaultOf(file.Name) is null);
+
+    private static bool IsPlain(string? name) => name is { Length: > 0 } && name.All(static character => char.IsAsciiLetterOrDigit(character) || character == '-');
+
+    private void CreateLink(string link, string folder, CachedFile file)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(link)!);
+        File.CreateSymbolicLink(link, Path.GetRelativePath(Path.Combine(folder, Path.GetDirectoryName(file.Name)!), BlobPath(file.Blob)));
+    }
 
     /// <summary>All its files are there, as long as they were.</summary>
     private bool IsHere(ModelRecord record) => Directory.Exists(SnapshotPath(record.Snapshot)) && record.Files.All(file => HasBlob(file.Blob, file.Size));

@@ -41,7 +41,7 @@ public sealed class ModelLibrary : IDisposable
     }
 
     /// <summary>The entries that a source or a key names.</summary>
-    public IReadOnlyList<LibraryModel> Find(string named) => [.. Models.Where(model => model.Key == named || model.Key.Split('.')[0] == named || model.Source == named || (ModelUri.Parse(named, out _) is { } source && model.Source == source.Text))];
+    public IReadOnlyList<LibraryModel> Find(string named) => [.. Models.Where(model => model.Key == named || model.Key.Split('.')[0] == named || model.Source == named || (ModelUri.Parse(named, out _) is { } source && (ModelRecord.KeyOf(source) == model.Key.Split('.')[0] || source.Text == model.Source)))];
 
     /// <summary>Takes it away; false where a process holds or pulls it.</summary>
     public async Task<bool> RemoveAsync(LibraryModel model, CancellationToken cancellationToken)
@@ -57,22 +57,30 @@ public sealed class ModelLibrary : IDisposable
         }
     }
 
-    /// <summary>Reads every byte of it again: the files that are not what they were. They are taken out, so that the next load pulls them anew.</summary>
-    public async Task<IReadOnlyList<string>> VerifyAsync(LibraryModel model, CancellationToken cancellationToken)
+    /// <summary>Reads every byte of it again: the files that are not what they were. They are taken out, so that the next load pulls them anew; who has them in use keeps them where they are.</summary>
+    /// <exception cref="ModelPullException">They cannot be taken out.</exception>
+    public async Task<IReadOnlyList<DamagedFile>> VerifyAsync(LibraryModel model, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(model);
-        var damaged = new List<string>();
-        foreach (var file in _store.Cache.Read(model.Key) is { IsWhole: true } record ? record.Files : [])
+        var damaged = new List<DamagedFile>();
+        try
         {
-            var path = _store.Cache.BlobPath(file.Blob);
-            if (File.Exists(path))
+            foreach (var file in _store.Cache.Read(model.Key) is { IsWhole: true } record ? record.Files : [])
             {
-                await using var bytes = File.OpenRead(path);
-                if (bytes.Length == file.Size && Convert.ToHexStringLower(await SHA256.HashDataAsync(bytes, cancellationToken)) == file.Blob) continue;
-            }
+                var path = _store.Cache.BlobPath(file.Blob);
+                var writtenAt = File.GetLastWriteTimeUtc(path);
+                if (File.Exists(path))
+                {
+                    await using var bytes = File.OpenRead(path);
+                    if (bytes.Length == file.Size && Convert.ToHexStringLower(await SHA256.HashDataAsync(bytes, cancellationToken)) == file.Blob) continue;
+                }
 
-            damaged.Add(file.Name);
-            File.Delete(path);
+                damaged.Add(new DamagedFile(file.Name, await _store.Room.TakeOutAsync(file.Blob, writtenAt, cancellationToken)));
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw _store.Cache.FaultOf(exception);
         }
 
         return damaged;
@@ -81,6 +89,11 @@ public sealed class ModelLibrary : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _services.Dispose();
 }
+
+/// <summary>A file of the cache that is not what it was.</summary>
+/// <param name="Name">Its path in the model.</param>
+/// <param name="IsHeld">Whether a process has it in use.</param>
+public sealed record DamagedFile(string Name, bool IsHeld);
 
 /// <summary>A model of the cache.</summary>
 /// <param name="Key">A short name of it.</param>

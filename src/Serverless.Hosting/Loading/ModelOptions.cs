@@ -27,7 +27,7 @@ public sealed partial class ModelOptions
     [Range(4096, 1 << 30)]
     public int SegmentBytes { get; set; } = 32 << 20;
 
-    /// <summary>A connection that brings nothing for so long is broken off and made anew. Default: 30 seconds.</summary>
+    /// <summary>A connection that brings less than 1 KiB in so long is broken off and made anew. Default: 30 seconds.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(30);
 
@@ -62,7 +62,7 @@ public sealed partial class ModelOptions
     {
         get
         {
-            var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } named ? named : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache");
+            var cache = HubAnswers.Variable("XDG_CACHE_HOME") ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache");
             return Path.GetFullPath(Path.Combine(cache, "serverless", "models"));
         }
     }

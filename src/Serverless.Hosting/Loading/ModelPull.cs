@@ -44,7 +44,7 @@ internal sealed class ModelPull(ModelStore store, HubHttp http, string key, Mode
 
         for (var wrong = 1; ; wrong++)
         {
-            var download = new RangedDownload(remote, path, _cache.Options, http, _connections, Arrived);
+            var download = new RangedDownload(remote, path, _cache.Options, http, _connections, new Arrival(Arrived, (bytes, token) => RoomAsync(index, bytes, token)));
             var (part, sha256) = await download.RunAsync(cancellationToken);
             using (part)
             {
@@ -59,6 +59,23 @@ internal sealed class ModelPull(ModelStore store, HubHttp http, string key, Mode
                 PartFile.Delete(path);
                 if (wrong == MostWrong) throw new ModelPullException($"'{remote.Name}' of {coming.Source} is not what its source says it is, pulled {wrong} times: {fault}. Nothing of it is kept.");
             }
+        }
+    }
+
+    /// <summary>Room for a file whose listing does not say how long it is.</summary>
+    private async Task RoomAsync(int index, long bytes, CancellationToken cancellationToken)
+    {
+        await _noting.WaitAsync(cancellationToken);
+        try
+        {
+            if (bytes <= _files[index].Size) return;
+
+            _files[index] = _files[index] with { Size = bytes };
+            await store.Room.ReserveAsync(key, coming with { Files = [.. _files] }, cancellationToken);
+        }
+        finally
+        {
+            _noting.Release();
         }
     }
 

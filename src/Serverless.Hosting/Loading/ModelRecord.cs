@@ -11,7 +11,7 @@ internal sealed record ModelRecord
 
     public required int Version { get; init; }
 
-    /// <summary>As people write it.</summary>
+    /// <summary>As people see it.</summary>
     public required string Source { get; init; }
 
     /// <summary>The commit or alike that the revision was.</summary>

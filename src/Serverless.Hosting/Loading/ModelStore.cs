@@ -38,7 +38,7 @@ internal sealed partial class ModelStore : IModelStore, IDisposable
             await SharedAsync(source, anew: false, progress, cancellationToken);
         }
 
-        throw new ModelPullException($"{source.Text} was taken out of the model cache '{Cache.Folder}' as soon as it was in it; it is too small for what is used at once ({ModelOptions.Section}:{nameof(ModelOptions.MaxBytes)}).");
+        throw new ModelPullException($"{source.Shown} was taken out of the model cache '{Cache.Folder}' as soon as it was in it; it is too small for what is used at once ({ModelOptions.Section}:{nameof(ModelOptions.MaxBytes)}).");
     }
 
     /// <summary>Asks the source what it has now, and brings what is not here.</summary>
@@ -89,7 +89,7 @@ internal sealed partial class ModelStore : IModelStore, IDisposable
         var listing = await _hubs.ListAsync(source, cancellationToken);
         var coming = Record(source, listing);
         await Room.ReserveAsync(key, coming, cancellationToken);
-        var (text, all) = (source.Text, coming.Bytes);
+        var (text, all) = (source.Shown, coming.Bytes);
         PullBegins(text, listing.Files.Count, all, Cache.Folder);
 
         using var pull = new ModelPull(this, _http, key, coming, listing, progress);
@@ -138,7 +138,7 @@ internal sealed partial class ModelStore : IModelStore, IDisposable
     private static ModelRecord Record(ModelSource source, Listing listing) => new()
     {
         Version = ModelRecord.CurrentVersion,
-        Source = source.Text,
+        Source = source.Shown,
         Revision = listing.Revision,
         Snapshot = ModelRecord.KeyOf(source) + "-coming",
         Files = [.. listing.Files.Select(file => new CachedFile(file.Name, file.Size ?? 0, file.Sha256 ?? "part-" + ModelRecord.Hash(file.Identity)[..40], file.Identity))],

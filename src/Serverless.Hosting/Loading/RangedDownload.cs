@@ -5,7 +5,6 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.ExceptionServices;
 using Serverless.Engines;
-using Serverless.Loops;
 
 namespace Serverless.Hosting.Loading;
 
@@ -13,7 +12,7 @@ namespace Serverless.Hosting.Loading;
 /// Pulls one file into its part: in ranges over several connections where the server has ranges, on from where an earlier one broke off. All ranges are of the same bytes (<c>If-Range</c>, and the
 /// validator of each answer); where those change midway, it begins anew. One per file.
 /// </summary>
-internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions options, HubHttp http, SemaphoreSlim connections, Action<long> arrived)
+internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions options, HubHttp http, SemaphoreSlim connections, Arrival arrival)
 {
     private const int BufferBytes = 1 << 20;
     private const int MostChanges = 3;
@@ -21,9 +20,7 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
     /// <summary>Fewer bytes than that are no progress: a server that breaks off after each does not keep it busy for ever.</summary>
     private const long Progress = 1 << 10;
 
-    private readonly Lock _lock = new();
-    private readonly Backoff _pauses = http.Pauses();
-    private (int Number, TimeSpan Pause) _round;
+    private readonly FailureRounds _rounds = new(HubHttp.Shown(file.Address()), options, http);
     private Uri? _direct;
 
     /// <summary>The file, whole, and its SHA-256.</summary>
@@ -61,7 +58,7 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
         void Count(long bytes)
         {
             Interlocked.Add(ref counted, bytes);
-            arrived(bytes);
+            arrival.Came(bytes);
         }
 
         using var hash = new PrefixHash();
@@ -72,7 +69,12 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
         {
             HttpResponseMessage? first = null;
             if (part is null) (part, first) = await BeginAsync(cancellationToken);
-            else Count(part.Count);
+            else
+            {
+                await RoomAsync(part.Length, cancellationToken);
+                Count(part.Count);
+            }
+
             hashing = Task.Run(() => hash.RunAsync(part, stop.Token), CancellationToken.None);
             if (first is { StatusCode: HttpStatusCode.OK }) await StreamAsync(part, first, hash, Count, cancellationToken);
             else await RangesAsync(part, first, hash, Count, cancellationToken);
@@ -88,15 +90,28 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
             if (hashing is not null) await ((Task)hashing).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (!whole)
             {
-                if (part is { Handle.IsClosed: false }) part.Save();
-                part?.Dispose();
-                arrived(-counted);
+                LetGo(part);
+                arrival.Came(-counted);
             }
         }
     }
 
+    /// <summary>Keeps what came for the next pull, or deletes what that could not go on with.</summary>
+    private void LetGo(PartFile? part)
+    {
+        using (part)
+        {
+            if (part is null || part.Handle.IsClosed) return;
+            if (part is { Validator: not null, Length: not null }) part.Save();
+            else PartFile.Delete(path);
+        }
+    }
+
+    /// <summary>What its listing did not count is to have room before it is here.</summary>
+    private Task RoomAsync(long? bytes, CancellationToken cancellationToken) => file.Size is null && bytes is { } known ? arrival.Room(known, cancellationToken) : Task.CompletedTask;
+
     /// <summary>Asks for the first range: the answer says how long the file is, and whether the server has ranges.</summary>
-    private Task<(PartFile Part, HttpResponseMessage? First)> BeginAsync(CancellationToken cancellationToken) => TryAsync(async () =>
+    private Task<(PartFile Part, HttpResponseMessage? First)> BeginAsync(CancellationToken cancellationToken) => _rounds.TryAsync(async () =>
     {
         await connections.WaitAsync(cancellationToken);
         HttpResponseMessage? response = null;
@@ -113,6 +128,8 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
             if (!isRange && length is null && response.Headers.TransferEncodingChunked != true && file is { Sha256: null, Size: null }) throw new ModelPullException($"{Name} says neither how long it is nor where it ends, so that nobody could tell whether it is whole; give its checksum (#sha256=… at the end of the address).");
             if (file.Size is { } listed && length is { } said && said != listed) throw new ModelPullException(string.Create(CultureInfo.InvariantCulture, $"{Name} has {said} bytes, and its listing says {listed}."));
             if ((length ?? 0) > RemoteNames.MostBytes) throw new ModelPullException(string.Create(CultureInfo.InvariantCulture, $"{Name} says that it has {length} bytes; {RemoteNames.MostBytes} are allowed."));
+
+            await RoomAsync(length, cancellationToken);
 
             // What nothing pins is read in one go.
             if (isRange && validator is null && file.Sha256 is null && headers.ContentRange!.To + 1 < length) return (PartFile.Create(path, length, null), (HttpResponseMessage?)await WholeAsync(response, cancellationToken));
@@ -149,7 +166,7 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
     /// <summary>The whole file from one answer. Where it breaks off it begins anew: there is nothing to go on from.</summary>
     private async Task StreamAsync(PartFile part, HttpResponseMessage first, PrefixHash hash, Action<long> count, CancellationToken cancellationToken)
     {
-        var round = Round();
+        var round = _rounds.Current;
         try
         {
             using (first)
@@ -161,7 +178,7 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
         }
         catch (Exception exception) when (exception is HttpRequestException or BusyException)
         {
-            await PauseAsync(exception, round, cancellationToken);
+            await _rounds.PauseAsync(exception, round, cancellationToken);
             throw new ChangedException($"it broke off and has no ranges: {exception.Message}", broke: true);
         }
         finally
@@ -201,14 +218,14 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
 
     private async Task FirstAsync(PartFile part, HttpResponseMessage first, PartFile.Span span, ConcurrentQueue<PartFile.Span> missing, PrefixHash hash, Action<long> count, CancellationToken cancellationToken)
     {
-        var (at, round) = (span.From, Round());
+        var (at, round) = (span.From, _rounds.Current);
         try
         {
             using (first) await ReadAsync(part, first, 0, span.To, hash, bytes => { at += bytes; count(bytes); }, cancellationToken);
         }
         catch (Exception exception) when (exception is HttpRequestException or BusyException)
         {
-            if (at < Progress) await PauseAsync(exception, round, cancellationToken);
+            if (at < Progress) await _rounds.PauseAsync(exception, round, cancellationToken);
             if (part.Validator is null) throw new ChangedException($"it broke off, and nothing pins what it is: {exception.Message}", broke: true);
         }
         finally
@@ -229,7 +246,7 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
     private async Task RangeAsync(PartFile part, PartFile.Span wanted, PrefixHash hash, Action<long> count, CancellationToken cancellationToken)
     {
         var (at, before) = (wanted.From, wanted.From);
-        await TryAsync(
+        await _rounds.TryAsync(
             async () =>
             {
                 before = at;
@@ -270,6 +287,7 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
         if (response.Content.Headers.ContentEncoding.Any(coding => coding != "identity")) throw new ModelPullException($"{Name} comes as {string.Join(", ", response.Content.Headers.ContentEncoding)}, which was not asked for.");
 
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        var unheard = 0L; // a server that drips says nothing
         using var silence = new CancellationTokenSource(options.Timeout, http.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, cancellationToken);
         try
@@ -285,8 +303,11 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
                     while (filled < room && !ended)
                     {
                         var read = await body.ReadAsync(buffer.AsMemory(filled, room - filled), either.Token);
+                        (filled, unheard, ended) = (filled + read, unheard + read, read == 0);
+                        if (unheard < Progress) continue;
+
                         silence.CancelAfter(options.Timeout);
-                        (filled, ended) = (filled + read, read == 0);
+                        unheard = 0;
                     }
                 }
                 catch (Exception exception) when (exception is IOException or HttpRequestException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -296,13 +317,14 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
 
                 if (filled > 0)
                 {
+                    if (part.Length is null) await RoomAsync(at + filled, cancellationToken);
                     await part.WriteAsync(at, buffer.AsMemory(0, filled), cancellationToken);
                     at += filled;
                     count(filled);
                     hash.Wake();
                 }
 
-                if (fault is not null) throw new HttpRequestException(fault is OperationCanceledException ? string.Create(CultureInfo.InvariantCulture, $"{Name} says nothing for {options.Timeout.TotalSeconds:0.#} s") : $"{Name} broke off: {fault.Message}", fault);
+                if (fault is not null) throw new HttpRequestException(fault is OperationCanceledException ? string.Create(CultureInfo.InvariantCulture, $"{Name} says less than {Progress} bytes in {options.Timeout.TotalSeconds:0.#} s") : $"{Name} broke off: {fault.Message}", fault);
                 if (!ended) continue;
                 if (end is { } missing && at < missing) throw new HttpRequestException(string.Create(CultureInfo.InvariantCulture, $"{Name} ended {missing - at} bytes early"));
                 break;
@@ -319,10 +341,14 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
     private async Task<HttpResponseMessage> AskAsync(PartFile.Span? range, string? validator, CancellationToken cancellationToken)
     {
         var direct = _direct;
-        using var request = new HttpRequestMessage(HttpMethod.Get, direct ?? file.Address());
-        if (range is { } wanted) request.Headers.Range = new RangeHeaderValue(wanted.From, wanted.To - 1);
-        if (range is not null && validator is not null && validator != file.Sha256) request.Headers.IfRange = Validators.IfRange(validator);
-        var response = await http.SendAsync(request, direct is null ? file.Token : null, cancellationToken);
+        var address = file.Address();
+        void Ask(HttpRequestHeaders headers)
+        {
+            if (range is { } wanted) headers.Range = new RangeHeaderValue(wanted.From, wanted.To - 1);
+            if (range is not null && validator is not null && validator != file.Sha256) headers.IfRange = Validators.IfRange(validator);
+        }
+
+        var response = await http.SendAsync(direct ?? address, direct is null || HubHttp.IsOneServer(direct, address) ? file.Token : null, Ask, cancellationToken);
         if (direct is not null && (int)response.StatusCode is 401 or 403 or 404 or 410)
         {
             // Where it led to is of yesterday: a signature ages.
@@ -331,62 +357,11 @@ internal sealed class RangedDownload(RemoteFile file, string path, ModelOptions 
             throw new BusyException($"{HubHttp.Shown(direct)} answers {(int)response.StatusCode}", null);
         }
 
-        if (response.IsSuccessStatusCode && response.RequestMessage!.RequestUri is { } led && led.GetLeftPart(UriPartial.Path) != file.Address().GetLeftPart(UriPartial.Path)) _direct = led;
+        if (response.IsSuccessStatusCode && response.RequestMessage!.RequestUri is { } led && led.GetLeftPart(UriPartial.Path) != address.GetLeftPart(UriPartial.Path)) _direct = led;
         return response;
     }
 
     private void Demand(HttpResponseMessage response) => http.Demand(response, file.Name);
-
-    /// <summary>Tries until it is done, or has failed so often in a row without progress.</summary>
-    private async Task<T> TryAsync<T>(Func<Task<T>> work, Func<bool> progressed, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var round = Round();
-            try
-            {
-                var done = await work();
-                Begin();
-                return done;
-            }
-            catch (Exception exception) when (exception is HttpRequestException or BusyException)
-            {
-                if (progressed()) round = Begin();
-                await PauseAsync(exception, round, cancellationToken);
-            }
-        }
-    }
-
-    private int Round()
-    {
-        lock (_lock) return _round.Number;
-    }
-
-    /// <summary>There was progress: what fails next is the first in a row.</summary>
-    private int Begin()
-    {
-        lock (_lock)
-        {
-            _pauses.Reset();
-            _round = (_round.Number + 1, TimeSpan.Zero);
-            return _round.Number;
-        }
-    }
-
-    /// <summary>Waits as long as after so many failures in a row. What fails on several connections at once, since the same cut, is one failure: those that began in a round share its pause.</summary>
-    private async Task PauseAsync(Exception exception, int round, CancellationToken cancellationToken)
-    {
-        cancellationToken.ThrowIfCancellationRequested(); // a connection that was cut for it fails too
-        TimeSpan pause;
-        lock (_lock)
-        {
-            if (round == _round.Number) _round = (round + 1, _pauses.Next());
-            pause = HubHttp.Longer(exception, _round.Pause);
-            if (_pauses.Failures >= options.MaxFailures) throw new ModelPullException(string.Create(CultureInfo.InvariantCulture, $"{Name} cannot be pulled; it failed {_pauses.Failures} times in a row, lastly so: {exception.Message}. What arrived is kept, and the next pull goes on."), exception);
-        }
-
-        await Task.Delay(pause, http.Time, cancellationToken);
-    }
 
     /// <summary>What is here is of no use: the bytes are others now, or it broke off and cannot be gone on with.</summary>
     private sealed class ChangedException(string message, bool broke = false) : Exception(message)

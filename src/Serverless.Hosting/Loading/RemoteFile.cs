@@ -15,14 +15,22 @@ internal sealed record RemoteFile(string Name, long? Size, Func<Uri> Address)
     /// <summary>What tells its bytes from others of its name (an ETag), where no checksum does.</summary>
     public string? Validator { get; init; }
 
-    /// <summary>Sent to its own address alone, never to where that leads.</summary>
+    /// <summary>A hash of what else of its address tells it from others, beyond its path; null: nothing does, for signatures tell nothing.</summary>
+    public string? Query { get; init; }
+
+    /// <summary>Sent to the server of its own address alone, never to another that this leads to.</summary>
     public string? Token { get; init; }
 
     /// <summary>What tells its bytes from those of any other file, as far as is known before they are here.</summary>
-    public string Identity => Sha256 ?? $"{Address().GetLeftPart(UriPartial.Path)} {GitSha1} {Size} {Validator}";
+    public string Identity => Sha256 ?? $"{Address().GetLeftPart(UriPartial.Path)} {Query}{GitSha1} {Size} {Validator}";
 }
 
 /// <summary>What a source holds.</summary>
 /// <param name="Revision">What the revision that was asked for is now; null where the source has none.</param>
 /// <param name="Files">Its files.</param>
 internal sealed record Listing(string? Revision, IReadOnlyList<RemoteFile> Files);
+
+/// <summary>Who is told of what comes of a file.</summary>
+/// <param name="Came">Bytes came; fewer than none: they are of no use after all.</param>
+/// <param name="Room">Makes room for a file of which so many bytes are known by now, where its listing does not say.</param>
+internal sealed record Arrival(Action<long> Came, Func<long, CancellationToken, Task> Room);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Serverless.Engines;
 
 namespace Serverless.Hosting.Loading;
@@ -12,7 +13,7 @@ internal static class RemoteNames
     /// <summary>Bytes of one file: 16 TiB.</summary>
     public const long MostBytes = 1L << 44;
 
-    private const int LongestName = 512;
+    private const int LongestName = 512; // bytes, as disks count; of a part, too
     private const int LongestPart = 200;
     private const int MostParts = 16;
 
@@ -49,14 +50,15 @@ internal static class RemoteNames
     /// <summary>A sentence's end; null where it is a path below a folder.</summary>
     internal static string? FaultOf(string name)
     {
-        if (name.Length is 0 or > LongestName) return string.Create(CultureInfo.InvariantCulture, $"has {name.Length} characters; 1 to {LongestName} are allowed");
+        if (Encoding.UTF8.GetByteCount(name) is var bytes and (0 or > LongestName)) return string.Create(CultureInfo.InvariantCulture, $"has {bytes} bytes; 1 to {LongestName} are allowed");
         if (name.Any(character => char.IsControl(character) || char.IsSurrogate(character) || character is '\\' or ':' or '\u2028' or '\u2029')) return "holds a character that no path has";
 
         var parts = name.Split('/');
         if (parts.Length > MostParts) return string.Create(CultureInfo.InvariantCulture, $"lies {parts.Length} folders deep; {MostParts} are allowed");
-        if (Array.Exists(parts, part => part is "" or "." or ".." || part.Length > LongestPart || part != part.Trim())) return "leads out of its folder, or nowhere";
-        return null;
+        if (Array.Exists(parts, part => part is "" or "." or ".." || part != part.Trim())) return "leads out of its folder, or nowhere";
+        return Array.Exists(parts, part => Encoding.UTF8.GetByteCount(part) > LongestPart) ? string.Create(CultureInfo.InvariantCulture, $"has a part of more than {LongestPart} bytes, the limit") : null;
     }
 
-    private static string Shown(string text) => new([.. text.Take(100).Select(character => char.IsControl(character) || char.IsSurrogate(character) ? '?' : character)]);
+    /// <summary>A stranger's text in a message: short, and without what a screen takes for a command.</summary>
+    public static string Shown(string text) => new([.. text.Take(100).Select(character => char.IsControl(character) || char.IsSurrogate(character) ? '?' : character)]);
 }

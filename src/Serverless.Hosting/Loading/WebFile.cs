@@ -17,16 +17,15 @@ internal sealed class WebFile(HubHttp http)
         var sha = address.Fragment.StartsWith(Checksum, StringComparison.OrdinalIgnoreCase) ? address.Fragment[Checksum.Length..].ToLowerInvariant() : null;
         var plain = new Uri(address.GetLeftPart(UriPartial.Query));
         var name = Uri.UnescapeDataString(plain.Segments[^1]).Trim('/');
-        if (name.Length == 0) throw new ModelPullException($"{source.Text} names no file at its end.");
+        if (name.Length == 0) throw new ModelPullException($"{source.Shown} names no file at its end.");
 
-        var (size, validator) = await http.AgainAsync(source.Text, token => FirstByteAsync(plain, source.Text, token), cancellationToken);
-        return new Listing(validator, [new RemoteFile(name, size, () => plain) { Sha256 = sha, Validator = validator }]);
+        var (size, validator) = await http.AgainAsync(source.Shown, token => FirstByteAsync(plain, source.Shown, token), cancellationToken);
+        return new Listing(validator, [new RemoteFile(name, size, () => plain) { Sha256 = sha, Validator = validator, Query = plain.Query.Length > 0 ? ModelRecord.Hash(plain.Query) : null }]);
     }
 
     private async Task<(long? Size, string? Validator)> FirstByteAsync(Uri address, string source, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, address) { Headers = { Range = new RangeHeaderValue(0, 0) } };
-        using var response = await http.SendAsync(request, null, cancellationToken);
+        using var response = await http.SendAsync(address, null, static headers => headers.Range = new RangeHeaderValue(0, 0), cancellationToken);
         if (response.StatusCode != HttpStatusCode.RequestedRangeNotSatisfiable) http.Demand(response, source); // an empty file has no first byte
         if (response.Content.Headers.ContentType?.MediaType is "text/html" && !address.AbsolutePath.EndsWith(".html", StringComparison.OrdinalIgnoreCase))
             throw new ModelPullException($"{source}: {HubHttp.Shown(response.RequestMessage!.RequestUri!)} answers a page (text/html), not a file; is it behind a login, or the address of a page about it?");

@@ -177,7 +177,7 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
                 Failure = null;
                 return engine;
             }
-            catch (Exception exception) when (exception is not OperationCanceledException)
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested) // what an engine cancels of itself, such as a connection that takes too long, is a fault of it
             {
                 LetGo(); // what cannot be loaded may make room
                 var pause = backoff.Next();
@@ -208,7 +208,7 @@ internal sealed partial class LocalReplica(string name, Pool pool, ReplicaParts 
 
         var took = parts.Time.GetElapsedTime(started);
         parts.Metrics.Pulled(pool.Model.Name, took);
-        ModelHere(name, pool.Model.Source.Text, took.TotalSeconds);
+        ModelHere(name, pool.Model.Source.Shown, took.TotalSeconds);
         Changed();
         return pool.At(_held.Path);
     }

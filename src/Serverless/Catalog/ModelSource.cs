@@ -31,6 +31,9 @@ public sealed record ModelSource(string Scheme, string Location, string? Revisio
     /// <summary>Whether its files must come here first.</summary>
     public bool IsPulled => Pulled.Contains(Scheme, StringComparer.Ordinal);
 
+    /// <summary>For people, logs and lists: without what an address has behind the question mark, where signatures and keys are.</summary>
+    public string Shown => Scheme is "https" or "http" && Text.IndexOf('?', StringComparison.Ordinal) is > 0 and var at ? Text[..at] + "?…" : Text;
+
     /// <summary>As <see cref="ModelUri"/> reads it.</summary>
     public string Text => Scheme switch
     {

@@ -6,7 +6,7 @@ namespace Serverless.EndToEndTests.Parts;
 internal sealed class UpServer : IAsyncDisposable
 {
     /// <summary>As it was built beside these tests.</summary>
-    private static readonly string Program = Path.Combine(Checkout.Root, "artifacts/bin/Serverless.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name, "Serverless.Cli.dll");
+    public static string Program { get; } = Path.Combine(Checkout.Root, "artifacts/bin/Serverless.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name, "Serverless.Cli.dll");
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("serverless-up-");
 
@@ -46,7 +46,25 @@ internal sealed class UpServer : IAsyncDisposable
         try
         {
             for (var file = 0; file < manifests.Count; file++) await File.WriteAllTextAsync(Path.Combine(server._folder.FullName, $"{file}.yaml"), manifests[file], cancellationToken);
-            await server.StartAsync(environment, cancellationToken);
+            await server.StartAsync(["--manifests", server._folder.FullName], environment, cancellationToken);
+            return server;
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>One that serves that model, pulled first.</summary>
+    /// <param name="model">Its source.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    public static async Task<UpServer> StartModelAsync(string model, CancellationToken cancellationToken)
+    {
+        var server = new UpServer();
+        try
+        {
+            await server.StartAsync(["--model", model], new Dictionary<string, string> { ["Models__Directory"] = Path.Combine(server._folder.FullName, "models"), ["Models__MinFreeBytes"] = "0" }, cancellationToken);
             return server;
         }
         catch
@@ -62,11 +80,11 @@ internal sealed class UpServer : IAsyncDisposable
         _folder.Delete(recursive: true);
     }
 
-    private async Task StartAsync(IReadOnlyDictionary<string, string>? environment, CancellationToken cancellationToken)
+    private async Task StartAsync(string[] served, IReadOnlyDictionary<string, string>? environment, CancellationToken cancellationToken)
     {
         var port = PartProcess.FreePort();
         Address = new Uri($"http://127.0.0.1:{port}");
-        Process = PartProcess.Start("serverless up", "dotnet", [Program, "up", "--port", $"{port}", "--manifests", _folder.FullName, "--data", Path.Combine(_folder.FullName, "data")], environment);
+        Process = PartProcess.Start("serverless up", "dotnet", [Program, "up", "--port", $"{port}", .. served, "--data", Path.Combine(_folder.FullName, "data")], environment);
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = TestTimeouts.Default };
         await Process.ReadyAsync(async token => (await http.GetAsync(new Uri(Address, "/readyz"), token)).IsSuccessStatusCode, cancellationToken);
     }

@@ -308,4 +308,54 @@ public sealed class DownloadTests
         store.Requests.ShouldAllBe(request => request.Authorization == "");
         used.Count.ShouldBeGreaterThan(1);
     }
+
+    /// <summary>As Hugging Face leads from a name that a repository had to the one it has, and to its cache of small files: on the same server, which wants the token there too.</summary>
+    [Fact]
+    public async Task A_redirect_on_the_same_server_takes_the_token_along_and_one_to_another_never()
+    {
+        await using var scene = await LoadingScene.StartAsync();
+        await using var elsewhere = await ModelServer.StartAsync();
+        var bytes = scene.Server.Add("/api/resolve-cache/m.gguf", 300_000);
+        scene.Server.Documents["/api/models/new/name/revision/main"] = """{"sha": "c0ffee", "siblings": [{"rfilename": "m.gguf", "size": 300000}]}""";
+        elsewhere.Before = http =>
+        {
+            http.Response.Redirect(scene.Server.At("/api/resolve-cache/m.gguf").ToString());
+            return Task.FromResult(true);
+        };
+        scene.Server.Before = http =>
+        {
+            var path = http.Request.Path.Value!;
+            if (path.StartsWith("/api/models/old", StringComparison.Ordinal)) http.Response.Redirect("/api/models/new/name/revision/main?blobs=true");
+            else if (path.StartsWith("/old/name", StringComparison.Ordinal)) http.Response.Redirect(elsewhere.At("/around").ToString());
+            else if (http.Request.Headers.Authorization != "Bearer hf_secret") http.Response.StatusCode = 401;
+            else return Task.FromResult(false);
+            return Task.FromResult(true);
+        };
+
+        using var held = await LoadingScene.HoldAsync(scene.Store(options => options.HuggingFace.Token = "hf_secret"), ModelUri.Parse("hf://old/name/m.gguf", out _)!);
+
+        File.ReadAllBytes(held.Path).ShouldBe(bytes);
+        elsewhere.Requests.ShouldNotBeEmpty();
+        elsewhere.Requests.ShouldAllBe(request => request.Authorization == "");
+    }
+
+    /// <summary>Nothing comes of a byte now and then: it is as if it said nothing.</summary>
+    [Fact]
+    public async Task A_server_that_drips_is_given_up()
+    {
+        await using var scene = await LoadingScene.StartAsync();
+        scene.Server.Add("/m.gguf", 300_000);
+        scene.Server.Before = async http =>
+        {
+            if (http.Request.Headers.Range == "bytes=0-0") return false;
+            http.Response.StatusCode = 206;
+            http.Response.Headers.ContentRange = $"bytes {http.Request.Headers.Range.ToString()["bytes=".Length..]}/300000";
+            http.Response.Headers.ETag = scene.Server.Files["/m.gguf"].ETag;
+            using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(50), TimeProvider.System);
+            while (await timer.WaitForNextTickAsync(http.RequestAborted)) await http.Response.Body.WriteAsync(new byte[1], http.RequestAborted);
+            return true;
+        };
+
+        (await LoadingScene.FailsAsync(scene.Store(options => (options.Timeout, options.MaxFailures, options.Connections) = (TimeSpan.FromMilliseconds(400), 2, 1)), scene.Web("/m.gguf"))).ShouldContain("0.4 s");
+    }
 }

@@ -107,6 +107,7 @@ public sealed class HubTests
     [InlineData("a\nb")]
     [InlineData("")]
     [InlineData(".")]
+    [InlineData("漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢")] // 300 bytes, which no disk takes
     public async Task A_name_that_leads_out_of_its_folder_is_refused(string name)
     {
         await using var scene = await LoadingScene.StartAsync();
@@ -163,6 +164,33 @@ public sealed class HubTests
             },
             iter: 100,
             threads: 1);
+    }
+
+    /// <summary>A hub that answers with a page of a screen's commands is told of without them.</summary>
+    [Fact]
+    public async Task What_a_hub_says_is_told_as_text()
+    {
+        await using var scene = await LoadingScene.StartAsync();
+        scene.Server.Documents["/api/v1/models/org/name/repo/files"] = JsonSerializer.Serialize(new { Code = 10010, Message = "\u001b[2Jno such model" + new string('x', 100_000) });
+
+        var message = await LoadingScene.FailsAsync(scene.Store(), Source("modelscope://org/name"));
+
+        message.ShouldContain("no such model");
+        message.ShouldNotContain('\u001b');
+        message.Length.ShouldBeLessThan(400);
+    }
+
+    /// <summary>Half a character is no name, wherever it stands.</summary>
+    [Theory]
+    [InlineData("""{"sha": "\ud800", "siblings": []}""")]
+    [InlineData("""{"sha": "c", "siblings": [{"rfilename": "\ud800"}]}""")]
+    [InlineData("""{"\ud800": 1, "sha": "c", "siblings": [{"rfilename": "\ud800"}]}""")]
+    public async Task A_listing_that_is_no_Unicode_is_refused(string listing)
+    {
+        await using var scene = await LoadingScene.StartAsync();
+        scene.Server.Documents["/api/models/org/name/revision/main"] = listing;
+
+        (await LoadingScene.FailsAsync(scene.Store(), Source("hf://org/name"))).ShouldContain("hf://org/name");
     }
 
     private static void Repository(LoadingScene scene, string path, params object[] siblings) => scene.Server.Documents[path] = JsonSerializer.Serialize(new { sha = "c0ffee", siblings });

@@ -148,7 +148,7 @@ public sealed class ModelCacheTests
         rotten[5]++;
         File.WriteAllBytes(blob, rotten); // of the same length: seen by whoever reads it all
         using var library = ModelLibrary.Open(scene.Folder);
-        (await library.VerifyAsync(library.Models.Single(), Token)).ShouldBe(["m.gguf"]);
+        (await library.VerifyAsync(library.Models.Single(), Token)).ShouldBe([new DamagedFile("m.gguf", IsHeld: false)]);
 
         using var again = await LoadingScene.HoldAsync(scene.Store(), source);
         File.ReadAllBytes(again.Path).ShouldBe(bytes);

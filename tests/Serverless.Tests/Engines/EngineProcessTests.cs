@@ -36,6 +36,51 @@ public sealed class EngineProcessTests
         log.Collector.GetSnapshot().ShouldNotContain(record => record.Message.Contains("unasked"));
     }
 
+    /// <summary>As workers of engines do: in a group of its own, in a session of its own.</summary>
+    [Theory]
+    [InlineData("set -m; sleep 1000 & echo $!; wait")]
+    [InlineData("setsid sh -c 'echo $$; exec sleep 1000' & wait")]
+    public async Task Whatever_began_a_group_or_session_of_its_own_goes_too(string script)
+    {
+        var process = await EngineProcess.StartAsync("/bin/bash", ["-c", script], TimeProvider.System, new FakeLogger());
+        while (process.LastLines.Length == 0) await Task.Yield();
+        var child = int.Parse(process.LastLines, System.Globalization.CultureInfo.InvariantCulture);
+
+        await process.DisposeAsync();
+
+        IsGone(child).ShouldBeTrue();
+    }
+
+    /// <summary>The engine went by itself, and what it began is still there: with its card's memory, perhaps.</summary>
+    [Fact]
+    public async Task What_it_left_behind_in_a_group_of_its_own_goes_when_it_is_put_away()
+    {
+        var process = await EngineProcess.StartAsync("/bin/bash", ["-c", "set -m; sleep 1000 & echo $!; kill -KILL $$"], TimeProvider.System, new FakeLogger());
+        await process.Exited.WithinLimitAsync();
+        var child = int.Parse(process.LastLines, System.Globalization.CultureInfo.InvariantCulture);
+
+        await process.DisposeAsync();
+
+        IsGone(child).ShouldBeTrue();
+    }
+
+    /// <summary>Nobody can tell any more whose it is: it keeps nobody from putting the engine away.</summary>
+    [Fact]
+    public async Task What_got_away_from_all_of_that_does_not_hold_up_the_end()
+    {
+        var process = await EngineProcess.StartAsync("/bin/bash", ["-c", "setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.5; kill -KILL $$"], TimeProvider.System, new FakeLogger());
+        await process.Exited.WithinLimitAsync();
+        using var away = System.Diagnostics.Process.GetProcessById(int.Parse(process.LastLines, System.Globalization.CultureInfo.InvariantCulture));
+        try
+        {
+            await process.DisposeAsync().AsTask().WithinLimitAsync();
+        }
+        finally
+        {
+            away.Kill();
+        }
+    }
+
     [Fact]
     public async Task A_program_that_cannot_be_run_says_so()
     {

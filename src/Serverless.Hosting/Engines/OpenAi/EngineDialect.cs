@@ -63,8 +63,17 @@ internal abstract class EngineDialect
     /// <summary>What it calls a field of the client's body.</summary>
     public virtual string NameOf(string field) => field;
 
-    /// <summary>A field that says how tokens are chosen, its value the client's or a default; what it does not know is left out.</summary>
-    public virtual void WriteSampling(Utf8JsonWriter json, string field, double value) => json.WriteNumber(field, value);
+    /// <summary>The fields that say how tokens are chosen and that it does not know: they are left out.</summary>
+    public virtual IReadOnlyList<string> UnknownSampling => [];
+
+    /// <summary>A field that says how tokens are chosen, its value the client's or a default; null: it is left out.</summary>
+    public virtual double? SamplingOf(string field, double value) => value;
+
+    /// <summary>Writes that field, if it is to be told.</summary>
+    public void WriteSampling(Utf8JsonWriter json, string field, double value)
+    {
+        if (!UnknownSampling.Contains(field, StringComparer.Ordinal) && SamplingOf(field, value) is { } told) json.WriteNumber(field, told);
+    }
 
     /// <summary>Of a chat that goes on from its final message: how it is told so. llama-server goes on in any case, and repeats the message where it is not told.</summary>
     public virtual void WriteContinue(Utf8JsonWriter json)

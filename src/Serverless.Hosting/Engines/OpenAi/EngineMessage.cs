@@ -140,13 +140,3 @@ internal static class EngineLogProbs
 
     private static float Value(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetSingle(out var number) ? number : float.NaN;
 }
-
-/// <summary>Reads JSON that others wrote, without throwing.</summary>
-internal static class LooseJson
-{
-    public static JsonElement? Get(this JsonElement element, string name) => element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
-
-    public static string? Text(this JsonElement element, string name) => element.Get(name) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
-
-    public static int? Int(this JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) ? number : null;
-}

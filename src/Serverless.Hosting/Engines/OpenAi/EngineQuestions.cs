@@ -23,9 +23,9 @@ internal sealed class EngineQuestions(HttpClient http, TimeProvider time)
         {
             return await http.GetAsync(new Uri(path, UriKind.Relative), either.Token);
         }
-        catch (OperationCanceledException exception) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new HttpRequestException(string.Create(CultureInfo.InvariantCulture, $"it says nothing for {AnswerLimit.TotalSeconds:0} s"), exception);
+            throw new HttpRequestException(limit.IsCancellationRequested ? string.Create(CultureInfo.InvariantCulture, $"it says nothing for {AnswerLimit.TotalSeconds:0} s") : "it cannot be reached", exception); // HttpClient cancels what it cannot connect
         }
     }
 

@@ -15,7 +15,7 @@ internal sealed class EngineStream
     private const int MostTokens = 4096;
 
     /// <summary>What its count may be off by: an engine may count the end, and text may be other tokens where it goes on.</summary>
-    private const int Slack = 16;
+    public const int Slack = 16;
 
     private readonly int _choice;
     private readonly int _most;

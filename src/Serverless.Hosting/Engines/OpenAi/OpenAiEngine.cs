@@ -21,6 +21,15 @@ internal sealed class OpenAiEngine : IEngine
     /// <summary>How long after a connection broke the engine's end may take to be seen.</summary>
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long it may take to say what was used, once it has said its end.</summary>
+    private static readonly TimeSpan UsageLimit = TimeSpan.FromSeconds(2);
+
+    /// <summary>Events of a stream beyond those of its tokens: of the role, of what a parser holds back, of the usage.</summary>
+    private const int MoreEvents = 4096;
+
+    /// <summary>Events of one token at most, on average.</summary>
+    private const int EventsPerToken = 8;
+
     private readonly HttpClient _http;
     private readonly EngineManner _manner;
     private readonly EngineDialect _dialect;
@@ -68,7 +77,7 @@ internal sealed class OpenAiEngine : IEngine
         if (streams.Any(stream => stream.IsUnrepeatable)) throw new ServingException(new ServingFault(ServingError.EngineFailed, "The engine was lost in the midst of a thought or a call of a tool, which no other goes on with; send the request again."));
 
         var isOneCall = request.Choices == 1 || (_dialect.TakesSeveralChoices && output.Count == 0);
-        var totals = new EngineTotals(request.PromptTokens);
+        var totals = new EngineTotals(request.PromptTokens, request.MaxOutputTokens);
         var outputs = isOneCall ? CallAsync(request, request.Choices == 1 ? 0 : null, streams, totals, wanted.Token) : CallEachAsync(request, streams, totals, wanted.Token);
         await foreach (var chunk in outputs)
         {
@@ -119,9 +128,12 @@ internal sealed class OpenAiEngine : IEngine
         if (mine.All(stream => stream.HasEnded)) yield break;
 
         var countsAlong = mine.Length == 1 || _dialect.CountsEachChoice;
-        await foreach (var message in ReadAsync(request, isOpenEnded => EngineBody.Write(request, choice, mine[0].Emitted, mine[0].EmittedTokens, _manner, isOpenEnded), cancellationToken))
+        var hasEnded = false;
+        var (events, most) = (0L, MoreEvents + ((long)EventsPerToken * request.MaxOutputTokens * mine.Length));
+        using var end = new CancellationTokenSource(Timeout.InfiniteTimeSpan, _time);
+        await foreach (var message in ReadAsync(request, isOpenEnded => EngineBody.Write(request, choice, mine[0].Emitted, mine[0].EmittedTokens, _manner, isOpenEnded), end.Token, cancellationToken))
         {
-            if (message.Error is { } error) throw FailureOf(error);
+            if (message.Error is { } error && !hasEnded) throw FailureOf(error);
             if (message.Usage is { } usage) totals.Note(choice ?? 0, usage);
             foreach (var delta in message.Deltas)
             {
@@ -130,7 +142,16 @@ internal sealed class OpenAiEngine : IEngine
                 if (streams[index].Take(delta, FinishOf(delta), message.Generated ?? (countsAlong ? message.Usage?.CompletionTokens : null)) is { } chunk) yield return chunk;
             }
 
-            if (mine.All(stream => stream.HasEnded) && mine.Any(stream => stream.IsStopped)) yield break; // its connection is closed
+            if (mine.All(stream => stream.HasEnded))
+            {
+                if (mine.Any(stream => stream.IsStopped) || message is { Usage: not null, Deltas.Count: 0 }) yield break; // its connection is closed
+                if (!hasEnded) end.CancelAfter(UsageLimit);
+                hasEnded = true;
+            }
+            else if (++events > most)
+            {
+                throw new EngineAnswerException(string.Create(CultureInfo.InvariantCulture, $"its stream has no end after {most} events, which is more than {request.MaxOutputTokens} tokens take"));
+            }
         }
 
         if (mine.Any(stream => !stream.HasEnded)) throw await BrokenAsync("its stream ended without a finish reason", null, cancellationToken);
@@ -143,17 +164,32 @@ internal sealed class OpenAiEngine : IEngine
     }
 
     /// <summary>What it answers, event by event; a connection that breaks is told from one that is cut here.</summary>
-    private async IAsyncEnumerable<EngineMessage> ReadAsync(InferenceRequest request, Func<bool, byte[]> bodyOf, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<EngineMessage> ReadAsync(InferenceRequest request, Func<bool, byte[]> bodyOf, CancellationToken end, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(end, cancellationToken);
         using var response = await UnbrokenAsync(() => SendAsync(request, bodyOf, cancellationToken), cancellationToken);
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-        await using var events = EventLines.ReadAsync(stream, cancellationToken).GetAsyncEnumerator(cancellationToken);
-        while (await UnbrokenAsync(() => events.MoveNextAsync().AsTask(), cancellationToken))
+        await using var events = EventLines.ReadAsync(stream, either.Token).GetAsyncEnumerator(either.Token);
+        while (await UnbrokenAsync(() => MoveAsync(events, end), cancellationToken))
         {
             _watch.Heard();
             cancellationToken.ThrowIfCancellationRequested();
+            if (end.IsCancellationRequested) yield break;
             if (events.Current.AsSpan().SequenceEqual("[DONE]"u8)) yield break;
             yield return EngineMessage.Parse(events.Current);
+        }
+    }
+
+    /// <summary>False: there is nothing more, or nobody waits for it.</summary>
+    private static async Task<bool> MoveAsync(IAsyncEnumerator<byte[]> events, CancellationToken end)
+    {
+        try
+        {
+            return await events.MoveNextAsync();
+        }
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        {
+            return false;
         }
     }
 
@@ -163,9 +199,9 @@ internal sealed class OpenAiEngine : IEngine
         {
             return await step();
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
-            throw await BrokenAsync("its connection broke", exception, cancellationToken);
+            throw await BrokenAsync(exception is OperationCanceledException ? "it cannot be reached" : "its connection broke", exception, cancellationToken); // HttpClient cancels what it cannot connect
         }
     }
 
@@ -218,7 +254,7 @@ internal sealed class OpenAiEngine : IEngine
 }
 
 /// <summary>What the calls of one request used together. Thread-safe.</summary>
-internal sealed class EngineTotals(int promptTokens)
+internal sealed class EngineTotals(int promptTokens, int mostTokens)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<int, EngineUsage> _calls = [];
@@ -233,9 +269,10 @@ internal sealed class EngineTotals(int promptTokens)
     {
         lock (_lock)
         {
-            var counted = streams.Length == 1 && _calls.TryGetValue(0, out var only) && only.CompletionTokens > 0 ? streams[0].EmittedTokens + only.CompletionTokens : streams.Sum(stream => stream.Tokens);
+            var said = streams.Length == 1 && _calls.TryGetValue(0, out var only) && only.CompletionTokens > 0 ? streams[0].EmittedTokens + (long)only.CompletionTokens : 0;
+            var counted = said > 0 && said <= (long)mostTokens + EngineStream.Slack ? (int)said : streams.Sum(stream => stream.Tokens); // what cannot be is not believed
             var cached = _calls.Values.Select(call => call.CachedTokens ?? 0).DefaultIfEmpty(0).Min();
-            return new TokenUsage(promptTokens, counted, Math.Min(cached, promptTokens));
+            return new TokenUsage(promptTokens, counted, Math.Clamp(cached, 0, promptTokens));
         }
     }
 }

@@ -165,7 +165,7 @@ internal sealed partial class OpenAiEngineFactory<TDialect>(TimeProvider time, I
             if (facts.ContextTokens < pool.Model.ContextTokens) LogShort(pool.Name.Value, facts.ContextTokens.Value, pool.Model.ContextTokens);
             return facts;
         }
-        catch (Exception exception) when (exception is JsonException or HttpRequestException)
+        catch (Exception exception) when (exception is JsonException or HttpRequestException or InvalidOperationException) // the last of a text that is no Unicode
         {
             throw new EngineLoadException($"Pool '{pool.Name}': what {ask.Address} says of itself is not what {_dialect.Name} does: {exception.Message}", exception);
         }

@@ -89,9 +89,10 @@ internal sealed partial class EngineProcess : IAsyncDisposable
             _isAsked = true;
         }
 
+        var began = ProcessTree.Of(process.Id); // while who began whom can be seen
         if (!Exited.IsCompleted)
         {
-            await SignalAsync("-TERM", process.Id);
+            await SignalAsync("-TERM", [process.Id]);
             using var limit = new CancellationTokenSource();
             await Task.WhenAny(Exited, Task.Delay(FarewellLimit, _time, limit.Token));
             await limit.CancelAsync();
@@ -99,18 +100,21 @@ internal sealed partial class EngineProcess : IAsyncDisposable
             await Exited;
         }
 
-        if (Guards.Length > 0) await SignalAsync("-KILL", -process.Id); // its session's
-        await Task.WhenAll(_reading, _ending);
+        // Groups and sessions of their own leave the group, and who is begun meanwhile the list: all that is left of either goes.
+        var left = began.Concat(Guards.Length > 0 ? ProcessTree.OfSession(process.Id) : []).Where(ProcessTree.IsThere).Select(one => one.Id).Distinct().ToList();
+        if (left.Count > 0) await SignalAsync("-KILL", left);
+        await _ending;
+        await _reading.WaitAsync(LastWords, TimeProvider.System).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // whoever got away from both has its output still
         process.Dispose();
     }
 
     private static string[] OnPath(string program, params string[] arguments) => OperatingSystem.IsLinux() && Find(program) is { } path ? [path, .. arguments] : [];
 
-    private static async Task SignalAsync(string signal, int id)
+    private static async Task SignalAsync(string signal, IReadOnlyList<int> ids)
     {
         if (Find("kill") is not { } kill) return;
 
-        using var asking = Process.Start(new ProcessStartInfo(kill, [signal, "--", id.ToString(CultureInfo.InvariantCulture)]) { UseShellExecute = false, RedirectStandardError = true })!;
+        using var asking = Process.Start(new ProcessStartInfo(kill, [signal, "--", .. ids.Select(id => id.ToString(CultureInfo.InvariantCulture))]) { UseShellExecute = false, RedirectStandardError = true })!;
         await asking.WaitForExitAsync(CancellationToken.None);
     }
 

@@ -177,6 +177,21 @@ public sealed class LocalReplicasTests
         await world.PassUntilAsync(() => world.Engines.Pools[^1].Flavor.Params["slots"] == "4" && world.Capacity.Latest(World.Pool) is { Ready: 1, Draining: 0, LoadingSince.Count: 0 });
     }
 
+    /// <summary>As HttpClient does with a connection that nobody answers: it is no end that anybody asked for.</summary>
+    [Fact]
+    public async Task A_load_that_is_cancelled_by_itself_is_a_failure_and_tried_again()
+    {
+        await using var world = new World();
+        (world.Engines.Fails, world.Engines.CancelsItself) = (true, true);
+        await world.Replicas.ScaleAsync(World.Pool, 1, Token);
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).LastFailure is not null);
+
+        world.Engines.Fails = false;
+
+        await world.PassUntilAsync(() => world.Capacity.Latest(World.Pool).Ready == 1);
+        world.Loops.Failures.ShouldBeEmpty();
+    }
+
     [Fact]
     public async Task Bounds_cooldowns_and_prices_roll_nothing()
     {
@@ -406,6 +421,8 @@ public sealed class LocalReplicasTests
 
         public bool Fails { get; set; }
 
+        public bool CancelsItself { get; set; }
+
         /// <summary>Pools that engines were loaded for, in order.</summary>
         public List<Pool> Pools { get; } = [];
 
@@ -425,7 +442,7 @@ public sealed class LocalReplicasTests
         {
             lock (Pools) Pools.Add(pool);
             Interlocked.Increment(ref _loads);
-            if (Fails) throw new EngineLoadException("There is no such card.");
+            if (Fails) throw CancelsItself ? new TaskCanceledException("A connection took too long.") : new EngineLoadException("There is no such card.");
 
             await _hold.WaitAsync(cancellationToken);
             var engine = new MortalEngine();

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Serverless.Catalog.Engines;
 using Serverless.Requests;
 
@@ -26,8 +25,5 @@ internal sealed class GenericDialect : EngineDialect
 
     public override bool GoesOn(EndpointName endpoint) => endpoint == EndpointName.Completions;
 
-    public override void WriteSampling(Utf8JsonWriter json, string field, double value)
-    {
-        if (field is not ("top_k" or "min_p")) json.WriteNumber(field, value);
-    }
+    public override IReadOnlyList<string> UnknownSampling => ["top_k", "min_p"];
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using Serverless.Catalog.Engines;
 using Serverless.Requests;
 
@@ -38,8 +37,5 @@ internal sealed class OllamaDialect : EngineDialect
         };
     }
 
-    public override void WriteSampling(Utf8JsonWriter json, string field, double value)
-    {
-        if (field is not ("top_k" or "min_p")) json.WriteNumber(field, value);
-    }
+    public override IReadOnlyList<string> UnknownSampling => ["top_k", "min_p"];
 }

@@ -54,7 +54,7 @@ internal sealed class SgLangDialect : EngineDialect
     }
 
     /// <summary>Of all tokens it says −1, and refuses 0.</summary>
-    public override void WriteSampling(Utf8JsonWriter json, string field, double value) => json.WriteNumber(field, field == "top_k" && value == 0 ? -1 : value);
+    public override double? SamplingOf(string field, double value) => field == "top_k" && value == 0 ? -1 : value;
 
     /// <summary>It refuses a priority where it was not started to have any.</summary>
     public override void WriteMore(Utf8JsonWriter json, InferenceRequest request, bool byDeadline)

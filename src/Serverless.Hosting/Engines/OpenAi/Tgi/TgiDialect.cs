@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using Serverless.Catalog;
 using Serverless.Catalog.Engines;
 using Serverless.Requests;
@@ -43,12 +42,10 @@ internal sealed class TgiDialect : EngineDialect
         return new EngineFacts(most, info.Get("max_batch_total_tokens")?.Int() ?? (long)most * (context ?? pool.Model.ContextTokens), served.Name, context);
     }
 
-    /// <summary>It refuses a <c>top_p</c> that chooses nothing, and does not know the others.</summary>
-    public override void WriteSampling(Utf8JsonWriter json, string field, double value)
-    {
-        if (field is "top_k" or "min_p" || (field == "top_p" && value >= 1)) return;
-        json.WriteNumber(field, value);
-    }
+    public override IReadOnlyList<string> UnknownSampling => ["top_k", "min_p"];
+
+    /// <summary>It refuses a <c>top_p</c> that chooses nothing.</summary>
+    public override double? SamplingOf(string field, double value) => field == "top_p" && value >= 1 ? null : value;
 
     public override EngineSample Read(PrometheusText metrics) => new((int?)metrics.Sum("tgi_batch_current_size"), (int?)metrics.Sum("tgi_queue_size"), null, null)
     {
