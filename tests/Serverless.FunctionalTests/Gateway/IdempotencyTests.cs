@@ -30,13 +30,13 @@ public sealed class IdempotencyTests
         await using var other = await GatewayUnderTest.StartAsync(backend: backend);
         var first = gateway.PostAsync(Chat, body, Key);
         await AnswerAsync(await backend.TakeAsync());
-        var text = await (await first).Content.ReadAsStringAsync(Token);
+        var text = await AnswerOfAsync(await first);
 
         foreach (var again in new[] { gateway, other })
         {
             var answer = await again.PostAsync(Chat, body, Key);
             answer.StatusCode.ShouldBe(HttpStatusCode.OK);
-            (await answer.Content.ReadAsStringAsync(Token)).ShouldBe(text);
+            (await AnswerOfAsync(answer)).ShouldBe(text);
             answer.Headers.GetValues("x-request-id").ShouldBe((await first).Headers.GetValues("x-request-id"));
         }
 
@@ -58,7 +58,7 @@ public sealed class IdempotencyTests
             await AnswerAsync(await backend.TakeAsync());
 
             var texts = new HashSet<string>();
-            foreach (var twin in twins) texts.Add(await (await twin).Content.ReadAsStringAsync(Token));
+            foreach (var twin in twins) texts.Add(await AnswerOfAsync(await twin));
             texts.Count.ShouldBe(1);
         }
 
@@ -241,6 +241,10 @@ public sealed class IdempotencyTests
         answered.StatusCode.ShouldBe(HttpStatusCode.OK);
         (await answered.Content.ReadAsStringAsync(Token)).ShouldContain("Good day");
     }
+
+    /// <summary>Without the comments of a stream that waits: on a busy machine one twin waits longer than another.</summary>
+    private static async Task<string> AnswerOfAsync(HttpResponseMessage response) =>
+        string.Join('\n', (await response.Content.ReadAsStringAsync(Token)).Split('\n').Where(line => !line.StartsWith(':')));
 
     private static async Task AnswerAsync(HeldRequest held)
     {
