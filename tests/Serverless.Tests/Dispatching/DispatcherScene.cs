@@ -77,6 +77,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
         for (var second = 0; second < 30 && (depth.Requests, depth.DeadLetters) != (requests, deadLetters); second++)
         {
             await PassAsync(1);
+            await new TaskCompletionSource().Task.WaitAsync(Turn, TimeProvider.System, Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // nobody paces the seconds of one that sleeps: whoever answers the message gets its turn
             depth = await Queue.DepthAsync(TestRequests.Model, Token);
         }
 
