@@ -27,11 +27,13 @@ internal sealed class TestClock(DateTimeOffset start) : TimeProvider
 
     public override DateTimeOffset GetUtcNow()
     {
+        Stutter.Now();
         lock (_lock) return _now;
     }
 
     public override long GetTimestamp()
     {
+        Stutter.Now();
         lock (_lock) return _elapsed;
     }
 
@@ -99,6 +101,7 @@ internal sealed class TestClock(DateTimeOffset start) : TimeProvider
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
+            Stutter.Now();
             lock (clock._lock)
             {
                 if (_disposed) return false;

@@ -59,7 +59,8 @@ internal sealed class DemandPublisher(ModelName model, IDemandFeed feed, TimePro
     {
         if (isLast && _wasLast) return;
 
-        var (now, passed) = (time.GetUtcNow(), time.GetElapsedTime(_begun));
+        var passed = time.GetElapsedTime(_begun); // before the time that is told: what is due from then on is never held back by this
+        var now = time.GetUtcNow();
         var hasWork = tracked > 0 || replicas.Any(replica => replica.Claims.Count > 0);
         _served.Tick(passed, hasWork && replicas.Any(replica => !replica.Worker.Loading)); // what waits for a start says nothing of how fast it is worked off
         IsOwed = _hadWork && !hasWork && !isLast && passed - _wentAt < BusyInterval;
