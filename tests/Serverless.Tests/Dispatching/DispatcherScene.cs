@@ -17,8 +17,8 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     private volatile bool _asleep;
     private readonly TaskCompletionSource _gaveUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TaskCompletionSource _gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    /// <summary>How long whoever is not done may take in a second that nobody paces.</summary>
-    private static readonly TimeSpan Turn = TimeSpan.FromMilliseconds(100);
+    /// <summary>How long a dispatcher that is awake may take to notice a second. Longer than a thread is held up, as a rule: another second passes then.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly MemoryLeases _leases;
     private CancellationTokenSource _stop = new();
@@ -60,13 +60,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     /// <summary>Lets time pass, second by second, as long as it takes the parts to notice each. A dispatcher that has ended, or ends in one of them, tells no demand any more.</summary>
     public async Task PassAsync(int seconds)
     {
-        for (; seconds > 0; seconds--)
-        {
-            var last = Demand.Latest(TestRequests.Model);
-            var sleeps = _asleep;
-            await WatchedLeases.TickAsync(Time, Leases);
-            if (last is not null && !sleeps) await await Task.WhenAny(DemandAsync(demand => demand.At > last.At), _gone.Task);
-        }
+        for (; seconds > 0; seconds--) await PassAsync();
     }
 
     /// <summary>The queue holds no more than these once messages are answered, which happens after an end and off the loop.</summary>
@@ -76,8 +70,8 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
         var depth = await Queue.DepthAsync(TestRequests.Model, Token);
         for (var second = 0; second < 30 && (depth.Requests, depth.DeadLetters) != (requests, deadLetters); second++)
         {
-            await PassAsync(1);
-            await new TaskCompletionSource().Task.WaitAsync(Turn, TimeProvider.System, Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // nobody paces the seconds of one that sleeps: whoever answers the message gets its turn
+            await PassAsync();
+            await TestTimeouts.WaitAsync(TestTimeouts.Turn); // whoever answers the message is no loop that could be waited for
             depth = await Queue.DepthAsync(TestRequests.Model, Token);
         }
 
@@ -162,21 +156,25 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     /// <summary>The demand once it is as asked for; seconds pass until then.</summary>
     public async Task<ModelDemand> NextDemandAsync(Func<ModelDemand, bool> wanted)
     {
-        var seen = DemandAsync(wanted);
-        while (!seen.IsCompleted) await PassAsync(1);
-        return await seen;
+        return await MeanwhileAsync(DemandAsync(wanted));
     }
 
     /// <summary>What comes of it; seconds pass until then.</summary>
     public async Task<T> MeanwhileAsync<T>(Task<T> what)
     {
+        await MeanwhileAsync((Task)what);
+        return await what;
+    }
+
+    /// <summary>Lets seconds pass until it has ended.</summary>
+    public async Task MeanwhileAsync(Task what)
+    {
         while (!what.IsCompleted)
         {
-            await PassAsync(1);
-            if (_gone.Task.IsCompleted) await ((Task)what).WaitAsync(Turn, TimeProvider.System, Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // nobody paces the seconds any more: whoever reads gets its turn
+            if (!await PassAsync()) await what.EndsWithinAsync(TestTimeouts.Turn); // a clock that nobody paces runs for days while a thread is held up
         }
 
-        return await what;
+        await what;
     }
 
     /// <summary>Stops the dispatcher, as its process does.</summary>
@@ -239,6 +237,20 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     }
 
     void IDispatchObserver.HolderGone(string holder, int requests) => _news.Writer.TryWrite($"gone: {holder} with {requests}");
+
+    /// <summary>A second passes. Whether the dispatcher has noticed: one that sleeps, or is not there, does not.</summary>
+    private async Task<bool> PassAsync()
+    {
+        var last = Demand.Latest(TestRequests.Model);
+        var sleeps = _asleep;
+        await WatchedLeases.TickAsync(Time, Leases);
+        if (last is null || sleeps) return false;
+
+        var noticed = DemandAsync(demand => demand.At > last.At);
+        var either = Task.WhenAny(noticed, _gone.Task);
+        while (!await either.EndsWithinAsync(Patience) && !_asleep) await WatchedLeases.TickAsync(Time, Leases); // it had not set its timer yet when the second passed
+        return noticed.IsCompletedSuccessfully;
+    }
 
     private void Start()
     {

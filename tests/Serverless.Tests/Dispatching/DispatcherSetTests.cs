@@ -118,11 +118,7 @@ public sealed class DispatcherSetTests
         await world.ConsumingAsync(Models.Length);
 
         gateway.Leases.Away = true;
-        for (var second = 0; second < 10; second++)
-        {
-            await world.PassAsync(1);
-            if ((await world.OwnersAsync()).Count < Models.Length) break;
-        }
+        await world.PassUntilAsync(async () => (await world.OwnersAsync()).Count < Models.Length, within: 10);
 
         await world.ConsumingAsync(0);
     }
@@ -139,9 +135,9 @@ public sealed class DispatcherSetTests
         await world.PassAsync(15);
         await world.ConsumingAsync(0);
         (await world.OwnersAsync()).Count.ShouldBe(Models.Length, "the store has them still");
-        for (var second = 0; second < 20 && Models.Any(gateway.Set.Dispatches); second++) await world.PassAsync(1); // they end a moment after they have stopped
+        await world.PassUntilAsync(() => Task.FromResult(!Models.Any(gateway.Set.Dispatches)), within: 20); // they end a moment after they have stopped
         gateway.Leases.Deaf = false;
-        for (var second = 0; second < 20 && !Models.All(gateway.Set.Dispatches); second++) await world.PassAsync(1); // the store would hold them for a minute
+        await world.PassUntilAsync(() => Task.FromResult(Models.All(gateway.Set.Dispatches)), within: 20); // the store would hold them for a minute
 
         await world.ConsumingAsync(Models.Length);
     }
@@ -179,7 +175,7 @@ public sealed class DispatcherSetTests
         Told().Count.ShouldBe(Models.Length);
 
         world.Catalog.Current = TestCatalog.CatalogOf(Models[0]);
-        for (var second = 0; second < 60 && (await world.OwnersAsync()).Count > 1; second++) await world.PassAsync(1);
+        await world.PassUntilAsync(async () => (await world.OwnersAsync()).Count == 1, within: 60);
 
         Told().ShouldBe([Models[0].Value]);
 
@@ -218,6 +214,16 @@ public sealed class DispatcherSetTests
         public async Task PassAsync(int seconds)
         {
             for (; seconds > 0; seconds--) await WatchedLeases.TickAsync(_time, [.. _processes.Where(process => process.Runs).Select(process => process.Leases)]);
+        }
+
+        /// <summary>Lets time pass until that is so. In each second whoever is behind gets its turn: the next one would not wait for it.</summary>
+        public async Task PassUntilAsync(Func<Task<bool>> isSo, int within)
+        {
+            for (var second = 0; second < within && !await isSo(); second++)
+            {
+                await PassAsync(1);
+                await TestTimeouts.WaitAsync(TestTimeouts.Turn);
+            }
         }
 
         /// <summary>Who dispatches what, once the looks under way are over: a look takes all it takes before the next one.</summary>

@@ -63,7 +63,7 @@ public sealed class FaultyPortsTests
         foreach (var request in new[] { during, after })
         {
             var ended = EndAsync(request);
-            while (!ended.IsCompleted) await WatchedLeases.TickAsync(time, leases);
+            while (!await ended.EndsWithinAsync(TestTimeouts.Turn)) await WatchedLeases.TickAsync(time, leases);
             (await ended).ShouldBeOfType<RequestEvent.Finished>($"{await ended}");
         }
 

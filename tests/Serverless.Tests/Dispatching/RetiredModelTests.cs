@@ -47,9 +47,8 @@ public sealed class RetiredModelTests
         (await scene.EndOfAsync(assignment.Request)).ShouldBeOfType<RequestEvent.Finished>();
         await scene.QueueHoldsAsync(0);
         await worker.DieAsync();
-        for (var second = 0; second < 60 && await LeaseAsync(scene) is not null; second++) await scene.PassAsync(1);
+        await scene.MeanwhileAsync(scene.GaveUpAsync());
         (await LeaseAsync(scene)).ShouldBeNull("the model is nobody's");
-        await scene.GaveUpAsync();
     }
 
     [Fact]
