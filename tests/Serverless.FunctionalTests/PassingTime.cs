@@ -10,6 +10,8 @@ internal static class PassingTime
     private const int Turns = 50;
     private const int Limit = 3600;
 
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(20);
+
     /// <summary>So many seconds pass.</summary>
     public static async Task PassAsync(this TestClock time, int seconds = 1)
     {
@@ -29,5 +31,12 @@ internal static class PassingTime
             if (second >= Limit) TimeProvider.System.GetElapsedTime(began).ShouldBeLessThan(TestTimeouts.Default, $"Within an hour it was not so: {what}");
             await time.PassAsync();
         }
+    }
+
+    /// <summary>Seconds pass until that has ended: as many as it takes whoever is behind to set its timer and hear it.</summary>
+    public static async Task MeanwhileAsync(this TestClock time, Task what)
+    {
+        while (!await what.EndsWithinAsync(Moment)) await time.PassAsync();
+        await what;
     }
 }
