@@ -10,8 +10,6 @@ internal static class PassingTime
     private const int Turns = 50;
     private const int Limit = 3600;
 
-    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(20);
-
     /// <summary>So many seconds pass.</summary>
     public static async Task PassAsync(this TestClock time, int seconds = 1)
     {
@@ -33,10 +31,10 @@ internal static class PassingTime
         }
     }
 
-    /// <summary>Seconds pass until that has ended: as many as it takes whoever is behind to set its timer and hear it.</summary>
-    public static async Task MeanwhileAsync(this TestClock time, Task what)
+    /// <summary>Seconds pass until that has ended, so many at most: whoever has set its timer late still has as long as it takes to be heard.</summary>
+    public static async Task MeanwhileAsync(this TestClock time, Task what, int within)
     {
-        while (!await what.EndsWithinAsync(Moment)) await time.PassAsync();
-        await what;
+        for (var second = 0; second < within && !await what.EndsWithinAsync(TestTimeouts.Turn); second++) await time.PassAsync();
+        await what.WithinLimitAsync();
     }
 }

@@ -154,10 +154,7 @@ internal sealed class DispatcherScene : IAsyncDisposable, IDispatchObserver
     }
 
     /// <summary>The demand once it is as asked for; seconds pass until then.</summary>
-    public async Task<ModelDemand> NextDemandAsync(Func<ModelDemand, bool> wanted)
-    {
-        return await MeanwhileAsync(DemandAsync(wanted));
-    }
+    public Task<ModelDemand> NextDemandAsync(Func<ModelDemand, bool> wanted) => MeanwhileAsync(DemandAsync(wanted));
 
     /// <summary>What comes of it; seconds pass until then.</summary>
     public async Task<T> MeanwhileAsync<T>(Task<T> what)

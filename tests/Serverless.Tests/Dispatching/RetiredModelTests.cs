@@ -47,7 +47,9 @@ public sealed class RetiredModelTests
         (await scene.EndOfAsync(assignment.Request)).ShouldBeOfType<RequestEvent.Finished>();
         await scene.QueueHoldsAsync(0);
         await worker.DieAsync();
+        var left = scene.Time.GetUtcNow();
         await scene.MeanwhileAsync(scene.GaveUpAsync());
+        (scene.Time.GetUtcNow() - left).ShouldBeLessThanOrEqualTo(TimeSpan.FromSeconds(60));
         (await LeaseAsync(scene)).ShouldBeNull("the model is nobody's");
     }
 
