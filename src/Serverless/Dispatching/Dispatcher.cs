@@ -56,6 +56,7 @@ internal sealed class Dispatcher(ModelName model, long epoch, DispatchPorts port
             Wake(); // what came before its lease was named to another gateway
             while (await _inbox.Reader.WaitToReadAsync(stop.Token))
             {
+                _holdsWork = true; // until it is known better: what is taken out of the inbox is not in it any more, and whoever asks meanwhile must not take the model for idle
                 for (var budget = InboxCapacity; budget > 0 && _inbox.Reader.TryRead(out var input); budget--)
                 {
                     if (input is DispatchInput.Tick) Volatile.Write(ref _ticks, 0);
