@@ -41,7 +41,7 @@ public sealed class BatchEndTests
         await AnswerAsync(files);
         await UntilAsync(files, batch, now => now["request_counts"]!["completed"]!.GetValue<int>() == 1);
 
-        time.Advance(TimeSpan.FromSeconds(60));
+        await time.PassAsync(TimeSpan.FromSeconds(60));
         var ended = await UntilAsync(files, batch, "expired");
 
         Counts(ended).ShouldBe("""{"total":20,"completed":1,"failed":19}""");

@@ -57,7 +57,7 @@ public sealed class BatchNoticeTests
         var batch = await PostAsync(files, await files.CreateAsync(Encoding.UTF8.GetBytes(Line("a"))), "1m");
         await files.Gateway.TakeAsync();
 
-        time.Advance(TimeSpan.FromSeconds(60));
+        await time.PassAsync(TimeSpan.FromSeconds(60));
 
         await ShouldTellAsync(told, batch, "expired");
     }

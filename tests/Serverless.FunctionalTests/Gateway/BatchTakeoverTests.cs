@@ -169,7 +169,7 @@ public sealed class BatchTakeoverTests
 
         for (var looks = 2; looks < 5; looks++)
         {
-            for (var second = 0; second < 10; second++) time.Advance(TimeSpan.FromSeconds(1));
+            await time.PassAsync(10);
             await UntilAsync(() => Task.FromResult(Lists() >= looks));
             Lists().ShouldBe(looks);
         }
@@ -192,7 +192,7 @@ public sealed class BatchTakeoverTests
         await LeftAsync("another.name");
         files.OnDisk.Count.ShouldBe(5); // the input, the plan, and these
 
-        time.Advance(TimeSpan.FromHours(26));
+        await time.PassAsync(TimeSpan.FromHours(26));
         await OnDiskAsync(files, 4);
 
         files.OnDisk.ShouldNotContain(file => file.Name.StartsWith("batch_dddd", StringComparison.Ordinal));

@@ -100,11 +100,7 @@ public sealed class EventReplyTests
         };
 
         var ending = EndAsync(gateway, held);
-        while (!ending.IsCompleted)
-        {
-            time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
-        }
+        await time.PassUntilAsync(ending);
 
         await ending;
         tries.ShouldBe(16);

@@ -247,11 +247,7 @@ public sealed class EventTests
         using var unseen = new MetricCollector<long>(gateway.Services.GetRequiredService<IMeterFactory>(), "Serverless.Gateway", "serverless.gateway.unseen_results");
 
         var kept = gateway.Services.GetRequiredService<ResultKeeper>().KeepAsync(held.Request, Token);
-        while (!kept.IsCompleted)
-        {
-            time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
-        }
+        await time.PassUntilAsync(kept);
 
         (await kept).ShouldBeTrue("its message is acknowledged");
         deaf.Published.ShouldBe(5);

@@ -126,8 +126,7 @@ public sealed class FilesTests
         time.Advance(TimeSpan.FromSeconds(1));
         await RefusedAsync(await files.AskAsync(HttpMethod.Get, $"/v1/files/{id}/content"), HttpStatusCode.NotFound, null, "id");
 
-        time.Advance(TimeSpan.FromHours(1));
-        await swept.Task.WithinLimitAsync();
+        await time.PassUntilAsync(swept.Task, TimeSpan.FromHours(1));
         files.OnDisk.ShouldBeEmpty();
     }
 

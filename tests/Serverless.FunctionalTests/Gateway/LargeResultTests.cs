@@ -172,11 +172,7 @@ public sealed class LargeResultTests
 
     private static async Task PassAsync(TestClock time, Task<bool> kept)
     {
-        while (!kept.IsCompleted)
-        {
-            time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
-        }
+        await time.PassUntilAsync(kept);
 
         (await kept).ShouldBeTrue("its message is acknowledged");
     }

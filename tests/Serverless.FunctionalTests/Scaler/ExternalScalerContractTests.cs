@@ -75,11 +75,7 @@ public sealed class ExternalScalerContractTests
         await using var host = await ScalerHost.StartAsync();
 
         var answer = host.Client.IsActiveAsync(ScalerHost.Reference(), cancellationToken: Token).ResponseAsync;
-        while (!answer.IsCompleted)
-        {
-            host.Time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
-        }
+        await host.Time.PassUntilAsync(answer);
 
         var error = await Should.ThrowAsync<RpcException>(() => answer);
         error.StatusCode.ShouldBe(StatusCode.Unavailable);

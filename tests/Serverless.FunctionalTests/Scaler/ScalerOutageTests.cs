@@ -166,11 +166,7 @@ public sealed class ScalerOutageTests
     /// <summary>Lets time pass, in steps of that length, until the call is back: each is bounded by the clock, however late it arms its limit.</summary>
     private static async Task PassAsync(ScalerHost host, Task call, TimeSpan step)
     {
-        while (!call.IsCompleted)
-        {
-            host.Time.Advance(step);
-            await Task.Yield();
-        }
+        await host.Time.PassUntilAsync(call, step);
 
         await call;
     }

@@ -178,11 +178,7 @@ public sealed class OpenAiEngineTests
 
         var generating = GenerateAsync(engine);
         await asked.Task.WithinLimitAsync();
-        while (!engine.Lost.IsCompleted)
-        {
-            time.Advance(TimeSpan.FromMilliseconds(200));
-            await Task.Yield();
-        }
+        await time.PassUntilAsync(engine.Lost, TimeSpan.FromMilliseconds(200));
 
         await Should.ThrowAsync<OperationCanceledException>(() => generating.WithinLimitAsync());
     }
@@ -201,23 +197,10 @@ public sealed class OpenAiEngineTests
         };
         var time = new TestClock();
         await using var engine = await stub.LoadAsync(time);
-        while (!looked.Task.IsCompleted)
-        {
-            time.Advance(TimeSpan.FromMilliseconds(200));
-            await Task.Yield();
-        }
+        await time.PassUntilAsync(looked.Task, TimeSpan.FromMilliseconds(200));
 
-        while (engine.Load.Running != 0)
-        {
-            time.Advance(TimeSpan.FromMilliseconds(200)); // what it said is old by then
-            await Task.Yield();
-        }
-
-        while (!engine.Lost.IsCompleted)
-        {
-            time.Advance(TimeSpan.FromMilliseconds(200)); // and it is sick for too long
-            await Task.Yield();
-        }
+        await time.PassUntilAsync(() => engine.Load.Running == 0, "what it said is old", TimeSpan.FromMilliseconds(200));
+        await time.PassUntilAsync(engine.Lost, TimeSpan.FromMilliseconds(200)); // and it is sick for too long
     }
 
     [Fact]
@@ -230,11 +213,7 @@ public sealed class OpenAiEngineTests
 
         stub.OfItself = http => new TaskCompletionSource().Task.WaitAsync(http.RequestAborted);
         var loading = stub.LoadAsync(time);
-        while (!loading.IsCompleted)
-        {
-            time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
-        }
+        await time.PassUntilAsync(loading);
 
         (await Should.ThrowAsync<EngineLoadException>(() => loading)).Message.ShouldContain("says nothing for 10 s");
     }

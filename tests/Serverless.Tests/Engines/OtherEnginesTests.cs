@@ -133,11 +133,7 @@ public sealed class OtherEnginesTests
         engine.Load.Running.ShouldBe(0);
 
         stub.Pages["/v1/models"] = StubEngine.Says("{}", 500);
-        while (!engine.Lost.IsCompleted)
-        {
-            time.Advance(TimeSpan.FromMilliseconds(200));
-            await Task.Yield();
-        }
+        await time.PassUntilAsync(engine.Lost, TimeSpan.FromMilliseconds(200));
     }
 
     [Theory]

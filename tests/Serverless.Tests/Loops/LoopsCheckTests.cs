@@ -16,7 +16,7 @@ public sealed class LoopsCheckTests
         var supervisor = new Supervisor(time, loops);
         using var stop = new CancellationTokenSource();
         Task[] running = [.. new[] { "secret-model", "other-model" }.Select(model => supervisor.RunAsync("dispatcher", _ => throw new InvalidOperationException("no"), stop.Token, model))];
-        while (supervisor.Loops.Any(loop => !loop.IsFailing)) time.Advance(TimeSpan.FromSeconds(1));
+        await time.PassUntilAsync(() => supervisor.Loops.All(loop => loop.IsFailing), "both fail");
 
         var result = await new LoopsCheck(supervisor).CheckHealthAsync(
             new HealthCheckContext { Registration = new HealthCheckRegistration("loops", new LoopsCheck(supervisor), HealthStatus.Unhealthy, []) }, TestContext.Current.CancellationToken);

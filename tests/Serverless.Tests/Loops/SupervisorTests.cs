@@ -18,7 +18,7 @@ public sealed class SupervisorTests : ILoopObserver
         var supervisor = new Supervisor(_time, this);
 
         var loop = supervisor.RunAsync("test", _ => runs < faults.Length ? throw faults[runs++] : Task.CompletedTask, Token, "m");
-        while (!loop.IsCompleted) _time.Advance(Supervisor.LongestPause);
+        await _time.PassUntilAsync(loop, Supervisor.LongestPause);
         await loop;
 
         _failed.Select(failure => failure.Exception).ShouldBe(faults);
@@ -54,11 +54,11 @@ public sealed class SupervisorTests : ILoopObserver
             throw new InvalidOperationException();
         }, stop.Token);
 
-        while (runs < 4) _time.Advance(TimeSpan.FromSeconds(1));
+        await _time.PassUntilAsync(() => runs == 4, "it runs for the fourth time");
         supervisor.Loops.Single().ShouldBe(new LoopState("test", "", 3, 3, Paused: false));
         supervisor.Loops.Single().IsFailing.ShouldBeTrue();
 
-        while (!healthy.Task.IsCompleted) _time.Advance(TimeSpan.FromSeconds(1));
+        await _time.PassUntilAsync(healthy.Task);
         supervisor.Loops.Single().IsFailing.ShouldBeFalse();
 
         await stop.CancelAsync();

@@ -106,11 +106,7 @@ public sealed class SecretApiKeySourceTests : IDisposable
     private async Task<TaskCompletionSource<IReadOnlyDictionary<string, string>>> RefreshedAsync()
     {
         var asked = AskedAsync();
-        while (!asked.IsCompleted)
-        {
-            _time.Advance(TimeSpan.FromSeconds(30));
-            await Task.Yield();
-        }
+        await _time.PassUntilAsync(asked, TimeSpan.FromSeconds(30));
 
         return await asked;
     }

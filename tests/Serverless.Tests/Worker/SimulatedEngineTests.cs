@@ -55,11 +55,7 @@ public sealed class SimulatedEngineTests
 
         var generating = GenerateAsync(engine, TestRequests.New(), []);
         engine.Load.Running.ShouldBe(1);
-        while (!generating.IsCompleted)
-        {
-            _time.Advance(TimeSpan.FromMilliseconds(100));
-            await Task.Yield();
-        }
+        await _time.PassUntilAsync(generating, TimeSpan.FromMilliseconds(100));
 
         (await generating).Count.ShouldBe(5);
         (_time.GetUtcNow() - started).ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(1 + 2));

@@ -301,6 +301,8 @@ public sealed class LocalReplicasTests
 
     private sealed class World : IAsyncDisposable
     {
+        private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(200);
+
         private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         private readonly TestClock _time = new(TestRequests.Deadline.AddMinutes(-10));
         private readonly MemoryWorkerSessions _sessions = new();
@@ -355,23 +357,12 @@ public sealed class LocalReplicasTests
         }
 
         /// <summary>Time passes until it is so.</summary>
-        public async Task PassUntilAsync(Func<bool> isSo)
-        {
-            for (var turn = 0; !isSo(); turn++)
-            {
-                turn.ShouldBeLessThan(1_000_000);
-                if (turn % 100 == 99) _time.Advance(TimeSpan.FromMilliseconds(200));
-                await Task.Yield();
-            }
-        }
+        public Task PassUntilAsync(Func<bool> isSo) => _time.PassUntilAsync(isSo, "it is so", Step);
 
-        public async Task PassAsync(int seconds)
+        public Task PassAsync(int seconds)
         {
-            for (var turn = 0; turn < seconds * 500; turn++)
-            {
-                if (turn % 100 == 99) _time.Advance(TimeSpan.FromMilliseconds(200));
-                await Task.Yield();
-            }
+            var end = _time.GetUtcNow() + TimeSpan.FromSeconds(seconds);
+            return _time.PassUntilAsync(() => _time.GetUtcNow() >= end, "they have passed", Step);
         }
 
         public async ValueTask DisposeAsync()

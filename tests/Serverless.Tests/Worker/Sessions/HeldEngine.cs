@@ -12,12 +12,10 @@ internal sealed class HeldEngine : IEngine
 {
     // Null is a token; a number ends the request, with so many tokens of its prompt from a cache.
     private readonly ConcurrentDictionary<RequestId, Channel<int?>> _steps = new();
-    private readonly Channel<bool> _looks = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
     private readonly TaskCompletionSource _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Channel<bool> _asked = Channel.CreateBounded<bool>(1000);
     private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private WorkerLoad _load = WorkerLoad.Idle;
 
     public string Name => "held";
 
@@ -25,15 +23,7 @@ internal sealed class HeldEngine : IEngine
 
     public int Slots => 8;
 
-    public WorkerLoad Load
-    {
-        get
-        {
-            _looks.Writer.TryWrite(true);
-            return _load;
-        }
-        set => _load = value;
-    }
+    public WorkerLoad Load { get; set; } = WorkerLoad.Idle;
 
     public Task Lost => _lost.Task;
 
@@ -53,9 +43,6 @@ internal sealed class HeldEngine : IEngine
 
     /// <summary>How many tokens it was asked for and gave.</summary>
     public int Given { get; private set; }
-
-    /// <summary>The worker looked at the load since the last call.</summary>
-    public Task LookedAsync() => _looks.Reader.ReadAsync(TestContext.Current.CancellationToken).WithinLimitAsync();
 
     public void Give(RequestId id, int tokens)
     {

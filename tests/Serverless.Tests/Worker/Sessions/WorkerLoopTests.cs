@@ -234,11 +234,7 @@ public sealed class WorkerLoopTests
         scene.Drain();
         await scene.HearAsync<WorkerMessage.Draining>();
 
-        while (!scene.Running.IsCompleted) // its timer may not have begun
-        {
-            scene.Time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Yield();
-        }
+        await scene.Time.PassUntilAsync(scene.Running); // its timer may not have begun
 
         await scene.Running;
     }
@@ -342,11 +338,7 @@ public sealed class WorkerLoopTests
         await scene.Engine.AskedAsync(2);
 
         scene.Session.TrySend(new DispatcherMessage.Cancel(stuck.Request.Id));
-        while (!scene.Attempts.Hung.IsCompleted)
-        {
-            scene.Time.Advance(TimeSpan.FromSeconds(1));
-            await scene.Engine.LookedAsync();
-        }
+        await scene.Time.PassUntilAsync(scene.Attempts.Hung);
 
         WorkerMessage[] said = [await scene.HearAsync<WorkerMessage>(), await scene.HearAsync<WorkerMessage>(), await scene.HearAsync<WorkerMessage>()];
         said.OfType<WorkerMessage.AttemptEnded>().Select(ended => (ended.Id, ended.Outcome)).ShouldBe(
@@ -366,11 +358,7 @@ public sealed class WorkerLoopTests
         await using var scene = new WorkerScene(firstSession: (Exception)Activator.CreateInstance(kind, "A session of tomorrow.")!);
         await scene.Loops.FailedAsync();
         var accepting = scene.AcceptAsync();
-        for (var turn = 1; !accepting.IsCompleted; turn++)
-        {
-            if (turn % 1000 == 0) scene.Time.Advance(TimeSpan.FromMilliseconds(100)); // the clock must not outrun the worker
-            await Task.Yield();
-        }
+        await scene.Time.PassUntilAsync(accepting, TimeSpan.FromMilliseconds(100));
 
         await accepting;
         var assignment = await scene.AssignAsync();

@@ -91,12 +91,7 @@ internal sealed class WorkerScene : IAsyncDisposable
         if (_reports.TryDequeue(out var heard)) return heard;
 
         var report = HearAsync<WorkerMessage.Report>();
-        while (!report.IsCompleted)
-        {
-            Time.Advance(TimeSpan.FromMilliseconds(200));
-            await Engine.LookedAsync(); // or the clock would outrun the worker, up to the deadline of what it runs
-        }
-
+        await Time.PassUntilAsync(report, TimeSpan.FromMilliseconds(200)); // not faster than the worker, or it comes to the deadline of what it runs
         return (await report).Load;
     }
 
