@@ -51,12 +51,14 @@ internal sealed class PartProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Starts a program; the environment is added to this process's.</summary>
+    /// <summary>
+    /// Starts a program; the environment is added to this process's. Signals are as they are due to it: where the tests themselves were begun in the background, SIGINT is ignored by all that they start.
+    /// </summary>
     public static PartProcess Start(string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? folder = null)
     {
-        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? "" };
+        var start = new ProcessStartInfo("env", ["--default-signal=INT,QUIT", program, .. arguments]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder ?? "" };
         foreach (var (key, value) in environment ?? new Dictionary<string, string>()) start.Environment[key] = value;
-        return new PartProcess(name, Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start."));
+        return new PartProcess(name, Process.Start(start) ?? throw new InvalidOperationException($"{name} did not start."));
     }
 
     /// <summary>Where a program of that name is on the PATH (and in /usr/sbin, where Debian keeps brokers); null: absent.</summary>
