@@ -9,7 +9,7 @@ namespace Serverless.Gateway.Notices;
 
 /// <summary>
 /// What becomes of pools as events: type <c>dev.serverless.pool.{zero|starting|ready|at_limit|no_room|draining|failed}</c>, subject the pool, data the pool as operators see it. Told by the gateway that dispatches the
-/// model; one that takes a model over tells how it finds its pools, so whoever reads knows the last state of each. States that pass within a second, or while the topic takes nothing, are not told.
+/// model; one that takes a model over tells how it finds its pools, so whoever reads knows the last state of each. States that pass within a second, or while the topic takes nothing, are not told; the last one is, when it takes something again.
 /// </summary>
 /// <param name="pools">How they are written.</param>
 /// <param name="sight">Where they are.</param>
@@ -48,9 +48,8 @@ internal sealed class CapacityNotices(
                 var state = sight.StateOf(pool, told);
                 if (state == told) continue;
 
-                _seen[pool.Name] = (since, state);
                 var id = string.Create(CultureInfo.InvariantCulture, $"{pool.Name}.{now.ToUnixTimeMilliseconds()}");
-                await notices.TellAsync(topic, EventNotices.Event(id, "pool." + state, pool.Name.Value, now, pools.EncodeNotice(pool, told)), stoppingToken);
+                if (await notices.TellAsync(topic, EventNotices.Event(id, "pool." + state, pool.Name.Value, now, pools.EncodeNotice(pool, told)), stoppingToken)) _seen[pool.Name] = (since, state);
             }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));

@@ -30,8 +30,8 @@ internal sealed partial class EventNotices(IEventBus bus, NoticeMetrics metrics,
     public static CloudEvent Event(string id, string type, string subject, DateTimeOffset at, byte[] data) =>
         new() { Id = id, Source = ResultEvents.Source, Type = "dev.serverless." + type, Subject = subject, Time = at, Data = data };
 
-    /// <summary>Tells it, or gives it up. Throws only when it is to stop.</summary>
-    public async Task TellAsync(string topic, CloudEvent notice, CancellationToken cancellationToken)
+    /// <summary>Tells it, or gives it up: whether it is told. Throws only when it is to stop.</summary>
+    public async Task<bool> TellAsync(string topic, CloudEvent notice, CancellationToken cancellationToken)
     {
         using var patience = new CancellationTokenSource(Patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
@@ -42,7 +42,7 @@ internal sealed partial class EventNotices(IEventBus bus, NoticeMetrics metrics,
             {
                 await bus.PublishAsync(topic, notice, either.Token);
                 metrics.Told(notice.Type, "published");
-                return;
+                return true;
             }
             catch (ServingException exception) when (exception.Fault.Error == ServingError.StoreUnavailable && tries < MostTries && !patience.IsCancellationRequested)
             {
@@ -53,7 +53,7 @@ internal sealed partial class EventNotices(IEventBus bus, NoticeMetrics metrics,
             {
                 metrics.Told(notice.Type, "dropped");
                 LogDropped(notice.Type, notice.Subject, topic, tries, exception.Message);
-                return;
+                return false;
             }
         }
     }

@@ -59,13 +59,27 @@ public sealed class CapacityNoticeTests
     {
         await using var scene = await Scene.StartAsync();
         scene.IsAway = true;
-        var told = scene.ShouldTellAsync("ready", "zero");
-        await scene.Time.PassUntilAsync(() => scene.Tries > 0, "it is tried");
-        await scene.Time.PassAsync(2 * (int)EventNotices.Patience.TotalSeconds); // it is given up
+        await scene.GiveUpAsync(); // "zero"
+        scene.Publish(new PoolCapacity { Pool = Pool, Desired = 1 });
+        await scene.GiveUpAsync(); // "starting"
         scene.Publish(new PoolCapacity { Pool = Pool, Desired = 1, Ready = 1 });
+        await scene.GiveUpAsync();
         scene.IsAway = false;
 
-        await told;
+        await scene.ShouldTellAsync("ready", null);
+    }
+
+    [Fact]
+    public async Task A_state_that_was_given_up_and_stays_is_told_when_the_topic_takes_again()
+    {
+        await using var scene = await Scene.StartAsync();
+        await scene.ShouldTellAsync("zero", null);
+        scene.IsAway = true;
+        scene.Publish(new PoolCapacity { Pool = Pool, Desired = 1, Ready = 1 });
+        await scene.GiveUpAsync();
+        scene.IsAway = false;
+
+        await scene.ShouldTellAsync("ready", "zero");
     }
 
     private sealed class Scene : IAsyncDisposable
@@ -100,6 +114,14 @@ public sealed class CapacityNoticeTests
 
         public void Demand(int pending) =>
             _gateway.Services.GetRequiredService<IDemandFeed>().Publish(new ModelDemand { Model = GatewayUnderTest.Model.Name, At = Time.GetUtcNow(), PendingRequests = pending, PendingPromptTokens = 10 * pending });
+
+        /// <summary>What is to be told is tried until nobody has patience with it.</summary>
+        public async Task GiveUpAsync()
+        {
+            Interlocked.Exchange(ref _tries, 0);
+            await Time.PassUntilAsync(() => Tries > 0, "it is tried");
+            await Time.PassAsync(2 * (int)EventNotices.Patience.TotalSeconds);
+        }
 
         public async Task<JsonObject> ShouldTellAsync(string state, string? previous)
         {
