@@ -55,6 +55,22 @@ public sealed class DeadLetterTests : IAsyncLifetime
         shown.Body.ShouldBe("""{"model":"tiny","é":1}""");
     }
 
+    [Theory]
+    [InlineData("PUT", "", 405)]
+    [InlineData("PATCH", "/x", 405)]
+    [InlineData("HEAD", "", 200)]
+    [InlineData("HEAD", "/x", 404)]
+    public async Task What_is_not_done_with_them_is_said_and_what_asks_for_no_body_gets_none(string method, string path, int status)
+    {
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        using var request = new HttpRequestMessage(new HttpMethod(method), new Uri($"{_host.Urls.Single()}/admin/dead-letters{path}"));
+
+        using var answer = await client.SendAsync(request, Token);
+
+        ((int)answer.StatusCode).ShouldBe(status);
+        if (method == "HEAD") (await answer.Content.ReadAsByteArrayAsync(Token)).ShouldBeEmpty();
+    }
+
     [Fact]
     public async Task A_redrive_answers_the_new_id_and_takes_the_letter_away()
     {

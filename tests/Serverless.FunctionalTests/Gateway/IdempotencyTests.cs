@@ -242,6 +242,17 @@ public sealed class IdempotencyTests
         (await answered.Content.ReadAsStringAsync(Token)).ShouldContain("Good day");
     }
 
+    [Fact]
+    public async Task Keys_are_in_no_list_that_each_request_would_have_to_write()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        await gateway.PostAsync(Chat, Whole, Key, ("Prefer", "respond-async"));
+        var scope = (await gateway.TakeAsync()).Request.Owner.Scope;
+
+        (await gateway.Backend.Documents.ListAsync("requests", scope, null, 10, Token)).Count.ShouldBe(1, "the promise is listed");
+        (await gateway.Backend.Documents.ListAsync("idempotency", scope, null, 10, Token)).ShouldBeEmpty();
+    }
+
     /// <summary>Without the comments of a stream that waits: on a busy machine one twin waits longer than another.</summary>
     private static async Task<string> AnswerOfAsync(HttpResponseMessage response) =>
         string.Join('\n', (await response.Content.ReadAsStringAsync(Token)).Split('\n').Where(line => !line.StartsWith(':')));

@@ -356,6 +356,27 @@ public sealed class PromiseTests
         (await gateway.AskAsync(HttpMethod.Get, "/v1/requests?limit=0")).StatusCode.ShouldBe(HttpStatusCode.BadRequest);
     }
 
+    [Fact]
+    public async Task A_list_reads_no_answer_of_what_has_ended()
+    {
+        await using var gateway = await GatewayUnderTest.StartAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            await gateway.PostAsync(Chat, Whole, ("Prefer", "respond-async"));
+            var held = await gateway.TakeAsync();
+            await held.BeginAsync();
+            await held.SayAsync("Good", finish: FinishReason.Stop);
+            await held.FinishAsync();
+            await KeepAsync(gateway, held);
+        }
+
+        gateway.Backend.Documents.Reads.Clear();
+        (await ListAsync(gateway, "?limit=3")).Ids.Length.ShouldBe(3);
+
+        gateway.Backend.Documents.Reads.Where(read => read.StartsWith("requests/", StringComparison.Ordinal)).ShouldBeEmpty();
+        gateway.Backend.Documents.Reads.Count.ShouldBe(1 + 3, "the list, and a summary each");
+    }
+
     private static async Task YieldAsync(int times)
     {
         for (var i = 0; i < times; i++) await Task.Yield();

@@ -37,10 +37,10 @@ public sealed class DistributedHostTests
     public void Every_fault_of_the_configuration_is_said_at_once()
     {
         var failure = Should.Throw<AggregateException>(() => GatewayHost.BuildDistributed(
-            ["--Distributed:Http=ftp://nowhere", "--Distributed:Manifests=/no/such/folder", "--Dapr:Timeout=01:00:00", "--Redis:Configuration=", "--Keys:File=/no/such/file"]));
+            ["--Distributed:Http=ftp://nowhere", "--Distributed:Manifests=/no/such/folder", "--Dapr:Timeout=01:00:00", "--Redis:Configuration=", "--Keys:File=/no/such/file", "--Queue:MaxRequests=-1"]));
 
         var faults = failure.InnerExceptions.Cast<OptionsValidationException>().SelectMany(one => one.Failures).ToList();
-        foreach (var named in (string[])["Distributed:Http", "Distributed:Manifests", "Timeout", "Configuration", "Keys:File"]) faults.ShouldContain(fault => fault.Contains(named, StringComparison.Ordinal), named);
+        foreach (var named in (string[])["Distributed:Http", "Distributed:Manifests", "Timeout", "Configuration", "Keys:File", "Queue:MaxRequests"]) faults.ShouldContain(fault => fault.Contains(named, StringComparison.Ordinal), named);
     }
 
     [Fact]

@@ -44,6 +44,8 @@ public sealed class GoodBodyTests
     [Theory]
     [InlineData("""{"role":"developer","content":"be brief"},{"role":"user","content":[{"type":"text","text":"hi"}]}""")]
     [InlineData("""{"role":"user","content":"2+2"},{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"add","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"4"}""")]
+    [InlineData("""{"role":"user","content":"2+2"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"add","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"4"}""")]
+    [InlineData("""{"role":"user","content":"2+2"},{"role":"assistant","content":[{"type":"text","text":"I add."}],"tool_calls":[{"id":"c","type":"function","function":{"name":"add","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"4"}]}""")]
     [InlineData("""{"role":"user","content":""},{"role":"assistant","content":"","refusal":null,"audio":null,"name":"bot"}""")]
     public void Conversations_of_every_kind_are_taken(string messages) => Refusal(EndpointName.ChatCompletions, $"{{\"model\":\"m\",\"messages\":[{messages}]}}").ShouldBeNull();
 

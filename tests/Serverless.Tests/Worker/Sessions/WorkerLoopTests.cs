@@ -43,7 +43,7 @@ public sealed class WorkerLoopTests
         (await scene.HearAsync<WorkerMessage.AttemptEnded>()).Outcome.ShouldBe(AttemptOutcome.Ended);
         var fault = (await scene.LoggedAsync(assignment, 2))[1].ShouldBeOfType<RequestEvent.Failed>().Fault;
         fault.Error.ShouldBe(ServingError.EngineFailed);
-        fault.Message.ShouldNotContain("Out of luck."); // it is for the log: strangers read this
+        foreach (var ours in (string[])["Out of luck.", "replica-0", "tiny-cpu"]) fault.Message.ShouldNotContain(ours); // it is for the log: strangers read this
     }
 
     [Theory]
@@ -234,9 +234,7 @@ public sealed class WorkerLoopTests
         scene.Drain();
         await scene.HearAsync<WorkerMessage.Draining>();
 
-        await scene.Time.PassUntilAsync(scene.Running); // its timer may not have begun
-
-        await scene.Running;
+        await scene.Time.MeanwhileAsync(scene.Running, within: 7);
     }
 
     [Fact]
