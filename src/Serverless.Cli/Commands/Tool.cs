@@ -61,6 +61,7 @@ internal static class Tool
             EventsCommand.Create(terminal),
             KeysCommand.Create(terminal),
             ModelsCommand.Create(terminal),
+            ClassesCommand.Create(terminal),
             SimulateCommand.Create(terminal),
             TopologyCommand.Create(terminal),
             CompletionCommand.Create(terminal),

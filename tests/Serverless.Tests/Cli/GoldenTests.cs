@@ -61,6 +61,7 @@ public sealed partial class GoldenTests : IDisposable
             new("models rm hf://org/name/model.gguf --cache DATA"),
             new("models pull ftp://here --cache DATA"),
         ],
+        ["classes"] = [new("classes --help"), new("classes"), new("classes -o json"), new("classes --output yaml")],
         ["chat"] =
         [
             new("chat --help"),
