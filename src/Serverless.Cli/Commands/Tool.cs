@@ -62,6 +62,7 @@ internal static class Tool
             KeysCommand.Create(terminal),
             ModelsCommand.Create(terminal),
             ClassesCommand.Create(terminal),
+            RecipesCommand.Create(terminal),
             SimulateCommand.Create(terminal),
             TopologyCommand.Create(terminal),
             CompletionCommand.Create(terminal),
