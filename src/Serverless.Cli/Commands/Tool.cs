@@ -61,6 +61,8 @@ internal static class Tool
             EventsCommand.Create(terminal),
             KeysCommand.Create(terminal),
             ModelsCommand.Create(terminal),
+            ClassesCommand.Create(terminal),
+            RecipesCommand.Create(terminal),
             SimulateCommand.Create(terminal),
             TopologyCommand.Create(terminal),
             CompletionCommand.Create(terminal),

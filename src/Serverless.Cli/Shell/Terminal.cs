@@ -1,3 +1,4 @@
+using Serverless.Hosting.Accelerators;
 using Serverless.Hosting.Telemetry;
 using Spectre.Console;
 
@@ -38,6 +39,9 @@ internal sealed record Terminal
     /// <summary>How a gateway is reached: not through a proxy where it is on this machine.</summary>
     /// <remarks>A redirect is not followed: it would be without the key, and a POST could become a GET.</remarks>
     public Func<Uri, HttpMessageHandler> Connect { get; init; } = static server => new SocketsHttpHandler { UseProxy = !server.IsLoopback, AllowAutoRedirect = false };
+
+    /// <summary>What this machine has to compute with.</summary>
+    public Func<CancellationToken, Task<IReadOnlyList<FoundAccelerator>>> Accelerators { get; init; } = MachineAccelerators.Here.LookAsync;
 
     /// <summary>Whether whoever read standard output, as <c>head</c> does, has gone: what is written is written for nobody.</summary>
     public Func<bool> IsReaderGone { get; init; } = static () => false;

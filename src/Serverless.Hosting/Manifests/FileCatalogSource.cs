@@ -81,7 +81,7 @@ public sealed class FileCatalogSource : ICatalogSource
         foreach (var file in look.Files) manifests.AddRange(YamlManifests.Read(file.Path, file.Bytes, errors));
 
         var noting = new NotingInspector(_inspector, _noted);
-        var reading = new CatalogReader(_engines, noting).Read(manifests);
+        var reading = new CatalogReader(_engines, noting, ShippedRecipes.Book).Read(manifests);
         return (errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] }, noting);
     }
 

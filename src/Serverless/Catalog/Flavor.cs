@@ -1,3 +1,5 @@
+using Serverless.Catalog.Recipes;
+
 namespace Serverless.Catalog;
 
 /// <summary>One way to run a model on an accelerator class; a model lists them in order of preference.</summary>
@@ -5,6 +7,9 @@ public sealed record Flavor
 {
     /// <summary>The parameter that is <see cref="HourlyPrice"/>: the scaler's, no engine's.</summary>
     public const string PriceParam = "pricePerHour";
+
+    /// <summary>The parameter that names its class where that is not its own name.</summary>
+    public const string ClassParam = "class";
 
     /// <summary>The name claims refer to.</summary>
     public required string Name { get; init; }
@@ -30,9 +35,12 @@ public sealed record Flavor
     /// <summary>How long a first load is expected to take, as its engine reckons; null: nobody knows. Once a load was measured, that counts. Default: null.</summary>
     public TimeSpan? FirstLoad { get; init; }
 
+    /// <summary>A replica of it as a container; null: it is none, or no recipe is known for it. Default: null.</summary>
+    public Container? Container { get; init; }
+
     /// <summary>By value: what a reading says again is the same.</summary>
     public bool Equals(Flavor? other) =>
-        other is not null && Name == other.Name && AcceleratorClass == other.AcceleratorClass && HourlyPrice == other.HourlyPrice && Role == other.Role && FirstLoad == other.FirstLoad
+        other is not null && Name == other.Name && AcceleratorClass == other.AcceleratorClass && HourlyPrice == other.HourlyPrice && Role == other.Role && FirstLoad == other.FirstLoad && Container == other.Container
         && Same(Limits, other.Limits) && Same(NodeSelector, other.NodeSelector) && Same(Params, other.Params);
 
     /// <inheritdoc/>

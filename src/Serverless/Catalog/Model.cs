@@ -1,3 +1,5 @@
+using Serverless.Catalog.Recipes;
+
 namespace Serverless.Catalog;
 
 /// <summary>A served model: what OpenModel and its Playground say, validated and joined.</summary>
@@ -27,6 +29,9 @@ public sealed record Model
     /// <summary>Recipe for the engine: <c>in-process</c>, <c>simulated</c>, <c>llamacpp</c>, <c>vllm</c>, …</summary>
     public required string Backend { get; init; }
 
+    /// <summary>What its Playground says of an engine that is started here: arguments and variables of its environment.</summary>
+    public RuntimeConfig Runtime { get; init; } = RuntimeConfig.None;
+
     /// <summary>Ways to run it, the preferred first; at least one.</summary>
     public required IReadOnlyList<Flavor> Flavors { get; init; }
 
@@ -40,7 +45,7 @@ public sealed record Model
     /// <summary>By value: what a reading says again is the same.</summary>
     public bool Equals(Model? other) =>
         other is not null && Name == other.Name && Family == other.Family && OwnedBy == other.OwnedBy && CreatedAt == other.CreatedAt && Source == other.Source
-        && ContextTokens == other.ContextTokens && Sampling == other.Sampling && Backend == other.Backend && Scaling == other.Scaling && Flavors.SequenceEqual(other.Flavors);
+        && ContextTokens == other.ContextTokens && Sampling == other.Sampling && Backend == other.Backend && Runtime == other.Runtime && Scaling == other.Scaling && Flavors.SequenceEqual(other.Flavors);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Name, Source, ContextTokens, Backend, Scaling, Flavors.Count);

@@ -10,8 +10,8 @@ public sealed record Pool(PoolName Name, Model Model, Flavor Flavor)
     public bool RunsAs(Pool other)
     {
         ArgumentNullException.ThrowIfNull(other);
-        return Model.Source == other.Model.Source && Model.Backend == other.Model.Backend && Model.ContextTokens == other.Model.ContextTokens && Model.Sampling == other.Model.Sampling
-            && Flavor.AcceleratorClass == other.Flavor.AcceleratorClass && Flavor.Same(Settings(Flavor), Settings(other.Flavor));
+        return Model.Source == other.Model.Source && Model.Backend == other.Model.Backend && Model.ContextTokens == other.Model.ContextTokens && Model.Sampling == other.Model.Sampling && Model.Runtime == other.Model.Runtime
+            && Flavor.AcceleratorClass == other.Flavor.AcceleratorClass && Flavor.Container == other.Flavor.Container && Flavor.Same(Settings(Flavor), Settings(other.Flavor));
     }
 
     /// <summary>The same, with the model's files at a path of this machine.</summary>

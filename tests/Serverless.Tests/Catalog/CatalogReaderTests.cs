@@ -113,6 +113,20 @@ public sealed class CatalogReaderTests
         reading.Catalog!.Models.Select(model => model.Backend).Distinct().Order(StringComparer.Ordinal).ShouldBe(["llamacpp", "ollama", "openai", "sglang", "tensorrt-llm", "tgi", "vllm"]);
     }
 
+    [Theory]
+    [InlineData("server: a", "args: [-x], envs: [{name: A, value: b}]", null)]
+    [InlineData("server: a", "args: ['{{ .Nope }}']", "names the variable .Nope")]
+    [InlineData("server: a", "envs: [{name: A, valueFrom: {secretKeyRef: {}}}]", "which is of containers")]
+    [InlineData("server: a", "version: '1'", "is of containers")]
+    [InlineData("url: 'http://b'", "args: [-x]", "is of containers")]
+    public void A_started_server_takes_the_arguments_and_the_environment_of_its_Playground(string parameters, string runtime, string? fault)
+    {
+        var reading = ManifestText.Read(Llama(parameters), ManifestText.Playground("own", $"backendRuntimeConfig: {{backendName: llamacpp, {runtime}}}"));
+
+        if (fault is not null) reading.Errors.ShouldHaveSingleItem().Message.ShouldContain(fault);
+        else reading.Catalog!.Models.Single().Runtime.Args.ShouldBe(["-x"]);
+    }
+
     [Fact]
     public void A_llamacpp_without_a_server_is_one_of_containers()
     {

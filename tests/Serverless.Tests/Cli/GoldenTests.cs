@@ -61,6 +61,14 @@ public sealed partial class GoldenTests : IDisposable
             new("models rm hf://org/name/model.gguf --cache DATA"),
             new("models pull ftp://here --cache DATA"),
         ],
+        ["classes"] = [new("classes --help"), new("classes"), new("classes -o json"), new("classes --output yaml")],
+        ["recipes"] =
+        [
+            new("recipes --help"),
+            new("recipes list --help"), new("recipes list"),
+            new("recipes show --help"), new("recipes show tgi"), new("recipes show vlm"),
+            new("recipes render --help"), new("recipes render --manifests MODELS"), new("recipes render --manifests MODELS -o json"), new("recipes render --manifests MODELS --pool nope"), new("recipes render --manifests /nope"),
+        ],
         ["chat"] =
         [
             new("chat --help"),

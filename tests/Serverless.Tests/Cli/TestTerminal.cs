@@ -1,6 +1,8 @@
 using System.Text;
+using Serverless.Catalog.Accelerators;
 using Serverless.Cli.Commands;
 using Serverless.Cli.Shell;
+using Serverless.Hosting.Accelerators;
 using Spectre.Console;
 
 namespace Serverless.Tests.Cli;
@@ -28,6 +30,12 @@ internal sealed class TestTerminal
             IsInputTyped = false,
             Time = Clock,
             Variable = name => _variables.GetValueOrDefault(name),
+            Accelerators = _ => Task.FromResult<IReadOnlyList<FoundAccelerator>>(
+            [
+                new FoundAccelerator(AcceleratorCatalog.Find("l4"), "NVIDIA L4", 2, 23_034),
+                new FoundAccelerator(null, "Neuron", 1, null),
+                new FoundAccelerator(AcceleratorCatalog.Find("cpu"), "CPU", 8, 32_000),
+            ]),
             Connect = server => gateway ?? new SocketsHttpHandler { UseProxy = !server.IsLoopback },
         };
     }

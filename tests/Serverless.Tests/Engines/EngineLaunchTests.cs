@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Serverless.Catalog;
+using Serverless.Catalog.Recipes;
 using Serverless.Engines;
 using Serverless.Hosting.Engines.OpenAi;
 using Serverless.Hosting.Engines.OpenAi.LlamaCpp;
@@ -31,6 +32,19 @@ public sealed class EngineLaunchTests
         LineOf<TgiDialect>(Hub, ("server", "text-generation-launcher")).ShouldBe("--model-id org/m --hostname 127.0.0.1 --port 8001 --max-concurrent-requests 128 --max-total-tokens 1000");
         LineOf<TensorRtDialect>(new ModelSource("host", "/engines/m"), ("server", "trtllm-serve")).ShouldBe("/engines/m --host 127.0.0.1 --port 8001 --max_batch_size 256 --max_seq_len 1000");
         LineOf<OllamaDialect>(new ModelSource("ollama", "llama3.2"), ("server", "ollama")).ShouldBe("OLLAMA_CONTEXT_LENGTH=1000 OLLAMA_HOST=127.0.0.1:8001 OLLAMA_NUM_PARALLEL=4 serve");
+    }
+
+    /// <summary>After the flavor's, as an engine takes the last of two.</summary>
+    [Fact]
+    public void What_a_Playground_adds_comes_last()
+    {
+        var pool = StubEngine.PoolOf("vllm", Hub, ("server", "vllm"), ("args", "-a"));
+        var runtime = new RuntimeConfig { Args = ["--x={{ .ModelPath }}", "a b"], Envs = [new RecipeVariable("VLLM_LOGGING_LEVEL", "DEBUG")] };
+
+        var launch = new OpenAiEngineFactory<VllmDialect>(TimeProvider.System, NullLoggerFactory.Instance).LaunchOf(pool with { Model = pool.Model with { Runtime = runtime } }, 8001);
+
+        launch.Arguments.TakeLast(3).ShouldBe(["-a", "--x=org/m", "a b"]);
+        launch.Environment.ShouldBe([new("VLLM_LOGGING_LEVEL", "DEBUG")]);
     }
 
     [Theory]

@@ -102,7 +102,7 @@ internal static class ManifestText
     {
         var errors = new List<CatalogFinding>();
         var manifests = YamlManifests.Read("/manifests/all.yaml", Encoding.UTF8.GetBytes(string.Join("\n---\n", documents)), errors);
-        var reading = new CatalogReader(TestEngines.Table, inspector).Read(manifests);
+        var reading = new CatalogReader(TestEngines.Table, inspector, ShippedRecipes.Book).Read(manifests);
         return reading with { Errors = [.. errors, .. reading.Errors] };
     }
 

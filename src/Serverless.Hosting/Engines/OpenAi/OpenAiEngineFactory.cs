@@ -5,6 +5,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Serverless.Catalog;
 using Serverless.Catalog.Engines;
+using Serverless.Catalog.Recipes;
 using Serverless.Engines;
 using Serverless.Hosting.Engines.Processes;
 
@@ -63,7 +64,20 @@ internal sealed partial class OpenAiEngineFactory<TDialect>(TimeProvider time, I
         var context = pool.Model.ContextTokens > 0 ? pool.Model.ContextTokens : DefaultContext;
         var launch = _dialect.Launch(new EngineStart(
             ProgramOf(pool, given), model, revision, given.Text(OpenAiParams.ServedName) ?? pool.Model.Name.Value, port, given.Integer(Param("slots")!), context, Param("threads") is { } threads ? given.Integer(threads) : 0, ByDeadline(given)));
-        return given.Text(OpenAiParams.Args) is { } more ? launch with { Arguments = [.. launch.Arguments, .. ArgumentText.Split(more) ?? throw new EngineLoadException($"Pool '{pool.Name}': the flavor's parameter 'args' opens a quote that it does not close: {more}")] } : launch;
+        string[] more = given.Text(OpenAiParams.Args) is not { } text ? [] : [.. ArgumentText.Split(text) ?? throw new EngineLoadException($"Pool '{pool.Name}': the flavor's parameter 'args' opens a quote that it does not close: {text}")];
+        return OfPlayground(launch with { Arguments = [.. launch.Arguments, .. more] }, pool, model);
+    }
+
+    /// <summary>With what the model's Playground adds.</summary>
+    private static EngineLaunch OfPlayground(EngineLaunch launch, Pool pool, string path)
+    {
+        var (runtime, faults) = (pool.Model.Runtime, new List<RecipeFault>());
+        var args = RecipeRenderer.ArgsHere(runtime, pool.Model.Name.Value, path, faults);
+        if (faults is [var fault, ..]) throw new EngineLoadException($"Pool '{pool.Name}': {fault.Field} {fault.Message}");
+
+        var environment = new Dictionary<string, string>(launch.Environment, StringComparer.Ordinal);
+        foreach (var (name, value, _) in runtime.Envs) environment[name] = value ?? "";
+        return new EngineLaunch([.. launch.Arguments, .. args]) { Environment = environment };
     }
 
     /// <summary>Where OpenAI's paths begin: some write their first part along.</summary>

@@ -36,7 +36,7 @@ internal sealed record CatalogDocument
             files.Add(new ManifestFile { Path = path, Text = Encoding.UTF8.GetString(bytes) });
         }
 
-        var reading = new CatalogReader(engines, inspector).Read(manifests);
+        var reading = new CatalogReader(engines, inspector, ShippedRecipes.Book).Read(manifests);
         errors.AddRange(reading.Errors);
         if (errors.Count > 0) return (null, null, errors);
 
@@ -54,7 +54,7 @@ internal sealed record CatalogDocument
 
         var (errors, manifests) = (new List<CatalogFinding>(), new List<Manifest>());
         foreach (var file in Files) manifests.AddRange(YamlManifests.Read(file.Path, Encoding.UTF8.GetBytes(file.Text), errors));
-        var reading = new CatalogReader(engines, new NotedInspector(this)).Read(manifests);
+        var reading = new CatalogReader(engines, new NotedInspector(this), ShippedRecipes.Book).Read(manifests);
         return errors.Count == 0 ? reading : reading with { Catalog = null, Errors = [.. errors, .. reading.Errors] };
     }
 

@@ -8,8 +8,10 @@ internal static class ContainerEngines
 
     private static readonly FlavorParam[] Params =
     [
-        new("TP", 1, 1024, Whole: true, "tensor parallel") { Chosen = "the engine's" },
-        new("PP", 1, 1024, Whole: true, "pipeline parallel") { Chosen = "the engine's" },
+        new("TP", 1, 1024, Whole: true, "tensor parallel") { Chosen = "the accelerators of a host, or what PP leaves" },
+        new("PP", 1, 1024, Whole: true, "pipeline parallel") { Chosen = "`hosts`" },
+        new("hosts", 1, 1024, Whole: true, "hosts of a replica; `limits` are of each") { Default = 1 },
+        new("config", null, null, Whole: false, "which of the recipe's `recommendedConfigs`, over `configName` of the Playground") { Chosen = "the Playground's" },
         new("INSTANCE-TYPE", null, null, Whole: false, "of the node"),
         new(Role, null, null, Whole: false, "the part of a request that this flavor's replicas do; prefill and decode are scaled apart") { Choices = ["both", "prefill", "decode"], Chosen = "both" },
     ];

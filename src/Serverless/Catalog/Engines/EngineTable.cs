@@ -20,7 +20,10 @@ public sealed class EngineTable
 
     /// <summary>Of every flavor, whatever runs it.</summary>
     public static IReadOnlyList<FlavorParam> OfEveryFlavor { get; } =
-        [new(Flavor.PriceParam, 0, 1e6, Whole: false, "what a replica costs an hour, in any one currency: between flavors the scaler then prefers the cheapest that meets the deadlines") { Chosen = "not known" }];
+    [
+        new(Flavor.PriceParam, 0, 1e6, Whole: false, "what a replica costs an hour, in any one currency: between flavors the scaler then prefers the cheapest that meets the deadlines") { Chosen = "not known; the class's list price where another flavor of the model has one written" },
+        new(Flavor.ClassParam, null, null, Whole: false, "the accelerator class, where flavors of one class differ") { Chosen = "the flavor's name" },
+    ];
 
     /// <summary>Those that run in processes of ours.</summary>
     public IReadOnlyList<EngineDescriptor> Here { get; }

@@ -1,4 +1,5 @@
 using Serverless.Catalog.Engines;
+using Serverless.Catalog.Recipes;
 
 namespace Serverless.Catalog.Manifests;
 
@@ -6,6 +7,9 @@ namespace Serverless.Catalog.Manifests;
 internal static class BackendRules
 {
     private static readonly string[] OfContainers = ["version", "envs", "configName", "args", "resources", "sharedMemorySize"];
+
+    /// <summary>The param by which a flavor has its engine started here.</summary>
+    private const string Server = "server";
 
     public static void Check(Deployment deployment, DeclaredModel declared, EngineDescriptor engine, EngineTable engines)
     {
@@ -15,11 +19,17 @@ internal static class BackendRules
         if (!engine.InThisProcess) deployment.Spec.Warn("backendRuntimeConfig", $"runs '{engine.Name}' in containers, which this process does not start: the model is listed and its pools stay at zero");
         if (deployment.BackendConfig is not { } config) return;
 
-        foreach (var field in OfContainers)
-        {
-            if (engine.InThisProcess) config.Refuse(field, $"is of containers; the {engine.Name} engine takes its settings from the params of the model's flavors");
-            else config.WithoutEffect(field, "has no effect in a process that starts no containers");
-        }
+        if (!engine.InThisProcess) return;
+
+        // A program that is started here is given both; what runs at a URL was given them by whoever started it.
+        var started = engine.HereWith.Count > 0 && declared.Flavors.Any(flavor => flavor.Flavor.Params.ContainsKey(Server));
+        foreach (var field in OfContainers.Where(field => !started || field is not ("args" or "envs"))) config.Refuse(field, $"is of containers; the {engine.Name} engine takes its settings from the params of the model's flavors");
+        if (!started) return;
+
+        var faults = new List<RecipeFault>();
+        RecipeRenderer.ArgsHere(deployment.Runtime, declared.Name, "", faults);
+        foreach (var fault in faults) deployment.Spec.Error(fault.Field, fault.Message);
+        if (deployment.Runtime.Envs.FirstOrDefault(env => env.From is not null) is { } elsewhere) config.Error("envs", $"takes '{elsewhere.Name}' from elsewhere (valueFrom), which is of containers; a started server has the worker's environment");
     }
 
     private static void CheckSource(DeclaredModel declared, EngineDescriptor engine, EngineTable engines)

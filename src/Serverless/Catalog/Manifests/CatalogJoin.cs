@@ -1,10 +1,11 @@
 using System.Globalization;
 using Serverless.Catalog.Engines;
+using Serverless.Catalog.Recipes;
 
 namespace Serverless.Catalog.Manifests;
 
 /// <summary>Joins a claimed model with what serves it. One per reading.</summary>
-internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector, IReadOnlySet<string> runtimes)
+internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector, HashSet<string> runtimes, ContainerJoin containers)
 {
     /// <summary>Of a model whose manifest does not say and whose file is not at hand.</summary>
     private const int AssumedContextTokens = 32_768;
@@ -16,6 +17,9 @@ internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector
 
     /// <summary>Models claimed so far, and by whom.</summary>
     public Dictionary<string, Deployment> Claimed { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Models that draft for others.</summary>
+    public HashSet<string> Drafts { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Null where something is wrong, which is reported.</summary>
     public Model? Join(Deployment deployment, Dictionary<string, DeclaredModel> models)
@@ -37,6 +41,7 @@ internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector
         var flavors = FlavorsOf(deployment, declared, engine);
         var (context, facts) = FactsOf(declared, engine);
         BackendRules.Check(deployment, declared, engine, engines);
+        var draft = DraftOf(deployment, models, engine);
         if (declared.Source is null || declared.Family is null || flavors.Count == 0 || facts?.Unservable is not null || !RolesAreWhole(flavors, deployment) || !RolesFit(flavors, deployment)) return null;
 
         var model = new Model
@@ -49,10 +54,25 @@ internal sealed class CatalogJoin(EngineTable engines, IModelInspector inspector
             ContextTokens = context,
             Sampling = declared.Sampling.Over(facts?.Sampling ?? SamplingDefaults.None),
             Backend = engine.Name,
-            Flavors = [.. flavors.Select(flavor => flavor with { FirstLoad = engine.FirstLoad(flavor, facts?.Bytes) })],
+            Runtime = engine.HereWith.Count > 0 ? deployment.Runtime : RuntimeConfig.None,
+            Flavors = [.. Priced(flavors).Select(flavor => containers.With(flavor, deployment, declared, engine, draft) with { FirstLoad = engine.FirstLoad(flavor, facts?.Bytes) })],
             Scaling = deployment.Scaling,
         };
         return PoolsAreNew(model, declared) ? model : null;
+    }
+
+    /// <summary>Where one flavor has a price, those of known classes that have none cost what the list says: else no price would count. Where none has one the order that is written stands.</summary>
+    private static IEnumerable<Flavor> Priced(List<Flavor> flavors) => flavors.Exists(flavor => flavor.HourlyPrice is not null) ? flavors.Select(flavor => flavor with { HourlyPrice = flavor.HourlyPrice ?? AcceleratorSplit.ListPrice(flavor) }) : flavors;
+
+    private ModelSource? DraftOf(Deployment deployment, Dictionary<string, DeclaredModel> models, EngineDescriptor engine)
+    {
+        if (deployment.Draft is not { } name) return null;
+
+        Drafts.Add(name);
+        if (engine.InThisProcess) deployment.Claim.Error("models", $"claims '{name}' to draft, which only containers do; leave it out, or give a started server its own flags in args");
+        else if (!models.TryGetValue(name, out var draft)) deployment.Claim.Error("models", $"claims the model '{name}' to draft, which no OpenModel declares");
+        else return draft.Source;
+        return null;
     }
 
     /// <summary>Prefill alone answers nothing, and decode alone is never reached.</summary>

@@ -1,3 +1,5 @@
+using Serverless.Catalog.Recipes;
+
 namespace Serverless.Catalog.Manifests;
 
 /// <summary>What a Playground or Service asks for: which model is served, how and how many.</summary>
@@ -12,6 +14,12 @@ internal sealed record Deployment(string Kind, string Name, string Model, Manife
     public ManifestFields? BackendConfig { get; init; }
 
     public string? Backend { get; init; }
+
+    /// <summary>The model that drafts for it; null: none.</summary>
+    public string? Draft { get; init; }
+
+    /// <summary>What it says of its engine.</summary>
+    public RuntimeConfig Runtime { get; init; } = RuntimeConfig.None;
 
     /// <summary>Its <c>elasticConfig</c>; null where it has none.</summary>
     public ManifestFields? Elastic { get; init; }

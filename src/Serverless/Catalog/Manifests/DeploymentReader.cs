@@ -5,6 +5,7 @@ namespace Serverless.Catalog.Manifests;
 /// <summary>Reads <c>inference.llmaz.io/v1alpha1 Playground</c> and <c>Service</c>: both say that a model is served.</summary>
 internal static class DeploymentReader
 {
+    private const string Main = "main", Draft = "draft";
     private const int MaxReplicas = 10_000;
     private const int MaxCooldownSeconds = 7 * 24 * 3600;
 
@@ -19,7 +20,7 @@ internal static class DeploymentReader
             return null;
         }
 
-        var (model, claim) = ReadClaim(spec, kind);
+        var (model, draft, claim) = ReadClaim(spec, kind);
         var elastic = kind == ManifestKinds.Playground ? spec.Object("elasticConfig") : null;
         var scaling = ReadScaling(spec, elastic);
         var backend = kind == ManifestKinds.Playground ? spec.Object("backendRuntimeConfig") : null;
@@ -28,10 +29,10 @@ internal static class DeploymentReader
         var flavors = claim?.Texts("inferenceFlavors", 8) ?? [];
         if (name is null || model is null || claim is null) return null;
 
-        return new Deployment(kind, name, model, spec) { Claim = claim, InferenceFlavors = flavors, BackendConfig = backend, Backend = backendName, Elastic = elastic, Scaling = scaling };
+        return new Deployment(kind, name, model, spec) { Claim = claim, InferenceFlavors = flavors, BackendConfig = backend, Backend = backendName, Draft = draft, Runtime = RuntimeConfigReader.Read(backend), Elastic = elastic, Scaling = scaling };
     }
 
-    private static (string? Model, ManifestFields? Claim) ReadClaim(ManifestFields spec, string kind)
+    private static (string? Model, string? Draft, ManifestFields? Claim) ReadClaim(ManifestFields spec, string kind)
     {
         var one = kind == ManifestKinds.Playground ? spec.Object("modelClaim") : null;
         var many = spec.Object("modelClaims");
@@ -41,30 +42,29 @@ internal static class DeploymentReader
             return default;
         }
 
-        if (one is not null) return (one.RequiredText("modelName", 128), one);
-        if (many is not null) return (MainOf(many), many);
+        if (one is not null) return (one.RequiredText("modelName", 128), null, one);
+        if (many is not null) return Roles(many);
 
         var wanted = kind == ManifestKinds.Playground ? "modelClaim" : "modelClaims";
         if (!spec.Has(wanted)) spec.Error(wanted, "is missing; it names the model that is served");
         return default;
     }
 
-    private static string? MainOf(ManifestFields claims)
+    private static (string? Main, string? Draft, ManifestFields Claims) Roles(ManifestFields claims)
     {
-        string? main = null;
+        var named = new Dictionary<string, string?>(StringComparer.Ordinal);
         var models = claims.Objects("models", 8);
-        if (models.Count == 0) claims.Error("models", "must name a model");
         foreach (var model in models)
         {
             var name = model.RequiredText("name", 128);
-            var role = model.Text("role") ?? "main";
-            if (role == "draft") model.Error("role", "asks for speculative decoding, which no engine here does; leave the draft model out");
-            else if (role != "main") model.Error("role", "must be main or draft");
-            else if (main is not null) model.Error("name", $"is a second main model beside '{main}'; one is served by one {ManifestKinds.Playground}");
-            else main = name;
+            var role = model.Text("role") ?? Main;
+            if (role is not (Main or Draft)) model.Error("role", "must be main or draft");
+            else if (!named.TryAdd(role, name)) model.Error("role", $"is {role} a second time; one model is the main one, and one may draft for it");
         }
 
-        return main;
+        if (models.Count == 0) claims.Error("models", "must name a model");
+        else if (!named.ContainsKey(Main)) claims.Error("models", "has no model of role main");
+        return (named.GetValueOrDefault(Main), named.GetValueOrDefault(Draft), claims);
     }
 
     private static ScalingConfig ReadScaling(ManifestFields spec, ManifestFields? elastic)

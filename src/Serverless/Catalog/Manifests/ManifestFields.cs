@@ -50,6 +50,15 @@ internal sealed class ManifestFields(Manifest manifest, JsonObject json, string 
         return null;
     }
 
+    /// <summary>Text, or a number as it is written.</summary>
+    public string? AnyText(string name, int longest = 4096)
+    {
+        if (json[name] is not JsonValue value || value.GetValueKind() is not (JsonValueKind.String or JsonValueKind.Number)) Error(name, "must be text or a number");
+        else if (value.ToString() is var text && text.Length > longest) Error(name, string.Create(CultureInfo.InvariantCulture, $"has {text.Length} characters; {longest} are allowed"));
+        else return text;
+        return null;
+    }
+
     public string? RequiredText(string name, int longest = 4096)
     {
         if (!Has(name)) findings.Error(manifest, At(name), null, "is missing");
@@ -119,6 +128,19 @@ internal sealed class ManifestFields(Manifest manifest, JsonObject json, string 
 
         return items;
     }
+
+    /// <summary>An object as it is written, in JSON.</summary>
+    public string? Json(string name, int longest)
+    {
+        if (!Has(name)) return null;
+        if (json[name] is not JsonObject value) Error(name, "must be an object");
+        else if (value.ToJsonString() is var text && text.Length > longest) Error(name, string.Create(CultureInfo.InvariantCulture, $"has {text.Length} characters; {longest} are allowed"));
+        else return text;
+        return null;
+    }
+
+    /// <summary>The object itself, in JSON.</summary>
+    public string ToJson() => json.ToJsonString();
 
     /// <summary>An object of any keys whose values are text, or <paramref name="numbers"/> too.</summary>
     public IReadOnlyDictionary<string, string> Map(string name, bool numbers)

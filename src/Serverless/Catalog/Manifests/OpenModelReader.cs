@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Serverless.Catalog.Accelerators;
 using Serverless.Catalog.Engines;
 
 namespace Serverless.Catalog.Manifests;
@@ -71,19 +72,17 @@ internal static partial class OpenModelReader
         var limits = fields.Map("limits", numbers: true);
         foreach (var (resource, quantity) in limits)
         {
-            if (!QuantityPattern().IsMatch(quantity)) fields.Error("limits", $"gives {resource} the quantity '{quantity}'; write a number, with a unit if needed (1, 500m, 16Gi)");
+            if (!Quantities.IsOne(quantity)) fields.Error("limits", $"gives {resource} the quantity '{quantity}'; write a number, with a unit if needed (1, 500m, 16Gi)");
         }
 
         var selector = fields.Map("nodeSelector", numbers: false);
         var parameters = fields.Map("params", numbers: true);
-        return valid ? new Flavor { Name = name!, AcceleratorClass = name!, Limits = limits, NodeSelector = selector, Params = parameters, HourlyPrice = Price(parameters), Role = Role(parameters) } : null;
+        if (parameters.TryGetValue(Flavor.ClassParam, out var known) && AcceleratorCatalog.Find(known) is null) fields.Warn("params", $"names the class '{known}', which is not known and gets no defaults; known are {string.Join(", ", AcceleratorCatalog.All.Select(one => one.Name))}");
+        return valid ? new Flavor { Name = name!, AcceleratorClass = known ?? name!, Limits = limits, NodeSelector = selector, Params = parameters, HourlyPrice = Price(parameters), Role = Role(parameters) } : null;
     }
 
     [GeneratedRegex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex NamePattern();
-
-    [GeneratedRegex("^[0-9]+([.][0-9]+)?([eE][0-9]{1,2}|m|k|[MGTPE]|[KMGTPE]i)?$", RegexOptions.CultureInvariant, 1000)]
-    private static partial Regex QuantityPattern();
 
     /// <summary>Read leniently here, as the price is.</summary>
     private static PoolRole Role(IReadOnlyDictionary<string, string> parameters) => parameters.GetValueOrDefault(ContainerEngines.Role) switch
